@@ -1,0 +1,39 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+TESTS ?= tests
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+$(VENV)/installed: requirements.txt constraints.txt
+	$(PYTHON) -m venv $(VENV) && $(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt && touch $@
+
+install: $(VENV)/installed ## create .venv with the pinned dependencies
+
+run: install ## start a database if COUCHDB_URL is not set, deploy the views, serve on 127.0.0.1:8000
+	@$(RUN) -m app run
+
+test: install ## run the whole suite against a real HTTP database
+	$(RUN) -m pytest $(TESTS)
+
+diff-views: install ## show what deploy-views would change; exit 1 if anything
+	@$(RUN) -m couchapp diff
+
+deploy-views: install ## build changed views beside the old ones, then switch to them
+	@$(RUN) -m couchapp deploy
+
+rollback-views: install ## switch back to the views deployed before
+	@$(RUN) -m couchapp rollback
+
+lint: install ## ruff and strict mypy
+	$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(RUN) -m mypy
+
+format: install ## let ruff rewrite what it can
+	$(RUN) -m ruff check --fix . && $(RUN) -m ruff format .
+
+clean: ## remove .venv and caches; the data in var/ stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/database/pouchdb/node_modules
+
+.PHONY: help install run test diff-views deploy-views rollback-views lint format clean
