@@ -1,0 +1,1 @@
+"""The REST API over CouchDB: create_app is the only wiring."""
