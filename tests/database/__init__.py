@@ -1,0 +1,1 @@
+"""Tests of the database servers that the project starts."""
