@@ -22,6 +22,7 @@ except ImportError:
 
 from app.database import Running, StartError
 from app.database.wire import request as ask
+from couchapp.settings import SettingError
 from tests.databases import TestDatabase
 
 ROOMS = ("documents", "projects", "keys", "meta")
@@ -45,18 +46,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> str:
     """Name the database; it is started here, and only if a collected test needs it."""
-    if not any("server_url" in getattr(item, "fixturenames", ()) for item in items):
+    needed = any("server_url" in getattr(item, "fixturenames", ()) for item in items)
+    if config.option.collectonly or not needed:
         return "database: none is needed"
-    return f"database: {config.stash[DATABASE].title}"
+    try:
+        return f"database: {config.stash[DATABASE].title}"
+    except (StartError, SettingError) as failure:
+        pytest.exit(str(failure), pytest.ExitCode.USAGE_ERROR)
 
 
 @pytest.fixture(scope="session")
 def database(pytestconfig: pytest.Config) -> Running:
     """The database server of this run."""
-    try:
-        return pytestconfig.stash[DATABASE].running
-    except StartError as failure:
-        pytest.fail(str(failure), pytrace=False)
+    return pytestconfig.stash[DATABASE].running
 
 
 @pytest.fixture(scope="session")

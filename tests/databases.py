@@ -1,9 +1,9 @@
-"""Chooses and starts the database server of a test run, at most one, and only when a test needs it."""
+"""Chooses and starts the database server of a test run: at most one, and only when a test needs it."""
 
 from __future__ import annotations
 
-import base64
 import os
+import secrets
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -19,44 +19,31 @@ from app.database.wire import welcome
 from couchapp.settings import COUCHDB_URL
 
 IMAGE = "couchdb:3.5"
-START_DEADLINE = 60.0
+START_DEADLINE = 60.0  # Seconds, once the image is there.
 
 
 class TestDatabase:
-    """The server of one run, started by whoever asks first; a failure to start is told to all who ask."""
+    """The server of one run, started by whoever asks first."""
 
     __test__ = False
 
     def __init__(self) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="dreamscript-test-")
         self._running: Running | None = None
-        self._failure: StartError | None = None
 
     @property
     def running(self) -> Running:
         """The server. Raises StartError."""
-        if self._failure:
-            raise self._failure
         if not self._running:
-            try:
-                self._running = start(os.environ, Path(self._directory.name))
-            except StartError as failure:
-                self._failure = failure
-                raise
+            self._running = start(os.environ, Path(self._directory.name))
         return self._running
 
     @property
     def title(self) -> str:
-        """What stands in pytest's header."""
-        try:
-            server = self.running
-        except StartError as failure:
-            return f"none: {failure}"
-        forced = os.environ.get(TEST_DATABASE.name, TEST_DATABASE.default)
-        chosen = (
-            "named by COUCHDB_URL" if server.origin == "COUCHDB_URL" else f"{TEST_DATABASE.name}={forced}"
-        )
-        return f"{server.name}, {chosen}"
+        """What pytest's header says of it. Raises StartError."""
+        server = self.running
+        asked = f"{TEST_DATABASE.name}={TEST_DATABASE.read(os.environ)}"
+        return f"{server.name}, chosen by {'COUCHDB_URL' if server.origin == 'COUCHDB_URL' else asked}"
 
     def stop(self) -> None:
         """Stop the server if there is one, and forget its data."""
@@ -66,7 +53,7 @@ class TestDatabase:
 
 
 def start(environ: Mapping[str, str], directory: Path) -> Running:
-    """Start the server that ``environ`` asks for, or the first there is. Raises StartError."""
+    """Start what ``environ`` asks for, or the first there is. Raises StartError and SettingError."""
     kind = TEST_DATABASE.read(environ)
     url = COUCHDB_URL.read(environ)
     if kind == "auto" and url:
@@ -87,7 +74,9 @@ def docker_answers() -> bool:
 
 def start_docker() -> Running:
     """Start CouchDB in a container. Raises StartError."""
-    password = base64.b16encode(os.urandom(16)).decode().lower()
+    if not docker_answers():
+        raise StartError(f"no Docker engine answers `docker version`, so {IMAGE} cannot be started")
+    password = secrets.token_hex(16)
     container = (
         DockerContainer(IMAGE).with_env("COUCHDB_USER", "admin").with_env("COUCHDB_PASSWORD", password)
     )

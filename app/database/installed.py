@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from app.database.process import Command, StartError, admin
@@ -46,18 +47,24 @@ level = warning
 
 
 def is_at(home: Path) -> bool:
-    """Return whether CouchDB is installed in ``home``."""
-    return (home / "bin" / "couchdb").is_file() and (home / "etc" / "default.ini").is_file()
+    """Return whether a CouchDB that we may run is installed in ``home``."""
+    return os.access(home / "bin" / "couchdb", os.X_OK) and os.access(home / "etc" / "default.ini", os.R_OK)
 
 
 def prepare(home: Path, directory: Path) -> Command:
     """Return what runs the CouchDB of ``home`` and keeps its files in ``directory``. Raises StartError."""
     if not is_at(home):
-        raise StartError(f"there is no Apache CouchDB in {home}: set COUCHDB_HOME to where it is installed")
+        raise StartError(f"no Apache CouchDB that this user may run is in {home}: set COUCHDB_HOME")
     name, password = admin(directory).split(":")
     ini, arguments = directory / "couchdb.ini", directory / "vm.args"
     ini.touch(0o600)
     ini.write_text(CONFIGURATION.format(directory=directory, name=name, password=password))
     arguments.write_text(ARGUMENTS)
     command = [str(home / "bin" / "couchdb"), "-couch_ini", str(home / "etc" / "default.ini"), str(ini)]
-    return Command(command, {"COUCHDB_ARGS_FILE": str(arguments)})
+    environ = {
+        "COUCHDB_ARGS_FILE": str(arguments),
+        "COUCHDB_INI_FILES": "",
+        "ERL_FLAGS": "",
+        "ERL_CRASH_DUMP": str(directory / "erl_crash.dump"),
+    }
+    return Command(command, environ)

@@ -38,7 +38,7 @@ def poll(condition: Callable[[], T], seconds: float) -> T:
 
 
 def admin(directory: Path) -> str:
-    """Return "name:password" of the administrator of ``directory``, made once, for its owner's eyes only."""
+    """Return "name:password" of the administrator of ``directory``, made once, for its owner only."""
     file = directory / "admin"
     if not file.exists():
         new = directory / f"admin.{os.getpid()}"
@@ -57,7 +57,7 @@ class Command:
 
 
 def take(directory: Path) -> int:
-    """Return a file descriptor that holds the lock of ``directory``, once an ending server lets go of it.
+    """Return a descriptor that holds the lock of ``directory``, once an ending server lets go of it.
 
     Raises StartError.
     """
@@ -73,14 +73,14 @@ def take(directory: Path) -> int:
     if not poll(locked, STOP_DEADLINE):
         os.close(descriptor)
         raise StartError(
-            f"a database server already runs in {directory}: stop the make run that started it, or find what "
-            f"is left of it with: fuser {directory / 'lock'}"
+            f"a database server already runs in {directory}: stop the make run that started it, or what is "
+            f"left of it with: kill -9 -- -{(directory / 'lock').read_text()}"
         )
     return descriptor
 
 
 class Server:
-    """A running database server; ``url`` carries its administrator's credentials, without a slash at its end."""
+    """A running database server; ``url`` carries its administrator's credentials and ends without a slash."""
 
     def __init__(self, directory: Path, prepare: Callable[[Path], Command]) -> None:
         """Start what ``prepare`` returns for ``directory``; it writes its URL to the file ``uri`` there.
@@ -93,6 +93,8 @@ class Server:
         try:
             (directory / "uri").unlink(missing_ok=True)
             self._keeper = self._spawn(prepare(directory), lock)
+            os.truncate(lock, 0)
+            os.pwrite(lock, str(self._keeper.pid).encode(), 0)
         finally:
             os.close(lock)
         self.url = self._await_url()
