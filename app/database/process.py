@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from app.database.wire import welcome
+from app.database.wire import read
 
 T = TypeVar("T")
 
@@ -129,7 +129,8 @@ class Server:
             if self._keeper.poll() is not None:
                 raise self._failure("it ended")
             url = self._announced_url()
-            return url if url and welcome(url) else None
+            # CouchDB answers before it has made this database, and until then knows of no users.
+            return url if url and read(url, "/_users") else None
 
         try:
             url = poll(ready, START_DEADLINE)
@@ -150,6 +151,4 @@ class Server:
     def _failure(self, how: str) -> StartError:
         lines = self._log.read_text(errors="replace").splitlines()[-LOG_TAIL:]
         tail = "".join(f"\n    {line}" for line in lines) or " nothing"
-        return StartError(
-            f"the database server in {self._directory} did not start: {how}. {self._log} says:{tail}"
-        )
+        return StartError(f"the database server in {self._directory} did not start: {how}. {self._log} says:{tail}")

@@ -10,9 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 
-def request(
-    url: str, method: str = "GET", path: str = "/", body: object = None, wait: float = 10.0
-) -> tuple[int, Any]:
+def request(url: str, method: str = "GET", path: str = "/", body: object = None, wait: float = 10.0) -> tuple[int, Any]:
     """Return status and decoded body of one request to the server at ``url``, whose credentials it sends.
 
     ``body`` is sent as JSON unless None. Raises OSError, HTTPException, and ValueError for an answer that
@@ -31,10 +29,10 @@ def request(
         return response.status, json.loads(response.read())
 
 
-def welcome(url: str) -> dict[str, Any] | None:
-    """Return what the server at ``url`` says of itself, None as long as it does not answer."""
+def read(url: str, path: str = "/") -> dict[str, Any] | None:
+    """Return the object at ``path``, None as long as the server does not answer with one."""
     try:
-        status, body = request(url, wait=5)
+        status, body = request(url, path=path, wait=5)
     except (OSError, http.client.HTTPException, ValueError):
         return None
     return body if status == 200 and isinstance(body, dict) else None

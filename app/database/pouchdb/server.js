@@ -14,7 +14,7 @@ const express = require("express");
 const expressPouchDB = require("express-pouchdb");
 const PouchDB = require("pouchdb");
 
-const DATABASE_NAME = /^(_users|[a-z][a-z0-9_$()+-]*)$/;
+const DATABASE_NAME = /^(_users|[a-z][a-z0-9_-]*)$/;
 const OPEN_PATH = /^\/($|_session$|_utils(\/|$)|favicon\.ico$)/;
 const LARGEST_BODY = 8000000; // CouchDB's own max_document_size.
 const KEEP_ALIVE = 150 * 1000; // Longer than any client keeps an idle connection, so none meets a reset.
@@ -33,8 +33,8 @@ function authorise(req, res, next) {
     refuse(res, 401, "unauthorized", "You are not authorized to access this server.");
   } else if ((administers || segments[0] === "_replicate") && !user.roles.includes("_admin")) {
     refuse(res, 403, "forbidden", "You are not a server admin.");
-  } else if (administers && !DATABASE_NAME.test(decodeURIComponent(segments[0]))) {
-    refuse(res, 400, "illegal_database_name", "Only lower-case letters, digits and _$()+- are allowed.");
+  } else if (administers && !DATABASE_NAME.test(segments[0])) {
+    refuse(res, 400, "illegal_database_name", "Only lower-case letters, digits, _ and - are allowed.");
   } else {
     next();
   }
@@ -42,7 +42,7 @@ function authorise(req, res, next) {
 
 // A filter that is missing throws where nobody catches it; a continuous feed outlives its client for ever.
 function guardChanges(req, res, next) {
-  if (req.query.filter !== undefined || (req.body && req.body.filter !== undefined)) {
+  if ([req.query.filter, req.query.view, req.body.filter].some((filter) => filter !== undefined)) {
     refuse(res, 501, "not_implemented", "The embedded database has no filters.");
   } else if (!["undefined", "normal", "longpoll"].includes(String(req.query.feed))) {
     refuse(res, 501, "not_implemented", "The embedded database has no feed but normal and longpoll.");
@@ -81,11 +81,19 @@ function guards() {
   router.all("/:db/_changes", json, guardChanges);
   router.post("/_replicate", json, guardReplicate);
   router.post("/:db/_bulk_get", json, guardBulkGet);
-  router.use((error, req, res, next) => {
-    const status = error.status || 500;
-    refuse(res, status, status === 413 ? "too_large" : "bad_request", "The request could not be read.");
-  });
   return router;
+}
+
+// Express would answer with a page of HTML that shows where in the code an error came from.
+function answerError(error, req, res, next) {
+  if (res.headersSent) {
+    next(error);
+  } else if (error.status >= 400 && error.status < 500) {
+    refuse(res, error.status, error.status === 413 ? "too_large" : "bad_request", error.message);
+  } else {
+    console.error(error);
+    refuse(res, 500, "internal_server_error", "The request failed; the log of the database tells how.");
+  }
 }
 
 // express-pouchdb builds its whole chain at once, and the guards need the session that it establishes.
@@ -117,6 +125,7 @@ function buildApp(directory) {
   });
   app.disable("x-powered-by");
   insertAfterAuthentication(app, guards());
+  app.use(answerError);
   return app;
 }
 
