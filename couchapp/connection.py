@@ -1,36 +1,145 @@
-"""The one way to speak to CouchDB: python-couchdb's resource over a session that keeps deadlines and never re-sends."""
+"""The one way to speak to CouchDB: JSON in, JSON out, and every failure in one of three kinds."""
 
 from __future__ import annotations
 
+import json
+import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
 
+import couchdb.http
 
-class DatabaseError(Exception):
-    """Whatever can go wrong between us and CouchDB. No message contains a URL's credentials."""
+from couchapp.failures import DatabaseError, Interrupted, Refused, Unreachable
+from couchapp.transport import TERMS, Session, Terms
 
+__all__ = ["Answer", "Connection", "DatabaseError", "Interrupted", "Refused", "Unreachable"]
 
-class Unreachable(DatabaseError):
-    """No connection could be made, so nothing was sent and a write certainly did not happen."""
-
-
-class Interrupted(DatabaseError):
-    """The request went out and no whole answer came back in time: whether a write happened is unknown."""
-
-
-class Refused(DatabaseError):
-    """CouchDB answered with a status of 400 or above."""
-
-    def __init__(self, status: int, error: str, reason: str) -> None:
-        super().__init__(f"{status} {error}: {reason}")
-        self.status, self.error, self.reason = status, error, reason
+# These are JSON even where they are plain texts, since CouchDB parses them (its API reference, "/db/_design/_view").
+JSON_PARAMETERS = frozenset({"startkey", "endkey", "key", "keys"})
+# So much of what CouchDB says of an error is kept.
+MAX_TEXT = 500
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What CouchDB answered below status 400: its header names are in lower case, its body is decoded JSON."""
+    """What CouchDB answered below status 300: its header names are in lower case, its body is decoded JSON."""
 
     status: int
     headers: Mapping[str, str]
     body: Any
+
+
+class Connection:
+    """A CouchDB server. Threads may share it, and a child of a fork gets connections of its own.
+
+    ``url`` may hold credentials, percent-encoded; they are kept apart from it and appear nowhere. ``timeout`` is the
+    time in seconds that one request may take from its first to its last byte.
+    """
+
+    def __init__(self, url: str, *, timeout: float = 3.0) -> None:
+        self.url, self._credentials = split_credentials(url)
+        self._timeout = timeout
+        self._owner, self._session = os.getpid(), Session()
+
+    def __repr__(self) -> str:
+        return f"Connection({self.url!r})"
+
+    def request(
+        self,
+        method: str,
+        *path: str,
+        params: Mapping[str, Any] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        read: bool | None = None,
+    ) -> Answer:
+        """Send one request. The segments of ``path`` are encoded; ``params`` are JSON unless they are plain texts.
+
+        ``read`` marks a request that changes nothing and may be sent again when its answer is cut: GET and HEAD unless
+        said otherwise. Raises Unreachable, Interrupted and Refused.
+        """
+        url = couchdb.http.urljoin(self.url, *path, **_encoded(params or {}))
+        deadline = time.monotonic() + (self._timeout if timeout is None else timeout)
+        token = TERMS.set(Terms(deadline, method in ("GET", "HEAD") if read is None else read))
+        try:
+            status, found, content = self._own_session().request(
+                method,
+                url,
+                None if body is None else json.dumps(body).encode(),
+                {**({} if body is None else {"Content-Type": "application/json"}), **(headers or {})},
+                self._credentials,
+            )
+        finally:
+            TERMS.reset(token)
+        if status >= 300:
+            raise _refusal(status, content)
+        return Answer(status, {name.lower(): value for name, value in found.items()}, _decoded(method, path, content))
+
+    def get(self, *path: str, **options: Any) -> Answer:
+        """Send a GET; see request."""
+        return self.request("GET", *path, **options)
+
+    def put(self, *path: str, **options: Any) -> Answer:
+        """Send a PUT; see request."""
+        return self.request("PUT", *path, **options)
+
+    def post(self, *path: str, **options: Any) -> Answer:
+        """Send a POST; see request."""
+        return self.request("POST", *path, **options)
+
+    def delete(self, *path: str, **options: Any) -> Answer:
+        """Send a DELETE; see request."""
+        return self.request("DELETE", *path, **options)
+
+    def close(self) -> None:
+        """Close the idle connections; the next request opens new ones."""
+        if self._owner == os.getpid():
+            self._session.connection_pool.close()
+
+    def _own_session(self) -> Session:
+        if self._owner != os.getpid():
+            # The parent goes on using its sockets; two processes reading one would take each other's answers.
+            self._owner, self._session = os.getpid(), Session()
+        return self._session
+
+
+def split_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
+    """Return ``url`` without credentials and without a slash at its end, and the decoded credentials, if any."""
+    parts = urlsplit(url)
+    userinfo, _, host = parts.netloc.rpartition("@")
+    bare = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+    if not userinfo:
+        return bare, None
+    user, _, password = userinfo.partition(":")
+    return bare, (unquote(user), unquote(password))
+
+
+def _encoded(params: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        name: value if isinstance(value, str) and name not in JSON_PARAMETERS else json.dumps(value)
+        for name, value in params.items()
+    }
+
+
+def _decoded(method: str, path: tuple[str, ...], content: bytes) -> Any:
+    if not content:
+        return None
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise Interrupted(f"{method} /{'/'.join(path)} was answered with something that is not JSON") from error
+
+
+def _refusal(status: int, content: bytes) -> Refused:
+    """Return the error that an answer tells of, whatever it is written in."""
+    try:
+        said = json.loads(content)
+    except ValueError:
+        said = None
+    if not isinstance(said, dict):
+        said = {"error": f"status_{status}", "reason": "the answer was not CouchDB's JSON"}
+    return Refused(status, str(said.get("error"))[:MAX_TEXT], str(said.get("reason"))[:MAX_TEXT])

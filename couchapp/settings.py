@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 
 class SettingError(ValueError):
@@ -81,7 +82,35 @@ DATABASE_PREFIX = Setting(
     prefix,
 )
 
-SETTINGS: tuple[Setting, ...] = (COUCHDB_URL, COUCHDB_ADMIN_URL, DATABASE_PREFIX)
+VAR = Setting(
+    "DREAMSCRIPT_VAR",
+    str(Path(__file__).parent.parent / "var"),
+    "The folder in which make run keeps its database, its secret and the development key.",
+    Path,
+    shown="`var/` of the project",
+)
+
+SETTINGS: tuple[Setting, ...] = (COUCHDB_URL, COUCHDB_ADMIN_URL, DATABASE_PREFIX, VAR)
+
+
+def local_url(environ: Mapping[str, str]) -> Path:
+    """Return the file in which `make run` leaves the URL of the database that it started, for as long as it runs."""
+    return cast(Path, VAR.read(environ)) / "couchdb-url"
+
+
+def admin_url(environ: Mapping[str, str]) -> str:
+    """Return the URL that operator commands use: set, or that of the database which `make run` started.
+
+    Raises SettingError when there is neither.
+    """
+    found = COUCHDB_ADMIN_URL.read(environ) or COUCHDB_URL.read(environ)
+    if found is None and local_url(environ).exists():
+        found = local_url(environ).read_text().strip()
+    if found is None:
+        raise SettingError(
+            "COUCHDB_URL must be set, or `make run` be running: it starts a database which commands then find"
+        )
+    return cast(str, found)
 
 
 def describe(settings: Iterable[Setting]) -> str:
