@@ -18,6 +18,9 @@ run: install ## start a database if COUCHDB_URL is not set, deploy the views, se
 test: install ## run the whole suite against a real HTTP database
 	$(RUN) -m pytest $(TESTS)
 
+test-pythons: install ## run the tests that need no database on each Python 3.11 to 3.13 of this machine
+	@$(RUN) -m tests.pythons
+
 diff-views: install ## show what deploy-views would change; exit 1 if anything
 	@$(RUN) -m couchapp diff
 
@@ -36,4 +39,4 @@ format: install ## let ruff rewrite what it can
 clean: ## remove .venv and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/database/pouchdb/node_modules
 
-.PHONY: help install run test diff-views deploy-views rollback-views lint format clean
+.PHONY: help install run test test-pythons diff-views deploy-views rollback-views lint format clean

@@ -15,7 +15,7 @@ from app import database
 from app.database import Running, StartError
 from app.database.process import poll
 from app.database.settings import TEST_DATABASE
-from app.database.wire import read
+from app.database.wire import read, request
 from couchapp.settings import COUCHDB_URL
 
 IMAGE = "couchdb:3.5"
@@ -77,9 +77,7 @@ def start_docker() -> Running:
     if not docker_answers():
         raise StartError(f"no Docker engine answers `docker version`, so {IMAGE} cannot be started")
     password = secrets.token_hex(16)
-    container = (
-        DockerContainer(IMAGE).with_env("COUCHDB_USER", "admin").with_env("COUCHDB_PASSWORD", password)
-    )
+    container = DockerContainer(IMAGE).with_env("COUCHDB_USER", "admin").with_env("COUCHDB_PASSWORD", password)
     try:
         container.with_exposed_ports(5984).start()
     except Exception as error:  # The client's failures have no class in common.
@@ -88,4 +86,6 @@ def start_docker() -> Running:
     if not poll(lambda: read(url), START_DEADLINE):
         container.stop()
         raise StartError(f"{IMAGE} did not answer within {START_DEADLINE:.0f} seconds")
+    for system in ("_users", "_replicator"):  # The image leaves them to whoever sets up the node.
+        request(url, "PUT", f"/{system}")
     return Running(url, f"Docker image {IMAGE}: {database.describe(url)}", "docker", container.stop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -158,6 +159,22 @@ def test_a_folder_has_one_server(server: Server, tmp_path: Path, monkeypatch: py
     with pytest.raises(StartError, match=f"already runs in {tmp_path}.* kill -9 -- -{keeper}$"):
         Server(tmp_path, lambda _: fake())
     assert request(server.url)[0] == 200
+
+
+@pytest.mark.nodatabase
+def test_a_server_whose_keeper_was_killed_still_holds_its_folder(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "STOP_DEADLINE", 0.1)
+    keeper = int((tmp_path / "lock").read_text())
+    os.kill(keeper, signal.SIGKILL)
+    assert poll(lambda: not alive(keeper), 5)
+    with pytest.raises(StartError, match=f"kill -9 -- -{keeper}$"):
+        Server(tmp_path, lambda _: fake())
+    assert request(server.url)[0] == 200
+    os.killpg(keeper, signal.SIGKILL)
+    monkeypatch.undo()
+    Server(tmp_path, lambda _: fake()).stop()
 
 
 @pytest.mark.nodatabase
