@@ -37,6 +37,6 @@ format: install ## let ruff rewrite what it can
 	$(RUN) -m ruff check --fix . && $(RUN) -m ruff format .
 
 clean: ## remove .venv and caches; the data in var/ stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/database/pouchdb/node_modules
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/database/pouchdb/node_modules var/pythons
 
 .PHONY: help install run test test-pythons diff-views deploy-views rollback-views lint format clean

@@ -87,7 +87,7 @@ class Server:
 
         Raises StartError.
         """
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory, self._log = directory, directory / "log"
         lock = take(directory)
         try:

@@ -146,6 +146,21 @@ def test_a_stopped_server_is_gone_and_stopping_twice_is_stopping_once(server: Se
 
 
 @pytest.mark.nodatabase
+def test_what_a_server_started_goes_with_it(tmp_path: Path) -> None:
+    parent = Server(tmp_path, lambda _: fake("import subprocess; subprocess.Popen(['sleep', '300'])" + FAKE))
+    family = tree(int((tmp_path / "lock").read_text()))
+    assert len(family) == 3
+    parent.stop()
+    assert poll(lambda: not any(alive(pid) for pid in family), 5)
+
+
+@pytest.mark.nodatabase
+def test_its_folder_is_its_owners(tmp_path: Path) -> None:
+    Server(tmp_path / "new", lambda _: fake()).stop()
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+
+
+@pytest.mark.nodatabase
 @pytest.mark.usefixtures("server")
 def test_it_is_out_of_reach_of_the_terminal(tmp_path: Path) -> None:
     keeper = int((tmp_path / "lock").read_text())
