@@ -78,7 +78,7 @@ COUCHDB_ADMIN_URL = Setting(
 DATABASE_PREFIX = Setting(
     "DREAMSCRIPT_DATABASE_PREFIX",
     "dreamscript",
-    "Databases are named <prefix>-documents, -projects, -keys and -meta.",
+    "Databases are named `<prefix>-documents`, `-projects`, `-keys` and `-meta`.",
     prefix,
 )
 

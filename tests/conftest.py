@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-import pathlib
 import secrets
-import sys
-import types
 from collections.abc import Iterator
 
 import pytest
-
-# TODO: goes when app can be imported; until then its rooms can, one by one.
-try:
-    import app  # noqa: F401
-except ImportError:
-    _app = types.ModuleType("app")
-    _app.__path__ = [str(pathlib.Path(__file__).parent.parent / "app")]
-    for _name in [name for name in sys.modules if name.split(".")[0] == "app"]:
-        del sys.modules[_name]
-    sys.modules["app"] = _app
 
 from app.database import Running, StartError
 from app.database.wire import request as ask

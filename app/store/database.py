@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from app.errors import Unavailable
+from app.errors import Conflict, Unavailable
 from app.store.exchange import Exchange
 from couchapp.connection import Answer
 
@@ -103,6 +104,14 @@ class Database:
         """Return the design documents by name."""
         params = {"startkey": "_design/", "endkey": "_design0", "include_docs": True}
         return {row["id"].removeprefix("_design/"): row["doc"] for row in self._rows("_all_docs", params=params)}
+
+    def probe_write(self, name: str) -> None:
+        """Write the local document ``name``, which is neither validated, indexed nor replicated."""
+        answer = self._exchange.send("GET", "_local", name, read=True, absent=True)
+        probe = {} if answer is None else {"_rev": _body(answer)["_rev"]}
+        # A conflict means that someone else's probe was written at this moment, so writes pass.
+        with suppress(Conflict):
+            self._exchange.send("PUT", "_local", name, body=probe)
 
     def _rows(self, *path: str, params: Mapping[str, Any], keys: Sequence[Any] | None = None) -> list[dict[str, Any]]:
         if keys is None:

@@ -1,0 +1,115 @@
+"""Documents and projects: pages, single items and creation, the same for both kinds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from app.domain.allocator import Allocator
+from app.domain.clock import timestamp
+from app.domain.kinds import Kind, digits
+from app.domain.pages import Listed, Page, Query, cut
+from app.errors import Conflict, NotFound
+from app.store import Database, Row
+
+log = logging.getLogger("dreamscript.collection")
+
+# How many ids in a row may turn out to be taken before a creation gives up.
+MAX_TAKEN = 5
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An item as it is in the database, with the revision that its tag is made of."""
+
+    revision: str
+    fields: Mapping[str, Any]
+
+    @property
+    def public_id(self) -> int:
+        """The id that clients know it by."""
+        found: int = self.fields["id"]
+        return found
+
+
+class Collection:
+    """All items of one kind."""
+
+    def __init__(self, kind: Kind, items: Database, allocator: Allocator) -> None:
+        self.kind, self._items, self._allocator = kind, items, allocator
+
+    def get(self, public_id: int) -> Stored:
+        """Return one item. Raises NotFound."""
+        found = self._items.get(self.kind.key(public_id))
+        if found is None:
+            raise NotFound(f"There is no {self.kind.name} {public_id}.")
+        return Stored(found["_rev"], found)
+
+    def exists(self, public_id: int) -> bool:
+        """Tell whether there is an item with this id."""
+        return self._items.get(self.kind.key(public_id)) is not None
+
+    def create(self, fields: Mapping[str, Any]) -> Stored:
+        """Store a new item under an id of its own.
+
+        Raises Unavailable if it is not known to be stored by a quorum. A taken id means that `-meta` is older than
+        the items, which happens when one is restored from a backup without the other; the next ids are tried.
+        """
+        for _ in range(MAX_TAKEN):
+            item = self._new(fields)
+            try:
+                return Stored(self._items.create(item), item)
+            except Conflict:
+                log.error("id already taken: is -meta older than -%s?", self.kind.database, extra={"id": item["id"]})
+        raise Conflict("No free id was found; try again.")
+
+    def _new(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        public_id, now = self._allocator.next_id(), timestamp()
+        head = {"_id": self.kind.key(public_id), "type": self.kind.name, "id": public_id}
+        return {**head, **fields, "created_at": now, "updated_at": now}
+
+    def page(self, query: Query) -> Page:
+        """Return the rows of a page, read from the index alone."""
+        rows = self._range(query) if query.ids is None else self._chosen(query)
+        return cut([self._listed(row) for row in rows], query.limit)
+
+    def load(self, page: Page) -> Page:
+        """Return ``page`` with its items.
+
+        An item that changed after its row was read is listed as it is now, and one that was deleted is left out, so
+        that the page's tag always describes what is served.
+        """
+        found = self._items.get_many([self.kind.key(row.public_id) for row in page.rows])
+        items = [found[key] for row in page.rows if (key := self.kind.key(row.public_id)) in found]
+        rows = tuple(Listed(item["id"], item["_rev"]) for item in items)
+        return replace(page, rows=rows, items=tuple(items))
+
+    def _range(self, query: Query) -> list[Row]:
+        start, end = (self._view_key(query, self.kind.key(bound)) for bound in query.bounds)
+        if query.descending:
+            start, end = end, start
+        return self._items.view(
+            "listing",
+            self._view(query),
+            startkey=start,
+            endkey=end,
+            descending=query.descending,
+            limit=query.limit + 1,
+        )
+
+    def _chosen(self, query: Query) -> list[Row]:
+        keys = [self._view_key(query, self.kind.key(public_id)) for public_id in query.wanted()]
+        return self._items.view("listing", self._view(query), keys=keys) if keys else []
+
+    @staticmethod
+    def _view(query: Query) -> str:
+        return "by_id" if query.project_id is None else "by_project"
+
+    @staticmethod
+    def _view_key(query: Query, key: str) -> str | list[str]:
+        return key if query.project_id is None else [digits(query.project_id), key]
+
+    def _listed(self, row: Row) -> Listed:
+        return Listed(int(row.id.removeprefix(f"{self.kind.name}:")), row.value)

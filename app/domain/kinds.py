@@ -1,0 +1,40 @@
+"""The kinds of thing that have public ids, and how an id becomes the `_id` that CouchDB sorts and Fauxton shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# JSON numbers are exact up to here in every client (RFC 8259, section 6).
+MAX_ID = 2**53 - 1
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of resource: its documents have ``type`` ``name`` and live in the database ``database``."""
+
+    name: str
+    database: str
+
+    def key(self, public_id: int) -> str:
+        """Return the `_id` of ``public_id``; as text these sort like the numbers."""
+        return f"{self.name}:{digits(public_id)}"
+
+    @property
+    def first(self) -> str:
+        """The lowest possible `_id`."""
+        return self.key(0)
+
+    @property
+    def last(self) -> str:
+        """An `_id` at or above the highest possible one."""
+        return f"{self.name}:{'9' * 16}"
+
+
+def digits(number: int) -> str:
+    """Return ``number`` as 16 digits, which sort as text like the numbers do."""
+    return f"{number:016d}"
+
+
+DOCUMENT = Kind("document", "documents")
+PROJECT = Kind("project", "projects")
+KEY = Kind("key", "keys")

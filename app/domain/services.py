@@ -1,0 +1,57 @@
+"""Everything that the two front doors, HTTP and the command line, work with, built once from the settings."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from app.domain.allocator import Allocator
+from app.domain.authenticator import Authenticator
+from app.domain.clock import now, timestamp
+from app.domain.collection import Collection
+from app.domain.cursors import Cursors
+from app.domain.keys import Keys
+from app.domain.kinds import DOCUMENT, KEY, PROJECT, Kind
+from app.domain.library import Library
+from app.domain.readiness import Readiness
+from app.settings import Settings
+from app.store import Store
+
+
+@dataclass(frozen=True)
+class Services:
+    """The service without its front doors. Building it opens no connection."""
+
+    settings: Settings
+    store: Store
+    library: Library
+    keys: Keys
+    authenticator: Authenticator
+    cursors: Cursors
+    readiness: Readiness
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.store.close()
+
+    @classmethod
+    def build(cls, settings: Settings) -> Services:
+        """Wire the services of one process."""
+        store = Store(settings.couchdb_url, settings.prefix)
+
+        def allocator(kind: Kind) -> Allocator:
+            return Allocator(store["meta"], kind, settings.region, settings.regions, timestamp)
+
+        def collection(kind: Kind) -> Collection:
+            return Collection(kind, store[kind.database], allocator(kind))
+
+        keys = Keys(store["keys"], allocator(KEY), settings.secrets, now)
+        return cls(
+            settings=settings,
+            store=store,
+            library=Library(collection(DOCUMENT), collection(PROJECT)),
+            keys=keys,
+            authenticator=Authenticator(keys, now, time.monotonic),
+            cursors=Cursors(settings.secrets),
+            readiness=Readiness(store),
+        )

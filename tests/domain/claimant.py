@@ -1,0 +1,42 @@
+"""Takes ids in four threads and prints each: `python -m tests.domain.claimant URL PREFIX REGION COUNT`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from threading import Thread
+
+from app.store import Store
+
+from app.domain.allocator import Allocator
+from app.domain.clock import timestamp
+from app.domain.kinds import DOCUMENT
+
+REGIONS = 2
+THREADS = 4
+
+
+def take(allocator: Allocator, count: int) -> None:
+    """Take ``count`` ids. Each is written whole in one call, so that a kill cannot cut a number short."""
+    for _ in range(count):
+        os.write(1, f"{allocator.next_id()}\n".encode())
+
+
+def main(url: str, prefix: str, region: str, count: str) -> None:
+    """Take ``count`` ids in each thread, after a fork that leaves the parent with the same allocator."""
+    allocator = Allocator(Store(url, prefix)["meta"], DOCUMENT, int(region), REGIONS, timestamp)
+    os.write(1, f"{allocator.next_id()}\n".encode())
+    child = os.fork()
+    threads = [Thread(target=take, args=(allocator, int(count))) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if child:
+        os.waitpid(child, 0)
+    else:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

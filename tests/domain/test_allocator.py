@@ -1,0 +1,129 @@
+"""No id is ever dealt out twice: not by threads, processes, forks, regions, kills, restarts or unknown outcomes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+
+import pytest
+from app.store import Database, Store
+
+from app.domain.allocator import Allocator
+from app.domain.blocks import block
+from app.domain.clock import timestamp
+from app.domain.kinds import DOCUMENT, PROJECT, Kind
+from app.errors import Unavailable
+from couchapp import deployment, tree
+from couchapp.connection import Connection
+
+Make = Callable[..., Allocator]
+
+
+@pytest.fixture
+def meta(server_url: str, prefix: str) -> Iterator[Database]:
+    """A `-meta` with its validator, in which nothing is claimed yet."""
+    connection = Connection(server_url, timeout=30)
+    deployment.deploy(connection, prefix, tree.load(), report=lambda _: None)
+    connection.close()
+    store = Store(server_url, prefix)
+    yield store["meta"]
+    store.close()
+
+
+@pytest.fixture
+def make(meta: Database) -> Make:
+    """Make allocators that share ``meta``, as the workers of one installation do."""
+
+    def build(kind: Kind = DOCUMENT, region: int = 0, regions: int = 1) -> Allocator:
+        return Allocator(meta, kind, region, regions, timestamp)
+
+    return build
+
+
+def test_a_new_installation_counts_from_one_with_any_number_of_workers(make: Make) -> None:
+    workers = [make() for _ in range(3)]
+    assert [workers[n % 3].next_id() for n in range(12)] == list(range(1, 13))
+
+
+def test_kinds_count_for_themselves(make: Make) -> None:
+    assert [make(DOCUMENT).next_id(), make(PROJECT).next_id(), make(DOCUMENT).next_id()] == [1, 1, 2]
+
+
+def test_a_restart_goes_on_above_everything_dealt_out(make: Make) -> None:
+    before = [make().next_id() for _ in range(5)]
+    assert make().next_id() == max(before) + 1
+
+
+def test_a_restart_inside_a_block_burns_its_rest(make: Make) -> None:
+    first = make()
+    dealt = [first.next_id() for _ in range(103)]
+    assert dealt[-1] == 103
+    assert make().next_id() == block(101)[0] == 111
+
+
+def test_regions_take_turns(make: Make) -> None:
+    here, there = make(region=0, regions=2), make(region=1, regions=2)
+    assert [here.next_id(), here.next_id(), there.next_id(), here.next_id(), there.next_id()] == [
+        1,
+        3,
+        4,
+        5,
+        6,
+    ]
+
+
+def test_a_claim_of_unknown_outcome_is_burned(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The claim may have been stored, as it is here, so its ids may not be used by anyone."""
+    create = Database.create
+
+    def stored_but_unanswered(database: Database, document: Mapping[str, object]) -> str:
+        create(database, document)
+        raise Unavailable
+
+    allocator = make()
+    assert allocator.next_id() == 1
+    monkeypatch.setattr(Database, "create", stored_but_unanswered)
+    with pytest.raises(Unavailable):
+        allocator.next_id()
+    monkeypatch.setattr(Database, "create", create)
+    assert allocator.next_id() == 3
+    assert make().next_id() == 4
+
+
+def ids_of(process: subprocess.Popen[bytes], kill_after: int | None) -> list[int]:
+    """Read what ``process`` takes; kill it after so many ids, if it is to be killed."""
+    assert process.stdout is not None
+    found = []
+    for line in process.stdout:
+        found.append(int(line))
+        if len(found) == kill_after:
+            process.kill()
+    return found
+
+
+def test_eight_processes_of_four_threads_in_two_regions_some_killed(
+    server_url: str, prefix: str, meta: Database
+) -> None:
+    """Each process forks once more. The regions know nothing of each other: their databases are not replicated."""
+    assert meta.last_id("claim:", "claim;") is None
+    other = f"{prefix}x"
+    connection = Connection(server_url, timeout=30)
+    deployment.deploy(connection, other, tree.load(), report=lambda _: None)
+    command = [sys.executable, "-m", "tests.domain.claimant", server_url]
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                subprocess.Popen([*command, (prefix, other)[n % 2], str(n % 2), "60"], stdout=subprocess.PIPE)
+            )
+            for n in range(8)
+        ]
+        dealt = [ids_of(process, kill_after=40 if n >= 6 else None) for n, process in enumerate(processes)]
+    for name in tree.load():
+        connection.delete(f"{other}-{name}")
+    connection.close()
+    everything = [public_id for ids in dealt for public_id in ids]
+    assert len(everything) == len(set(everything))
+    assert all(len(ids) >= 1 + 2 * 4 * 60 for ids in dealt[:6])
+    assert all(len(ids) >= 40 for ids in dealt[6:])
