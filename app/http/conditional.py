@@ -1,0 +1,34 @@
+"""Entity tags and 304: tags are made of revisions, never of a rendering (DESIGN 2.5, RFC 9110 section 13)."""
+
+from __future__ import annotations
+
+import re
+
+from flask import Response, request
+
+# Opaque tags, whose text proxies may have changed by a weakness mark before or an encoding's name behind it.
+TAG = re.compile(r'\s*(?:W/)?"([^"]*?)(?:-gzip)?"\s*(?:,|$)')
+
+HEADERS = {"Cache-Control": "private, no-cache", "Vary": "X-API-Key"}
+
+
+def headers(tag: str) -> dict[str, str]:
+    """Return the headers that go with every readable item and page."""
+    return {"ETag": f'"{tag}"', **HEADERS}
+
+
+def tags(text: str) -> set[str]:
+    """Return the opaque tags in a list of entity tags, without quotes, `W/` and `-gzip`; `*` stands for itself."""
+    return {"*"} if text.strip() == "*" else set(TAG.findall(text)) - {"*"}
+
+
+def not_modified(tag: str) -> bool:
+    """Tell whether If-None-Match names ``tag``, so that the client has what would be sent."""
+    return not tags(request.headers.get("If-None-Match", "")).isdisjoint({tag, "*"})
+
+
+def without_body(extra: dict[str, str]) -> Response:
+    """Return the 304 with the headers that the 200 would have had."""
+    response = Response(status=304, headers=extra)
+    del response.headers["Content-Type"]
+    return response

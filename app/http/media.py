@@ -1,0 +1,36 @@
+"""What may come in and go out: JSON only, declared and accepted as such (DESIGN 2.11)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from flask import request
+
+from app.errors import BadContentType, NotAcceptable, TooLarge
+from app.http import strict_json
+
+JSON = "application/json"
+
+
+def require_acceptable(kind: str = JSON) -> None:
+    """Raise NotAcceptable unless the Accept header admits ``kind``. An absent or empty header admits anything."""
+    if request.headers.get("Accept", "").strip() and request.accept_mimetypes.quality(kind) <= 0:
+        raise NotAcceptable(None if kind == JSON else f"Only {kind} can be answered here.")
+
+
+def json_body(kinds: Collection[str] = (JSON,)) -> object:
+    """Return the parsed body.
+
+    Raises BadContentType, TooLarge or InvalidJSON. No more is read than the limit and one byte, also of a body that
+    does not tell its length.
+    """
+    charset = request.mimetype_params.get("charset", "utf-8").lower()
+    if request.mimetype not in kinds or charset not in ("utf-8", "utf8"):
+        raise BadContentType(f"The Content-Type must be {' or '.join(kinds)}, in UTF-8.")
+    if request.content_encoding not in (None, "identity"):
+        raise BadContentType("The body must not be encoded; send it without Content-Encoding.")
+    content = request.get_data(cache=False)
+    cut_off_at = request.max_content_length
+    if cut_off_at is not None and len(content) >= cut_off_at:
+        raise TooLarge(f"The body is larger than {cut_off_at - 1} bytes.")
+    return strict_json.parse(content)

@@ -1,0 +1,58 @@
+"""Turns a page into an answer: `x-next`, `Link`, the tag, and 304 before any body is read (DESIGN 2.4, 2.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response, g, request
+
+from app.domain.cursors import Cursors
+from app.domain.pages import Page, Query
+from app.http import conditional, tagged
+
+HEADERS = {
+    **tagged.HEADERS,
+    "x-next": {"description": "URL of the next page; absent on the last.", "schema": {"type": "string"}},
+    "Link": {"description": "The same, as rel=next (RFC 8288).", "schema": {"type": "string"}},
+}
+
+
+class Paging:
+    """Reads the common query parameters of listings and answers with pages."""
+
+    def __init__(self, cursors: Cursors, page_size: int, max_page_size: int) -> None:
+        self._cursors, self._page_size, self._max_page_size = cursors, page_size, max_page_size
+
+    def query(self, arguments: Mapping[str, Any], **fixed: Any) -> Query:
+        """Return the query that a validated query string and the path's own filters make. Raises InvalidCursor."""
+        filters = {name: value for name, value in arguments.items() if name not in ("limit", "cursor")}
+        limit = min(arguments.get("limit", self._page_size), self._max_page_size)
+        query = Query(limit=limit, **filters, **fixed)
+        cursor = arguments.get("cursor")
+        if cursor is None:
+            return query
+        position = self._cursors.read(cursor, *_binding(query))
+        return Query(limit=limit, position=position, **filters, **fixed)
+
+    def answer(self, query: Query, page: Page, load: Callable[[Page], Page]) -> Response | tuple[Any, dict[str, str]]:
+        """Return the page's items with its headers, or a 304; ``load`` reads the items, which a 304 does without."""
+        headers = self._headers(query, page)
+        if conditional.not_modified(page.tag):
+            return conditional.without_body(headers)
+        page = load(page)
+        return page.items, self._headers(query, page)
+
+    def _headers(self, query: Query, page: Page) -> dict[str, str]:
+        headers = conditional.headers(page.tag)
+        if page.next_position is None:
+            return headers
+        cursor = self._cursors.write(page.next_position, *_binding(query))
+        url = f"{request.base_url}?{urlencode({**request.args.to_dict(), 'cursor': cursor}, safe=',')}"
+        return {**headers, "x-next": url, "Link": f'<{url}>; rel="next"'}
+
+
+def _binding(query: Query) -> tuple[object, ...]:
+    """Return what a cursor belongs to; the limit may change from page to page."""
+    return g.access.principal, request.path, query.order, query.project_id, query.ids

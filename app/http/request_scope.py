@@ -1,0 +1,73 @@
+"""Gives every request its id and its deadline, and leaves one line of log behind it, whatever happened inside."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from flask import Flask, g, request
+
+from app.errors import BadRequest
+from app.request_context import request_context
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+log = logging.getLogger("dreamscript.access")
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
+FACTS = "dreamscript.facts"
+
+
+class RequestScope:
+    """A WSGI layer around ``wrapped`` that sets X-Request-ID, bounds the time and writes the access log."""
+
+    def __init__(self, wrapped: WSGIApplication, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._wrapped, self._seconds, self._clock = wrapped, seconds, clock
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request (PEP 3333)."""
+        started = self._clock()
+        request_id = choose_request_id(environ.get("HTTP_X_REQUEST_ID"))
+        facts: dict[str, object] = {
+            "method": environ["REQUEST_METHOD"],
+            "request_id": request_id,
+            "status": 500,
+        }
+        environ[FACTS] = facts
+
+        def start(status: str, headers: list[tuple[str, str]], *exc_info: object) -> Callable[[bytes], object]:
+            facts["status"] = int(status.split(" ", 1)[0])
+            return start_response(status, [*headers, ("X-Request-ID", request_id)], *exc_info)  # type: ignore[arg-type]
+
+        try:
+            with request_context(request_id=request_id, seconds=self._seconds):
+                return self._wrapped(environ, start)
+        finally:
+            log.info("request", extra={**facts, "duration_ms": round((self._clock() - started) * 1000, 2)})
+
+
+def choose_request_id(offered: str | None) -> str:
+    """Return the client's own id for the request if it can be logged and sent on as it is, else a new one."""
+    return offered if offered and REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
+
+
+def install(app: Flask, seconds: float) -> None:
+    """Put the layer around ``app`` and let the routing and the key fill in what the log line says."""
+    app.wsgi_app = RequestScope(app.wsgi_app, seconds)  # type: ignore[method-assign]
+
+    @app.before_request
+    def require_host() -> None:
+        """A URL made of an unusable Host would lead nowhere, or somewhere else (RFC 9112, section 3.2)."""
+        if not request.host:
+            raise BadRequest("The Host header does not name a host.")
+
+    @app.teardown_request
+    def describe(_: BaseException | None) -> None:
+        facts = request.environ[FACTS]
+        facts["route"] = str(request.url_rule) if request.url_rule else None
+        facts["principal"] = getattr(g.get("access"), "principal", None)

@@ -1,0 +1,1 @@
+"""Every JSON shape on the wire, and the shape of every query."""

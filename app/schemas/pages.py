@@ -1,0 +1,30 @@
+"""The query parameters that every listing takes."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields, validate
+
+from app.schemas.values import MAX_LIMIT, DecimalText, IdentifierList
+
+
+class PageQuery(Schema):
+    """Size, place and order of a page, and a choice of ids."""
+
+    limit = DecimalText(
+        MAX_LIMIT,
+        metadata={
+            "description": "Items on the page; above the service's maximum it gives the maximum.",
+            "format": "int32",
+        },
+    )
+    cursor = fields.String(metadata={"description": "A cursor taken from x-next, with the same filters."})
+    order = fields.String(
+        validate=validate.OneOf(["asc", "desc"]), metadata={"description": "By id: asc (default) or desc."}
+    )
+    ids = IdentifierList(
+        metadata={
+            "description": "Only these ids, separated by commas, at most 1,000.",
+            "type": "string",
+            "pattern": "^[1-9][0-9]{0,15}(,[1-9][0-9]{0,15})*$",
+        }
+    )

@@ -1,0 +1,48 @@
+"""The values that shapes are made of; each says its bounds in OpenAPI and refuses what Python would let pass."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from marshmallow import fields, validate
+
+from app.domain.kinds import MAX_ID
+
+MAX_LIMIT = 2**31 - 1
+
+
+class Identifier(fields.Integer):
+    """A public id as a JSON number."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(strict=True, validate=validate.Range(1, MAX_ID), **kwargs)
+
+
+class DecimalText(fields.Integer):
+    """A whole number in a query: digits without sign, space or leading zero, from 1 to ``highest``."""
+
+    def __init__(self, highest: int, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Range(1, highest), **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if not re.fullmatch(r"[1-9][0-9]{0,15}", value, re.ASCII):
+            raise self.make_error("invalid", input=value)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class IdentifierList(fields.Field[tuple[int, ...]]):
+    """Ids in a query, separated by commas; at most 1,000, which is what one page can hold."""
+
+    default_error_messages = {"invalid": "Not a list of 1 to 1,000 ids separated by commas."}  # noqa: RUF012
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[int, ...]:  # noqa: ARG002
+        parts = value.split(",")
+        if len(parts) > 1_000 or not all(re.fullmatch(r"[1-9][0-9]{0,15}", part, re.ASCII) for part in parts):
+            raise self.make_error("invalid")
+        return tuple(sorted({int(part) for part in parts}))
+
+
+def title(**kwargs: Any) -> fields.String:
+    """Return a field for a title or name: 1 to 300 characters."""
+    return fields.String(validate=validate.Length(1, 300), **kwargs)

@@ -1,0 +1,29 @@
+"""Entity tags are compared as RFC 9110 says, and as proxies leave them."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.http.conditional import tags
+
+pytestmark = pytest.mark.nodatabase
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", set()),
+        ("*", {"*"}),
+        ('"1-a"', {"1-a"}),
+        ('W/"1-a"', {"1-a"}),
+        ('"1-a-gzip"', {"1-a"}),
+        ('W/"1-a-gzip"', {"1-a"}),
+        ('"1-a", "2-b"', {"1-a", "2-b"}),
+        ('"1-a" ,W/"2-b-gzip",', {"1-a", "2-b"}),
+        ("1-a", set()),
+        ('"1-a', set()),
+        ('"*"', set()),
+    ],
+)
+def test_tags_are_read_without_what_proxies_add(text: str, expected: set[str]) -> None:
+    assert tags(text) == expected

@@ -1,0 +1,83 @@
+"""JSON that two parsers could read differently is refused, whatever the bytes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import InvalidJSON
+from app.http.strict_json import MAX_INTEGER, parse
+
+pytestmark = pytest.mark.nodatabase
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+SCALARS = st.none() | st.booleans() | st.integers(-MAX_INTEGER, MAX_INTEGER) | TEXT
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(VALUES)
+def test_what_is_valid_is_read_as_it_was_meant(value: Any) -> None:
+    assert parse(json.dumps(value, ensure_ascii=False).encode()) == value
+    assert parse(json.dumps(value).encode()) == value
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(content: bytes) -> None:
+    try:
+        parse(content)
+    except InvalidJSON as error:
+        assert error.reason.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "line 1, column 1"),
+        (b'{"a":', "not valid JSON"),
+        (b"{'a': 1}", "line 1, column 2"),
+        (b"[1,]", "not valid JSON"),
+        (b'{"a": 1} x', "not valid JSON"),
+        (b"\xef\xbb\xbf{}", "byte order mark"),
+        ('{"a": 1}'.encode("utf-16"), "not UTF-8"),
+        (b'"\xed\xa0\x80"', "not UTF-8"),
+        (b'"\xc0\x80"', "not UTF-8"),
+        (b'{"a": 1, "b": 2, "a": 1}', '"a" is there more than once'),
+        (b'[{"x": {"a": 1, "\\u0061": 2}}]', '"a" is there more than once'),
+        (b"NaN", "NaN"),
+        (b"[Infinity]", "Infinity"),
+        (b"-Infinity", "Infinity"),
+        (b"1e400", "too large"),
+        (b"-1e400", "too large"),
+        (b'"\\ud800"', "surrogate"),
+        (b'{"\\udfff": 1}', "surrogate"),
+        (b'"\\ude00\\ud83d"', "surrogate"),
+        (b'"a\\u0000"', "NUL"),
+        (b'{"\\u0000": 1}', "NUL"),
+        (b"9007199254740992", "2^53-1"),
+        (b"-9007199254740992", "2^53-1"),
+        (b"[" + b"9" * 400 + b"]", "2^53-1"),
+        (b"9" * 5_000, "2^53-1"),
+        (b"[" * 21 + b"]" * 21, "deeper than 20"),
+        (b'{"a":' * 21 + b"1" + b"}" * 21, "deeper than 20"),
+        (b"[" * 100_000, "deeper than 20"),
+        (b"[" * 100_000 + b"]" * 100_000, "deeper than 20"),
+    ],
+)
+def test_what_is_wrong_is_refused_and_named(content: bytes, reason: str) -> None:
+    with pytest.raises(InvalidJSON, match=reason.replace("^", r"\^")):
+        parse(content)
+
+
+def test_the_limits_themselves_are_allowed() -> None:
+    assert parse(b"9007199254740991") == MAX_INTEGER
+    assert parse(b'"\\ud83d\\ude00"') == "\U0001f600"
+    deepest = b"[" * 20 + b"]" * 20
+    assert json.dumps(parse(deepest)).encode() == deepest
