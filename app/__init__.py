@@ -1,1 +1,39 @@
-"""The REST API over CouchDB: create_app is the only wiring."""
+"""The REST API over CouchDB. create_app is the only wiring: read it from top to bottom."""
+
+from __future__ import annotations
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from app.api import documents, health, projects, reference, root
+from app.api.openapi import Api
+from app.domain.services import Services
+from app.http import errors, options, request_scope
+from app.settings import Settings
+
+
+def create_app(settings: Settings) -> Flask:
+    """Return the WSGI application. It opens no connection until the first request."""
+    app = Flask(__name__, static_folder=None)
+    # A body that does not tell its length is cut off here, so the first byte too many must still be read.
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    # A path is what it says: `//documents` is not a redirect to `/documents` but a 404.
+    app.url_map.merge_slashes = False
+
+    errors.install(app)
+    options.install(app)
+
+    services = app.extensions["dreamscript"] = Services.build(settings)
+    api = Api(app)
+    api.register_blueprint(root.blueprint(services))
+    api.register_blueprint(documents.blueprint(services))
+    api.register_blueprint(projects.blueprint(services))
+    api.register_blueprint(health.blueprint(services))
+    api.register_blueprint(reference.blueprint(api.document))
+
+    request_scope.install(app, settings.deadline)
+    hops = settings.trusted_proxies
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    return app

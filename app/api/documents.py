@@ -1,0 +1,61 @@
+"""Documents over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import url_for
+
+from app.domain.services import Services
+from app.http import paging, tagged
+from app.http.blueprint import Blueprint
+from app.schemas.documents import DocumentPageQuery, DocumentSchema, NewDocumentSchema
+
+
+def blueprint(services: Services) -> Blueprint:
+    """Return the operations on documents."""
+    documents, library = services.library.documents, services.library
+    pages = paging.Paging(services.cursors, services.settings.page_size, services.settings.max_page_size)
+    routes = Blueprint("documents", "Scripts, notes and assets.", services.authenticator)
+
+    @routes.operation(
+        "GET",
+        "/documents",
+        scope="documents:read",
+        query=DocumentPageQuery,
+        answer=DocumentSchema(many=True),
+        headers=paging.HEADERS,
+        also=(304,),
+    )
+    def list_documents(query: dict[str, Any]) -> Any:
+        """List documents by id"""
+        asked = pages.query(query)
+        return pages.answer(asked, documents.page(asked), documents.load)
+
+    @routes.operation(
+        "POST",
+        "/documents",
+        scope="documents:write",
+        body=NewDocumentSchema,
+        status=201,
+        answer=DocumentSchema(),
+        headers=tagged.CREATED_HEADERS,
+    )
+    def create_document(body: dict[str, Any]) -> Any:
+        """Create a document"""
+        created = library.create_document(body)
+        return tagged.created(created, url_for("documents.get_document", document_id=created.public_id, _external=True))
+
+    @routes.operation(
+        "GET",
+        "/documents/<id:document_id>",
+        scope="documents:read",
+        answer=DocumentSchema(),
+        headers=tagged.HEADERS,
+        also=(304,),
+    )
+    def get_document(document_id: int) -> Any:
+        """Read one document"""
+        return tagged.answer(documents.get(document_id))
+
+    return routes

@@ -1,0 +1,151 @@
+"""An installation with fresh databases for each module, and clients that hold keys to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from app import create_app
+from app.domain.access import SCOPES
+from app.domain.services import Services
+from app.settings import Settings
+from couchapp import deployment, tree
+from couchapp.connection import Connection
+
+
+class Answer(TestResponse):
+    """A response whose JSON is taken to be what the test says it is."""
+
+    json: Any
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Someone with a key, or without one. Requests go through the whole WSGI application."""
+
+    app: Flask
+    key: str | None
+
+    def request(self, method: str, path: str, *, headers: dict[str, str] | None = None, **kwargs: Any) -> Answer:
+        """Send one request; ``headers`` come on top of the key."""
+        own = {"X-API-Key": self.key} if self.key else {}
+        client = FlaskClient(self.app, Answer)
+        return cast(Answer, client.open(path, method=method, headers={**own, **(headers or {})}, **kwargs))
+
+    def get(self, path: str, **headers: str) -> Answer:
+        """Send a GET; ``if_none_match="x"`` is the header If-None-Match."""
+        return self.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+    def post(self, path: str, value: object) -> Answer:
+        """Send a POST of ``value`` as JSON."""
+        return self.request("POST", path, json=value)
+
+    def new_document(self, title: str = "Untitled", **fields: object) -> dict[str, Any]:
+        """Create a document and return it."""
+        return self._created(self.post("/documents", {"title": title, **fields}))
+
+    def new_project(self, name: str = "Unnamed", **fields: object) -> dict[str, Any]:
+        """Create a project and return it."""
+        return self._created(self.post("/projects", {"name": name, **fields}))
+
+    def walk(self, path: str) -> list[list[dict[str, Any]]]:
+        """Follow x-next from ``path`` and return every page's items."""
+        pages, url = [], path
+        while url:
+            response = self.get(url)
+            assert response.status_code == 200, response.text
+            pages.append(response.json)
+            url = response.headers.get("x-next", "")
+        return pages
+
+    @staticmethod
+    def _created(response: Answer) -> dict[str, Any]:
+        assert response.status_code == 201, response.text
+        created: dict[str, Any] = response.json
+        return created
+
+
+def deployed_settings(server_url: str, prefix: str, **changes: Any) -> Settings:
+    """Deploy the tree under ``prefix`` and return settings that serve it."""
+    connection = Connection(server_url, timeout=30)
+    deployment.deploy(connection, prefix, tree.load(), report=lambda _: None)
+    connection.close()
+    values: dict[str, Any] = {
+        "couchdb_url": server_url,
+        "prefix": prefix,
+        "secrets": ("a secret for tests",),
+        "host": "127.0.0.1",
+        "port": 0,
+        "workers": 1,
+        "page_size": 50,
+        "max_page_size": 1000,
+        "max_body_bytes": 2**20,
+        "region": 0,
+        "regions": 1,
+        "deadline": 30.0,
+        "trusted_proxies": 0,
+    }
+    return Settings(**values | changes)
+
+
+@pytest.fixture(scope="module")
+def settings(server_url: str, module_prefix: str) -> Settings:
+    """The settings of this module's installation."""
+    return deployed_settings(server_url, module_prefix)
+
+
+@pytest.fixture(scope="module")
+def services(settings: Settings) -> Iterator[Services]:
+    """The command line's way into this module's installation."""
+    found = Services.build(settings)
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def make_app(settings: Settings) -> Iterator[Callable[..., Flask]]:
+    """Make applications of this module's installation, with some settings changed."""
+    made: list[Flask] = []
+
+    def make(**changes: Any) -> Flask:
+        made.append(create_app(replace(settings, **changes)))
+        return made[-1]
+
+    yield make
+    for app in made:
+        app.extensions["dreamscript"].close()
+
+
+@pytest.fixture(scope="module")
+def app(make_app: Callable[..., Flask]) -> Flask:
+    """This module's application."""
+    return make_app()
+
+
+@pytest.fixture(scope="module")
+def caller(app: Flask, services: Services) -> Callable[..., Caller]:
+    """Make callers with keys of the given scopes, or of every scope."""
+
+    def make(*scopes: str) -> Caller:
+        _, text = services.keys.create("test", scopes or SCOPES)
+        return Caller(app, text)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def ada(caller: Callable[..., Caller]) -> Caller:
+    """Someone who may do everything."""
+    return caller()
+
+
+@pytest.fixture(scope="module")
+def nobody(app: Flask) -> Caller:
+    """Someone without a key."""
+    return Caller(app, None)

@@ -1,0 +1,81 @@
+"""ETags on items and pages, and 304 for who has what would be sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import Answer, Caller
+
+SENT_WITH_BOTH = ("ETag", "Cache-Control", "Vary", "x-next", "Link")
+
+
+@pytest.fixture
+def project(ada: Caller) -> dict[str, Any]:
+    """A project with three documents."""
+    found = ada.new_project("Three")
+    for n in range(3):
+        ada.new_document(str(n), project_id=found["id"])
+    return found
+
+
+def paths(project: dict[str, Any]) -> list[str]:
+    """Return the path of every readable thing about ``project``."""
+    listing = f"/projects/{project['id']}/documents"
+    return ["/documents/1", f"/projects/{project['id']}", listing, f"{listing}?limit=2", f"{listing}?ids=999"]
+
+
+def assert_not_modified(answer: Answer, original: Answer) -> None:
+    """Check a 304 against the 200 that it stands for."""
+    assert (answer.status_code, answer.data) == (304, b"")
+    assert {name: answer.headers.get(name) for name in SENT_WITH_BOTH} == {
+        name: original.headers.get(name) for name in SENT_WITH_BOTH
+    }
+
+
+def test_everything_readable_has_a_tag_and_is_spared(ada: Caller, project: dict[str, Any]) -> None:
+    for path in paths(project):
+        original = ada.get(path)
+        tag = original.headers["ETag"]
+        assert original.headers["Cache-Control"] == "private, no-cache"
+        assert original.headers["Vary"] == "X-API-Key"
+        for offered in (tag, f"W/{tag}", f'{tag[:-1]}-gzip"', f'"other", {tag}', "*"):
+            assert_not_modified(ada.get(path, if_none_match=offered), original)
+        for offered in ('"other"', tag.strip('"'), ""):
+            assert ada.get(path, if_none_match=offered).json == original.json
+
+
+def test_an_items_tag_is_its_revision(ada: Caller) -> None:
+    created = ada.post("/documents", {"title": "Tagged"})
+    assert created.headers["ETag"].startswith('"1-')
+    assert ada.get(f"/documents/{created.json['id']}").headers["ETag"] == created.headers["ETag"]
+
+
+def test_a_pages_tag_tells_of_a_next_page(ada: Caller, project: dict[str, Any]) -> None:
+    """A client that has the last page must learn that it is no longer the last."""
+    listing = f"/projects/{project['id']}/documents?limit=3"
+    before = ada.get(listing)
+    assert "x-next" not in before.headers
+    ada.new_document("fourth", project_id=project["id"])
+    after = ada.get(listing, if_none_match=before.headers["ETag"])
+    assert after.status_code == 200
+    assert after.json == before.json
+    assert "x-next" in after.headers
+
+
+def test_a_pages_tag_stays_while_other_pages_change(ada: Caller, project: dict[str, Any]) -> None:
+    first = ada.get(f"/projects/{project['id']}/documents?limit=2")
+    ada.new_document("elsewhere", project_id=project["id"])
+    ada.new_document("nowhere")
+    again = ada.get(f"/projects/{project['id']}/documents?limit=2", if_none_match=first.headers["ETag"])
+    assert again.status_code == 304
+
+
+def test_the_key_is_checked_before_a_304(nobody: Caller, project: dict[str, Any]) -> None:
+    for path in paths(project):
+        assert nobody.get(path, if_none_match="*").status_code == 401
+
+
+def test_what_does_not_exist_has_no_304(ada: Caller) -> None:
+    assert ada.get("/documents/999999999", if_none_match="*").status_code == 404

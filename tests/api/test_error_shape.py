@@ -1,0 +1,118 @@
+"""One error shape, from everything that can go wrong: each producer of errors goes through one assertion."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app.errors import ERRORS, Conflict
+from app.http.errors import STATUS
+from app.store import Database
+from tests.api.conftest import Answer, Caller
+
+NOTHING_LISTENS_HERE = "http://user:hunter2@127.0.0.1:1"
+
+
+def assert_error(answer: Answer, code: str) -> None:
+    """The one assertion: what DESIGN 2.10 says of every error."""
+    assert answer.status_code == STATUS[code]
+    assert answer.mimetype == "application/json"
+    body = answer.json
+    members = {"error", "reason", "request_id"} | ({"errors"} if answer.status_code == 400 else set())
+    assert set(body) == members
+    assert body["error"] == code
+    assert re.fullmatch(r"[A-Z].*\.", body["reason"], re.DOTALL), body["reason"]
+    assert body["request_id"] == answer.headers["X-Request-ID"]
+    for fault in body.get("errors", []):
+        assert set(fault) == {"location", "reason"}
+    for secret in ("hunter2", "127.0.0.1", "Traceback", "couchdb", "werkzeug", "Exception"):
+        assert secret not in answer.text
+    assert ("WWW-Authenticate" in answer.headers) == (answer.status_code == 401)
+    assert ("Allow" in answer.headers) == (answer.status_code == 405)
+    assert ("Retry-After" in answer.headers) == (answer.status_code == 503)
+
+
+def broken(*_: object, **__: object) -> Any:
+    """Fail as a bug would."""
+    raise RuntimeError("hunter2")
+
+
+def taken(*_: object) -> str:
+    """Refuse as CouchDB refuses an `_id` that is in use."""
+    raise Conflict
+
+
+Producer = Callable[[Caller], Answer]
+JSON = "application/json"
+
+PRODUCERS: list[tuple[str, Producer]] = [
+    ("bad_request", lambda ada: ada.get("/documents", host="a b")),
+    ("invalid_json", lambda ada: ada.request("POST", "/documents", data=b"{", content_type=JSON)),
+    ("validation_failed", lambda ada: ada.post("/documents", {})),
+    ("validation_failed", lambda ada: ada.get("/documents?limit=0")),
+    ("validation_failed", lambda ada: ada.get("/documents?nope=1")),
+    ("validation_failed", lambda ada: ada.post("/documents", {"title": "x", "project_id": 987654321})),
+    ("invalid_cursor", lambda ada: ada.get("/documents?cursor=x")),
+    ("unauthorized", lambda ada: Caller(ada.app, None).get("/documents")),
+    ("unauthorized", lambda ada: Caller(ada.app, "YOUR_API_KEY").get("/documents")),
+    ("not_found", lambda ada: ada.get("/documents/999999999")),
+    ("not_found", lambda ada: ada.get("/nope")),
+    ("not_found", lambda ada: ada.get("/reference/nope.js")),
+    ("method_not_allowed", lambda ada: ada.request("DELETE", "/documents")),
+    ("method_not_allowed", lambda ada: ada.request("BREW", "/")),
+    ("not_acceptable", lambda ada: ada.get("/documents", accept="image/png")),
+    ("not_acceptable", lambda ada: ada.get("/reference", accept="image/png")),
+    ("too_large", lambda ada: ada.post("/documents", {"title": "x", "content": "x" * 2**20})),
+    (
+        "bad_content_type",
+        lambda ada: ada.request("POST", "/documents", data=b"{}", content_type="text/plain"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("code", "produce"), PRODUCERS)
+def test_a_clients_fault(ada: Caller, code: str, produce: Producer) -> None:
+    assert_error(produce(ada), code)
+
+
+def test_a_lacking_scope(caller: Callable[..., Caller]) -> None:
+    assert_error(caller("keys:manage").get("/documents"), "forbidden")
+
+
+def test_an_id_that_stays_taken(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    create = Database.create
+    monkeypatch.setattr(
+        Database, "create", lambda self, doc: taken() if doc["type"] == "document" else create(self, doc)
+    )
+    assert_error(ada.post("/documents", {"title": "x"}), "conflict")
+
+
+def test_a_bug(ada: Caller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(Database, "view", broken)
+    assert_error(ada.get("/documents"), "internal_server_error")
+    assert "hunter2" in caplog.text, "the failure itself belongs in the log"
+
+
+@pytest.fixture
+def cut_off(make_app: Callable[..., Flask]) -> Flask:
+    """The application when nothing answers where its database should be."""
+    return make_app(couchdb_url=NOTHING_LISTENS_HERE)
+
+
+@pytest.mark.parametrize("path", ["/documents", "/documents/1", "/projects/1/documents", "/readyz"])
+def test_no_database(cut_off: Flask, ada: Caller, path: str, caplog: pytest.LogCaptureFixture) -> None:
+    assert_error(Caller(cut_off, ada.key).get(path), "unavailable")
+    assert "hunter2" not in caplog.text
+
+
+def test_the_process_lives_without_a_database(cut_off: Flask) -> None:
+    assert Caller(cut_off, None).get("/livez").status_code == 200
+
+
+def test_every_code_has_a_producer_here() -> None:
+    elsewhere = {"forbidden", "conflict", "internal_server_error", "unavailable"}
+    assert {code for code, _ in PRODUCERS} | elsewhere == {error.code for error in ERRORS} == set(STATUS)

@@ -1,0 +1,174 @@
+"""Bad input of every kind is a documented 4xx, named and located, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import Caller
+
+
+def count(ada: Caller) -> int:
+    """Return how many documents there are."""
+    return sum(len(page) for page in ada.walk("/documents?limit=1000"))
+
+
+@pytest.mark.parametrize(
+    ("body", "locations"),
+    [
+        ({}, ["body.title"]),
+        ({"title": ""}, ["body.title"]),
+        ({"title": "x" * 301}, ["body.title"]),
+        ({"title": 5}, ["body.title"]),
+        ({"title": None}, ["body.title"]),
+        ({"title": ["x"]}, ["body.title"]),
+        ({"title": "x", "content": None}, ["body.content"]),
+        ({"title": "x", "content": 5}, ["body.content"]),
+        ({"title": "x", "content": {"a": 1}}, ["body.content"]),
+        ({"title": "x", "id": 7}, ["body.id"]),
+        ({"title": "x", "type": "project"}, ["body.type"]),
+        ({"title": "x", "_id": "document:1", "_rev": "1-a"}, ["body._id", "body._rev"]),
+        ({"title": "x", "_deleted": True}, ["body._deleted"]),
+        ({"title": "x", "_attachments": {}}, ["body._attachments"]),
+        ({"title": "x", "created_at": "2026-01-01T00:00:00Z"}, ["body.created_at"]),
+        ({"title": "x", "Title": "y"}, ["body.Title"]),
+        ({"title": "x", "project_id": None}, ["body.project_id"]),
+        ({"title": "x", "project_id": "1"}, ["body.project_id"]),
+        ({"title": "x", "project_id": 1.0}, ["body.project_id"]),
+        ({"title": "x", "project_id": True}, ["body.project_id"]),
+        ({"title": "x", "project_id": 0}, ["body.project_id"]),
+        ({"title": "x", "project_id": -1}, ["body.project_id"]),
+        ([], ["body"]),
+        ([{"title": "x"}], ["body"]),
+        ("x", ["body"]),
+        (5, ["body"]),
+        (None, ["body"]),
+        (True, ["body"]),
+    ],
+)
+def test_a_wrong_body_is_located(ada: Caller, body: Any, locations: list[str]) -> None:
+    before = count(ada)
+    answer = ada.request("POST", "/documents", data=json.dumps(body), content_type="application/json")
+    assert (answer.status_code, answer.json["error"]) == (400, "validation_failed")
+    assert sorted(fault["location"] for fault in answer.json["errors"]) == locations
+    assert all(fault["reason"] for fault in answer.json["errors"])
+    assert count(ada) == before
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b'{"title": "a", "title": "b"}', b'{"title": "\\u0000"}', b"\xff", b"[" * 9999]
+)
+def test_what_is_not_strict_json_is_refused(ada: Caller, body: bytes) -> None:
+    answer = ada.request("POST", "/projects", data=body, content_type="application/json")
+    assert (answer.status_code, answer.json["error"]) == (400, "invalid_json")
+    assert answer.json["errors"] == []
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("application/json", 201),
+        ("application/json; charset=utf-8", 201),
+        ("APPLICATION/JSON;charset=UTF-8", 201),
+        ("application/json; charset=latin-1", 415),
+        ("application/merge-patch+json", 415),
+        ("text/plain", 415),
+        ("application/x-www-form-urlencoded", 415),
+        ("multipart/form-data; boundary=x", 415),
+        ("", 415),
+        (None, 415),
+        (";", 415),
+    ],
+)
+def test_only_declared_json_is_read(ada: Caller, content_type: str | None, status: int) -> None:
+    answer = ada.request("POST", "/documents", data=b'{"title": "typed"}', content_type=content_type)
+    assert answer.status_code == status
+    if status == 415:
+        assert answer.json["error"] == "bad_content_type"
+
+
+def test_an_encoded_body_is_not_read(ada: Caller) -> None:
+    answer = ada.request("POST", "/documents", json={"title": "x"}, headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 415
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("", 200),
+        ("*/*", 200),
+        ("application/json", 200),
+        ("application/*", 200),
+        ("text/html, application/json;q=0.1", 200),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", 200),
+        ("text/html", 406),
+        ("application/json;q=0", 406),
+        ("application/json;q=0, text/html", 406),
+        ("nonsense", 406),
+        ("application/problem+json", 406),
+    ],
+)
+def test_the_accept_header_must_admit_json(ada: Caller, accept: str, status: int) -> None:
+    answer = ada.get("/documents", accept=accept)
+    assert answer.status_code == status
+    if status == 406:
+        assert answer.json["error"] == "not_acceptable"
+
+
+def test_a_body_over_the_limit_is_refused(ada: Caller) -> None:
+    answer = ada.post("/documents", {"title": "x", "content": "x" * 2**20})
+    assert (answer.status_code, answer.json["error"]) == (413, "too_large")
+    assert ada.post("/documents", {"title": "x", "content": "x" * (2**20 - 40)}).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/documents?x=1",
+        "/documents/1?x=1",
+        "/projects?project_id=1",
+        "/?x=1",
+        "/livez?x",
+        "/openapi.json?v=1",
+    ],
+)
+def test_an_unknown_parameter_is_refused(ada: Caller, path: str) -> None:
+    answer = ada.get(path)
+    assert answer.status_code == 400
+    assert answer.json["errors"][0]["location"].startswith("query.")
+
+
+def test_an_unknown_parameter_of_a_write_is_refused(ada: Caller) -> None:
+    before = count(ada)
+    assert ada.post("/documents?dry_run=true", {"title": "x"}).status_code == 400
+    assert count(ada) == before
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "order=up",
+        "order=",
+        "order=ASC",
+        "project_id=abc",
+        "project_id=0",
+        "project_id=9007199254740992",
+        "ids=",
+        "ids=1,,2",
+        "ids=1,a",
+        "ids=0",
+        "ids=1;2",
+        "ids=" + ",".join(["1"] * 1001),
+    ],
+)
+def test_an_unusable_parameter_is_located(ada: Caller, query: str) -> None:
+    answer = ada.get(f"/documents?{query}")
+    assert answer.status_code == 400
+    assert [fault["location"] for fault in answer.json["errors"]] == [f"query.{query.split('=')[0]}"]
+
+
+@pytest.mark.parametrize("path", ["/documents/", "/documents//1", "/Documents", "/documents/1/", "/nope", "/%00"])
+def test_a_path_is_what_it_says(ada: Caller, path: str) -> None:
+    assert ada.get(path).status_code == 404

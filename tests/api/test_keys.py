@@ -1,0 +1,101 @@
+"""Keys: what is refused, alike for every reason, and what each scope opens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+
+from app.domain.clock import now
+from app.domain.key_text import compose
+from app.domain.services import Services
+from app.settings import Settings
+from couchapp.connection import Connection
+from tests.api.conftest import Caller
+
+OPERATIONS = [
+    ("GET", "/documents", "documents:read"),
+    ("POST", "/documents", "documents:write"),
+    ("GET", "/documents/1", "documents:read"),
+    ("GET", "/projects", "projects:read"),
+    ("POST", "/projects", "projects:write"),
+    ("GET", "/projects/1", "projects:read"),
+    ("GET", "/projects/1/documents", "documents:read"),
+]
+
+
+def unusable(services: Services) -> dict[str, str | None]:
+    """Return a key for each reason to refuse one."""
+    yesterday = now() - timedelta(days=1)
+    revoked, revoked_text = services.keys.create("revoked", ["documents:read"])
+    services.keys.revoke(revoked.id)
+    good = services.keys.create("good", ["documents:read"])[1]
+    return {
+        "missing": None,
+        "garbage": "YOUR_API_KEY",
+        "unknown": compose("live", b"\x01" * 32),
+        "mistyped": good[:-1] + ("a" if good[-1] != "a" else "b"),
+        "expired": services.keys.create("expired", ["documents:read"], expires_at=yesterday)[1],
+        "revoked": revoked_text,
+        "twice": f"{good},{good}",
+    }
+
+
+def test_every_unusable_key_gets_the_same_answer(app: Flask, services: Services) -> None:
+    answers = set()
+    for reason, key in unusable(services).items():
+        answer = Caller(app, key).get("/documents")
+        assert answer.status_code == 401, reason
+        assert "WWW-Authenticate" in answer.headers
+        body = dict(answer.json)
+        assert body.pop("request_id") == answer.headers["X-Request-ID"]
+        answers.add(json.dumps(body))
+    assert len(answers) == 1
+
+
+@pytest.mark.parametrize(("method", "path", "scope"), OPERATIONS)
+def test_a_scope_opens_its_operation_and_its_absence_closes_it(
+    app: Flask, services: Services, method: str, path: str, scope: str
+) -> None:
+    others = [other for _, _, other in OPERATIONS if other != scope]
+    lacking = Caller(app, services.keys.create("lacking", others)[1]).request(method, path)
+    assert (lacking.status_code, lacking.json["error"]) == (403, "forbidden")
+    having = Caller(app, services.keys.create("having", [scope])[1]).request(method, path)
+    assert having.status_code not in (401, 403)
+
+
+def test_authorisation_comes_before_everything_else(nobody: Caller, caller: Callable[..., Caller]) -> None:
+    for who, status in ((nobody, 401), (caller("keys:manage"), 403)):
+        assert who.get("/documents/999999999").status_code == status
+        assert who.get("/documents?limit=0").status_code == status
+        assert who.request("POST", "/documents", data=b"{").status_code == status
+        assert who.get("/documents", accept="image/png").status_code == status
+
+
+def test_what_needs_no_key(nobody: Caller) -> None:
+    for path in ("/", "/openapi.json", "/livez", "/readyz"):
+        assert nobody.get(path).status_code == 200, path
+
+
+def test_nothing_at_rest_is_the_key(services: Services, settings: Settings) -> None:
+    key, text = services.keys.create("secret", ["documents:read"])
+    connection = Connection(settings.couchdb_url)
+    rows = connection.get(f"{settings.prefix}-keys", "_all_docs", params={"include_docs": True}).body["rows"]
+    connection.close()
+    stored = json.dumps(rows)
+    assert f"key:{key.id:016d}" in stored
+    assert text not in stored
+    assert text[8:51] not in stored
+
+
+def test_a_revocation_is_found_when_the_key_is_read_again(services: Services) -> None:
+    key, text = services.keys.create("short-lived", ["documents:read"])
+    assert services.keys.recognise(text) == key
+    assert services.keys.revoke(key.id).revoked_at is not None
+    found = services.keys.recognise(text)
+    assert found is not None
+    assert not found.is_alive(now())
+    assert services.keys.revoke(key.id) == found

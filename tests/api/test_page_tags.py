@@ -1,0 +1,81 @@
+"""A page's tag changes if and only if that page changes, found by changing things at random in the database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from app.domain.kinds import DOCUMENT
+from app.settings import Settings
+from couchapp.connection import Connection
+from tests.api.conftest import Caller
+
+# What happens to the documents: one is added, edited or deleted (by place), or nothing happens.
+CHANGES = st.lists(
+    st.tuples(st.sampled_from(["add", "edit", "delete", "nothing"]), st.integers(0, 9)),
+    min_size=1,
+    max_size=3,
+)
+
+
+class Shelf:
+    """A project's documents, changed behind the service's back, which is how the next issues will change them."""
+
+    def __init__(self, ada: Caller, settings: Settings) -> None:
+        self.ada, self._database = ada, f"{settings.prefix}-documents"
+        self._connection = Connection(settings.couchdb_url, timeout=30)
+        self._project = ada.new_project()["id"]
+        self.ids: list[int] = []
+        for _ in range(3):
+            self.change("add", 0)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._connection.close()
+
+    def change(self, what: str, place: int) -> None:
+        """Do one thing to the document at ``place``, if there is one."""
+        if what == "add":
+            self.ids.append(self.ada.new_document("x", project_id=self._project)["id"])
+        elif self.ids and what != "nothing":
+            public_id = self.ids[place % len(self.ids)]
+            stored = self._connection.get(self._database, DOCUMENT.key(public_id)).body
+            if what == "delete":
+                self.ids.remove(public_id)
+                stored = {"_id": stored["_id"], "_rev": stored["_rev"], "_deleted": True}
+            self._connection.post(self._database, "_bulk_docs", body={"docs": [stored]})
+
+    def pages(self, limit: int) -> dict[str, tuple[str, Any]]:
+        """Return each page's tag and what is on it, by the position where it begins."""
+        found, url = {}, f"/projects/{self._project}/documents?limit={limit}"
+        while url:
+            answer = self.ada.get(url)
+            url, here = answer.headers.get("x-next", ""), url
+            found[here] = answer.headers["ETag"], (self._revisions(answer.json), bool(url))
+        return found
+
+    def _revisions(self, items: list[dict[str, Any]]) -> list[tuple[int, str]]:
+        """Ask the database itself, which the service's tags are checked against."""
+        return [
+            (item["id"], self._connection.get(self._database, DOCUMENT.key(item["id"])).body["_rev"]) for item in items
+        ]
+
+
+@examples(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=CHANGES, limit=st.integers(1, 4))
+def test_a_pages_tag_changes_if_and_only_if_the_page_does(
+    ada: Caller, settings: Settings, changes: list[tuple[str, int]], limit: int
+) -> None:
+    shelf = Shelf(ada, settings)
+    before = shelf.pages(limit)
+    for what, place in changes:
+        shelf.change(what, place)
+    after = shelf.pages(limit)
+    for url in before.keys() & after.keys():
+        (old_tag, old_page), (new_tag, new_page) = before[url], after[url]
+        assert (old_tag == new_tag) == (old_page == new_page), url
+        assert ada.get(url, if_none_match=old_tag).status_code == (304 if old_page == new_page else 200)
+    shelf.close()

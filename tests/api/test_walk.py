@@ -1,0 +1,67 @@
+"""A walk over many documents while others come and go: what existed throughout is met exactly once."""
+
+from __future__ import annotations
+
+import os
+from itertools import cycle
+
+from app.domain.clock import timestamp
+from app.domain.kinds import DOCUMENT
+from app.settings import Settings
+from couchapp.connection import Connection
+from tests.api.conftest import Caller
+
+COUNT = int(os.environ.get("DREAMSCRIPT_WALK", "1000"))
+
+
+def document(public_id: int) -> dict[str, object]:
+    """Return a stored document."""
+    now = timestamp()
+    return {
+        "_id": DOCUMENT.key(public_id),
+        "type": "document",
+        "id": public_id,
+        "title": str(public_id),
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+class Bystanders:
+    """Documents with odd ids, which come and go while those with even ids stay."""
+
+    def __init__(self, connection: Connection, database: str) -> None:
+        self._connection, self._database = connection, database
+        self._revisions: dict[int, str] = {}
+        self._places = cycle(range(1, 2 * COUNT, 2 * COUNT // 97 * 2 + 2))
+
+    def stir(self) -> None:
+        """Create a document somewhere, or delete it if it is there."""
+        place = next(self._places)
+        if place in self._revisions:
+            gone = {"_id": DOCUMENT.key(place), "_rev": self._revisions.pop(place), "_deleted": True}
+            self._connection.post(self._database, "_bulk_docs", body={"docs": [gone]})
+        else:
+            written = self._connection.put(self._database, DOCUMENT.key(place), body=document(place))
+            self._revisions[place] = written.body["rev"]
+
+
+def test_what_existed_throughout_is_met_exactly_once(ada: Caller, settings: Settings) -> None:
+    connection, database = Connection(settings.couchdb_url, timeout=60), f"{settings.prefix}-documents"
+    stays = range(2, 2 * COUNT + 2, 2)
+    for start in range(0, COUNT, 1000):
+        connection.post(database, "_bulk_docs", body={"docs": [document(i) for i in stays[start : start + 1000]]})
+    others = Bystanders(connection, database)
+    for order in ("asc", "desc"):
+        met: list[int] = []
+        url = f"/documents?limit=50&order={order}"
+        while url:
+            for _ in range(3):
+                others.stir()
+            answer = ada.get(url)
+            met += [item["id"] for item in answer.json]
+            url = answer.headers.get("x-next", "")
+        assert len(met) == len(set(met))
+        assert [i for i in met if i % 2 == 0] == sorted(stays, reverse=order == "desc")
+        assert any(i % 2 for i in met), "the bystanders were never seen, so nothing was stirred"
+    connection.close()
