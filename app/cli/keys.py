@@ -1,0 +1,117 @@
+"""`python -m app keys create|list|revoke`: the same rules as over HTTP, for whoever holds the secret."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from app.domain.access import SCOPES
+from app.domain.clock import now
+from app.domain.keys import Key
+from app.domain.services import Services
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+# Ten years: a key for longer is one that does not expire.
+LONGEST = timedelta(days=3653)
+
+
+def register(commands: Commands) -> None:
+    """Add the command and its three verbs."""
+    keys = commands.add_parser("keys", help="create, list and revoke API keys")
+    verbs = keys.add_subparsers(required=True, metavar="VERB")
+    _register_create(verbs)
+    listing = verbs.add_parser("list", help="list every key, without secrets")
+    listing.add_argument("--json", action="store_true", help="print one JSON array")
+    listing.set_defaults(command=show)
+    revoking = verbs.add_parser("revoke", help="end a key for ever, within 5 seconds everywhere")
+    revoking.add_argument("id", type=key_id, metavar="ID", help="the key's id, as `keys list` shows it")
+    revoking.add_argument("--json", action="store_true", help="print one JSON object")
+    revoking.set_defaults(command=revoke)
+
+
+def _register_create(verbs: Commands) -> None:
+    creating = verbs.add_parser("create", help="make a key and show its secret once")
+    creating.add_argument("name", metavar="NAME", help="what the key is for")
+    creating.add_argument(
+        "--scope",
+        nargs="+",
+        action="extend",
+        required=True,
+        choices=sorted(SCOPES),
+        metavar="SCOPE",
+        help="; ".join(f"{scope}: {meaning}" for scope, meaning in SCOPES.items()),
+    )
+    creating.add_argument("--expires", type=duration, metavar="TIME", help="after so long, such as 12h, 30d or 8w")
+    creating.add_argument("--json", action="store_true", help="print one JSON object with id and key")
+    creating.set_defaults(command=create)
+
+
+def key_id(text: str) -> int:
+    """Return the id of a key."""
+    if not re.fullmatch("[1-9][0-9]{0,15}", text, re.ASCII):
+        raise argparse.ArgumentTypeError("an id is a whole number, as `keys list` shows it")
+    return int(text)
+
+
+def duration(text: str) -> timedelta:
+    """Return a duration written as a whole number and a unit: s, m, h, d or w."""
+    match = re.fullmatch("([1-9][0-9]{0,8})([smhdw])", text, re.ASCII)
+    if not match:
+        raise argparse.ArgumentTypeError("a time is a whole number and s, m, h, d or w, such as 30d")
+    found = timedelta(**{UNITS[match[2]]: int(match[1])})
+    if found > LONGEST:
+        raise argparse.ArgumentTypeError("a time is at most ten years; leave it out for a key that does not expire")
+    return found
+
+
+def create(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Make a key and print it, the only time that its text is shown."""
+    expires_at = now() + chosen.expires if chosen.expires else None
+    key, text = _services(environ).keys.create(chosen.name, chosen.scope, expires_at=expires_at)
+    if chosen.json:
+        print(json.dumps({"id": key.id, "key": text, **_shown(key)}))
+    else:
+        print(f"Key {key.id} ({key.name}), shown this once:\n{text}")
+    return 0
+
+
+def show(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Print every key."""
+    keys = list(_services(environ).keys.all())
+    if chosen.json:
+        print(json.dumps([_shown(key) for key in keys], indent=2))
+    for key in () if chosen.json else keys:
+        print(f"{key.id}\t{_state(key)}\t{key.name}\t{' '.join(key.scopes)}")
+    return 0
+
+
+def revoke(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Revoke a key and print what it is now."""
+    key = _services(environ).keys.revoke(chosen.id)
+    print(json.dumps(_shown(key)) if chosen.json else f"Key {key.id} ({key.name}) is {_state(key)}.")
+    return 0
+
+
+def _services(environ: Mapping[str, str]) -> Services:
+    return Services.build(Settings.read(environ))
+
+
+def _shown(key: Key) -> dict[str, Any]:
+    return {name: value for name, value in asdict(key).items() if value is not None}
+
+
+def _state(key: Key) -> str:
+    if key.revoked_at:
+        return f"revoked {key.revoked_at}"
+    if key.expires_at:
+        return f"{'expires' if key.is_alive(now()) else 'expired'} {key.expires_at}"
+    return "active"

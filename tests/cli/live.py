@@ -1,0 +1,119 @@
+"""A service as operators run it: a process of its own that serves HTTP and is ended by signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from http.client import HTTPConnection
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+SECRET = "a secret for tests"
+PATIENCE = 60
+
+T = TypeVar("T")
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """Return this process's environment without the project's settings, and with ``settings``."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("DREAMSCRIPT_", "COUCHDB_"))}
+    return {**own, **settings}
+
+
+def command(*arguments: str, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run `python -m app` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "app", *arguments],
+        env=dict(environ),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+class Live(AbstractContextManager["Live"]):
+    """`python -m app serve` or `run`, on a free port, with its log at hand."""
+
+    def __init__(self, verb: str, environ: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "app", verb],
+            env={**environ, "DREAMSCRIPT_PORT": "0"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.said: list[str] = []
+        self.logged: list[str] = []
+        self._news = threading.Condition()
+        self._readers = [
+            threading.Thread(target=self._read, args=(stream, lines))
+            for stream, lines in ((self._process.stdout, self.said), (self._process.stderr, self.logged))
+        ]
+        for reader in self._readers:
+            reader.start()
+        self.address = self.wait_for(self._listening)
+        self.wait_for(lambda: [line for line in self.events() if line["message"].startswith("Booting worker")])
+
+    def _read(self, stream: Any, lines: list[str]) -> None:
+        for line in stream:
+            with self._news:
+                lines.append(line.rstrip("\n"))
+                self._news.notify_all()
+        stream.close()
+
+    def wait_for(self, find: Callable[[], T]) -> T:
+        """Return what ``find`` finds in the output, as soon as it finds something."""
+        with self._news:
+            self._news.wait_for(lambda: find() or self._process.poll() is not None, PATIENCE)
+            found = find()
+        assert found, "\n".join(self.said + self.logged)
+        return found
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return the log so far; every line that was whole is a JSON object."""
+        return [json.loads(line) for line in list(self.logged) if line.startswith("{")]
+
+    def _listening(self) -> str:
+        said = (line["message"] for line in self.events() if line["message"].startswith("Listening at: "))
+        return next((urlsplit(message.split()[2]).netloc for message in said), "")
+
+    def connect(self) -> HTTPConnection:
+        """Return a connection to the service."""
+        return HTTPConnection(self.address, timeout=PATIENCE)
+
+    def request(self, method: str, path: str, key: str | None = None, value: object = None) -> tuple[int, Any]:
+        """Send one request; return its status and its JSON."""
+        connection = self.connect()
+        headers = {"Content-Type": "application/json", **({"X-API-Key": key} if key else {})}
+        connection.request(method, path, None if value is None else json.dumps(value), headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        return answer.status, json.loads(body) if body else None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the process a signal."""
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Return the process's exit code when it has ended."""
+        code = self._process.wait(PATIENCE)
+        for reader in self._readers:
+            reader.join(PATIENCE)
+        return code
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self.wait()
+            finally:
+                self._process.kill()
+        self.wait()

@@ -1,0 +1,90 @@
+"""`python -m app keys`: what it prints, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timedelta
+
+import pytest
+
+from app.domain.access import SCOPES
+from app.domain.clock import now
+from tests.api.conftest import deployed_settings
+from tests.cli.live import SECRET, command, environment
+
+
+@pytest.fixture(scope="module")
+def environ(server_url: str, module_prefix: str) -> dict[str, str]:
+    """The settings of a deployed installation."""
+    deployed_settings(server_url, module_prefix)
+    return environment(COUCHDB_URL=server_url, DREAMSCRIPT_DATABASE_PREFIX=module_prefix, DREAMSCRIPT_SECRET_KEY=SECRET)
+
+
+def test_create_list_and_revoke(environ: dict[str, str]) -> None:
+    made = command(
+        "keys",
+        "create",
+        "ci",
+        "--scope",
+        "documents:read",
+        "--scope",
+        "projects:read",
+        "--expires",
+        "30d",
+        "--json",
+        environ=environ,
+    )
+    created = json.loads(made.stdout)
+    assert re.fullmatch("ds_live_[0-9A-Za-z]{49}", created["key"])
+    assert created["scopes"] == ["documents:read", "projects:read"]
+    expires_at = datetime.fromisoformat(created["expires_at"])
+    assert abs(expires_at - now() - timedelta(days=30)) < timedelta(minutes=5)
+
+    listed = json.loads(command("keys", "list", "--json", environ=environ).stdout)
+    assert {name: value for name, value in created.items() if name != "key"} in listed
+    assert created["key"] not in json.dumps(listed)
+
+    plain = command("keys", "list", environ=environ).stdout
+    assert f"{created['id']}\texpires " in plain
+
+    revoked = command("keys", "revoke", str(created["id"]), environ=environ)
+    assert revoked.returncode == 0
+    assert "revoked" in revoked.stdout
+    assert f"{created['id']}\trevoked " in command("keys", "list", environ=environ).stdout
+
+
+def test_without_json_a_person_is_told(environ: dict[str, str]) -> None:
+    made = command("keys", "create", "laptop", "--scope", *SCOPES, environ=environ)
+    assert made.returncode == 0
+    assert "shown this once" in made.stdout
+    assert re.search("^ds_live_[0-9A-Za-z]{49}$", made.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["create", "x"], 2, "--scope"),
+        (["create", "x", "--scope", "everything"], 2, "everything"),
+        (["create", "x", "--scope", "operate", "--expires", "soon"], 2, "30d"),
+        (["create", "x", "--scope", "operate", "--expires", "99999w"], 2, "ten years"),
+        (["create", "", "--scope", "operate"], 1, "1 to 300"),
+        (["revoke", "987654"], 1, "no key 987654"),
+        (["revoke", "x"], 2, "whole number"),
+        ([], 2, "VERB"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(
+    environ: dict[str, str], arguments: list[str], code: int, said: str
+) -> None:
+    failed = command("keys", *arguments, environ=environ)
+    assert failed.returncode == code
+    assert said in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_a_database_that_does_not_answer_is_said_so(environ: dict[str, str]) -> None:
+    failed = command("keys", "list", environ={**environ, "COUCHDB_URL": "http://admin:hunter2@127.0.0.1:1"})
+    assert failed.returncode == 1
+    assert "database" in failed.stderr
+    assert "hunter2" not in failed.stderr

@@ -1,0 +1,95 @@
+"""`make run`: an empty folder becomes a service that answers the README's commands, and does so again after a crash."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from app.database import Running
+from tests.cli.live import PATIENCE, Live, command, environment
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def environ(database: Running, tmp_path: Path) -> dict[str, str]:
+    """The settings of a new machine, with the kind of database that this run uses where `make run` can start it."""
+    kind = database.origin if database.origin in ("installed", "embedded") else "embedded"
+    return environment(DREAMSCRIPT_VAR=str(tmp_path / "var"), DREAMSCRIPT_DATABASE=kind, DREAMSCRIPT_WORKERS="2")
+
+
+def transcript() -> tuple[str, str]:
+    """Return the commands of the README's console blocks as a script, and the output that it shows for them."""
+    script: list[str] = []
+    output: list[str] = []
+    for block in COMMANDS.findall((ROOT / "README.md").read_text()):
+        continued = False
+        for line in block.splitlines(keepends=True):
+            is_command = continued or line.startswith("$ ")
+            (script if is_command else output).append(line.removeprefix("$ ") if is_command else line)
+            continued = is_command and line.endswith("\\\n")
+    return "".join(script), "".join(output)
+
+
+def pids_of(live: Live) -> set[int]:
+    """Return the serving processes that have said something."""
+    return {event["pid"] for event in live.events() if "pid" in event}
+
+
+def test_the_readme_tells_the_truth_on_an_empty_machine(environ: dict[str, str], tmp_path: Path) -> None:
+    script, output = transcript()
+    assert script.count("curl ") >= 10
+    with Live("run", environ) as live:
+        said = live.wait_for(lambda: "\n".join(live.said) if "curl" in "\n".join(live.said) else "")
+        assert re.search("^ +ds_dev_[0-9A-Za-z]{49}$", said, re.MULTILINE)
+        ran = subprocess.run(
+            ["bash", "-euc", script.replace("127.0.0.1:8000", live.address)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert ran.stderr == ""
+    assert ran.stdout == output
+
+
+def test_a_second_start_after_a_crash_goes_on_where_the_first_was(environ: dict[str, str], tmp_path: Path) -> None:
+    var = tmp_path / "var"
+    with Live("run", environ) as live:
+        key = (var / "development-key").read_text().strip()
+        status, created = live.request("POST", "/documents", key, {"title": "Before the crash"})
+        assert status == 201
+        for pid in pids_of(live):
+            os.kill(pid, signal.SIGKILL)
+        assert live.wait() == -signal.SIGKILL
+    with Live("run", environ) as live:
+        assert live.request("GET", f"/documents/{created['id']}", key) == (200, created)
+        assert live.request("POST", "/documents", key, {"title": "After"})[1]["id"] == created["id"] + 1
+        said = live.wait_for(lambda: "\n".join(live.said) if "curl" in "\n".join(live.said) else "")
+        assert "$(cat " in said
+        assert key not in said
+
+
+def test_operators_find_the_running_database_without_settings(environ: dict[str, str], tmp_path: Path) -> None:
+    with Live("run", environ) as live:
+        assert "development" in command("keys", "list", environ=environ).stdout
+        live.signal(signal.SIGTERM)
+        assert live.wait() == 0
+    assert not (tmp_path / "var" / "couchdb-url").exists()
+    failed = command("keys", "list", environ=environ)
+    assert failed.returncode == 2
+    assert "COUCHDB_URL" in failed.stderr
+
+
+def test_secrets_are_for_their_owner_alone(environ: dict[str, str], tmp_path: Path) -> None:
+    with Live("run", environ):
+        for name in ("secret-key", "development-key", "couchdb-url"):
+            assert stat.S_IMODE((tmp_path / "var" / name).stat().st_mode) == 0o600, name

@@ -1,0 +1,135 @@
+"""The serving process: production workers, JSON logs, answers to what is not HTTP, and an end without loss."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.api.conftest import deployed_settings
+from tests.cli.live import PATIENCE, SECRET, Live, command, environment
+
+
+@pytest.fixture(scope="module")
+def environ(server_url: str, module_prefix: str) -> dict[str, str]:
+    """The settings of an installation that is deployed and not yet served."""
+    deployed_settings(server_url, module_prefix)
+    return environment(
+        COUCHDB_URL=server_url,
+        DREAMSCRIPT_DATABASE_PREFIX=module_prefix,
+        DREAMSCRIPT_SECRET_KEY=SECRET,
+        DREAMSCRIPT_WORKERS="2",
+    )
+
+
+@pytest.fixture(scope="module")
+def key(environ: dict[str, str]) -> str:
+    """A key made by the command line."""
+    made = command("keys", "create", "live", "--scope", "documents:read", "documents:write", "--json", environ=environ)
+    text: str = json.loads(made.stdout)["key"]
+    return text
+
+
+@pytest.fixture(scope="module")
+def live(environ: dict[str, str]) -> Iterator[Live]:
+    """A running service."""
+    with Live("serve", environ) as running:
+        yield running
+
+
+def test_it_serves(live: Live, key: str) -> None:
+    status, created = live.request("POST", "/documents", key, {"title": "Live"})
+    assert status == 201
+    assert live.request("GET", f"/documents/{created['id']}", key) == (200, created)
+    assert live.request("GET", "/readyz") == (200, {"status": "ok"})
+
+
+def test_it_serves_from_as_many_processes_as_it_was_told(live: Live) -> None:
+    workers = live.wait_for(lambda: [e for e in live.events() if e["message"].startswith("Booting worker")][1:])
+    assert len(workers) == 1
+
+
+def test_each_request_leaves_a_line_of_json(live: Live, key: str) -> None:
+    connection = live.connect()
+    connection.request("GET", "/documents?limit=1", headers={"X-API-Key": key, "X-Request-ID": "look-for-me"})
+    assert connection.getresponse().read()
+    connection.close()
+    line = live.wait_for(lambda: [e for e in live.events() if e.get("request_id") == "look-for-me"])[0]
+    assert (line["method"], line["route"], line["status"], line["principal"]) == (
+        "GET",
+        "/documents",
+        200,
+        "p1",
+    )
+    assert line["duration_ms"] > 0
+    assert key not in "\n".join(live.logged + live.said)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"GET /documents\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"GET / HTTP/1.1\r\nBad Name: x\r\n\r\n",
+        b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX-Long: " + b"a" * 9_000 + b"\r\n\r\n",
+        b"POST /documents HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        b"POST /documents HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+)
+def test_what_is_not_http_gets_the_error_shape(live: Live, sent: bytes) -> None:
+    host, port = live.address.split(":")
+    with socket.create_connection((host, int(port)), PATIENCE) as client:
+        client.sendall(sent)
+        answer = b""
+        while chunk := client.recv(4096):
+            answer += chunk
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    found = json.loads(body)
+    assert set(found) == {"error", "reason", "request_id", "errors"}
+    assert found["error"] == "bad_request"
+
+
+def test_a_chunked_body_is_read_and_bounded(live: Live, key: str) -> None:
+    for size, status in ((100, 201), (2**20, 413)):
+        connection = live.connect()
+        body = json.dumps({"title": "chunked", "content": "x" * size}).encode()
+        parts = (body[i : i + 2**16] for i in range(0, len(body), 2**16))
+        headers = {"X-API-Key": key, "Content-Type": "application/json"}
+        connection.request("POST", "/documents", parts, headers, encode_chunked=True)
+        assert connection.getresponse().status == status
+        connection.close()
+
+
+def test_sigterm_ends_what_was_begun_and_then_the_process(environ: dict[str, str], key: str) -> None:
+    body = json.dumps({"title": "Half way"}).encode()
+    head = (
+        f"POST /documents HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    with Live("serve", environ) as live:
+        host, port = live.address.split(":")
+        with socket.create_connection((host, int(port)), PATIENCE) as client:
+            client.sendall(head.encode() + body[:5])
+            # An answer to a later request shows that the worker has had time to take the first one.
+            assert live.request("GET", "/livez")[0] == 200
+            live.signal(signal.SIGTERM)
+            live.wait_for(lambda: [e for e in live.events() if "Handling signal: term" in e["message"]])
+            client.sendall(body[5:])
+            answer = client.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 201 ")
+        assert live.wait() == 0
+
+
+def test_a_missing_setting_is_named(environ: dict[str, str]) -> None:
+    without = {name: value for name, value in environ.items() if name != "DREAMSCRIPT_SECRET_KEY"}
+    failed = command("serve", environ={**without, "DREAMSCRIPT_VAR": "/nonexistent"})
+    assert failed.returncode == 2
+    assert "DREAMSCRIPT_SECRET_KEY" in failed.stderr
+    assert "Traceback" not in failed.stderr

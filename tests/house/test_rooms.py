@@ -1,0 +1,140 @@
+"""Rooms import in one direction only, found by reading every import statement."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.nodatabase
+
+ROOT = Path(__file__).parents[2]
+
+LEAVES = {"app.settings", "app.errors", "app.request_context", "app.version"}
+
+# What each room may import of this project, itself and the leaves aside.
+MAY_IMPORT: dict[str, set[str]] = {
+    "app": {"app.api", "app.domain", "app.http"},
+    "app.__main__": {"app.cli"},
+    "app.api": {"app.domain", "app.http", "app.schemas"},
+    "app.cli": {"app", "app.domain", "app.database", "couchapp"},
+    "app.database": {"couchapp.settings"},
+    "app.domain": {"app.store", "couchapp.tree", "couchapp.diff"},
+    "app.errors": set(),
+    "app.http": {"app.domain"},
+    "app.request_context": set(),
+    "app.schemas": {"app.domain"},
+    "app.settings": {"app.database.settings", "couchapp.settings"},
+    "app.store": {"couchapp.connection"},
+    "app.version": set(),
+    "couchapp": set(),
+}
+
+# Packages that one room keeps to itself.
+KEPT_IN: dict[str, set[str]] = {
+    "couchdb": {"app.store", "couchapp"},
+    "flask": {"app", "app.api", "app.http", "app.cli"},
+    "flask_smorest": {"app.api", "app.http"},
+    "werkzeug": {"app", "app.api", "app.http"},
+    "gunicorn": {"app.cli"},
+    "marshmallow": {"app.api", "app.http", "app.schemas"},
+}
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    """Yield the dotted name and the syntax tree of every module of the project."""
+    for package in ("app", "couchapp"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            if "node_modules" not in path.parts:
+                name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+                yield name, ast.parse(path.read_text())
+
+
+def room(module: str) -> str:
+    """Return the room that ``module`` is in: the longest that is named above."""
+    parts = module.split(".")
+    candidates = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+    return next(name for name in candidates if name in MAY_IMPORT)
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    """Yield the full name of everything that is imported."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def allowed(own: str, name: str) -> bool:
+    """Tell whether the room ``own`` may import ``name``."""
+    reachable = MAY_IMPORT[own] | {own} | (set() if own == "couchapp" else LEAVES)
+    if own == "app":
+        return any(name.startswith(f"{other}.") for other in reachable - {"app"})
+    if name.startswith("app.") and "app" in reachable and name.count(".") == 1:
+        return True
+    return any(name == other or name.startswith(f"{other}.") for other in reachable - {"app"})
+
+
+def test_every_import_goes_where_it_may() -> None:
+    wrong = [
+        f"{module} imports {name}"
+        for module, tree in modules()
+        for name in imports(tree)
+        if name.split(".")[0] in ("app", "couchapp") and not allowed(room(module), name)
+    ]
+    assert wrong == []
+
+
+def test_packages_stay_in_their_rooms() -> None:
+    wrong = [
+        f"{module} imports {name}"
+        for module, tree in modules()
+        for name in imports(tree)
+        if room(module) not in KEPT_IN.get(name.split(".")[0], {room(module)})
+    ]
+    assert wrong == []
+
+
+def test_imports_stand_at_the_top() -> None:
+    wrong = [
+        f"{module}:{inner.lineno}"
+        for module, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Import | ast.ImportFrom)
+    ]
+    assert wrong == []
+
+
+def test_every_module_says_in_one_sentence_what_it_is_for() -> None:
+    wrong = []
+    for module, tree in modules():
+        opening = (ast.get_docstring(tree) or "").split("\n\n")[0].split("\n")[0]
+        if not opening.endswith((".", "?")):
+            wrong.append(module)
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("own", "name", "may"),
+    [
+        ("app.domain", "app.store.Database", True),
+        ("app.domain", "app.http.conditional", False),
+        ("app.store", "app.domain.kinds", False),
+        ("app.store", "couchapp.connection.Connection", True),
+        ("app.store", "couchapp.deployment", False),
+        ("couchapp", "app.errors", False),
+        ("couchapp", "couchapp.tree", True),
+        ("app.cli", "app.create_app", True),
+        ("app.cli", "app.store.Store", False),
+        ("app.http", "app.api.documents", False),
+        ("app.http", "app.errors", True),
+    ],
+)
+def test_this_test_can_fail(own: str, name: str, may: bool) -> None:
+    assert allowed(own, name) is may
