@@ -1,0 +1,1 @@
+"""Tests of what lives inside CouchDB, run inside CouchDB."""

@@ -1,0 +1,109 @@
+"""Each validator takes and refuses what its cases say, in the database itself."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from couchapp.connection import Connection, Refused
+from tests.design_docs.cases import TREE, cases
+from tests.design_docs.conftest import Prepare
+
+VALIDATORS = cases("validators")
+TIMES = {"created_at": "2026-01-31T12:00:00.123456Z", "updated_at": "2026-01-31T12:00:00.123456Z"}
+DOCUMENT: dict[str, Any] = {"_id": "document:0000000000000007", "type": "document", "id": 7, **TIMES}
+CLAIM: dict[str, Any] = {
+    "_id": "claim:document:0000000000000007",
+    "type": "claim",
+    "kind": "document",
+    "number": 7,
+    "region": 0,
+}
+
+
+def put(connection: Connection, database: str, document: dict[str, Any]) -> str:
+    """Store a document and return its revision."""
+    rev: str = connection.put(database, document["_id"], body=document).body["rev"]
+    return rev
+
+
+@pytest.mark.parametrize(("room", "case"), VALIDATORS)
+def test_a_case(connection: Connection, prepare: Prepare, room: str, case: dict[str, Any]) -> None:
+    name = prepare(room, "validation")
+    new = case["new"]
+    if case["old"] is not None:
+        new = {**new, "_rev": put(connection, name, case["old"])}
+    if case["throws"] is None:
+        put(connection, name, new)
+        return
+    with pytest.raises(Refused) as refusal:
+        put(connection, name, new)
+    assert refusal.value.status in (400, 403)
+    assert re.search(case["throws"], refusal.value.reason), refusal.value.reason
+
+
+@pytest.mark.nodatabase
+def test_every_database_has_a_validator_and_cases_for_it() -> None:
+    with_cases = {parameter.values[0] for parameter in VALIDATORS}
+    assert with_cases == {database for database in TREE if "validation" in TREE[database]} == set(TREE)
+
+
+@pytest.mark.parametrize("room", TREE)
+def test_a_reader_may_save_what_the_database_shows_of_a_document(
+    connection: Connection, prepare: Prepare, room: str
+) -> None:
+    """What begins with an underscore is shown by some requests, saved by some clients, and never stored."""
+    name = prepare(room, "validation")
+    new = next(case.values[1]["new"] for case in VALIDATORS if case.values[0] == room)
+    put(connection, name, new)
+    shown = connection.get(name, new["_id"], params={"revs": True, "conflicts": True, "local_seq": True}).body
+    put(connection, name, shown)
+
+
+def test_a_second_creation_is_a_conflict(connection: Connection, prepare: Prepare) -> None:
+    """Whoever loses a race for a claim must learn that it is taken, not that something is wrong with it."""
+    name = prepare("meta", "validation")
+    put(connection, name, {**CLAIM, "created_at": TIMES["created_at"]})
+    with pytest.raises(Refused) as refusal:
+        put(connection, name, {**CLAIM, "region": 1, "created_at": "2026-02-01T00:00:00.000000Z"})
+    assert refusal.value.status == 409
+
+
+@pytest.mark.couchdb
+def test_conflicting_revisions_arrive_by_replication(connection: Connection, prepare: Prepare) -> None:
+    """PouchDB Server gives every replicated revision the history of the present one where a validator is."""
+    name = prepare("documents", "validation")
+    first = put(connection, name, {**DOCUMENT, "title": "First"})
+    branches = [
+        {
+            **DOCUMENT,
+            "title": title,
+            "_rev": f"2-{digest}",
+            "_revisions": {"start": 2, "ids": [digest, first.removeprefix("1-")]},
+        }
+        for title, digest in (("Here", "a" * 32), ("There", "b" * 32))
+    ]
+    connection.post(name, "_bulk_docs", body={"new_edits": False, "docs": branches})
+    found = connection.get(name, DOCUMENT["_id"], params={"conflicts": True}).body
+    assert (found["title"], found["_conflicts"]) == ("There", [f"2-{'a' * 32}"])
+    connection.put(name, DOCUMENT["_id"], body={"_id": DOCUMENT["_id"], "_rev": f"2-{'a' * 32}", "_deleted": True})
+    assert "_conflicts" not in connection.get(name, DOCUMENT["_id"], params={"conflicts": True}).body
+
+
+def test_what_breaks_a_rule_does_not_arrive_by_replication_either(connection: Connection, prepare: Prepare) -> None:
+    name = prepare("documents", "validation")
+    broken = {**DOCUMENT, "title": "", "_rev": f"1-{'a' * 32}", "_revisions": {"start": 1, "ids": ["a" * 32]}}
+    connection.post(name, "_bulk_docs", body={"new_edits": False, "docs": [broken]})
+    with pytest.raises(Refused) as refusal:
+        connection.get(name, DOCUMENT["_id"])
+    assert refusal.value.status == 404
+
+
+def test_a_revision_of_a_document_that_is_not_there_is_a_conflict(connection: Connection, prepare: Prepare) -> None:
+    """CouchDB accepts it where no validator is (FACTS 1.3)."""
+    name = prepare("documents", "validation")
+    with pytest.raises(Refused) as refusal:
+        put(connection, name, {**DOCUMENT, "title": "A", "_rev": f"1-{'a' * 32}"})
+    assert refusal.value.status == 409

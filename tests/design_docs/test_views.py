@@ -1,0 +1,38 @@
+"""Each view has the rows that its cases say, in the database itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from couchapp.connection import Connection
+from tests.design_docs.cases import TREE, cases
+from tests.design_docs.conftest import Prepare
+
+VIEWS = cases("views")
+
+
+@pytest.mark.parametrize(("path", "case"), VIEWS)
+def test_a_case(connection: Connection, prepare: Prepare, path: str, case: dict[str, Any]) -> None:
+    """A value `_rev` in a case stands for the document's revision. No validator keeps the documents out."""
+    database, design, view = path.split("/")
+    name = prepare(database, design)
+    revisions = {
+        document["_id"]: connection.put(name, document["_id"], body=document).body["rev"]
+        for document in case["documents"]
+    }
+    wanted = [row | ({"value": revisions[row["id"]]} if row["value"] == "_rev" else {}) for row in case["rows"]]
+    answer = connection.get(name, "_design", design, "_view", view, params={"reduce": False})
+    assert answer.body["rows"] == wanted
+
+
+@pytest.mark.nodatabase
+def test_every_view_has_cases_and_the_reverse() -> None:
+    views = {
+        f"{database}/{design}/{view}"
+        for database, designs in TREE.items()
+        for design, document in designs.items()
+        for view in document.get("views", {})
+    }
+    assert {parameter.values[0] for parameter in VIEWS} == views
