@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,14 +11,15 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import couchdb.http
 
+from couchapp.deadline import Deadline
 from couchapp.failures import DatabaseError, Interrupted, Refused, Unreachable
-from couchapp.transport import TERMS, Session, Terms
+from couchapp.transport import Session
 
 __all__ = ["Answer", "Connection", "DatabaseError", "Interrupted", "Refused", "Unreachable"]
 
 # These are JSON even where they are plain texts, since CouchDB parses them (its API reference, "/db/_design/_view").
-JSON_PARAMETERS = frozenset({"startkey", "endkey", "key", "keys"})
-# So much of what CouchDB says of an error is kept.
+JSON_PARAMETERS = frozenset({"startkey", "start_key", "endkey", "end_key", "key", "keys"})
+# So many characters of what CouchDB says of an error are kept.
 MAX_TEXT = 500
 
 
@@ -36,13 +36,15 @@ class Connection:
     """A CouchDB server. Threads may share it, and a child of a fork gets connections of its own.
 
     ``url`` may hold credentials, percent-encoded; they are kept apart from it and appear nowhere. ``timeout`` is the
-    time in seconds that one request may take from its first to its last byte.
+    time in seconds that one request may take, from looking for a connection to the last byte of the answer. Proxies
+    named by the environment are not used. Raises ValueError for what is no server's URL.
     """
 
     def __init__(self, url: str, *, timeout: float = 3.0) -> None:
         self.url, self._credentials = split_credentials(url)
         self._timeout = timeout
-        self._owner, self._session = os.getpid(), Session()
+        # In one piece, so that no thread ever sees half of what belongs to the other side of a fork.
+        self._owned = os.getpid(), Session()
 
     def __repr__(self) -> str:
         return f"Connection({self.url!r})"
@@ -62,22 +64,20 @@ class Connection:
         ``read`` marks a request that changes nothing and may be sent again when its answer is cut: GET and HEAD unless
         said otherwise. Raises Unreachable, Interrupted and Refused.
         """
-        url = couchdb.http.urljoin(self.url, *path, **_encoded(params or {}))
-        deadline = time.monotonic() + (self._timeout if timeout is None else timeout)
-        token = TERMS.set(Terms(deadline, method in ("GET", "HEAD") if read is None else read))
-        try:
-            status, found, content = self._own_session().request(
-                method,
-                url,
-                None if body is None else json.dumps(body).encode(),
-                {**({} if body is None else {"Content-Type": "application/json"}), **(headers or {})},
-                self._credentials,
-            )
-        finally:
-            TERMS.reset(token)
+        status, found, content = self._session().request(
+            method,
+            couchdb.http.urljoin(self.url, *path, **_encoded(params or {})),
+            None if body is None else json.dumps(body, allow_nan=False).encode(),
+            {**({} if body is None else {"Content-Type": "application/json"}), **(headers or {})},
+            self._credentials,
+            deadline=Deadline.after(self._timeout if timeout is None else timeout),
+            read=method in ("GET", "HEAD") if read is None else read,
+        )
         if status >= 300:
             raise _refusal(status, content)
-        return Answer(status, {name.lower(): value for name, value in found.items()}, _decoded(method, path, content))
+        bodiless = method == "HEAD" or status == 204
+        decoded = None if bodiless else _decoded(method, path, content)
+        return Answer(status, {name.lower(): value for name, value in found.items()}, decoded)
 
     def get(self, *path: str, **options: Any) -> Answer:
         """Send a GET; see request."""
@@ -95,21 +95,36 @@ class Connection:
         """Send a DELETE; see request."""
         return self.request("DELETE", *path, **options)
 
+    def head(self, *path: str, **options: Any) -> Answer:
+        """Send a HEAD, whose answer has no body; see request."""
+        return self.request("HEAD", *path, **options)
+
     def close(self) -> None:
         """Close the idle connections; the next request opens new ones."""
-        if self._owner == os.getpid():
-            self._session.connection_pool.close()
+        self._session().connection_pool.close()
 
-    def _own_session(self) -> Session:
-        if self._owner != os.getpid():
+    def _session(self) -> Session:
+        owner, session = self._owned
+        if owner != os.getpid():
             # The parent goes on using its sockets; two processes reading one would take each other's answers.
-            self._owner, self._session = os.getpid(), Session()
-        return self._session
+            session = Session()
+            self._owned = os.getpid(), session
+        return session
 
 
 def split_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
-    """Return ``url`` without credentials and without a slash at its end, and the decoded credentials, if any."""
-    parts = urlsplit(url)
+    """Return ``url`` without credentials and without a slash at its end, and the decoded credentials, if any.
+
+    Raises ValueError, which does not contain ``url``.
+    """
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        sound = None
+    # A bare "/", "?" or "#" in a password ends the host's part early, and the rest would be shown as a path.
+    if not sound or url.count("@") != parts.netloc.count("@"):
+        raise ValueError("not the URL of a server, http://user:password@host:port with both of them percent-encoded")
     userinfo, _, host = parts.netloc.rpartition("@")
     bare = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
     if not userinfo:
@@ -126,11 +141,9 @@ def _encoded(params: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _decoded(method: str, path: tuple[str, ...], content: bytes) -> Any:
-    if not content:
-        return None
     try:
         return json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Interrupted(f"{method} /{'/'.join(path)} was answered with something that is not JSON") from error
 
 
@@ -138,8 +151,13 @@ def _refusal(status: int, content: bytes) -> Refused:
     """Return the error that an answer tells of, whatever it is written in."""
     try:
         said = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict):
-        said = {"error": f"status_{status}", "reason": "the answer was not CouchDB's JSON"}
-    return Refused(status, str(said.get("error"))[:MAX_TEXT], str(said.get("reason"))[:MAX_TEXT])
+        said = {"reason": "the answer was not CouchDB's JSON"}
+    return Refused(status, _line(said.get("error"), f"status_{status}"), _line(said.get("reason"), "none was given"))
+
+
+def _line(said: object, otherwise: str) -> str:
+    """Return a text as one line of bounded length, fit for a log."""
+    return " ".join(said[:MAX_TEXT].split()) if isinstance(said, str) else otherwise

@@ -3,69 +3,94 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from app.errors import Conflict, Unavailable
 from app.request_context import current_request_id, remaining
-from couchapp.connection import Answer, Connection, DatabaseError, Refused
+from couchapp.connection import Connection, DatabaseError, Interrupted, Refused, Unreachable
 
 log = logging.getLogger("dreamscript.store")
 
-# No single request to CouchDB waits longer, so that a second can follow within the deadline (FACTS 1.7).
+# No single request to CouchDB waits longer, so that a second can follow within the deadline (docs/couchdb-quirks.md).
 TIMEOUT = 3.0
+# What CouchDB says of a document that is not there; of a database that is not there it says something else.
+ABSENT = ("missing", "deleted")
+UNCONFIRMED = "The write was not confirmed; read before you retry it."
 
 
 class Exchange:
-    """Sends requests to the database ``name``."""
+    """Sends requests to the database ``name``, or to the server itself if that is empty; gets JSON objects back.
 
-    def __init__(self, connection: Connection, name: str) -> None:
+    All of it raises Conflict for a 409, and Unavailable for everything else that is not an answer: an outcome that is
+    not known, a database that is missing, and credentials that do not suffice are all beyond the client.
+    """
+
+    def __init__(self, connection: Connection, name: str = "") -> None:
         self._connection, self.name = connection, name
 
-    def send(
-        self,
-        method: str,
-        *path: str,
-        params: Mapping[str, Any] | None = None,
-        body: Any = None,
-        read: bool = False,
-        absent: bool = False,
-    ) -> Answer | None:
-        """Return the answer; with ``absent``, None when CouchDB says that the document is not there.
+    def send(self, method: str, *path: str, **options: Any) -> dict[str, Any]:
+        """Return the body of the answer; ``options`` are those of Connection.request."""
+        with self._translated(method, path):
+            return self._ask(method, path, **options)
 
-        Raises Conflict for a 409, and Unavailable for everything else that is not an answer: an outcome that is not
-        known, a database that is missing, and credentials that do not suffice are all beyond the client.
-        """
-        request_id = current_request_id()
+    def find(self, *path: str) -> dict[str, Any] | None:
+        """Return the document at ``path``, None if it is absent or deleted."""
+        with self._translated("GET", path):
+            try:
+                return self._ask("GET", path)
+            except Refused as refusal:
+                if refusal.status == 404 and refusal.reason in ABSENT:
+                    return None
+                raise
+
+    def rows(self, *path: str, params: Mapping[str, Any], keys: Sequence[Any] | None = None) -> list[dict[str, Any]]:
+        """Return the rows of a view or of `_all_docs`; ``keys`` go in a body, since a URL has no room for many."""
+        method, body = ("GET", None) if keys is None else ("POST", {"keys": list(keys)})
+        with self._translated(method, path):
+            rows = self._ask(method, path, params=params, body=body, read=True).get("rows")
+            if not isinstance(rows, list):
+                raise Interrupted("the answer has no rows")
+            for row in rows:
+                if row.get("error", "not_found") != "not_found":
+                    raise Interrupted(f"a row could not be read: {row['error']}")
+            return rows
+
+    def _ask(self, method: str, path: tuple[str, ...], **options: Any) -> dict[str, Any]:
+        left, request_id = remaining(), current_request_id()
+        if left is not None and left <= 0:
+            raise Unreachable("the request's own time is over, so nothing was sent")
+        answer = self._connection.request(
+            method,
+            *([self.name] if self.name else []),
+            *path,
+            headers={"X-Couch-Request-ID": request_id} if request_id else None,
+            timeout=TIMEOUT if left is None else min(TIMEOUT, left),
+            **options,
+        )
+        if answer.status == 202:
+            raise Interrupted("202: fewer than a quorum stored it")
+        if not isinstance(answer.body, dict):
+            raise Interrupted("the answer is not a JSON object")
+        return answer.body
+
+    @contextmanager
+    def _translated(self, method: str, path: tuple[str, ...]) -> Iterator[None]:
         try:
-            return self._connection.request(
-                method,
-                self.name,
-                *path,
-                params=params,
-                body=body,
-                read=read,
-                headers={"X-Couch-Request-ID": request_id} if request_id else None,
-                timeout=self._timeout(),
-            )
-        except Refused as refusal:
-            if absent and refusal.status == 404 and refusal.reason in ("missing", "deleted"):
-                return None
-            if refusal.status == 409:
-                raise Conflict from refusal
-            raise self._unavailable(method, path, refusal) from refusal
+            yield
         except DatabaseError as failure:
-            raise self._unavailable(method, path, failure) from failure
+            if isinstance(failure, Refused) and failure.status == 409:
+                raise Conflict from failure
+            log.error("the database gave no usable answer: %s", failure, extra=self._facts(method, path, failure))
+            unknown = isinstance(failure, Interrupted) and method == "PUT"
+            raise Unavailable(UNCONFIRMED if unknown else None) from failure
 
-    def _timeout(self) -> float:
-        left = remaining()
-        if left is None:
-            return TIMEOUT
-        if left <= 0:
-            raise Unavailable("The request could not be answered in time; try again later.")
-        return min(TIMEOUT, left)
-
-    def _unavailable(self, method: str, path: tuple[str, ...], failure: DatabaseError) -> Unavailable:
-        facts = {"database": self.name, "method": method, "path": "/".join(path), "request_id": current_request_id()}
-        log.error("the database gave no usable answer: %s", failure, extra=facts)
-        return Unavailable()
+    def _facts(self, method: str, path: tuple[str, ...], failure: DatabaseError) -> dict[str, object]:
+        return {
+            "method": method,
+            "path": "/".join(("", self.name, *path)),
+            "status": failure.status if isinstance(failure, Refused) else None,
+            "error": failure.error if isinstance(failure, Refused) else type(failure).__name__,
+            "request_id": current_request_id(),
+        }

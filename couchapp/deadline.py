@@ -1,0 +1,109 @@
+"""Sockets whose every wait ends by one deadline, however often the other side lets them make a little progress."""
+
+from __future__ import annotations
+
+import io
+import select
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """A moment on the monotonic clock, in seconds."""
+
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        """Return the moment ``seconds`` from now."""
+        return cls(time.monotonic() + seconds)
+
+    def remaining(self) -> float:
+        """Return the seconds that are left. Raises TimeoutError when there are none."""
+        left = self.at - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the time is over")
+        return left
+
+
+class TimedSocket:
+    """As much of a connected socket, plain or TLS, as http.client asks for.
+
+    A timeout of Python's holds for each wait alone, so a server that sends or takes a byte at a time would stretch it
+    without end. Here each wait gets what is left until ``deadline``, which is set anew for each request.
+    """
+
+    def __init__(self, wrapped: socket.socket, deadline: Deadline) -> None:
+        self._wrapped, self.deadline = wrapped, deadline
+
+    def sendall(self, data: bytes) -> None:
+        """Send all of ``data``. Raises OSError."""
+        rest = memoryview(data)
+        while rest:
+            self._wrapped.settimeout(self.deadline.remaining())
+            rest = rest[self._wrapped.send(rest) :]
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """Return a reader of what comes; the socket stays open until both are closed."""
+        return io.BufferedReader(_Reader(self._wrapped, self.deadline))
+
+    def has_news(self) -> bool:
+        """Tell whether there is something to read, which may be the end."""
+        poll = select.poll()
+        poll.register(self._wrapped, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def close(self) -> None:
+        """Close the socket, without a word to the other side that a fork's parent may still be speaking to."""
+        self._wrapped.close()
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, wrapped: socket.socket, deadline: Deadline) -> None:
+        self._socket, self._deadline = wrapped, deadline
+        self._raw = wrapped.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._socket.settimeout(self._deadline.remaining())
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def connect(host: str, port: int, tls: ssl.SSLContext | None, deadline: Deadline) -> TimedSocket:
+    """Connect to the first address of ``host`` that answers, with TLS if a context is given.
+
+    Raises OSError, and UnicodeError for a name that no host can have. Only the resolver's own timeouts bound how long
+    it looks for the name.
+    """
+    failure: OSError = OSError("the name has no address")
+    for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        try:
+            plain = socket.create_connection((str(address[0]), port), deadline.remaining())
+        except OSError as error:
+            failure = error
+        else:
+            return TimedSocket(_prepared(plain, host, tls, deadline), deadline)
+    raise failure
+
+
+def _prepared(plain: socket.socket, host: str, tls: ssl.SSLContext | None, deadline: Deadline) -> socket.socket:
+    try:
+        # Headers and body are sent apart, and the second must not wait for the first to be acknowledged.
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls is None:
+            return plain
+        plain.settimeout(deadline.remaining())
+        return tls.wrap_socket(plain, server_hostname=host)
+    except BaseException:
+        plain.close()
+        raise
