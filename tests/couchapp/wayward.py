@@ -1,0 +1,186 @@
+"""An HTTP server that misbehaves on demand, one behaviour for each request that it reads."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import json
+import select
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+# Made by openssl for 127.0.0.1 and the next hundred years; its key guards nothing.
+CERTIFICATE = Path(__file__).with_suffix(".pem")
+# Seconds between the bytes of a trickle, and that no wait of the server outlives.
+PAUSE, LIMIT = 0.02, 60.0
+# Bytes that a sluggish server takes between two pauses.
+SIP = 2**15
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as it was read: its header names are in lower case, ``connection`` counts from 0."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+    connection: int
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One request and the means to answer it; ``ending`` is set when the server is to end."""
+
+    sock: socket.socket
+    request: Request
+    ending: threading.Event
+
+
+# Answers one request, and returns whether the connection lives on.
+Behaviour = Callable[[Turn], bool]
+# Takes so many bytes of a request's body from a reader, until the event ends it.
+Take = Callable[[io.BufferedIOBase, int, threading.Event], bytes]
+
+
+class Wayward:
+    """Answers the n-th request that it reads by the n-th behaviour, and all after the last by the last."""
+
+    def __init__(
+        self, *behaviours: Behaviour, tls: bool = False, host: str = "127.0.0.1", take: Take | None = None
+    ) -> None:
+        self.requests: list[Request] = []
+        # Told each time that a connection has ended on this side.
+        self.gone = threading.Semaphore(0)
+        self._behaviours, self._take = behaviours, take or at_once
+        self._lock, self._ending = threading.Lock(), threading.Event()
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if tls else None
+        if self._tls:
+            self._tls.load_cert_chain(CERTIFICATE)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, 0), family=family)
+        self.host = f"[{host}]" if ":" in host else host
+        self.host += f":{self._listener.getsockname()[1]}"
+        self.url = f"{'https' if tls else 'http'}://{self.host}"
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def __enter__(self) -> Wayward:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._ending.set()
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while self._awaited(self._listener):
+            accepted = self._listener.accept()[0]
+            self._threads.append(threading.Thread(target=self._serve, args=(accepted, len(self._threads) - 1)))
+            self._threads[-1].start()
+
+    def _awaited(self, sock: socket.socket) -> bool:
+        """Wait until there is something to read; return False when the server is to end instead."""
+        while not self._ending.is_set():
+            if select.select([sock], [], [], PAUSE)[0]:
+                return True
+        return False
+
+    def _serve(self, accepted: socket.socket, connection: int) -> None:
+        accepted.settimeout(LIMIT)
+        with accepted, contextlib.suppress(OSError):
+            sock = self._tls.wrap_socket(accepted, server_side=True) if self._tls else accepted
+            with sock, sock.makefile("rb") as reader:
+                while self._awaited(sock) and (request := self._read(reader, connection)):
+                    if not self._behaviour(request)(Turn(sock, request, self._ending)):
+                        break
+        self.gone.release()
+
+    def _behaviour(self, request: Request) -> Behaviour:
+        with self._lock:
+            self.requests.append(request)
+            return self._behaviours[min(len(self.requests), len(self._behaviours)) - 1]
+
+    def _read(self, reader: io.BufferedIOBase, connection: int) -> Request | None:
+        """Return the next request, None at the end of the connection."""
+        start = reader.readline().split()
+        if not start:
+            return None
+        headers: dict[str, str] = {}
+        while line := reader.readline().strip():
+            name, _, value = line.decode("latin-1").partition(":")
+            headers[name.lower()] = value.strip()
+        body = self._take(reader, int(headers.get("content-length", 0)), self._ending)
+        return Request(start[0].decode(), start[1].decode(), headers, body, connection)
+
+
+def reply(status: int, body: bytes = b"", *headers: str) -> bytes:
+    """Return a well-formed answer."""
+    lines = [f"HTTP/1.1 {status} As Told", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+def answer(status: int, value: object = None) -> Behaviour:
+    """Answer as CouchDB does, and keep the connection."""
+    return send(reply(status, json.dumps(value or {}).encode(), "Content-Type: application/json"))
+
+
+def send(data: bytes, *, keep: bool = True) -> Behaviour:
+    """Send exactly ``data``."""
+
+    def behave(turn: Turn) -> bool:
+        turn.sock.sendall(data)
+        return keep
+
+    return behave
+
+
+def echo(turn: Turn) -> bool:
+    """Answer with the target of the request."""
+    return answer(200, {"target": turn.request.target})(turn)
+
+
+def reset(turn: Turn) -> bool:
+    """End the connection by a reset (RFC 9293, section 3.5.2)."""
+    turn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    return False
+
+
+def hang(turn: Turn) -> bool:
+    """Never answer."""
+    turn.ending.wait(LIMIT)
+    return False
+
+
+def trickle(data: bytes) -> Behaviour:
+    """Send the bytes of ``data`` one by one, over and over."""
+
+    def behave(turn: Turn) -> bool:
+        for byte in itertools.cycle(data):
+            if turn.ending.wait(PAUSE):
+                return False
+            turn.sock.sendall(bytes([byte]))
+        return False
+
+    return behave
+
+
+def at_once(reader: io.BufferedIOBase, length: int, _: threading.Event) -> bytes:
+    """Take a request's body as it comes."""
+    return reader.read(length)
+
+
+def sluggishly(reader: io.BufferedIOBase, length: int, ending: threading.Event) -> bytes:
+    """Take a request's body in sips."""
+    taken = 0
+    while taken < length and not ending.wait(PAUSE):
+        taken += len(reader.read(min(SIP, length - taken)))
+    return b""
