@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from app.cli import keys, run, serve
 from app.database import StartError
-from app.errors import ServiceError
+from app.errors import ServiceError, Unavailable
 from app.settings import SETTINGS
 from couchapp.connection import DatabaseError
 from couchapp.settings import SettingError, describe
@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = chosen.command(chosen, os.environ)
     except SettingError as error:
         return _fail(str(error), 2)
+    except Unavailable:
+        return _fail("the database gave no usable answer: is it running, and are its databases deployed?", 1)
     except ServiceError as error:
         faults = "".join(f"\n  {fault.location.removeprefix('body.')}: {fault.reason}" for fault in error.faults)
         return _fail(error.reason + faults, 1)
