@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -107,6 +108,13 @@ def cut_off(make_app: Callable[..., Flask]) -> Flask:
 def test_no_database(cut_off: Flask, ada: Caller, path: str, caplog: pytest.LogCaptureFixture) -> None:
     assert_error(Caller(cut_off, ada.key).get(path), "unavailable")
     assert "hunter2" not in caplog.text
+
+
+def test_a_database_that_hangs(make_app: Callable[..., Flask], ada: Caller) -> None:
+    """It takes the connection and never answers; without a deadline this test would not end."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        app = make_app(couchdb_url=f"http://127.0.0.1:{silent.getsockname()[1]}", deadline=0.2)
+        assert_error(Caller(app, ada.key).get("/documents"), "unavailable")
 
 
 def test_the_process_lives_without_a_database(cut_off: Flask) -> None:

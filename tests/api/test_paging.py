@@ -128,6 +128,16 @@ def test_a_repeated_parameter_is_a_400(ada: Caller) -> None:
     assert answer.json["errors"] == [{"location": "query.limit", "reason": "Given more than once."}]
 
 
+def test_a_trusted_proxy_tells_what_the_client_asked_for(
+    ada: Caller, make_app: Callable[..., Flask], listing: str
+) -> None:
+    behind = Caller(make_app(trusted_proxies=1), ada.key)
+    answer = behind.get(
+        f"{listing}?limit=1", x_forwarded_host="evil.example, api.example.com", x_forwarded_proto="http, https"
+    )
+    assert answer.headers["x-next"].startswith("https://api.example.com/projects/")
+
+
 def test_behind_no_proxy_forwarded_headers_are_not_believed(ada: Caller, listing: str) -> None:
     answer = ada.get(f"{listing}?limit=1", x_forwarded_host="evil.example", x_forwarded_proto="https")
     assert answer.headers["x-next"].startswith("http://localhost/")
