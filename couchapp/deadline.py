@@ -1,4 +1,4 @@
-"""Sockets whose every wait ends by one deadline, however often the other side lets them make a little progress."""
+"""Sockets that keep one deadline, however often the other side lets them make a little progress."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Deadline:
 class TimedSocket:
     """As much of a connected socket, plain or TLS, as http.client asks for.
 
-    A timeout of Python's holds for each wait alone, so a server that sends or takes a byte at a time would stretch it
-    without end. Here each wait gets what is left until ``deadline``, which is set anew for each request.
+    A timeout of Python's holds for each call alone, so a server that sends a byte at a time would stretch it without
+    end. Here each call gets what is left until ``deadline``, which is set anew for each request.
     """
 
     def __init__(self, wrapped: socket.socket, deadline: Deadline) -> None:
@@ -42,10 +42,8 @@ class TimedSocket:
 
     def sendall(self, data: bytes) -> None:
         """Send all of ``data``. Raises OSError."""
-        rest = memoryview(data)
-        while rest:
-            self._wrapped.settimeout(self.deadline.remaining())
-            rest = rest[self._wrapped.send(rest) :]
+        self._wrapped.settimeout(self.deadline.remaining())
+        self._wrapped.sendall(data)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         """Return a reader of what comes; the socket stays open until both are closed."""

@@ -72,8 +72,6 @@ class Pool(couchdb.http.ConnectionPool):  # type: ignore[misc]
         tls = self._tls if scheme == "https" else None
         connection = HTTPSConnection(host, context=tls) if tls else HTTPConnection(host)
         connection.sock = connect(connection.host, connection.port, tls, deadline)
-        # Left alone, http.client connects anew in the middle of a request, without the deadline.
-        connection.auto_open = False
         return connection
 
     @cached_property

@@ -71,8 +71,12 @@ def test_an_answer_in_bytes_and_silences_ends_in_time(behaviour: Behaviour, meth
 
 
 def test_a_body_that_is_taken_in_sips_ends_in_time(tls: bool) -> None:
-    with Wayward(answer(200), tls=tls, take=sluggishly) as server, in_time(), pytest.raises(Interrupted):
-        Connection(server.url, timeout=TIMEOUT).put("db", "x", body=BODY)
+    with Wayward(answer(200), tls=tls, take=sluggishly) as server:
+        connection = Connection(server.url, timeout=30)
+        connection.get("warm")
+        with in_time(), pytest.raises(Interrupted):
+            connection.put("db", "x", body=BODY, timeout=TIMEOUT)
+        connection.close()
 
 
 def test_a_handshake_that_does_not_come_ends_in_time() -> None:

@@ -94,6 +94,16 @@ def test_a_connection_that_speaks_unasked_is_dropped() -> None:
     assert [request.connection for request in server.requests] == [0, 1]
 
 
+def test_a_connection_that_owes_an_answer_is_dropped() -> None:
+    with Wayward(send(b"HTTP/1.1 103 Early Hints\r\n\r\n"), echo) as server:
+        connection = Connection(server.url, timeout=30)
+        with pytest.raises(Interrupted):
+            connection.put("first", body={})
+        assert connection.get("second").body == {"target": "/second"}
+        connection.close()
+    assert [request.connection for request in server.requests] == [0, 1]
+
+
 def test_a_connection_is_closed_when_the_server_says_so() -> None:
     with Wayward(send(reply(200, b"{}", "Connection: close")), echo) as server:
         connection = Connection(server.url, timeout=30)

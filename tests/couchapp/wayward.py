@@ -66,6 +66,9 @@ class Wayward:
             self._tls.load_cert_chain(CERTIFICATE)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, 0), family=family)
+        if take:
+            # What the system takes on the server's behalf counts as taken.
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SIP)
         self.host = f"[{host}]" if ":" in host else host
         self.host += f":{self._listener.getsockname()[1]}"
         self.url = f"{'https' if tls else 'http'}://{self.host}"
