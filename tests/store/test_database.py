@@ -1,0 +1,183 @@
+"""Documents, ranges and views of a real database, read and written through the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from app.errors import Conflict, Unavailable
+from app.store import Database, Revision, Row, Store
+from couchapp.connection import Connection
+
+VIEWS = {
+    "views": {"by_number": {"map": "function (doc) { emit(doc.number, doc._rev); }", "reduce": "_count"}},
+}
+
+
+@pytest.fixture
+def server(server_url: str) -> Iterator[Connection]:
+    connection = Connection(server_url, timeout=30)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def store(server_url: str, prefix: str) -> Iterator[Store]:
+    found = Store(server_url, prefix)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def documents(server: Connection, store: Store) -> Database:
+    """An empty database with a validator, as every database of an installation has one."""
+    database = store["documents"]
+    server.put(database.name)
+    validator = "function (doc) { if (doc.bad) { throw({forbidden: 'bad'}); } }"
+    server.put(database.name, "_design", "validation", body={"validate_doc_update": validator})
+    return database
+
+
+@pytest.fixture
+def numbered(documents: Database) -> dict[str, str]:
+    """Revisions by `_id` of the documents n:0 to n:4."""
+    return {f"n:{number}": documents.create({"_id": f"n:{number}", "number": number}) for number in range(5)}
+
+
+def test_a_database_is_named_with_the_prefix(store: Store, prefix: str) -> None:
+    assert store["meta"].name == f"{prefix}-meta"
+
+
+def test_the_server_says_what_it_is(store: Store) -> None:
+    assert store.version().startswith(("CouchDB ", "PouchDB Server "))
+
+
+@pytest.mark.parametrize("doc_id", ["document:1", "a/b", "ü ?#%&+", "1" * 200])
+def test_a_document_comes_back_as_it_went(documents: Database, doc_id: str) -> None:
+    revision = documents.create({"_id": doc_id, "text": "ü\U0001f600\u2028", "n": 2**53 - 1, "x": [None, True, 1.5]})
+    found = {"_id": doc_id, "_rev": revision, "text": "ü\U0001f600\u2028", "n": 2**53 - 1, "x": [None, True, 1.5]}
+    assert documents.get(doc_id) == found
+    assert documents.get_many([doc_id]) == {doc_id: found}
+
+
+def test_a_taken_id_is_a_conflict(documents: Database) -> None:
+    revision = documents.create({"_id": "a", "n": 1})
+    with pytest.raises(Conflict):
+        documents.create({"_id": "a", "n": 2})
+    assert documents.get("a") == {"_id": "a", "_rev": revision, "n": 1}
+
+
+def test_of_two_writers_of_a_revision_one_wins(documents: Database) -> None:
+    first = documents.create({"_id": "a", "n": 1})
+    second = documents.replace({"_id": "a", "_rev": first, "n": 2})
+    with pytest.raises(Conflict):
+        documents.replace({"_id": "a", "_rev": first, "n": 3})
+    assert documents.get("a") == {"_id": "a", "_rev": second, "n": 2}
+
+
+def test_a_revision_of_what_does_not_exist_is_a_conflict(documents: Database) -> None:
+    with pytest.raises(Conflict):
+        documents.replace({"_id": "a", "_rev": "1-0785e9eb543380151003dc452c3a001a"})
+    assert documents.get("a") is None
+
+
+def test_a_deleted_document_is_absent_and_can_be_made_anew(documents: Database) -> None:
+    first = documents.create({"_id": "a", "n": 1})
+    documents.replace({"_id": "a", "_rev": first, "_deleted": True})
+    assert documents.get("a") is None
+    assert documents.get_many(["a", "never"]) == {}
+    assert documents.ids("a", "b", limit=5) == []
+    third = documents.create({"_id": "a", "n": 3})
+    assert documents.get("a") == {"_id": "a", "_rev": third, "n": 3}
+
+
+def test_what_a_validator_forbids_is_unavailable_and_not_stored(documents: Database) -> None:
+    with pytest.raises(Unavailable):
+        documents.create({"_id": "a", "bad": True})
+    assert documents.get("a") is None
+
+
+def test_many_documents_come_by_their_ids(documents: Database, numbered: dict[str, str]) -> None:
+    found = documents.get_many(["n:3", "never", "n:1", "n:3"])
+    assert {doc_id: document["_rev"] for doc_id, document in found.items()} == {
+        doc_id: numbered[doc_id] for doc_id in ("n:1", "n:3")
+    }
+    assert documents.get_many([]) == {}
+
+
+def test_ranges_have_both_ends_in_them(documents: Database, numbered: dict[str, str]) -> None:
+    revisions = [Revision(doc_id, rev) for doc_id, rev in numbered.items()]
+    assert documents.ids("n:1", "n:3", limit=10) == revisions[1:4]
+    assert documents.ids("n:3", "n:1", limit=2, descending=True) == [revisions[3], revisions[2]]
+    assert [document["number"] for document in documents.range("n:1", "n:3", 2)] == [1, 2]
+    assert documents.range("o", "p", 5) == []
+
+
+def test_the_last_id_is_of_the_range(documents: Database, numbered: dict[str, str]) -> None:
+    documents.create({"_id": "o:9"})
+    assert documents.last_id("n:0", "n:9") == max(numbered)
+    assert documents.last_id("n:0", "n:2") == "n:2"
+    assert documents.last_id("m", "m:9") is None
+
+
+def test_a_view_gives_rows(server: Connection, documents: Database, numbered: dict[str, str]) -> None:
+    server.put(documents.name, "_design", "listing", body=VIEWS)
+    rows = [Row(doc_id, int(doc_id[2:]), rev) for doc_id, rev in numbered.items()]
+    # The index of a slow machine may take longer to build than the store waits.
+    server.get(documents.name, "_design", "listing", "_view", "by_number")
+    assert documents.view("listing", "by_number") == rows
+    assert documents.view("listing", "by_number", descending=True) == rows[::-1]
+    assert documents.view("listing", "by_number", startkey=1, endkey=3) == rows[1:4]
+    assert documents.view("listing", "by_number", startkey=3, endkey=1, descending=True, limit=2) == [rows[3], rows[2]]
+    assert documents.view("listing", "by_number", startkey=3) == rows[3:]
+    assert documents.view("listing", "by_number", startkey=None, endkey=1) == rows[:2]
+    assert documents.view("listing", "by_number", endkey=None) == []
+    assert documents.view("listing", "by_number", keys=[4, 9, 0]) == [rows[4], rows[0]]
+    assert documents.view("listing", "by_number", limit=0) == []
+
+
+def test_a_view_that_is_missing_is_unavailable(documents: Database) -> None:
+    with pytest.raises(Unavailable):
+        documents.view("listing", "by_number")
+
+
+def test_design_documents_come_by_name(documents: Database) -> None:
+    documents.create({"_id": "a"})
+    found = documents.design_documents()
+    assert list(found) == ["validation"]
+    assert found["validation"]["_id"] == "_design/validation"
+
+
+def test_a_probe_writes_as_often_as_it_likes(documents: Database, server: Connection) -> None:
+    for _ in range(3):
+        documents.probe_write("readiness")
+    documents.probe()
+    assert server.get(documents.name, "_local", "readiness").body["_id"] == "_local/readiness"
+    assert documents.ids("", "z", limit=10) == [
+        Revision("_design/validation", server.get(documents.name, "_design", "validation").body["_rev"])
+    ]
+
+
+def test_a_missing_database_is_unavailable_and_no_absent_document(store: Store) -> None:
+    missing = store["documents"]
+    for call in (
+        lambda: missing.get("a"),
+        lambda: missing.get_many(["a"]),
+        lambda: missing.create({"_id": "a"}),
+        lambda: missing.last_id("a", "b"),
+        lambda: missing.design_documents(),
+        lambda: missing.probe(),
+        lambda: missing.probe_write("a"),
+    ):
+        with pytest.raises(Unavailable):
+            call()
+
+
+def test_wrong_credentials_are_unavailable(documents: Database, server: Connection, prefix: str) -> None:
+    stranger = Store(server.url.replace("://", "://stranger:wrong@"), prefix)
+    for call in (lambda: stranger["documents"].get("a"), lambda: stranger["documents"].create({"_id": "a"})):
+        with pytest.raises(Unavailable):
+            call()
+    stranger.close()
+    assert documents.get("a") is None

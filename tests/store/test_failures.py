@@ -1,0 +1,169 @@
+"""What each failure of the database becomes: a conflict, an absent document or Unavailable, and one line of log."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from app.errors import Conflict, Unavailable
+from app.request_context import request_context
+from app.store import Database, Store
+from tests.couchapp.wayward import Behaviour, Wayward, answer, hang, reply, reset, send
+
+pytestmark = pytest.mark.nodatabase
+
+Call = Callable[[Database], object]
+
+DOCUMENT = {"_id": "document:1", "title": "the text of a client"}
+REFUSED = {"error": "unauthorized", "reason": "Name or password is incorrect."}
+READS: dict[str, Call] = {
+    "get": lambda database: database.get("a"),
+    "get_many": lambda database: database.get_many(["a"]),
+    "view": lambda database: database.view("listing", "by_id"),
+    "view of keys": lambda database: database.view("listing", "by_id", keys=["a"]),
+    "ids": lambda database: database.ids("a", "b", limit=1),
+    "last_id": lambda database: database.last_id("a", "b"),
+    "range": lambda database: database.range("a", "b", 1),
+    "design_documents": lambda database: database.design_documents(),
+    "probe": lambda database: database.probe(),
+}
+WRITES: dict[str, Call] = {
+    "create": lambda database: database.create(DOCUMENT),
+    "replace": lambda database: database.replace({**DOCUMENT, "_rev": "1-a"}),
+}
+CALLS = {**READS, **WRITES, "probe_write": lambda database: database.probe_write("a")}
+FAILURES: dict[str, Behaviour] = {
+    **{str(status): answer(status, REFUSED) for status in (400, 401, 403, 405, 412, 413, 415, 429, 500, 503)},
+    "no database": answer(404, {"error": "not_found", "reason": "Database does not exist."}),
+    "no database in PouchDB": answer(404, {"error": "not_found", "reason": "no_db_file"}),
+    "redirect": send(reply(301, b"", "Location: /_session")),
+    "HTML": send(reply(200, b"<html>", "Content-Type: text/html")),
+    "nothing": send(reply(200)),
+    "null": send(reply(200, b"null")),
+    "list": send(reply(200, b"[]")),
+    "accepted": answer(202, {"ok": True, "rev": "1-a", "rows": []}),
+    "reset": reset,
+}
+
+
+@pytest.fixture(autouse=True)
+def _log_everything(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+
+
+@contextmanager
+def database(*behaviours: Behaviour) -> Iterator[tuple[Database, Wayward]]:
+    """Give a database of a server with these behaviours."""
+    with Wayward(*behaviours) as server:
+        store = Store(f"http://user:s%3Acret@{server.host}", "p")
+        yield store["documents"], server
+        store.close()
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_every_failure_is_unavailable_and_logged_once(
+    call: Call, failure: Behaviour, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = request_context(request_id="r-1", seconds=30)
+    with database(failure) as (documents, server), context, pytest.raises(Unavailable) as caught:
+        call(documents)
+    [record] = caplog.records
+    last = server.requests[-1]
+    assert (record.name, record.levelno) == ("dreamscript.store", logging.ERROR)
+    assert vars(record)["request_id"] == last.headers["x-couch-request-id"] == "r-1"
+    assert vars(record)["method"] == last.method
+    assert vars(record)["path"].startswith("/p-documents/")
+    told = "".join(traceback.format_exception(caught.value)) + repr(vars(record)) + caught.value.reason
+    assert "cret" not in told
+    assert DOCUMENT["title"] not in told
+
+
+def test_the_log_says_what_couchdb_said(caplog: pytest.LogCaptureFixture) -> None:
+    with database(answer(401, REFUSED)) as (documents, _), pytest.raises(Unavailable):
+        documents.get("document:1")
+    record = vars(caplog.records[0])
+    assert (record["path"], record["status"], record["error"]) == ("/p-documents/document:1", 401, "unauthorized")
+    assert "Name or password is incorrect." in caplog.text
+
+
+@pytest.mark.parametrize("reason", ["missing", "deleted"])
+def test_what_is_absent_is_nothing_to_log(reason: str, caplog: pytest.LogCaptureFixture) -> None:
+    with database(answer(404, {"error": "not_found", "reason": reason})) as (documents, _):
+        assert documents.get("a") is None
+        with pytest.raises(Unavailable):
+            documents.view("listing", "by_id")
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("call", WRITES.values(), ids=WRITES)
+def test_a_conflict_is_one_and_nothing_to_log(call: Call, caplog: pytest.LogCaptureFixture) -> None:
+    conflict = answer(409, {"error": "conflict", "reason": "Document update conflict."})
+    with database(conflict) as (documents, _), pytest.raises(Conflict):
+        call(documents)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("failure", [answer(202, {"rev": "1-a"}), reset, send(reply(201, b"{"))])
+@pytest.mark.parametrize("call", WRITES.values(), ids=WRITES)
+def test_a_write_of_unknown_outcome_says_so_and_is_not_repeated(call: Call, failure: Behaviour) -> None:
+    with database(failure) as (documents, server), pytest.raises(Unavailable, match="not confirmed"):
+        call(documents)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("failure", [answer(500, REFUSED), answer(401, REFUSED)])
+def test_a_write_that_was_refused_is_not_called_unknown(failure: Behaviour) -> None:
+    with database(failure) as (documents, _), pytest.raises(Unavailable) as caught:
+        documents.create(DOCUMENT)
+    assert caught.value.reason == Unavailable.reason
+
+
+@pytest.mark.parametrize("call", READS.values(), ids=READS)
+def test_every_read_survives_a_reset(call: Call) -> None:
+    rows = {"rows": [], "_id": "a"}
+    with database(reset, answer(200, rows)) as (documents, server):
+        call(documents)
+    assert len(server.requests) == 2
+
+
+def test_a_row_that_cannot_be_read_is_not_an_absent_document(caplog: pytest.LogCaptureFixture) -> None:
+    rows = [{"key": "a", "error": "not_found"}, {"key": "b", "error": "timeout"}]
+    with database(answer(200, {"rows": rows})) as (documents, _), pytest.raises(Unavailable):
+        documents.get_many(["a", "b"])
+    assert "timeout" in caplog.text
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_request_whose_time_is_over_sends_nothing(call: Call) -> None:
+    context = request_context(request_id="r-1", seconds=0)
+    with database(answer(200)) as (documents, server), context, pytest.raises(Unavailable):
+        call(documents)
+    assert server.requests == []
+
+
+def test_a_request_has_no_more_than_its_own_time(caplog: pytest.LogCaptureFixture) -> None:
+    with database(hang) as (documents, server):
+        with request_context(request_id="r-1", seconds=0.2), pytest.raises(Unavailable):
+            documents.get("a")
+        assert len(server.requests) == 1
+    assert vars(caplog.records[0])["error"] == "Interrupted"
+
+
+def test_outside_of_a_request_there_is_no_id_to_send() -> None:
+    with database(answer(404, {"error": "not_found", "reason": "missing"})) as (documents, server):
+        documents.get("a")
+    assert "x-couch-request-id" not in server.requests[0].headers
+
+
+def test_a_version_comes_from_the_welcome() -> None:
+    welcomes = [{"couchdb": "Welcome", "version": "3.5.0"}, {"express-pouchdb": "Welcome!", "version": "4.2.0"}, {}]
+    with Wayward(*(answer(200, welcome) for welcome in welcomes)) as server:
+        store = Store(server.url, "p")
+        assert [store.version() for _ in welcomes] == ["CouchDB 3.5.0", "PouchDB Server 4.2.0", "CouchDB unknown"]
+        store.close()
+    assert {request.target for request in server.requests} == {"/"}
