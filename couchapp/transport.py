@@ -1,7 +1,7 @@
 """python-couchdb's session with its faults mended: a deadline for the whole exchange, and no write sent twice.
 
-docs/couchdb-quirks.md lists what the session does when left alone. This one never re-sends a write, reads every answer
-whole before anyone looks at it, puts a connection into the pool once at most, and notices those that were closed.
+docs/couchdb-quirks.md lists what the session does when left to itself. This one never re-sends a write, reads every
+answer whole before anyone looks at it, puts a connection into the pool once at most, and notices one that was closed.
 """
 
 from __future__ import annotations
