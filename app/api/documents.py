@@ -25,10 +25,13 @@ def blueprint(services: Services) -> Blueprint:
         query=DocumentPageQuery,
         answer=DocumentSchema(many=True),
         headers=paging.HEADERS,
-        also=(304,),
     )
     def list_documents(query: dict[str, Any]) -> Any:
-        """List documents by id"""
+        """List documents by id
+
+        Without `limit`, a page has the service's usual size. The first page comes without `cursor`, the others from
+        `x-next`.
+        """
         asked = pages.query(query)
         return pages.answer(asked, documents.page(asked), documents.load)
 
@@ -42,7 +45,10 @@ def blueprint(services: Services) -> Blueprint:
         headers=tagged.CREATED_HEADERS,
     )
     def create_document(body: dict[str, Any]) -> Any:
-        """Create a document"""
+        """Create a document
+
+        Stored by a quorum of the database before the answer is given. With `project_id`, the project must exist.
+        """
         created = library.create_document(body)
         return tagged.created(created, url_for("documents.get_document", document_id=created.public_id, _external=True))
 
@@ -52,7 +58,6 @@ def blueprint(services: Services) -> Blueprint:
         scope="documents:read",
         answer=DocumentSchema(),
         headers=tagged.HEADERS,
-        also=(304,),
     )
     def get_document(document_id: int) -> Any:
         """Read one document"""

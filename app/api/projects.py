@@ -27,10 +27,13 @@ def blueprint(services: Services) -> Blueprint:
         query=PageQuery,
         answer=ProjectSchema(many=True),
         headers=paging.HEADERS,
-        also=(304,),
     )
     def list_projects(query: dict[str, Any]) -> Any:
-        """List projects by id"""
+        """List projects by id
+
+        Without `limit`, a page has the service's usual size. The first page comes without `cursor`, the others from
+        `x-next`.
+        """
         asked = pages.query(query)
         return pages.answer(asked, projects.page(asked), projects.load)
 
@@ -54,7 +57,6 @@ def blueprint(services: Services) -> Blueprint:
         scope="projects:read",
         answer=ProjectSchema(),
         headers=tagged.HEADERS,
-        also=(304,),
     )
     def get_project(project_id: int) -> Any:
         """Read one project"""
@@ -67,10 +69,12 @@ def blueprint(services: Services) -> Blueprint:
         query=PageQuery,
         answer=DocumentSchema(many=True),
         headers=paging.HEADERS,
-        also=(304,),
     )
     def list_project_documents(query: dict[str, Any], project_id: int) -> Any:
-        """List the documents in a project by id"""
+        """List the documents in a project by id
+
+        The same as `GET /documents?project_id=`, and 404 where there is no such project.
+        """
         asked = pages.query(query, project_id=project_id)
         return pages.answer(asked, library.project_page(asked), library.documents.load)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from flask import request
+from flask import Response, json, request
 from marshmallow import Schema, fields
 
 from app.domain.services import Services
+from app.http import media
 from app.http.blueprint import Blueprint
 from app.http.strict_json import MAX_DEPTH, MAX_INTEGER
 from app.version import VERSION
@@ -16,10 +17,26 @@ from app.version import VERSION
 class RootSchema(Schema):
     """The service, its links as absolute URLs, and its limits."""
 
+    EXAMPLES: ClassVar[list[dict[str, Any]]] = [
+        {
+            "name": "Dreamscript Database",
+            "version": VERSION,
+            "links": {"reference": "https://api.dreamscript.example.com/reference"},
+            "limits": {"page_size": 50, "max_page_size": 1000},
+        }
+    ]
+
     name = fields.String(required=True)
     version = fields.String(required=True)
-    links = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
-    limits = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+    links = fields.Dict(
+        keys=fields.String(), values=fields.String(), required=True, metadata={"description": "Absolute URLs."}
+    )
+    limits = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        required=True,
+        metadata={"description": "Items on a page, bytes and depth of a body, and the largest whole number in it."},
+    )
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -33,12 +50,15 @@ def blueprint(services: Services) -> Blueprint:
         "max_depth": MAX_DEPTH,
         "max_integer": MAX_INTEGER,
     }
-    paths = ("documents", "projects", "openapi.json", "reference", "livez", "readyz")
+    paths = ("reference", "openapi.json", "documents", "projects", "livez", "readyz")
 
-    @routes.operation("GET", "/", answer=RootSchema())
-    def root() -> dict[str, Any]:
+    @routes.operation("GET", "/", answer=RootSchema(), headers=("Cache-Control",))
+    def root() -> Response:
         """Name the service, its links and its limits"""
         links = {path.removesuffix(".json"): request.url_root + path for path in paths}
-        return {"name": "Dreamscript Database", "version": VERSION, "links": links, "limits": limits}
+        found = {"name": "Dreamscript Database", "version": VERSION, "links": links, "limits": limits}
+        # Laid out for people, who may come with a browser.
+        text = json.dumps(found, indent=2) + "\n"
+        return Response(text, content_type=media.JSON, headers={"Cache-Control": "no-cache"})
 
     return routes

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Collection
 from functools import wraps
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +19,8 @@ from app.http.arguments import StrictParser
 
 View = Callable[..., Any]
 
+SPARED = "What you have is current; the headers are those of the 200."
+
 
 class Nothing(Schema):
     """The query of an operation that takes none."""
@@ -31,6 +34,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     def __init__(self, name: str, description: str, authenticator: Authenticator | None = None) -> None:
         super().__init__(name, __name__, description=description)
         self._authenticator = authenticator
+        self._prepare_doc_cbks.append(_request_headers)
 
     def operation(
         self,
@@ -41,29 +45,40 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         query: type[Schema] = Nothing,
         body: type[Schema] | None = None,
         status: int = 200,
-        answer: Schema | None = None,
-        headers: dict[str, Any] | None = None,
+        answer: Schema | dict[str, Any] | None = None,
+        headers: Collection[str] = (),
         also: tuple[int, ...] = (),
         media_type: str = media.JSON,
+        listed: bool = True,
     ) -> Callable[[View], View]:
         """Register a view for one method of one path.
 
         The view receives the path's ids, and ``query`` and ``body`` as keyword arguments where they are declared. It
-        returns what ``answer`` renders, alone or with headers, or a finished response. ``also`` lists statuses that
-        the declaration does not imply. The key and its scope are checked before anything else is looked at.
+        returns what ``answer`` renders, alone or with headers, or a finished response, of which ``answer`` is the
+        JSON schema. ``headers`` names what a success carries, and a tag means that a GET can be spared. ``also``
+        lists statuses that the declaration does not imply. The key and its scope are checked before anything else
+        is looked at. The view's docstring is the summary and the description; what is not ``listed`` has none.
         """
 
         def decorate(view: View) -> View:
-            documented = self.response(status, answer, headers=headers, content_type=media_type)(view)
+            carried = {name: name for name in ("X-Request-ID", *headers)}
+            documented = self.response(
+                status, answer, headers=carried, content_type=media_type, example=_example(answer)
+            )(view)
+            if method == "GET" and "ETag" in headers:
+                documented = self.alt_response(304, headers=carried, description=SPARED)(documented)
             if body is not None:
-                documented = self.arguments(body, location="json", arg_name="body")(documented)
+                documented = self.arguments(body, location="json", arg_name="body", example=_example(body()))(
+                    documented
+                )
             if query is not Nothing:
                 documented = self.arguments(query, location="query", arg_name="query")(documented)
-            for other in {*_implied(scope, body, rule), *also}:
+            for other in sorted({*_implied(scope, body, rule), *also} - {304}):
                 documented = self.alt_response(other, HTTPStatus(other).name)(documented)
-            documented = self.doc(**_security(scope))(documented)
+            documented = self.doc(operationId=view.__name__, **_access(view, scope))(documented)
             guarded = self._guard(documented, scope, query, media_type)
-            self.add_url_rule(rule, view.__name__, guarded, methods=[method])
+            add = self.add_url_rule if listed else super(flask_smorest.Blueprint, self).add_url_rule
+            add(rule, view.__name__, guarded, methods=[method])
             return view
 
         return decorate
@@ -99,11 +114,22 @@ def _implied(scope: str | None, body: type[Schema] | None, rule: str) -> set[int
     return found
 
 
-def _security(scope: str | None) -> dict[str, Any]:
-    if scope is None:
-        return {"security": []}
-    return {
-        "security": [{"ApiKey": []}],
-        "x-scope": scope,
-        "description": f"Needs the scope `{scope}`: {SCOPES[scope]}.",
-    }
+def _example(schema: Any) -> Any:
+    """Return what a schema shows as its example, if it has any: all of its items for a list, else the last."""
+    examples = getattr(schema, "EXAMPLES", None)
+    return examples[-1] if examples and not schema.many else examples
+
+
+def _request_headers(operation: dict[str, Any], _: object, **__: object) -> dict[str, Any]:
+    """Name the request headers that an operation heeds; flask-smorest calls this for each."""
+    names = ["If-None-Match", "X-Request-ID"] if 304 in operation["responses"] else ["X-Request-ID"]
+    operation.setdefault("parameters", []).extend(names)
+    return operation
+
+
+def _access(view: View, scope: str | None) -> dict[str, Any]:
+    """Return the description and what it takes to be let in."""
+    _, _, more = inspect.cleandoc(view.__doc__ or "").partition("\n\n")
+    needs = f"Needs the scope `{scope}`: {SCOPES[scope]}." if scope else "Needs no key."
+    described = {"description": f"{more}\n\n{needs}".strip()}
+    return {**described, "security": [{"ApiKey": []}], "x-scope": scope} if scope else {**described, "security": []}

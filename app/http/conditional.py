@@ -10,6 +10,7 @@ from flask import Response, request
 TAG = re.compile(r'\s*(?:W/)?"([^"]*?)(?:-gzip)?"\s*(?:,|$)')
 
 HEADERS = {"Cache-Control": "private, no-cache", "Vary": "X-API-Key"}
+NAMES = ("ETag", *HEADERS)
 
 
 def headers(tag: str) -> dict[str, str]:

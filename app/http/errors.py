@@ -40,17 +40,18 @@ HEADERS: dict[str, dict[str, str]] = {
 
 def answer(error: ServiceError) -> Response:
     """Return the response that tells a client of ``error``."""
-    body: dict[str, object] = {
-        "error": error.code,
-        "reason": error.reason,
-        "request_id": current_request_id(),
-    }
-    if STATUS[error.code] == HTTPStatus.BAD_REQUEST:
-        body["errors"] = [{"location": fault.location, "reason": fault.reason} for fault in error.faults]
-    response = jsonify(body)
+    response = jsonify(body(error, current_request_id()))
     response.status_code = STATUS[error.code]
     response.headers.update({"Cache-Control": "no-store", **HEADERS.get(error.code, {}), **error.headers})
     return response
+
+
+def body(error: ServiceError, request_id: str | None) -> dict[str, object]:
+    """Return what a client gets to read of ``error``."""
+    found: dict[str, object] = {"error": error.code, "reason": error.reason, "request_id": request_id}
+    if STATUS[error.code] == HTTPStatus.BAD_REQUEST:
+        found["errors"] = [{"location": fault.location, "reason": fault.reason} for fault in error.faults]
+    return found
 
 
 def translate(error: HTTPException) -> ServiceError:

@@ -10,13 +10,9 @@ from flask import Response, g, request
 
 from app.domain.cursors import Cursors
 from app.domain.pages import Page, Query
-from app.http import conditional, tagged
+from app.http import conditional
 
-HEADERS = {
-    **tagged.HEADERS,
-    "x-next": {"description": "URL of the next page; absent on the last.", "schema": {"type": "string"}},
-    "Link": {"description": "The same, as rel=next (RFC 8288).", "schema": {"type": "string"}},
-}
+HEADERS = (*conditional.NAMES, "x-next", "Link")
 
 
 class Paging:

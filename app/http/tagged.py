@@ -10,16 +10,8 @@ from app.domain.collection import Stored
 from app.http import conditional
 
 # The headers of such answers for the OpenAPI document.
-HEADERS: dict[str, Any] = {
-    "ETag": {
-        "description": "Send it as If-None-Match to be spared what you have.",
-        "schema": {"type": "string"},
-    }
-}
-CREATED_HEADERS: dict[str, Any] = {
-    **HEADERS,
-    "Location": {"description": "Where the new item is.", "schema": {"type": "string"}},
-}
+HEADERS = conditional.NAMES
+CREATED_HEADERS = (*HEADERS, "Location")
 
 
 def answer(item: Stored) -> Response | tuple[Any, dict[str, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from marshmallow import Schema, fields
 
 from app.domain.kinds import MAX_ID
@@ -12,15 +14,25 @@ from app.schemas.values import DecimalText, Identifier, title
 class NewDocumentSchema(Schema):
     """What a client sends to create a document."""
 
-    title = title(required=True)
-    content = fields.String()
+    EXAMPLES: ClassVar[list[dict[str, Any]]] = [
+        {"title": "New analysis", "content": "step1: load data\nstep2: transform\nstep3: visualize"}
+    ]
+
+    title = title(required=True, metadata={"description": "1 to 300 characters."})
+    content = fields.String(metadata={"description": "The script, note or asset itself."})
     project_id = Identifier(metadata={"description": "The id of an existing project."})
 
 
 class DocumentSchema(NewDocumentSchema):
     """A document as it is answered; a member that was never set is absent."""
 
-    id = Identifier(required=True)
+    EXAMPLES: ClassVar[list[dict[str, Any]]] = [
+        {"id": 1, "title": "Intro script", "content": "print('Hello from Dreamscript')"},
+        {"id": 2, "title": "Data processing pipeline", "content": "step1 -> step2 -> step3"},
+        {"id": 3, **NewDocumentSchema.EXAMPLES[0]},
+    ]
+
+    id = Identifier(required=True, metadata={"description": "Given by the service, and never used again."})
 
     class Meta:
         """The guide's order of members."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from marshmallow import Schema, fields
 
 from app.schemas.values import Identifier, title
@@ -10,14 +12,24 @@ from app.schemas.values import Identifier, title
 class NewProjectSchema(Schema):
     """What a client sends to create a project."""
 
-    name = title(required=True)
-    description = fields.String()
+    EXAMPLES: ClassVar[list[dict[str, Any]]] = [
+        {"name": "Analytics experiments", "description": "Ad-hoc analysis and dashboards."}
+    ]
+
+    name = title(required=True, metadata={"description": "1 to 300 characters."})
+    description = fields.String(metadata={"description": "What the project is for."})
 
 
 class ProjectSchema(NewProjectSchema):
     """A project as it is answered; a member that was never set is absent."""
 
-    id = Identifier(required=True)
+    EXAMPLES: ClassVar[list[dict[str, Any]]] = [
+        {"id": 10, "name": "Onboarding demos", "description": "Example scripts used in the onboarding flow."},
+        {"id": 11, "name": "Internal tooling", "description": "Automation scripts for internal teams."},
+        {"id": 12, **NewProjectSchema.EXAMPLES[0]},
+    ]
+
+    id = Identifier(required=True, metadata={"description": "Given by the service, and never used again."})
 
     class Meta:
         """The guide's order of members."""

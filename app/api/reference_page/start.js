@@ -5,6 +5,7 @@ window.ui = SwaggerUIBundle({
   deepLinking: true,
   displayRequestDuration: true,
   docExpansion: "list",
+  defaultModelsExpandDepth: 0,
   tryItOutEnabled: true,
   validatorUrl: null,
 });
