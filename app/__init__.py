@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app.api import documents, health, projects, reference, root
+from app.api import documents, health, keys, projects, reference, root
 from app.api.openapi import Api
 from app.domain.services import Services
 from app.http import errors, options, request_scope
@@ -27,9 +27,10 @@ def create_app(settings: Settings) -> Flask:
 
     services = app.extensions["dreamscript"] = Services.build(settings)
     api = Api(app)
-    api.register_blueprint(root.blueprint(services))
     api.register_blueprint(documents.blueprint(services))
     api.register_blueprint(projects.blueprint(services))
+    api.register_blueprint(keys.blueprint(services))
+    api.register_blueprint(root.blueprint(services))
     api.register_blueprint(health.blueprint(services))
     api.register_blueprint(reference.blueprint(api.document))
 

@@ -1,4 +1,4 @@
-"""`python -m app keys create|list|revoke`: the same rules as over HTTP, for whoever holds the secret."""
+"""`python -m app keys create|list|rotate|revoke`: the same rules as over HTTP, for whoever holds the secret."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import argparse
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.domain.access import SCOPES
 from app.domain.clock import now
-from app.domain.keys import Key
+from app.domain.key import Key
+from app.domain.keys import OVERLAPS
 from app.domain.services import Services
 from app.settings import Settings
 
@@ -22,20 +22,35 @@ if TYPE_CHECKING:
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 # Ten years: a key for longer is one that does not expire.
 LONGEST = timedelta(days=3653)
+OVERLAP_NAMES = dict(zip(("0", "1h", "24h", "7d"), OVERLAPS, strict=True))
 
 
 def register(commands: Commands) -> None:
     """Add the command and its three verbs."""
-    keys = commands.add_parser("keys", help="create, list and revoke API keys")
+    keys = commands.add_parser("keys", help="create, list, rotate and revoke API keys")
     verbs = keys.add_subparsers(required=True, metavar="VERB")
     _register_create(verbs)
     listing = verbs.add_parser("list", help="list every key, without secrets")
     listing.add_argument("--json", action="store_true", help="print one JSON array")
     listing.set_defaults(command=show)
+    _register_rotate(verbs)
     revoking = verbs.add_parser("revoke", help="end a key for ever, within 5 seconds everywhere")
     revoking.add_argument("id", type=key_id, metavar="ID", help="the key's id, as `keys list` shows it")
     revoking.add_argument("--json", action="store_true", help="print one JSON object")
     revoking.set_defaults(command=revoke)
+
+
+def _register_rotate(verbs: Commands) -> None:
+    rotating = verbs.add_parser("rotate", help="make a key's successor and show its secret once")
+    rotating.add_argument("id", type=key_id, metavar="ID", help="the key's id, as `keys list` shows it")
+    rotating.add_argument(
+        "--overlap",
+        choices=OVERLAP_NAMES,
+        default="24h",
+        help="how long the old key goes on (default: 24h)",
+    )
+    rotating.add_argument("--json", action="store_true", help="print one JSON object with id and key")
+    rotating.set_defaults(command=rotate)
 
 
 def _register_create(verbs: Commands) -> None:
@@ -77,18 +92,20 @@ def create(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Make a key and print it, the only time that its text is shown."""
     expires_at = now() + chosen.expires if chosen.expires else None
     key, text = _services(environ).keys.create(chosen.name, chosen.scope, expires_at=expires_at)
-    if chosen.json:
-        print(json.dumps({"id": key.id, "key": text, **_shown(key)}))
-    else:
-        print(f"Key {key.id} ({key.name}), shown this once:\n{text}")
-    return 0
+    return _print_minted(key, text, as_json=chosen.json)
+
+
+def rotate(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Make a key's successor and print it, the only time that its text is shown."""
+    overlap = OVERLAP_NAMES[chosen.overlap]
+    return _print_minted(*_services(environ).keys.rotate(chosen.id, overlap), as_json=chosen.json)
 
 
 def show(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Print every key."""
     keys = list(_services(environ).keys.all())
     if chosen.json:
-        print(json.dumps([_shown(key) for key in keys], indent=2))
+        print(json.dumps([key.shown for key in keys], indent=2))
     for key in () if chosen.json else keys:
         print(f"{key.id}\t{_state(key)}\t{key.name}\t{' '.join(key.scopes)}")
     return 0
@@ -97,7 +114,15 @@ def show(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def revoke(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Revoke a key and print what it is now."""
     key = _services(environ).keys.revoke(chosen.id)
-    print(json.dumps(_shown(key)) if chosen.json else f"Key {key.id} ({key.name}) is {_state(key)}.")
+    print(json.dumps(key.shown) if chosen.json else f"Key {key.id} ({key.name}) is {_state(key)}.")
+    return 0
+
+
+def _print_minted(key: Key, text: str, *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({"id": key.id, "key": text, **key.shown}))
+    else:
+        print(f"Key {key.id} ({key.name}), shown this once:\n{text}")
     return 0
 
 
@@ -105,13 +130,9 @@ def _services(environ: Mapping[str, str]) -> Services:
     return Services.build(Settings.read(environ))
 
 
-def _shown(key: Key) -> dict[str, Any]:
-    return {name: value for name, value in asdict(key).items() if value is not None}
-
-
 def _state(key: Key) -> str:
     if key.revoked_at:
         return f"revoked {key.revoked_at}"
-    if key.expires_at:
-        return f"{'expires' if key.is_alive(now()) else 'expired'} {key.expires_at}"
+    if key.ends_at:
+        return f"{'ends' if key.is_alive(now()) else 'ended'} {key.ends_at}"
     return "active"

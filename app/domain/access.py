@@ -12,7 +12,7 @@ SCOPES: dict[str, str] = {
     "documents:write": "create and change documents",
     "projects:read": "read projects",
     "projects:write": "create and change projects",
-    "keys:manage": "create, list and revoke keys",
+    "keys:manage": "create, list, rotate and revoke keys",
     "operate": "see conflicts across principals, and metrics",
 }
 
@@ -24,6 +24,7 @@ class Access:
     key_id: int
     principal: str
     scopes: frozenset[str]
+    expires_at: str | None = None
 
     def require(self, scope: str) -> None:
         """Raise Forbidden unless the key has ``scope``."""

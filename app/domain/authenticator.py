@@ -9,7 +9,8 @@ from hashlib import sha256
 from threading import Lock
 
 from app.domain.access import Access
-from app.domain.keys import Key, Keys
+from app.domain.key import Key
+from app.domain.keys import Keys
 from app.errors import Unauthorized
 
 # A revocation takes effect within 5 s (DESIGN 2.6); the rest is for the read that finds it.

@@ -1,8 +1,8 @@
-"""Keys: made once and shown once, looked up by digest, never changed, ended by a revocation of their own.
+"""Keys: made once and shown once, looked up by digest, never changed, ended by documents of their own.
 
-In `-keys`, `key:<id>` holds what a key may do, `digest:<digest>` leads from a key's digest to it, and
-`revocation:<id>` ends it. All three are written once and read by `_id`, so that no conflicting edit can revive a
-key and a key is known to every node as soon as a quorum has it.
+In `-keys`, `key:<id>` holds what a key may do, `digest:<digest>` leads from a key's digest to it, `revocation:<id>`
+ends it at once and `retirement:<id>` at a moment that its rotation chose. All are written once and read by `_id`, so
+that no conflicting edit can revive a key and a key is known to every node as soon as a quorum has it.
 """
 
 from __future__ import annotations
@@ -11,46 +11,32 @@ import hmac
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.domain.access import SCOPES, Access
 from app.domain.allocator import Allocator
 from app.domain.clock import stamp
+from app.domain.key import Key
 from app.domain.key_text import compose, digest, is_well_formed
 from app.domain.kinds import KEY, digits
-from app.errors import Conflict, Fault, NotFound, ValidationFailed
+from app.domain.pages import Listed, Page, Query, cut
+from app.errors import Conflict, Fault, Forbidden, NotFound, ValidationFailed
 from app.store import Database
 
 # Rows read at once when all keys are listed.
 CHUNK = 500
-
-
-@dataclass(frozen=True)
-class Key:
-    """A key as it can be shown: everything but its secret."""
-
-    id: int
-    principal: str
-    name: str
-    scopes: tuple[str, ...]
-    created_at: str
-    expires_at: str | None
-    revoked_at: str | None
-
-    def is_alive(self, now: datetime) -> bool:
-        """Tell whether the key is neither revoked nor expired at ``now``."""
-        return self.revoked_at is None and (self.expires_at is None or self.expires_at > stamp(now))
-
-    @property
-    def access(self) -> Access:
-        """What the key allows."""
-        return Access(self.id, self.principal, frozenset(self.scopes))
+# How long a rotated key may live on, in seconds; the third is what is usual (DESIGN 2.6).
+OVERLAPS = (0, 3_600, 86_400, 604_800)
+USUAL_OVERLAP = 86_400
 
 
 class Keys:
-    """All keys of an installation. The first of ``secrets`` digests new keys and all of them recognise old ones."""
+    """All keys of an installation. The first of ``secrets`` digests new keys and all of them recognise old ones.
+
+    ``by`` is who asks: nobody makes a key that can do more than their own, or for longer; None is an operator.
+    """
 
     def __init__(
         self, keys: Database, allocator: Allocator, secrets: Sequence[str], now: Callable[[], datetime]
@@ -58,57 +44,56 @@ class Keys:
         self._keys, self._allocator, self._secrets, self._now = keys, allocator, tuple(secrets), now
 
     def create(
-        self, name: str, scopes: Iterable[str], *, expires_at: datetime | None = None, env: str = "live"
+        self,
+        name: str,
+        scopes: Iterable[str],
+        *,
+        expires_at: datetime | None = None,
+        env: str = "live",
+        by: Access | None = None,
     ) -> tuple[Key, str]:
         """Make a key; return it with its text, which cannot be had again.
 
-        Raises ValidationFailed for a name that is not of 1 to 300 characters, for no scope and for an unknown one.
+        Without ``expires_at`` it expires when the key of ``by`` does. Raises ValidationFailed for a name that is not
+        of 1 to 300 characters, for no scope, for an unknown one and for an expiry that is past, and Forbidden for a
+        key that can do more than ``by``.
         """
         chosen = sorted(set(scopes))
-        _check(name, chosen)
-        key_id, text = self._allocator.next_id(), compose(env, os.urandom(32))
-        created_at = stamp(self._now())
-        mark = digest(self._secrets[0], text)
-        document = {
-            "_id": KEY.key(key_id),
-            "type": "key",
-            "id": key_id,
-            "principal": f"p{key_id}",
-            "name": name,
-            "scopes": chosen,
-            "digest": mark,
-            "created_at": created_at,
-        }
-        if expires_at is not None:
-            document["expires_at"] = stamp(expires_at)
-        self._keys.create(document)
-        # The digest comes second: a key is not usable before it is whole.
-        self._keys.create(
-            {
-                "_id": f"digest:{mark}",
-                "type": "digest",
-                "digest": mark,
-                "key": key_id,
-                "created_at": created_at,
-            }
-        )
-        return _key(document, None), text
+        expiry = stamp(expires_at) if expires_at else by.expires_at if by else None
+        _check(name, chosen, expiry, stamp(self._now()))
+        if by is not None:
+            _require_no_wider(chosen, expiry, by)
+        return self._mint({"name": name, "scopes": chosen, "expires_at": expiry}, env)
+
+    def rotate(
+        self, key_id: int, overlap: int = USUAL_OVERLAP, *, env: str = "live", by: Access | None = None
+    ) -> tuple[Key, str]:
+        """Make a key for the same principal that can do the same until the same moment; return it with its text.
+
+        The old one goes on for ``overlap`` seconds, one of OVERLAPS, so that no instant is without a working key.
+        Raises NotFound, Forbidden, and Conflict for a key that has ended or was rotated before.
+        """
+        old = self.get(key_id)
+        if by is not None:
+            _require_no_wider(old.scopes, old.expires_at, by)
+        if not old.is_alive(self._now()) or old.retired_at is not None:
+            raise Conflict(f"Key {key_id} has ended or was rotated before.")
+        said = {"principal": old.principal, "name": old.name, "scopes": list(old.scopes), "expires_at": old.expires_at}
+        new, text = self._mint(said, env)
+        try:
+            self._end("retirement", key_id, self._now() + timedelta(seconds=overlap))
+        except Conflict:
+            # Someone else rotated it at this moment; of two successors nobody asked for the second.
+            self.revoke(new.id)
+            raise Conflict(f"Key {key_id} has ended or was rotated before.") from None
+        return new, text
 
     def revoke(self, key_id: int) -> Key:
         """End a key for ever; return it as it is now. Revoking it again changes nothing. Raises NotFound."""
-        now = stamp(self._now())
-        key = self.get(key_id)
-        if key.revoked_at is None:
-            revocation = {
-                "_id": _revocation(key_id),
-                "type": "revocation",
-                "key": key_id,
-                "at": now,
-                "created_at": now,
-            }
+        if self.get(key_id).revoked_at is None:
             # A conflict means that someone else revoked it at this moment, which is what was wanted.
             with suppress(Conflict):
-                self._keys.create(revocation)
+                self._end("revocation", key_id, self._now())
         return self.get(key_id)
 
     def get(self, key_id: int) -> Key:
@@ -120,10 +105,22 @@ class Keys:
 
     def all(self) -> Iterator[Key]:
         """Yield every key, by id."""
-        start = KEY.first
-        while rows := self._keys.ids(start, KEY.last, limit=CHUNK):
-            yield from self._read([int(row.id.removeprefix("key:")) for row in rows])
-            start = KEY.key(int(rows[-1].id.removeprefix("key:")) + 1)
+        query = Query(CHUNK)
+        while True:
+            page = self.page(query)
+            yield from page.items
+            if page.next_position is None:
+                return
+            query = Query(CHUNK, position=page.next_position)
+
+    def page(self, query: Query) -> Page:
+        """Return a page of keys with its items, each a Key."""
+        low, high = (KEY.key(bound) for bound in query.bounds)
+        start, end = (high, low) if query.descending else (low, high)
+        rows = self._keys.ids(start, end, limit=query.limit + 1, descending=query.descending)
+        keys = self._read([int(row.id.removeprefix(f"{KEY.name}:")) for row in rows])
+        page = cut([Listed(key.id, key.revision) for key in keys], query.limit)
+        return replace(page, items=tuple(keys[: query.limit]))
 
     def recognise(self, text: str) -> Key | None:
         """Return the key that ``text`` is, alive or not."""
@@ -137,37 +134,48 @@ class Keys:
                 return next(iter(self._read([pointer["key"]])), None)
         return None
 
+    def _mint(self, said: dict[str, Any], env: str) -> tuple[Key, str]:
+        """Store a new key of which ``said`` tells what it may do; a principal of its own is the usual case."""
+        key_id, text, created_at = self._allocator.next_id(), compose(env, os.urandom(32)), stamp(self._now())
+        mark = digest(self._secrets[0], text)
+        head = {"_id": KEY.key(key_id), "type": "key", "id": key_id, "principal": f"p{key_id}"}
+        document = {**head, **said, "digest": mark, "created_at": created_at}
+        document = {name: value for name, value in document.items() if value is not None}
+        self._keys.create(document)
+        # The digest comes second: a key is not usable before it is whole.
+        self._keys.create(
+            {"_id": f"digest:{mark}", "type": "digest", "digest": mark, "key": key_id, "created_at": created_at}
+        )
+        return Key.of(document), text
+
+    def _end(self, how: str, key_id: int, at: datetime) -> None:
+        """Write the document that ends a key. Raises Conflict if it was written before."""
+        ending = {"_id": f"{how}:{digits(key_id)}", "type": how, "key": key_id}
+        self._keys.create({**ending, "at": stamp(at), "created_at": stamp(self._now())})
+
     def _read(self, key_ids: Sequence[int]) -> list[Key]:
-        names = [name for key_id in key_ids for name in (KEY.key(key_id), _revocation(key_id))]
-        found = self._keys.get_many(names)
-        return [
-            _key(found[KEY.key(key_id)], found.get(_revocation(key_id)))
-            for key_id in key_ids
-            if KEY.key(key_id) in found
-        ]
+        kinds = ("key", "revocation", "retirement")
+        found = self._keys.get_many([f"{kind}:{digits(key_id)}" for key_id in key_ids for kind in kinds])
+        parts = [[found.get(f"{kind}:{digits(key_id)}") for kind in kinds] for key_id in key_ids]
+        return [Key.of(key, revocation, retirement) for key, revocation, retirement in parts if key is not None]
 
 
-def _check(name: str, scopes: Sequence[str]) -> None:
+def _check(name: str, scopes: Sequence[str], expires_at: str | None, now: str) -> None:
     faults = [Fault("body.scopes", f"There is no scope {scope}.") for scope in scopes if scope not in SCOPES]
     if not scopes:
         faults.append(Fault("body.scopes", "At least one scope is needed."))
     if not 1 <= len(name) <= 300:
         faults.append(Fault("body.name", "A name has 1 to 300 characters."))
+    if expires_at is not None and expires_at <= now:
+        faults.append(Fault("body.expires_at", "That moment is past."))
     if faults:
         raise ValidationFailed(faults=tuple(faults))
 
 
-def _revocation(key_id: int) -> str:
-    return f"revocation:{digits(key_id)}"
-
-
-def _key(document: dict[str, Any], revocation: dict[str, Any] | None) -> Key:
-    return Key(
-        id=document["id"],
-        principal=document["principal"],
-        name=document["name"],
-        scopes=tuple(document["scopes"]),
-        created_at=document["created_at"],
-        expires_at=document.get("expires_at"),
-        revoked_at=revocation["at"] if revocation else None,
-    )
+def _require_no_wider(scopes: Iterable[str], expires_at: str | None, by: Access) -> None:
+    """Raise Forbidden for what can do more than ``by``, or for longer."""
+    wider = sorted(set(scopes) - by.scopes)
+    if wider:
+        raise Forbidden(f"This key lacks {', '.join(wider)}, so it cannot make a key that has it.")
+    if by.expires_at is not None and (expires_at is None or expires_at > by.expires_at):
+        raise Forbidden(f"This key expires at {by.expires_at}, so it cannot make a key that lives longer.")

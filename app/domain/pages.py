@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Literal
+from typing import Any, Literal
 
 from app.domain.kinds import MAX_ID
 
@@ -55,7 +55,7 @@ class Page:
 
     rows: tuple[Listed, ...]
     next_position: int | None
-    items: tuple[dict[str, object], ...] = field(default=(), repr=False)
+    items: tuple[Any, ...] = field(default=(), repr=False)
 
     @property
     def tag(self) -> str:

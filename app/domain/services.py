@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
+from app.domain import clock
 from app.domain.allocator import Allocator
 from app.domain.authenticator import Authenticator
-from app.domain.clock import now, timestamp
 from app.domain.collection import Collection
 from app.domain.cursors import Cursors
 from app.domain.keys import Keys
@@ -35,12 +37,12 @@ class Services:
         self.store.close()
 
     @classmethod
-    def build(cls, settings: Settings) -> Services:
+    def build(cls, settings: Settings, now: Callable[[], datetime] = clock.now) -> Services:
         """Wire the services of one process."""
         store = Store(settings.couchdb_url, settings.prefix)
 
         def allocator(kind: Kind) -> Allocator:
-            return Allocator(store["meta"], kind, settings.region, settings.regions, timestamp)
+            return Allocator(store["meta"], kind, settings.region, settings.regions, clock.timestamp)
 
         def collection(kind: Kind) -> Collection:
             return Collection(kind, store[kind.database], allocator(kind))

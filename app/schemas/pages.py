@@ -7,8 +7,8 @@ from marshmallow import Schema, fields, validate
 from app.schemas.values import MAX_LIMIT, DecimalText, IdentifierList
 
 
-class PageQuery(Schema):
-    """Size, place and order of a page, and a choice of ids."""
+class WalkQuery(Schema):
+    """Size, place and order of a page."""
 
     limit = DecimalText(
         MAX_LIMIT,
@@ -21,6 +21,11 @@ class PageQuery(Schema):
     order = fields.String(
         validate=validate.OneOf(["asc", "desc"]), metadata={"description": "By id: asc (default) or desc."}
     )
+
+
+class PageQuery(WalkQuery):
+    """The same with a choice of ids."""
+
     ids = IdentifierList(
         metadata={
             "description": "Only these ids, separated by commas, at most 1,000.",

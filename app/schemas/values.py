@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC
 from typing import Any
 
 from marshmallow import fields, validate
@@ -10,6 +11,7 @@ from marshmallow import fields, validate
 from app.domain.kinds import MAX_ID
 
 MAX_LIMIT = 2**31 - 1
+RFC_3339 = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
 
 
 class Identifier(fields.Integer):
@@ -41,6 +43,18 @@ class IdentifierList(fields.Field[tuple[int, ...]]):
         if len(parts) > 1_000 or not all(re.fullmatch(r"[1-9][0-9]{0,15}", part, re.ASCII) for part in parts):
             raise self.make_error("invalid")
         return tuple(sorted({int(part) for part in parts}))
+
+
+class Moment(fields.AwareDateTime):
+    """A moment as RFC 3339 writes it, with its offset from UTC."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, str) or not re.fullmatch(RFC_3339, value, re.ASCII):
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
+        try:
+            return super()._deserialize(value, attr, data, **kwargs).astimezone(UTC)
+        except OverflowError as error:
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from error
 
 
 def title(**kwargs: Any) -> fields.String:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -24,12 +24,19 @@ OPERATIONS = [
     ("POST", "/projects", "projects:write"),
     ("GET", "/projects/1", "projects:read"),
     ("GET", "/projects/1/documents", "documents:read"),
+    ("GET", "/keys", "keys:manage"),
+    ("POST", "/keys", "keys:manage"),
+    ("GET", "/keys/999999", "keys:manage"),
+    ("POST", "/keys/999999/rotate", "keys:manage"),
+    ("DELETE", "/keys/999999", "keys:manage"),
 ]
 
 
-def unusable(services: Services) -> dict[str, str | None]:
+def unusable(services: Services, past: Services) -> dict[str, str | None]:
     """Return a key for each reason to refuse one."""
     yesterday = now() - timedelta(days=1)
+    rotated, rotated_text = services.keys.create("rotated", ["documents:read"])
+    services.keys.rotate(rotated.id, 0)
     revoked, revoked_text = services.keys.create("revoked", ["documents:read"])
     services.keys.revoke(revoked.id)
     good = services.keys.create("good", ["documents:read"])[1]
@@ -38,15 +45,24 @@ def unusable(services: Services) -> dict[str, str | None]:
         "garbage": "YOUR_API_KEY",
         "unknown": compose("live", b"\x01" * 32),
         "mistyped": good[:-1] + ("a" if good[-1] != "a" else "b"),
-        "expired": services.keys.create("expired", ["documents:read"], expires_at=yesterday)[1],
+        "rotated": rotated_text,
+        "expired": past.keys.create("expired", ["documents:read"], expires_at=yesterday)[1],
         "revoked": revoked_text,
         "twice": f"{good},{good}",
     }
 
 
-def test_every_unusable_key_gets_the_same_answer(app: Flask, services: Services) -> None:
+@pytest.fixture
+def past(settings: Settings) -> Iterator[Services]:
+    """The services as they were two days ago, when keys could be made that have expired since."""
+    found = Services.build(settings, now=lambda: now() - timedelta(days=2))
+    yield found
+    found.close()
+
+
+def test_every_unusable_key_gets_the_same_answer(app: Flask, services: Services, past: Services) -> None:
     answers = set()
-    for reason, key in unusable(services).items():
+    for reason, key in unusable(services, past).items():
         answer = Caller(app, key).get("/documents")
         assert answer.status_code == 401, reason
         assert "WWW-Authenticate" in answer.headers

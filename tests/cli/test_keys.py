@@ -46,7 +46,7 @@ def test_create_list_and_revoke(environ: dict[str, str]) -> None:
     assert created["key"] not in json.dumps(listed)
 
     plain = command("keys", "list", environ=environ).stdout
-    assert f"{created['id']}\texpires " in plain
+    assert f"{created['id']}\tends " in plain
 
     revoked = command("keys", "revoke", str(created["id"]), environ=environ)
     assert revoked.returncode == 0
@@ -95,3 +95,15 @@ def test_a_database_that_was_never_deployed_is_said_so(environ: dict[str, str]) 
     assert failed.returncode == 1
     assert "404 not_found" in failed.stderr
     assert "deployed" in failed.stderr
+
+
+def test_rotate_makes_a_successor(environ: dict[str, str]) -> None:
+    created = json.loads(command("keys", "create", "old", "--scope", "operate", "--json", environ=environ).stdout)
+    rotated = command("keys", "rotate", str(created["id"]), "--overlap", "7d", "--json", environ=environ)
+    new = json.loads(rotated.stdout)
+    assert new["principal"] == created["principal"]
+    assert re.fullmatch("ds_live_[0-9A-Za-z]{49}", new["key"])
+    assert f"{created['id']}\tends " in command("keys", "list", environ=environ).stdout
+    again = command("keys", "rotate", str(created["id"]), environ=environ)
+    assert again.returncode == 1
+    assert "rotated before" in again.stderr

@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.authenticator import SECONDS, Authenticator
 from app.domain.clock import stamp
-from app.domain.keys import Key
+from app.domain.key import Key
 from app.errors import Unauthorized, Unavailable
 
 pytestmark = pytest.mark.nodatabase

@@ -83,7 +83,7 @@ def test_every_make_target_is_in_the_readme(target: str) -> None:
     assert re.search(rf"\bmake {target}(?![a-z-])", README)
 
 
-@pytest.mark.parametrize("command", ["run", "serve", "keys create", "keys list", "keys revoke"])
+@pytest.mark.parametrize("command", ["run", "serve", "keys create", "keys list", "keys rotate", "keys revoke"])
 def test_every_command_is_in_the_readme(command: str) -> None:
     assert f"python -m app {command}" in README
 

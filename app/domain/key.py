@@ -1,0 +1,69 @@
+"""A key as it can be shown: what it may do and until when, without its secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from app.domain.access import Access
+from app.domain.clock import stamp
+
+
+@dataclass(frozen=True)
+class Key:
+    """All moments are RFC 3339 texts in UTC. ``retired_at`` may lie ahead: a rotated key goes on until then."""
+
+    id: int
+    principal: str
+    name: str
+    scopes: tuple[str, ...]
+    created_at: str
+    expires_at: str | None = None
+    retired_at: str | None = None
+    revoked_at: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        document: Mapping[str, Any],
+        revocation: Mapping[str, Any] | None = None,
+        retirement: Mapping[str, Any] | None = None,
+    ) -> Key:
+        """Return the key that these documents make up."""
+        return cls(
+            id=document["id"],
+            principal=document["principal"],
+            name=document["name"],
+            scopes=tuple(document["scopes"]),
+            created_at=document["created_at"],
+            expires_at=document.get("expires_at"),
+            retired_at=retirement["at"] if retirement else None,
+            revoked_at=revocation["at"] if revocation else None,
+        )
+
+    @property
+    def ends_at(self) -> str | None:
+        """The moment from which the key is refused, None if there is none yet; a revocation counts at once."""
+        return min(filter(None, (self.expires_at, self.retired_at)), default=None)
+
+    def is_alive(self, now: datetime) -> bool:
+        """Tell whether the key is good at ``now``."""
+        return self.revoked_at is None and (self.ends_at is None or self.ends_at > stamp(now))
+
+    @property
+    def access(self) -> Access:
+        """What the key allows."""
+        return Access(self.id, self.principal, frozenset(self.scopes), self.expires_at)
+
+    @property
+    def revision(self) -> str:
+        """A digest of what of a key can change: documents only ever come to it."""
+        return sha256(f"{self.id} {self.retired_at} {self.revoked_at}".encode()).hexdigest()[:32]
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """The key as a JSON object; a moment that was never set is absent."""
+        return {name: value for name, value in asdict(self).items() if value is not None}

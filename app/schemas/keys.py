@@ -1,0 +1,49 @@
+"""The shapes of keys: what makes one, and what is shown of it."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields, validate
+
+from app.domain.access import SCOPES
+from app.domain.keys import OVERLAPS, USUAL_OVERLAP
+from app.schemas.values import Identifier, Moment, title
+
+
+class NewKeySchema(Schema):
+    """What a client sends to make a key, which can do no more than the key that it sends it with."""
+
+    name = title(required=True)
+    scopes = fields.List(
+        fields.String(validate=validate.OneOf(list(SCOPES))), required=True, validate=validate.Length(1, len(SCOPES))
+    )
+    expires_at = Moment(metadata={"description": "When it ends; without it, when the key that makes it does."})
+
+
+class RotationSchema(Schema):
+    """How long the old key goes on."""
+
+    overlap = fields.Integer(
+        strict=True,
+        load_default=USUAL_OVERLAP,
+        validate=validate.OneOf(OVERLAPS),
+        metadata={"description": "Seconds for which the old key goes on."},
+    )
+
+
+class KeySchema(Schema):
+    """A key without its secret; a moment that was never set is absent."""
+
+    id = Identifier(required=True)
+    principal = fields.String(required=True, metadata={"description": "Whose key it is; rotation keeps it."})
+    name = title(required=True)
+    scopes = fields.List(fields.String(validate=validate.OneOf(list(SCOPES))), required=True)
+    created_at = fields.String(required=True, metadata={"format": "date-time"})
+    expires_at = fields.String(metadata={"format": "date-time"})
+    retired_at = fields.String(metadata={"format": "date-time", "description": "When it ends, since it was rotated."})
+    revoked_at = fields.String(metadata={"format": "date-time"})
+
+
+class MintedKeySchema(KeySchema):
+    """A key in the one answer that shows its secret."""
+
+    key = fields.String(required=True, metadata={"description": "The key itself, shown this once."})
