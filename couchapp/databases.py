@@ -63,13 +63,6 @@ class Databases:
                 raise Disturbed(f"{database}/_design/{name} was changed by someone else") from refusal
             raise
 
-    def put_both(self, database: str, *documents: Document) -> None:
-        """Store design documents that hold their `_rev` in one request. Raises Disturbed if any was not stored."""
-        answer = self.request("POST", database, "_bulk_docs", body={"docs": documents})
-        for row in answer.body:
-            if "error" in row:
-                raise Disturbed(f"{database}/{row['id']} was changed by someone else: {row['error']}")
-
     def remove(self, database: str, document: Document) -> None:
         """Delete a design document as it was read. Raises Disturbed."""
         self.put(database, {"_id": document["_id"], "_deleted": True}, document)

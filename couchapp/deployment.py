@@ -5,24 +5,27 @@ Where it stands is read from the design documents themselves, every time, so the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Sequence
 
 from couchapp import slots
 from couchapp.connection import Connection, Interrupted
 from couchapp.databases import Databases, Disturbed
 from couchapp.diff import Difference, differences
-from couchapp.slots import PREVIOUS, STAGED, content
+from couchapp.inventory import Found, at, in_slot, is_rolling_back, is_staged, kept_for, ways_back
+from couchapp.slots import PREVIOUS, STAGED
 from couchapp.tree import Document, Tree, digest
 from couchapp.trial import remove_leftovers, trial
 from couchapp.warming import warm
 
 Report = Callable[[str], None]
-Found = Mapping[str, Mapping[str, Document] | None]
 
 # How often a deployment starts over because another one goes on at the same time.
 TRIES = 10
 # An index over millions of documents takes its time; in seconds.
 LIMIT = 24 * 3600.0
+# Within this time CouchDB has told its indexes of a changed design document, in seconds; it takes milliseconds.
+GRACE = 0.5
 
 
 class NotStagedError(Exception):
@@ -40,10 +43,16 @@ class Deployment:
     """
 
     def __init__(
-        self, connection: Connection, prefix: str, tree: Tree, report: Report = print, limit: float = LIMIT
+        self,
+        connection: Connection,
+        prefix: str,
+        tree: Tree,
+        report: Report = print,
+        limit: float = LIMIT,
+        grace: float = GRACE,
     ) -> None:
         self.databases, self.tree = Databases(connection, prefix), tree
-        self._report, self._limit = report, limit
+        self._report, self._limit, self._grace = report, limit, grace
 
     def found(self) -> dict[str, dict[str, Document] | None]:
         """Return the design documents that are there by name by database; None is a missing database."""
@@ -63,7 +72,7 @@ class Deployment:
         """Try what differs, then store it beside what is deployed. Raises TrialError before anything is stored."""
         self.prepare()
         found = self.found()
-        waiting = [change for change in differences(self.tree, found) if not _is_staged(change, found)]
+        waiting = [change for change in differences(self.tree, found) if not is_staged(change, found)]
         if not waiting:
             return
         with trial(self.databases) as court:
@@ -71,12 +80,12 @@ class Deployment:
                 court.check(change.database, change.after)
         for change in waiting:
             document = slots.staged(change.name, change.after)
-            self._put(change.database, document, _at(found, change.database, STAGED + change.name))
+            self._put(change.database, document, at(found, change.database, STAGED + change.name))
             self._report(f"{change.database}/_design/{change.name}: staged ({', '.join(change.costs)})")
 
     def warm(self) -> None:
         """Have the indexes of all that is staged built. Raises WarmingError."""
-        for database, name, document in _slot(self.found(), STAGED):
+        for database, name, document in in_slot(self.found(), STAGED):
             warm(self.databases, database, STAGED + name, document, self._limit)
             if document.get("views"):
                 self._report(f"{database}/_design/{name}: index built")
@@ -85,32 +94,10 @@ class Deployment:
         """Deploy what is staged and warm, and keep what it replaces. Raises NotStagedError, WarmingError."""
         found = self.found()
         changes = differences(self.tree, found)
-        missing = [str(change) for change in changes if not _is_staged(change, found)]
+        missing = [str(change) for change in changes if not is_staged(change, found)]
         if missing:
             raise NotStagedError(f"not staged: {'; '.join(missing)}")
-        for change in changes:
-            # Nothing is built here after warm; promote alone must not let readers wait either.
-            warm(self.databases, change.database, STAGED + change.name, change.after, self._limit)
-        if changes:
-            self._forget_others(found, digest(self.tree))
-        for change in changes:
-            self._promote(change, found)
-
-    def _promote(self, change: Difference, found: Found) -> None:
-        database, name = change.database, change.name
-        if change.before is not None:
-            kept = slots.previous(name, change.before, digest(self.tree))
-            self._put(database, kept, _at(found, database, PREVIOUS + name))
-        self.databases.put(database, slots.deployed(name, change.after), change.before)
-        # The first reader's query is made here, so that the server finds the index under its own name, too.
-        warm(self.databases, database, name, change.after, self._limit)
-        self._report(f"{database}/_design/{name}: deployed ({', '.join(change.costs)})")
-
-    def _forget_others(self, found: Found, replaced_by: str) -> None:
-        """Remove what earlier deployments kept, so that a rollback undoes one deployment and no more."""
-        for database, _, document in _slot(found, PREVIOUS):
-            if document.get(slots.REPLACED_BY) != replaced_by:
-                self.databases.remove(database, document)
+        self._switch(changes, found, digest(self.tree))
 
     def rollback(self) -> None:
         """Exchange what is deployed with what was kept; a second time exchanges it back.
@@ -118,29 +105,60 @@ class Deployment:
         Raises NothingKeptError and WarmingError.
         """
         found = self.found()
-        kept = list(_slot(found, PREVIOUS))
-        if not kept:
+        changes = ways_back(found)
+        if not changes and not is_rolling_back(found):
             raise NothingKeptError("no previous version is kept")
-        for database, name, document in kept:
-            warm(self.databases, database, PREVIOUS + name, document, self._limit)
-        for database, name, document in kept:
-            self._exchange(database, name, document, _at(found, database, name))
+        for change in changes:
+            document = slots.staged(change.name, change.after, rolling_back=True)
+            self._put(change.database, document, at(found, change.database, STAGED + change.name))
+        self._switch(changes, found, kept_for(found))
+        self.clean()
 
-    def _exchange(self, database: str, name: str, kept: Document, present: Document | None) -> None:
-        """Put ``kept`` in the place of ``present`` and the reverse, in one request: half of it would lose one."""
-        back = {**slots.deployed(name, kept), **_revision(present)}
-        if present is None:
-            away: Document = {**_revision(kept), "_id": kept["_id"], "_deleted": True}
-        else:
-            away = {**slots.previous(name, present, kept[slots.REPLACED_BY]), **_revision(kept)}
-        self.databases.put_both(database, back, away)
-        warm(self.databases, database, name, back, self._limit)
-        self._report(f"{database}/_design/{name}: rolled back")
+    def _switch(self, changes: list[Difference], found: Found, replaced_by: str) -> None:
+        """Deploy each change, which is staged, and keep what it replaces.
+
+        When a design document changes, CouchDB ends the queries that wait for its former index, with 404, unless
+        it has seen a query of that index under another name. So each index is queried under two names before and
+        after the switch: the former as deployed and as previous, the new one as staged and as deployed.
+        """
+        if changes:
+            self._forget_others(found, replaced_by)
+        self._query([(change.database, STAGED + change.name, change.after) for change in changes])
+        former = [change for change in changes if change.before is not None]
+        for change in former:
+            kept = slots.previous(change.name, change.before or {}, replaced_by)
+            self._put(change.database, kept, at(found, change.database, PREVIOUS + change.name))
+        self._query([(change.database, PREVIOUS + change.name, change.before or {}) for change in former], self._grace)
+        for change in changes:
+            self.databases.put(change.database, slots.deployed(change.name, change.after), change.before)
+            self._report(f"{change.database}/_design/{change.name}: deployed ({', '.join(change.costs)})")
+        deployed = [(change.database, change.name, change.after) for change in changes]
+        self._query(deployed, self._grace if former else 0)
+
+    def _query(self, targets: Sequence[tuple[str, str, Document]], grace: float = 0) -> None:
+        """Query the views of design documents until they are built, and go on for ``grace`` seconds.
+
+        CouchDB tells its indexes of a changed design document a moment later, and forgets who queried them by then.
+        """
+        ends = time.monotonic() + grace
+        with_views = [target for target in targets if target[2].get("views")]
+        while with_views:
+            for database, name, document in with_views:
+                warm(self.databases, database, name, document, self._limit)
+            if time.monotonic() >= ends:
+                return
+            time.sleep(grace / 10)
+
+    def _forget_others(self, found: Found, replaced_by: str) -> None:
+        """Remove what earlier deployments kept, so that a rollback undoes one deployment and no more."""
+        for database, _, document in in_slot(found, PREVIOUS):
+            if document.get(slots.REPLACED_BY) != replaced_by:
+                self.databases.remove(database, document)
 
     def clean(self) -> None:
         """Remove what is staged, and the files of indexes that nothing needs any more."""
         remove_leftovers(self.databases)
-        staged = list(_slot(self.found(), STAGED))
+        staged = list(in_slot(self.found(), STAGED))
         for database, _, document in staged:
             self.databases.remove(database, document)
         for database in dict.fromkeys(database for database, _, _ in staged):
@@ -170,24 +188,3 @@ def deploy(connection: Connection, prefix: str, tree: Tree, *, report: Report = 
     A deployment of nothing new writes nothing. Raises couchapp.connection.DatabaseError, TrialError, WarmingError.
     """
     Deployment(connection, prefix, tree, report).deploy()
-
-
-def _is_staged(change: Difference, found: Found) -> bool:
-    there = _at(found, change.database, STAGED + change.name)
-    return there is not None and content(there) == content(change.after)
-
-
-def _slot(found: Found, slot: str) -> Iterator[tuple[str, str, Document]]:
-    """Yield database, name and document of every design document in ``slot``."""
-    for database, documents in found.items():
-        for name, document in (documents or {}).items():
-            if name.startswith(slot):
-                yield database, name.removeprefix(slot), document
-
-
-def _at(found: Found, database: str, name: str) -> Document | None:
-    return (found[database] or {}).get(name)
-
-
-def _revision(document: Document | None) -> dict[str, str]:
-    return {"_rev": document["_rev"]} if document else {}

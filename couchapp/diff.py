@@ -35,12 +35,12 @@ class Difference:
         before, after = content(self.before or {}), content(self.after)
         if after.get("views") and not before.get("views"):
             yield "new index"
-        elif any(before.get(member) != after.get(member) for member in INDEXED) and before.get("views"):
+        elif after.get("views") and any(before.get(member) != after.get(member) for member in INDEXED):
             yield "index rebuild"
         if before.get(VALIDATOR) != after.get(VALIDATOR):
             yield "validator"
-        names = before.keys() | after.keys()
-        if any(before.get(name) != after.get(name) for name in names - {VALIDATOR, *INDEXED}):
+        told = {VALIDATOR, *INDEXED} if after.get("views") else {VALIDATOR}
+        if any(before.get(name) != after.get(name) for name in (before.keys() | after.keys()) - told - {"language"}):
             yield "other"
 
     def __str__(self) -> str:

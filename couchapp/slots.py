@@ -13,7 +13,9 @@ STAGED = "staged-"
 PREVIOUS = "previous-"
 # By this a previous design document tells which tree has replaced it.
 REPLACED_BY = "replaced_by"
-OWN_MEMBERS = frozenset({"_id", "_rev", "autoupdate", REPLACED_BY})
+# By this a staged design document tells that a rollback goes back to it.
+ROLLING_BACK = "rolling_back"
+OWN_MEMBERS = frozenset({"_id", "_rev", "autoupdate", REPLACED_BY, ROLLING_BACK})
 
 
 def content(document: Mapping[str, object]) -> Document:
@@ -29,9 +31,10 @@ def deployed(name: str, document: Mapping[str, object]) -> Document:
     return {"_id": f"_design/{name}", **content(document)}
 
 
-def staged(name: str, document: Mapping[str, object]) -> Document:
+def staged(name: str, document: Mapping[str, object], *, rolling_back: bool = False) -> Document:
     """Return ``document`` as it is staged: its index is built, and its validator is not run."""
-    return {"_id": f"_design/{STAGED}{name}", **_at_rest(content(document))}
+    mark = {ROLLING_BACK: True} if rolling_back else {}
+    return {"_id": f"_design/{STAGED}{name}", **_at_rest(content(document)), **mark}
 
 
 def previous(name: str, document: Mapping[str, object], replaced_by: str) -> Document:

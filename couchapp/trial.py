@@ -117,12 +117,12 @@ def trial(databases: Databases) -> Iterator[Trial]:
         databases.request("DELETE", scratch)
 
 
-def remove_leftovers(databases: Databases) -> None:
+def remove_leftovers(databases: Databases, max_age: float = MAX_AGE) -> None:
     """Delete the scratch databases of trials that did not come to their end."""
     beginning = databases.full_name(SCRATCH)
     for name in databases.connection.get("_all_dbs").body:
         made_at = name.removeprefix(beginning).partition("-")[0]
-        if name.startswith(beginning) and made_at.isdecimal() and int(made_at) < time.time() - MAX_AGE:
+        if name.startswith(beginning) and made_at.isdecimal() and int(made_at) < time.time() - max_age:
             databases.request("DELETE", name.removeprefix(f"{databases.prefix}-"))
 
 

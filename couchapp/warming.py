@@ -17,6 +17,7 @@ from couchapp.tree import Document
 PATIENCE = 2.0
 # So many failures of one view, other than being slow, are not by chance.
 MAX_FAILURES = 5
+PAUSE = 0.05  # Seconds between them.
 
 
 class WarmingError(Exception):
@@ -83,11 +84,17 @@ def _build(databases: Databases, path: tuple[str, ...], progress: Progress, ends
         except Interrupted:
             progress.show()
         except Refused as refusal:
-            if refusal.status == 404:
-                raise Disturbed(f"{'/'.join(path)} was taken away by someone else") from refusal
             failures += 1
-            if refusal.status < 500 or failures == MAX_FAILURES:
-                raise WarmingError(f"{'/'.join(path)} cannot be built: {refusal}") from refusal
+            if failures == MAX_FAILURES:
+                raise _verdict("/".join(path), refusal) from refusal
+            time.sleep(PAUSE)
         else:
             return
     raise WarmingError(f"{'/'.join(path)} was not built in time; repeat the command to go on")
+
+
+def _verdict(path: str, refusal: Refused) -> Exception:
+    """Return what a refusal means that does not go away; some do, when a design document has just changed."""
+    if refusal.status == 404:
+        return Disturbed(f"{path} was taken away by someone else")
+    return WarmingError(f"{path} cannot be built: {refusal}")

@@ -1,0 +1,48 @@
+"""A server, and deployments to databases that only this test has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from couchapp.connection import Connection
+from couchapp.databases import Databases
+from couchapp.deployment import Deployment
+from couchapp.tree import Tree
+from couchapp.trial import remove_leftovers
+
+Deploying = Callable[[Tree], Deployment]
+
+
+@pytest.fixture
+def connection(server_url: str) -> Iterator[Connection]:
+    """The server, as an administrator."""
+    opened = Connection(server_url, timeout=30)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def said() -> list[str]:
+    """What the deployments of this test reported."""
+    return []
+
+
+@pytest.fixture
+def deploying(connection: Connection, prefix: str, said: list[str]) -> Iterator[Deploying]:
+    """Make deployments; trials that did not come to their end leave nothing behind."""
+    yield lambda tree: Deployment(connection, prefix, tree, said.append, limit=60, grace=0)
+    remove_leftovers(Databases(connection, prefix), max_age=-1)
+
+
+@pytest.fixture
+def rows(connection: Connection, prefix: str) -> Callable[[], list[Any]]:
+    """Query the deployed view of the small tree for its values."""
+
+    def query() -> list[Any]:
+        answer = connection.get(f"{prefix}-documents", "_design", "listing", "_view", "by_id")
+        return [row["value"] for row in answer.body["rows"]]
+
+    return query

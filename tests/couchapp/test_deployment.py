@@ -1,0 +1,272 @@
+"""Deployments can be repeated, cut off, run at the same time and taken back, and nobody sees half of one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import count
+from typing import Any
+
+import pytest
+
+from couchapp.connection import Connection, Refused
+from couchapp.databases import Databases
+from couchapp.deployment import Deployment, NothingKeptError, NotStagedError
+from couchapp.tree import Tree
+from tests.couchapp.conftest import Deploying
+from tests.couchapp.trees import Death, Mortal, small_tree
+
+Rows = Callable[[], list[Any]]
+
+
+def add(connection: Connection, prefix: str, name: str, colour: str) -> None:
+    connection.put(f"{prefix}-documents", name, body={"colour": colour})
+
+
+def names(deployment: Deployment) -> list[str]:
+    """Return the names of all design documents."""
+    return sorted(deployment.found()["documents"] or {})
+
+
+def sequence(connection: Connection, name: str) -> Any:
+    return connection.get(name).body["update_seq"]
+
+
+def test_it_creates_and_secures_databases_and_deploys(
+    connection: Connection, prefix: str, deploying: Deploying, rows: Rows
+) -> None:
+    deploying(small_tree()).deploy()
+    security = connection.get(f"{prefix}-documents", "_security").body
+    assert {group: security[group]["roles"] for group in security} == {
+        "admins": ["_admin"],
+        "members": ["dreamscript", "_admin"],
+    }
+    assert names(deploying(small_tree())) == ["listing", "validation"]
+    add(connection, prefix, "a", "red")
+    with pytest.raises(Refused, match="not red"):
+        add(connection, prefix, "b", "blue")
+    assert rows() == [1]
+
+
+def test_a_second_deployment_writes_nothing(
+    connection: Connection, prefix: str, deploying: Deploying, said: list[str]
+) -> None:
+    deploying(small_tree()).deploy()
+    deploying(small_tree(2)).deploy()
+    before, names_before = sequence(connection, f"{prefix}-documents"), connection.get("_all_dbs").body
+    said.clear()
+    deploying(small_tree(2)).deploy()
+    assert said == []
+    assert sequence(connection, f"{prefix}-documents") == before
+    assert set(connection.get("_all_dbs").body) >= set(names_before)
+
+
+def test_a_step_at_a_time(connection: Connection, prefix: str, deploying: Deploying, rows: Rows) -> None:
+    deploying(small_tree()).deploy()
+    add(connection, prefix, "a", "red")
+    changed = deploying(small_tree(2, "blue"))
+    for _ in range(2):
+        changed.stage()
+        assert names(changed) == ["listing", "staged-listing", "staged-validation", "validation"]
+        changed.warm()
+    assert rows() == [1]
+    add(connection, prefix, "b", "red")
+    for _ in range(2):
+        changed.promote()
+    assert rows() == [2, 2]
+    with pytest.raises(Refused, match="not blue"):
+        add(connection, prefix, "c", "red")
+    for _ in range(2):
+        changed.clean()
+        assert names(changed) == ["listing", "previous-listing", "previous-validation", "validation"]
+    assert changed.differences() == []
+
+
+def test_only_what_changes_is_staged(deploying: Deploying) -> None:
+    deploying(small_tree()).deploy()
+    deploying(small_tree(colour="blue")).stage()
+    assert names(deploying(small_tree())) == ["listing", "staged-validation", "validation"]
+
+
+def test_nothing_is_promoted_that_was_not_staged(deploying: Deploying, rows: Rows) -> None:
+    deploying(small_tree()).deploy()
+    deploying(small_tree(2)).stage()
+    with pytest.raises(NotStagedError, match="documents/_design/listing is deployed differently: index rebuild"):
+        deploying(small_tree(3)).promote()
+    assert deploying(small_tree()).differences() == []
+    assert rows() == []
+
+
+def test_a_rollback_goes_back_and_a_second_one_forth(
+    connection: Connection, prefix: str, deploying: Deploying, rows: Rows
+) -> None:
+    deploying(small_tree()).deploy()
+    deploying(small_tree(2, "blue")).deploy()
+    add(connection, prefix, "a", "blue")
+    deploying(small_tree()).rollback()
+    assert rows() == [1]
+    add(connection, prefix, "b", "red")
+    assert deploying(small_tree()).differences() == []
+    deploying(small_tree()).rollback()
+    assert rows() == [2, 2]
+    add(connection, prefix, "c", "blue")
+    assert deploying(small_tree(2, "blue")).differences() == []
+
+
+def test_a_rollback_undoes_one_deployment_only(deploying: Deploying) -> None:
+    deploying(small_tree()).deploy()
+    deploying(small_tree(2)).deploy()
+    deploying(small_tree(2, "blue")).deploy()
+    deploying(small_tree()).rollback()
+    assert deploying(small_tree(2)).differences() == []
+
+
+def test_there_is_nothing_to_roll_back_after_the_first_deployment(deploying: Deploying) -> None:
+    deploying(small_tree()).deploy()
+    with pytest.raises(NothingKeptError):
+        deploying(small_tree()).rollback()
+
+
+def test_what_others_put_there_stays(connection: Connection, prefix: str, deploying: Deploying) -> None:
+    deploying(small_tree()).deploy()
+    connection.put(f"{prefix}-documents", "_design", "theirs", body={"views": {"x": {"map": "(doc) => {}"}}})
+    security = {
+        "admins": {"names": ["ada"], "roles": ["_admin", "owners"]},
+        "members": {"names": ["bob"], "roles": ["readers"]},
+    }
+    connection.put(f"{prefix}-documents", "_security", body=security)
+    deploying(small_tree(2)).deploy()
+    assert "theirs" in names(deploying(small_tree()))
+    found = connection.get(f"{prefix}-documents", "_security").body
+    assert found["admins"] == security["admins"]
+    assert found["members"] == {"names": ["bob"], "roles": ["dreamscript", "_admin", "readers"]}
+
+
+def test_a_deployment_that_ends_anywhere_is_completed_by_the_next(
+    connection: Connection, server_url: str, prefix: str, deploying: Deploying, rows: Rows
+) -> None:
+    """It goes to and fro between two trees, dying one request later each time."""
+    trees = (small_tree(1, "red"), small_tree(2, "blue"))
+    deploying(trees[0]).deploy()
+    add(connection, prefix, "a", "red")
+    for last in count(1):
+        wanted = trees[last % 2]
+        if lived(server_url, last, partial(deploy_over, prefix, wanted)):
+            break
+        assert rows() in ([1], [2])
+        deploying(wanted).deploy()
+        assert deploying(wanted).differences() == []
+        assert names(deploying(wanted)) == ["listing", "previous-listing", "previous-validation", "validation"]
+    assert last > 20
+
+
+def test_a_rollback_that_ends_anywhere_is_completed_by_the_next(
+    connection: Connection, server_url: str, prefix: str, deploying: Deploying, rows: Rows
+) -> None:
+    """Once all of it is done, the next one goes forth again; never is one half here and the other there."""
+    trees = (small_tree(1, "red"), small_tree(2, "blue"))
+    deploying(trees[0]).deploy()
+    add(connection, prefix, "a", "red")
+    for last in count(1):
+        deploying(trees[0]).deploy()
+        deploying(trees[1]).deploy()
+        if lived(server_url, last, lambda dying: Deployment(dying, prefix, trees[1], ignore, grace=0).rollback()):
+            break
+        assert rows() in ([1], [2])
+        deploying(trees[0]).rollback()
+        assert [] in [deploying(tree).differences() for tree in trees]
+        deploying(trees[0]).rollback()
+        assert [] in [deploying(tree).differences() for tree in trees]
+        assert names(deploying(trees[0])) == ["listing", "previous-listing", "previous-validation", "validation"]
+    assert last > 10
+
+
+def lived(server_url: str, last: int, act: Callable[[Connection], None]) -> bool:
+    """Act over a connection that dies before request ``last``; return whether it was not needed."""
+    dying = Mortal(server_url, last)
+    try:
+        act(dying)
+    except Death:
+        return False
+    finally:
+        dying.close()
+    return True
+
+
+def deploy_over(prefix: str, tree: Tree, connection: Connection) -> None:
+    """Deploy ``tree`` over a connection of its own."""
+    Deployment(connection, prefix, tree, ignore, grace=0).deploy()
+
+
+def ignore(_: str) -> None:
+    """Report nothing."""
+
+
+@pytest.mark.parametrize("trees", [(small_tree(2),) * 4, tuple(small_tree(value) for value in range(2, 6))])
+def test_deployments_at_the_same_time_end_as_one_of_them(
+    server_url: str, prefix: str, deploying: Deploying, trees: tuple[Tree, ...]
+) -> None:
+    deploying(small_tree()).deploy()
+    failures: list[Exception] = []
+
+    def run(tree: Tree) -> None:
+        own = Connection(server_url, timeout=30)
+        try:
+            deploy_over(prefix, tree, own)
+        except Exception as failure:
+            failures.append(failure)
+        finally:
+            own.close()
+
+    threads = [threading.Thread(target=run, args=[tree]) for tree in trees]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert [] in [deploying(tree).differences() for tree in trees]
+    deploying(trees[0]).deploy()
+    assert "staged-listing" not in names(deploying(trees[0]))
+
+
+@pytest.fixture
+def member(connection: Connection, server_url: str) -> Iterator[Connection]:
+    """The serving process: someone whose only role is dreamscript."""
+    user = "org.couchdb.user:dreamscript-test"
+    body = {"name": "dreamscript-test", "password": "a-word", "roles": ["dreamscript"], "type": "user"}
+    revision = connection.put("_users", user, body=body).body["rev"]
+    opened = Connection(server_url.replace("//", "//dreamscript-test:a-word@").replace(_credentials(server_url), ""))
+    yield opened
+    opened.close()
+    connection.delete("_users", user, params={"rev": revision})
+
+
+def _credentials(url: str) -> str:
+    return f"{url.split('//')[1].rpartition('@')[0]}@"
+
+
+@pytest.mark.couchdb
+def test_a_member_reads_writes_and_queries_and_deploys_nothing(
+    connection: Connection, member: Connection, prefix: str, deploying: Deploying
+) -> None:
+    deploying(small_tree()).deploy()
+    name = f"{prefix}-documents"
+    member.put(name, "a", body={"colour": "red"})
+    assert member.get(name, "a").body["colour"] == "red"
+    assert len(member.get(name, "_design", "listing", "_view", "by_id").body["rows"]) == 1
+    before = Databases(connection, prefix).design_documents("documents")
+    assert Databases(member, prefix).design_documents("documents") == before
+    security = connection.get(name, "_security").body
+    for refused in (
+        lambda: member.put(name, "_design", "more", body={}),
+        lambda: member.put(name, "_security", body={}),
+        lambda: member.put(f"{prefix}-projects"),
+        lambda: member.delete(name),
+        lambda: Deployment(member, prefix, small_tree(2), ignore, grace=0).deploy(),
+    ):
+        with pytest.raises(Refused):
+            refused()
+    assert Databases(connection, prefix).design_documents("documents") == before
+    assert connection.get(name, "_security").body == security
+    assert Databases(connection, prefix).design_documents("projects") is None

@@ -1,0 +1,102 @@
+"""The path of a file is the address of what it holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from couchapp import tree
+from couchapp.tree import TreeError
+
+pytestmark = pytest.mark.nodatabase
+
+
+def write(root: Path, **files: str) -> Path:
+    """Write files whose paths have `__` for `/`, and return ``root``."""
+    for path, text in files.items():
+        file = root / path.replace("__", "/").replace("_js", ".js")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return root
+
+
+def test_a_design_document_is_made_of_its_files(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        films__lists__views__all__map_js="(doc) => {\n  emit(1);\n}\n",
+        films__lists__views__all__reduce="_count\n",
+        films__rules__validate_doc_update_js="function (newDoc) {\n}\n",
+    )
+    assert tree.load(tmp_path) == {
+        "films": {
+            "lists": {
+                "_id": "_design/lists",
+                "language": "javascript",
+                "views": {"all": {"map": "(doc) => {\n  emit(1);\n}", "reduce": "_count"}},
+            },
+            "rules": {
+                "_id": "_design/rules",
+                "language": "javascript",
+                "validate_doc_update": "function (newDoc) {\n}",
+            },
+        }
+    }
+
+
+def test_an_included_file_stands_where_it_is_named_and_as_deep(tmp_path: Path) -> None:
+    (tmp_path / "_shared").mkdir()
+    (tmp_path / "_shared" / "rules.js").write_text("const a = 1;\n\nif (a) {\n  b();\n}\n")
+    write(tmp_path, films__rules__validate_doc_update_js="(newDoc) => {\n  // include rules.js\n  c();\n}\n")
+    source = tree.load(tmp_path)["films"]["rules"]["validate_doc_update"]
+    assert source == "(newDoc) => {\n  const a = 1;\n\n  if (a) {\n    b();\n  }\n  c();\n}"
+
+
+def test_hidden_files_are_not_read(tmp_path: Path) -> None:
+    write(tmp_path, films__lists__views__all__map_js="(doc) => {}")
+    (tmp_path / ".DS_Store").write_text("")
+    assert list(tree.load(tmp_path)) == ["films"]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "reason"),
+    [
+        ("films__lists__views__all__map_js", "// Comment\n(doc) => {}", "comments stand inside"),
+        ("films__lists__views__all__map_js", "function all(doc) {}", "has no name"),
+        ("films__lists__views__all__map_js", "async (doc) => {}", "has no name"),
+        ("films__lists__views__all__map_js", "_count", "has no name"),
+        ("films__lists__views__all__map_js", "", "has no name"),
+        ("films__lists__views__all__reduce", "_count", "needs map.js"),
+        ("films__lists__views__all__filter_js", "(doc) => {}", "holds map.js and reduce"),
+        ("films__lists__filters__all_js", "(doc) => {}", "views and validate_doc_update.js"),
+        ("films__lists__rules_js", "(doc) => {}", "views and validate_doc_update.js"),
+        ("films__rules__validate_doc_update_js", "(a) => {\n// include none.js\n}", "no _shared/none.js"),
+        ("Films__lists__views__all__map_js", "(doc) => {}", "lower-case"),
+        ("notes_js", "", "only folders"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(tmp_path: Path, path: str, text: str, reason: str) -> None:
+    with pytest.raises(TreeError, match=reason):
+        tree.load(write(tmp_path, **{path: text}))
+
+
+def test_an_empty_design_document_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "films" / "lists").mkdir(parents=True)
+    with pytest.raises(TreeError, match="holds views or"):
+        tree.load(tmp_path)
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TreeError, match="no such folder"):
+        tree.load(tmp_path / "none")
+
+
+def test_the_digest_tells_trees_apart() -> None:
+    project = tree.load()
+    assert tree.digest(project) == tree.digest(tree.load())
+    assert tree.digest(project) != tree.digest({**project, "films": {}})
+
+
+def test_the_tree_of_the_project_shares_its_rules() -> None:
+    for database, documents in tree.load().items():
+        assert "const demandMembers" in documents["validation"]["validate_doc_update"], database

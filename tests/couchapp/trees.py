@@ -1,0 +1,49 @@
+"""Small trees to deploy, and a connection that dies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from couchapp.connection import Answer, Connection
+from couchapp.tree import Tree
+
+MAP = "(doc) => {\n  emit(doc._id, %s);\n}"
+VALIDATOR = (
+    "(newDoc) => {\n  if (newDoc.colour !== %s && !newDoc._deleted) {\n    throw({forbidden: 'not %s'});\n  }\n}"
+)
+
+
+def small_tree(value: int = 1, colour: str = "red") -> Tree:
+    """Return one database with a view that emits ``value``, and a validator that takes one ``colour``."""
+    return {
+        "documents": {
+            "listing": {
+                "_id": "_design/listing",
+                "language": "javascript",
+                "views": {"by_id": {"map": MAP % value}},
+            },
+            "validation": {
+                "_id": "_design/validation",
+                "language": "javascript",
+                "validate_doc_update": VALIDATOR % (f'"{colour}"', colour),
+            },
+        }
+    }
+
+
+class Death(BaseException):
+    """The process ends here, as far as the code under test can tell."""
+
+
+class Mortal(Connection):
+    """A connection of a process that dies before its request number ``last``, counted from 0."""
+
+    def __init__(self, url: str, last: int) -> None:
+        super().__init__(url, timeout=30)
+        self._left = last
+
+    def request(self, *args: Any, **kwargs: Any) -> Answer:
+        if self._left == 0:
+            raise Death
+        self._left -= 1
+        return super().request(*args, **kwargs)
