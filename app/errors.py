@@ -1,4 +1,4 @@
-"""The failures that a caller is told of: each is a code of the contract (DESIGN 2.10) and a sentence for a person."""
+"""The failures that a caller is told of: each is a code of the contract and a sentence for a person."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class BadRequest(ServiceError):
 
 
 class InvalidJSON(ServiceError):
-    """The body is not strict JSON (DESIGN 2.11)."""
+    """The body is not strict JSON."""
 
     code = "invalid_json"
     reason = "The body is not valid JSON."

@@ -51,12 +51,12 @@ def main(arguments: list[str]) -> int:
         if python is None:
             outcomes[version] = "not installed here, so not tried"
             continue
-        print(f"== Python {version}: {python}", flush=True)  # noqa: T201
+        print(f"== Python {version}: {python}", flush=True)
         command = [prepare(version, python), "-m", "pytest", "-m", "nodatabase", "-q", *arguments]
         status = subprocess.run(command, cwd=ROOT, check=False).returncode
         outcomes[version] = "passed" if status == 0 else f"failed: pytest ended with {status}"
     for version, outcome in outcomes.items():
-        print(f"Python {version}: {outcome}")  # noqa: T201
+        print(f"Python {version}: {outcome}")
     return int(any(outcome.startswith("failed") for outcome in outcomes.values()))
 
 

@@ -1,4 +1,4 @@
-"""Deals out ids that are never dealt out twice, by claiming blocks of them in `-meta` (DESIGN 5, FACTS 1.5)."""
+"""Deals out ids that are never dealt out twice, by claiming blocks of them in `-meta` (docs/decisions/ids.md)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from app.domain.key import Key
 from app.domain.keys import Keys
 from app.errors import Unauthorized
 
-# A revocation takes effect within 5 s (DESIGN 2.6); the rest is for the read that finds it.
+# A revocation takes effect within 5 s; the rest is for the read that finds it.
 SECONDS = 3.0
 ENTRIES = 10_000
 

@@ -41,6 +41,6 @@ def base62(number: int, width: int) -> str:
 def digest(secret: str, text: str) -> str:
     """Return the HMAC-SHA-256 of a key under ``secret``, in hex: all of it that is ever stored.
 
-    A fast hash is enough for 256 random bits (FACTS 5).
+    A fast hash is enough for 256 random bits.
     """
     return hmac.new(secret.encode(), text.encode(), sha256).hexdigest()

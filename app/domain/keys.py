@@ -27,7 +27,7 @@ from app.store import Database
 
 # Rows read at once when all keys are listed.
 CHUNK = 500
-# How long a rotated key may live on, in seconds; the third is what is usual (DESIGN 2.6).
+# How long a rotated key may live on, in seconds; the third is what is usual.
 OVERLAPS = (0, 3_600, 86_400, 604_800)
 USUAL_OVERLAP = 86_400
 

@@ -30,7 +30,7 @@ class Readiness:
             yield f"{difference.database}/{difference.name} is not deployed as in this version (make deploy-views)"
 
     def _write_failure(self) -> Iterator[str]:
-        """A full disk lets every read pass, so only a write tells (FACTS 1.8)."""
+        """A full disk lets every read pass, so only a write tells (docs/couchdb-quirks.md)."""
         try:
             self._store["meta"].probe_write(PROBE)
         except Unavailable:

@@ -17,7 +17,7 @@ PLACES = {"json": "body", "querystring": "query"}
 
 
 class StrictParser(FlaskParser):
-    """Like its base, but nothing is ignored: unknown and repeated parameters are faults (DESIGN 2.11)."""
+    """Like its base, but nothing is ignored: unknown and repeated parameters are faults."""
 
     DEFAULT_VALIDATION_STATUS = 400
     DEFAULT_UNKNOWN_BY_LOCATION = {  # noqa: RUF012

@@ -1,4 +1,4 @@
-"""Entity tags and 304: tags are made of revisions, never of a rendering (DESIGN 2.5, RFC 9110 section 13)."""
+"""Entity tags and 304: tags are made of revisions, never of a rendering (RFC 9110 section 13)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one place where exceptions become answers: CouchDB's own shape, from everything (DESIGN 2.10)."""
+"""The one place where exceptions become answers: CouchDB's own shape, from everything."""
 
 from __future__ import annotations
 

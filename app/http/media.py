@@ -1,4 +1,4 @@
-"""What may come in and go out: JSON only, declared and accepted as such (DESIGN 2.11)."""
+"""What may come in and go out: JSON only, declared and accepted as such."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns a page into an answer: `x-next`, `Link`, the tag, and 304 before any body is read (DESIGN 2.4, 2.5)."""
+"""Turns a page into an answer: `x-next`, `Link`, the tag, and 304 before any body is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parses JSON once and strictly: what two parsers could read differently is refused (DESIGN 2.11, RFC 8259)."""
+"""Parses JSON once and strictly: what two parsers could read differently is refused (RFC 8259)."""
 
 from __future__ import annotations
 

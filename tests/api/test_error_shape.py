@@ -19,7 +19,7 @@ NOTHING_LISTENS_HERE = "http://user:hunter2@127.0.0.1:1"
 
 
 def assert_error(answer: Answer, code: str) -> None:
-    """The one assertion: what DESIGN 2.10 says of every error."""
+    """The one assertion: what is promised of every error."""
     assert answer.status_code == STATUS[code]
     assert answer.mimetype == "application/json"
     body = answer.json

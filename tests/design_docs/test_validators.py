@@ -102,7 +102,7 @@ def test_what_breaks_a_rule_does_not_arrive_by_replication_either(connection: Co
 
 
 def test_a_revision_of_a_document_that_is_not_there_is_a_conflict(connection: Connection, prepare: Prepare) -> None:
-    """CouchDB accepts it where no validator is (FACTS 1.3)."""
+    """CouchDB accepts it where no validator is (docs/couchdb-quirks.md)."""
     name = prepare("documents", "validation")
     with pytest.raises(Refused) as refusal:
         put(connection, name, {**DOCUMENT, "title": "A", "_rev": f"1-{'a' * 32}"})

@@ -6,11 +6,10 @@ import os
 import sys
 from threading import Thread
 
-from app.store import Store
-
 from app.domain.allocator import Allocator
 from app.domain.clock import timestamp
 from app.domain.kinds import DOCUMENT
+from app.store import Store
 
 REGIONS = 2
 THREADS = 4

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 
 import pytest
-from app.store import Database, Store
 
 from app.domain.allocator import Allocator
 from app.domain.blocks import block
 from app.domain.clock import timestamp
 from app.domain.kinds import DOCUMENT, PROJECT, Kind
 from app.errors import Unavailable
+from app.store import Database, Store
 from couchapp import deployment, tree
 from couchapp.connection import Connection
 
