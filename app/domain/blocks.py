@@ -1,6 +1,6 @@
 """Where each block of ids begins and ends: a fixed function of its number, so that no two claims can disagree.
 
-Blocks hold 1 id up to id 100, 10 up to 1,000, 100 up to 100,000 and then 1,000 (docs/decisions/ids.md). Block 0 holds id 1.
+Blocks hold 1 id up to id 100, 10 up to 1,000, 100 up to 100,000 and then 1,000. Block 0 holds id 1.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ class Readiness:
         try:
             return list(self._differences()) or list(self._write_failure())
         except Unavailable:
-            return ["the database does not answer, or not with what this service was given to reach it"]
+            return ["the database does not answer, or has not been deployed to (make deploy-views); the log says which"]
 
     def _differences(self) -> Iterator[str]:
         deployed = {name: self._store[name].design_documents() for name in self._tree}

@@ -25,11 +25,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Revision:
-    """A row of `_all_docs`: a document's `_id` and its winning revision; a tombstone only where it was asked for."""
+    """A row of `_all_docs`: a document's `_id` and its winning revision."""
 
     id: str
     rev: str
-    deleted: bool = False
 
 
 class Database:
@@ -92,12 +91,7 @@ class Database:
         """Return up to ``limit`` documents by `_id`, both ends included, without their contents."""
         params = {"startkey": startkey, "endkey": endkey, "limit": limit, "descending": descending}
         rows = self._exchange.rows("_all_docs", params=params)
-        return [Revision(row["id"], row["value"]["rev"], row["value"].get("deleted", False)) for row in rows]
-
-    def range(self, startkey: str, endkey: str, limit: int) -> list[dict[str, Any]]:
-        """Return up to ``limit`` documents by `_id`, both ends included."""
-        params = {"startkey": startkey, "endkey": endkey, "limit": limit, "include_docs": True}
-        return _documents(self._exchange.rows("_all_docs", params=params))
+        return [Revision(row["id"], row["value"]["rev"]) for row in rows]
 
     def last_id(self, startkey: str, endkey: str) -> str | None:
         """Return the highest `_id` in a range, both ends included."""
@@ -109,10 +103,6 @@ class Database:
         params = {"startkey": "_design/", "endkey": "_design0", "include_docs": True}
         found = _documents(self._exchange.rows("_all_docs", params=params))
         return {document["_id"].removeprefix("_design/"): document for document in found}
-
-    def probe(self) -> None:
-        """Raise Unavailable if the database cannot be read."""
-        self._exchange.rows("_all_docs", params={"limit": 0})
 
     def probe_write(self, name: str) -> None:
         """Write the local document ``name``, which is neither validated, indexed nor replicated."""

@@ -21,13 +21,13 @@ UNCONFIRMED = "The write was not confirmed; read before you retry it."
 
 
 class Exchange:
-    """Sends requests to the database ``name``, or to the server itself if that is empty; gets JSON objects back.
+    """Sends requests to the database ``name``; gets JSON objects back.
 
     All of it raises Conflict for a 409, and Unavailable for everything else that is not an answer: an outcome that is
     not known, a database that is missing, and credentials that do not suffice are all beyond the client.
     """
 
-    def __init__(self, connection: Connection, name: str = "") -> None:
+    def __init__(self, connection: Connection, name: str) -> None:
         self._connection, self.name = connection, name
 
     def send(self, method: str, *path: str, **options: Any) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class Exchange:
         left, request_id = remaining(), current_request_id()
         answer = self._connection.request(
             method,
-            *([self.name] if self.name else []),
+            self.name,
             *path,
             headers={"X-Couch-Request-ID": request_id} if request_id else None,
             timeout=TIMEOUT if left is None else min(TIMEOUT, left),

@@ -17,11 +17,6 @@ class Store:
         """Return the database ``<prefix>-<name>``."""
         return Database(Exchange(self._connection, f"{self._prefix}-{name}"))
 
-    def version(self) -> str:
-        """Return what the server calls itself, such as `CouchDB 3.5.0`, for logs. Raises Unavailable."""
-        said = Exchange(self._connection).send("GET")
-        return f"{'PouchDB Server' if 'express-pouchdb' in said else 'CouchDB'} {said.get('version', 'unknown')}"
-
     def close(self) -> None:
         """Close the idle connections."""
         self._connection.close()

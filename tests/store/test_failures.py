@@ -28,9 +28,7 @@ READS: dict[str, Call] = {
     "view of keys": lambda database: database.view("listing", "by_id", keys=["a"]),
     "ids": lambda database: database.ids("a", "b", limit=1),
     "last_id": lambda database: database.last_id("a", "b"),
-    "range": lambda database: database.range("a", "b", 1),
     "design_documents": lambda database: database.design_documents(),
-    "probe": lambda database: database.probe(),
 }
 WRITES: dict[str, Call] = {
     "create": lambda database: database.create(DOCUMENT),
@@ -169,12 +167,3 @@ def test_outside_of_a_request_there_is_no_id_to_send() -> None:
     with database(answer(404, {"error": "not_found", "reason": "missing"})) as (documents, server):
         documents.get("a")
     assert "x-couch-request-id" not in server.requests[0].headers
-
-
-def test_a_version_comes_from_the_welcome() -> None:
-    welcomes = [{"couchdb": "Welcome", "version": "3.5.0"}, {"express-pouchdb": "Welcome!", "version": "4.2.0"}, {}]
-    with Wayward(*(answer(200, welcome) for welcome in welcomes)) as server:
-        store = Store(server.url, "p")
-        assert [store.version() for _ in welcomes] == ["CouchDB 3.5.0", "PouchDB Server 4.2.0", "CouchDB unknown"]
-        store.close()
-    assert {request.target for request in server.requests} == {"/"}
