@@ -24,7 +24,7 @@ Report = Callable[[str], None]
 TRIES = 10
 # An index over millions of documents takes its time; in seconds.
 LIMIT = 24 * 3600.0
-# Within this time CouchDB has told its indexes of a changed design document, in seconds; it takes milliseconds.
+# Within this time CouchDB tells its indexes of a changed design document, in seconds; with it no read failed.
 GRACE = 0.5
 
 
