@@ -22,7 +22,7 @@ from app.domain.key import Key
 from app.domain.key_text import compose, digest, is_well_formed
 from app.domain.kinds import KEY, digits
 from app.domain.pages import Listed, Page, Query, cut
-from app.errors import Conflict, Fault, Forbidden, NotFound, ValidationFailed
+from app.errors import Conflict, Fault, Forbidden, NotFound, Unavailable, ValidationFailed
 from app.store import Database
 
 # Rows read at once when all keys are listed.
@@ -123,16 +123,22 @@ class Keys:
         return replace(page, items=tuple(keys[: query.limit]))
 
     def recognise(self, text: str) -> Key | None:
-        """Return the key that ``text`` is, alive or not."""
+        """Return the key that ``text`` is, alive or not.
+
+        A key known only under an older secret is from now on known under the first as well, so that the older one can
+        be dropped once every key was used.
+        """
         if not is_well_formed(text):
             return None
         marks = [digest(secret, text) for secret in self._secrets]
         pointers = self._keys.get_many([f"digest:{mark}" for mark in marks])
-        for mark in marks:
-            pointer = pointers.get(f"digest:{mark}")
-            if pointer is not None and hmac.compare_digest(pointer["digest"], mark):
-                return next(iter(self._read([pointer["key"]])), None)
-        return None
+        known = [mark for mark in marks if _leads(pointers.get(f"digest:{mark}"), mark)]
+        if not known:
+            return None
+        key_id = pointers[f"digest:{known[0]}"]["key"]
+        if known[0] != marks[0]:
+            self._point(marks[0], key_id)
+        return next(iter(self._read([key_id])), None)
 
     def _mint(self, said: dict[str, Any], env: str) -> tuple[Key, str]:
         """Store a new key of which ``said`` tells what it may do; a principal of its own is the usual case."""
@@ -143,10 +149,17 @@ class Keys:
         document = {name: value for name, value in document.items() if value is not None}
         self._keys.create(document)
         # The digest comes second: a key is not usable before it is whole.
-        self._keys.create(
-            {"_id": f"digest:{mark}", "type": "digest", "digest": mark, "key": key_id, "created_at": created_at}
-        )
+        self._keys.create(self._pointer(mark, key_id))
         return Key.of(document), text
+
+    def _point(self, mark: str, key_id: int) -> None:
+        """Let a digest lead to a key; the next use will try again if it fails, or find that another use did it."""
+        with suppress(Conflict, Unavailable):
+            self._keys.create(self._pointer(mark, key_id))
+
+    def _pointer(self, mark: str, key_id: int) -> dict[str, Any]:
+        head = {"_id": f"digest:{mark}", "type": "digest"}
+        return {**head, "digest": mark, "key": key_id, "created_at": stamp(self._now())}
 
     def _end(self, how: str, key_id: int, at: datetime) -> None:
         """Write the document that ends a key. Raises Conflict if it was written before."""
@@ -158,6 +171,10 @@ class Keys:
         found = self._keys.get_many([f"{kind}:{digits(key_id)}" for key_id in key_ids for kind in kinds])
         parts = [[found.get(f"{kind}:{digits(key_id)}") for kind in kinds] for key_id in key_ids]
         return [Key.of(key, revocation, retirement) for key, revocation, retirement in parts if key is not None]
+
+
+def _leads(pointer: dict[str, Any] | None, mark: str) -> bool:
+    return pointer is not None and hmac.compare_digest(pointer["digest"], mark)
 
 
 def _check(name: str, scopes: Sequence[str], expires_at: str | None, now: str) -> None:

@@ -179,3 +179,14 @@ def test_an_overlap_is_one_of_four(ada: Caller, overlap: Any) -> None:
 def test_an_unknown_key_is_a_404(ada: Caller, method: str, path: str) -> None:
     answer = ada.request(method, f"/keys/987654321{path}", data=json.dumps({}), content_type="application/json")
     assert answer.status_code == 404
+
+
+def test_a_key_outlives_the_rotation_of_the_secret(make_app: Callable[..., Flask]) -> None:
+    """It goes on working under both secrets, and once it was used, under the new one alone."""
+    old, both, new = ("old",), ("new", "old"), ("new",)
+    _, text = make_app(secrets=old).extensions["dreamscript"].keys.create("kept", ["documents:read"])
+    _, unused = make_app(secrets=old).extensions["dreamscript"].keys.create("unused", ["documents:read"])
+    assert Caller(make_app(secrets=new), text).get("/documents").status_code == 401
+    assert Caller(make_app(secrets=both), text).get("/documents").status_code == 200
+    assert Caller(make_app(secrets=new), text).get("/documents").status_code == 200
+    assert Caller(make_app(secrets=new), unused).get("/documents").status_code == 401
