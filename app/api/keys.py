@@ -43,7 +43,7 @@ def blueprint(services: Services) -> Blueprint:
         body=NewKeySchema,
         status=201,
         answer=MintedKeySchema(),
-        headers=("Location",),
+        headers=("Location", "Cache-Control"),
     )
     def create_key(body: dict[str, Any]) -> Any:
         """Make a key, and show its secret this once"""
@@ -62,7 +62,7 @@ def blueprint(services: Services) -> Blueprint:
         body=RotationSchema,
         status=201,
         answer=MintedKeySchema(),
-        headers=("Location",),
+        headers=("Location", "Cache-Control"),
         also=(409,),
     )
     def rotate_key(body: dict[str, Any], key_id: int) -> Any:

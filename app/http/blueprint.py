@@ -73,7 +73,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
                 )
             if query is not Nothing:
                 documented = self.arguments(query, location="query", arg_name="query")(documented)
-            for other in sorted({*_implied(scope, body, rule), *also} - {304}):
+            for other in sorted({*_implied(scope, body, rule), *also}):
                 documented = self.alt_response(other, HTTPStatus(other).name)(documented)
             documented = self.doc(operationId=view.__name__, **_access(view, scope))(documented)
             guarded = self._guard(documented, scope, query, media_type)

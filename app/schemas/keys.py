@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from marshmallow import Schema, fields, validate
 
 from app.domain.access import SCOPES
@@ -11,6 +13,10 @@ from app.schemas.values import Identifier, Moment, title
 
 class NewKeySchema(Schema):
     """What a client sends to make a key, which can do no more than the key that it sends it with."""
+
+    EXAMPLES: ClassVar[list[dict[str, Any]]] = [
+        {"name": "Nightly import", "scopes": ["documents:read", "documents:write"]}
+    ]
 
     name = title(required=True)
     scopes = fields.List(
@@ -22,6 +28,8 @@ class NewKeySchema(Schema):
 class RotationSchema(Schema):
     """How long the old key goes on."""
 
+    EXAMPLES: ClassVar[list[dict[str, Any]]] = [{"overlap": USUAL_OVERLAP}]
+
     overlap = fields.Integer(
         strict=True,
         load_default=USUAL_OVERLAP,
@@ -32,6 +40,15 @@ class RotationSchema(Schema):
 
 class KeySchema(Schema):
     """A key without its secret; a moment that was never set is absent."""
+
+    EXAMPLES: ClassVar[list[dict[str, Any]]] = [
+        {
+            "id": 7,
+            "principal": "p7",
+            **NewKeySchema.EXAMPLES[0],
+            "created_at": "2026-01-31T12:00:00.000000Z",
+        }
+    ]
 
     id = Identifier(required=True)
     principal = fields.String(required=True, metadata={"description": "Whose key it is; rotation keeps it."})
@@ -45,5 +62,7 @@ class KeySchema(Schema):
 
 class MintedKeySchema(KeySchema):
     """A key in the one answer that shows its secret."""
+
+    EXAMPLES: ClassVar[list[dict[str, Any]]] = [{**KeySchema.EXAMPLES[0], "key": "YOUR_API_KEY"}]
 
     key = fields.String(required=True, metadata={"description": "The key itself, shown this once."})

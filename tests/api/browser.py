@@ -1,0 +1,145 @@
+"""A headless Chromium, driven over the DevTools protocol: just enough of it to look at one page."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.request import urlopen
+
+from websockets.sync.client import connect
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--remote-debugging-port=0",
+    "--window-size=1200,1600",
+)
+PATIENCE = 60
+
+T = TypeVar("T")
+
+
+def wait_for(find: Callable[[], T], what: str) -> T:
+    """Return what ``find`` finds as soon as it finds something."""
+    until = time.monotonic() + PATIENCE
+    while not (found := find()):
+        assert time.monotonic() < until, f"in vain: {what}"
+        time.sleep(0.05)
+    return found
+
+
+@contextmanager
+def running(profile: Path) -> Iterator[None]:
+    """Run Chromium with a new profile; what it says goes there, too."""
+    assert CHROMIUM is not None
+    with (profile / "log").open("wb") as log:
+        command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "about:blank"]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(PATIENCE)
+            finally:
+                process.kill()
+
+
+def tab(profile: Path) -> str:
+    """Return the address of Chromium's tab; the port is in a file as soon as Chromium listens."""
+    file = profile / "DevToolsActivePort"
+    port = wait_for(lambda: file.exists() and file.read_text().partition("\n")[0], "Chromium listens")
+
+    def tabs() -> list[str]:
+        with urlopen(f"http://127.0.0.1:{port}/json/list", timeout=PATIENCE) as answer:
+            return [tab["webSocketDebuggerUrl"] for tab in json.load(answer) if tab["type"] == "page"]
+
+    return wait_for(tabs, "a tab")[0]
+
+
+class Browser(AbstractContextManager["Browser"]):
+    """One tab of a new Chromium. ``profile`` is a folder for it to fill; ``events`` is all that the tab has told."""
+
+    def __init__(self, profile: Path) -> None:
+        self.events: list[dict[str, Any]] = []
+        self._numbers = itertools.count()
+        with ExitStack() as opened:
+            opened.enter_context(running(profile))
+            self._socket = opened.enter_context(connect(tab(profile), max_size=None))
+            for domain in ("Page", "Runtime", "Log", "Network"):
+                self.call(f"{domain}.enable")
+            self._opened = opened.pop_all()
+
+    def call(self, method: str, **parameters: object) -> dict[str, Any]:
+        """Return the result of a command of the DevTools protocol."""
+        number = next(self._numbers)
+        self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
+        while (message := json.loads(self._socket.recv(timeout=PATIENCE))).get("id") != number:
+            self.events.append(message)
+        assert "result" in message, message
+        result: dict[str, Any] = message["result"]
+        return result
+
+    def evaluate(self, expression: str) -> Any:
+        """Return the value of a JavaScript expression in the page; a promise is waited for."""
+        found = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in found, found
+        return found["result"].get("value")
+
+    def wait_for(self, expression: str) -> Any:
+        """Return the value of the expression as soon as it is true."""
+        return wait_for(lambda: self.evaluate(expression), expression)
+
+    def click(self, selector: str) -> None:
+        """Click what the selector finds, once it is there, wherever the page is about to move it."""
+        found = f"document.querySelector({json.dumps(selector)})"
+        self.wait_for(f"!!{found}")
+        self.evaluate(f"{found}.focus(), {found}.click()")
+
+    def type(self, text: str) -> None:
+        """Type into what has the focus."""
+        self.call("Input.insertText", text=text)
+
+    def requested(self) -> list[str]:
+        """Return the URLs that the tab has asked for."""
+        sent = [event["params"] for event in self.events if event["method"] == "Network.requestWillBeSent"]
+        return [parameters["request"]["url"] for parameters in sent]
+
+    def complaints(self) -> list[object]:
+        """Return what the tab's console would show as an error or a warning."""
+        found: list[object] = []
+        for event in self.events:
+            parameters = event["params"]
+            match event["method"]:
+                case "Runtime.exceptionThrown":
+                    found.append(parameters["exceptionDetails"])
+                case "Runtime.consoleAPICalled" if parameters["type"] in ("error", "warning", "assert"):
+                    found.append(parameters["args"])
+                case "Log.entryAdded" if parameters["entry"]["level"] in ("error", "warning"):
+                    found.append(parameters["entry"])
+        return found
+
+    def screenshot(self, file: Path) -> None:
+        """Write a picture of the whole page."""
+        picture = self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
+        file.write_bytes(base64.b64decode(picture))
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()

@@ -1,0 +1,176 @@
+"""The OpenAPI document says of every operation, also of those to come, what a client needs to know."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from typing import Any, NamedTuple
+
+import jsonschema_rs
+import pytest
+
+from app import create_app
+from app.api.openapi import DESCRIPTION
+from app.domain.access import SCOPES
+from app.errors import ERRORS
+from app.http.errors import HEADERS, STATUS
+from app.settings import Settings
+
+pytestmark = pytest.mark.nodatabase
+
+NOWHERE = Settings("http://127.0.0.1:1", "x", ("s",), "127.0.0.1", 0, 1, 50, 1000, 2**20, 0, 1, 5.0, 0)
+APP = create_app(NOWHERE)
+TEXT = APP.test_client().get("/openapi.json").text
+DOCUMENT: dict[str, Any] = json.loads(TEXT)
+
+
+class Operation(NamedTuple):
+    """One method of one path, and what the document says of it."""
+
+    path: str
+    method: str
+    says: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.method.upper()} {self.path}"
+
+
+OPERATIONS = [
+    Operation(path, method, says)
+    for path, item in DOCUMENT["paths"].items()
+    for method, says in item.items()
+    if method != "parameters"
+]
+every_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+
+
+def whole(value: Any) -> Any:
+    """Return ``value`` with what it refers to in place of references."""
+    if isinstance(value, list):
+        return [whole(member) for member in value]
+    if not isinstance(value, dict):
+        return value
+    if "$ref" in value:
+        found: Any = DOCUMENT
+        for step in value["$ref"].removeprefix("#/").split("/"):
+            found = found[step]
+        return whole(found)
+    return {name: whole(member) for name, member in value.items()}
+
+
+def test_it_speaks_of_the_service() -> None:
+    assert DOCUMENT["openapi"].startswith("3.1.")
+    assert DOCUMENT["info"]["description"] == DESCRIPTION
+    for term in ("X-API-Key", "x-next", "ETag", "If-None-Match", "request_id", "errors", "HEAD", "OPTIONS"):
+        assert f"`{term}`" in DESCRIPTION
+    assert [tag["name"] for tag in DOCUMENT["tags"]][:2] == ["documents", "projects"]
+    assert all(tag["description"] for tag in DOCUMENT["tags"])
+    assert whole(DOCUMENT["components"]["securitySchemes"]["ApiKey"])["name"] == "X-API-Key"
+
+
+def test_it_holds_every_route() -> None:
+    routes = {
+        (re.sub("<(?:[^>]*:)?([^>]*)>", r"{\1}", rule.rule), method.lower())
+        for rule in APP.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if not rule.rule.startswith("/reference/")
+    }
+    assert {(operation.path, operation.method) for operation in OPERATIONS} == routes
+
+
+def test_operation_ids_are_unique() -> None:
+    ids = [operation.says["operationId"] for operation in OPERATIONS]
+    assert len(ids) == len(set(ids))
+
+
+def test_nothing_refers_to_nothing_and_nothing_is_left_over() -> None:
+    referred = set(re.findall(r'"#/components/([^"]+)"', TEXT))
+    kinds = ("schemas", "responses", "headers", "parameters")
+    assert referred == {f"{kind}/{name}" for kind in kinds for name in DOCUMENT["components"][kind]}
+
+
+@every_operation
+def test_it_is_described(operation: Operation) -> None:
+    assert operation.says["summary"]
+    assert not operation.says["summary"].endswith(".")
+    assert len(operation.says["tags"]) == 1
+    scope = operation.says.get("x-scope")
+    assert operation.says["security"] == ([{"ApiKey": []}] if scope else [])
+    assert operation.says["description"].endswith(
+        f"Needs the scope `{scope}`: {SCOPES[scope]}." if scope else "Needs no key."
+    )
+
+
+@every_operation
+def test_its_parameters_are_described(operation: Operation) -> None:
+    given = whole([*operation.says.get("parameters", []), *DOCUMENT["paths"][operation.path].get("parameters", [])])
+    assert {parameter["name"] for parameter in given if parameter["in"] == "path"} == set(
+        re.findall("{(.*?)}", operation.path)
+    )
+    assert all(parameter["description"] for parameter in given if parameter["in"] != "path")
+    sent = {parameter["name"] for parameter in given if parameter["in"] == "header"}
+    assert sent == {"X-Request-ID", *(["If-None-Match"] if "304" in operation.says["responses"] else [])}
+
+
+@every_operation
+def test_its_refusals_are_documented(operation: Operation) -> None:
+    expected = {"400", "406", "500"}
+    expected |= {"401", "403", "503"} if operation.says["security"] else set()
+    expected |= {"413", "415"} if "requestBody" in operation.says else set()
+    expected |= {"404"} if "{" in operation.path else set()
+    assert expected <= set(operation.says["responses"])
+    assert "default" not in operation.says["responses"]
+    for status in (status for status in operation.says["responses"] if status >= "400"):
+        assert_documents_errors(int(status), whole(operation.says["responses"][status]))
+
+
+def assert_documents_errors(status: int, response: dict[str, Any]) -> None:
+    """Check that a response tells of the codes that share its status, and shows each."""
+    codes = {error.code for error in ERRORS if STATUS[error.code] == status}
+    carried = {name for code in codes for name in HEADERS.get(code, {})}
+    assert {"X-Request-ID", "Cache-Control"} | carried == set(response["headers"])
+    content = response["content"]["application/json"]
+    assert set(content["examples"]) == codes
+    for code, example in content["examples"].items():
+        assert f"`{code}`" in response["description"]
+        assert example["value"]["error"] == code
+        jsonschema_rs.validate(content["schema"], example["value"])
+        assert ("errors" in example["value"]) == (status == 400)
+
+
+@every_operation
+def test_its_success_is_documented(operation: Operation) -> None:
+    (success,) = (status for status in operation.says["responses"] if status.startswith("2"))
+    response = whole(operation.says["responses"][success])
+    assert "X-Request-ID" in response["headers"]
+    assert ("content" in response) == (success != "204")
+    assert ("Location" in response["headers"]) == (success == "201")
+    assert "Cache-Control" in response["headers"] or success == "204"
+    assert all(header["description"] and header["schema"] for header in response["headers"].values())
+    if ("304" in operation.says["responses"]) or (operation.method == "get" and operation.says["security"]):
+        spared = whole(operation.says["responses"]["304"])
+        assert "content" not in spared
+        assert spared["headers"] == response["headers"]
+        assert "ETag" in spared["headers"]
+    if "x-next" in response["headers"]:
+        assert "Link" in response["headers"]
+
+
+@every_operation
+def test_its_bodies_are_closed_and_shown(operation: Operation) -> None:
+    success = next(response for status, response in operation.says["responses"].items() if status.startswith("2"))
+    for body in whole([operation.says.get("requestBody", {}), success]):
+        content = body.get("content", {}).get("application/json")
+        if content is None or operation.path == "/openapi.json":
+            continue
+        items = content["schema"].get("items", content["schema"])
+        assert items["additionalProperties"] is False
+        jsonschema_rs.validate(content["schema"], content["example"])
+
+
+def test_the_checks_above_can_fail() -> None:
+    """An example that breaks its schema is refused by the validator that is used here."""
+    content = whole(DOCUMENT["paths"]["/documents"]["post"]["requestBody"])["content"]["application/json"]
+    broken = copy.deepcopy(content["example"]) | {"unknown": 1}
+    assert not jsonschema_rs.is_valid(content["schema"], broken)

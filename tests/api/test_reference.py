@@ -1,0 +1,135 @@
+"""The reference page in a real browser, and what it is made of."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from flask import Flask
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from app.api.reference import ASSETS
+from tests.api.browser import CHROMIUM, Browser
+from tests.api.conftest import Caller
+
+FILES = ["/reference", "/openapi.json", *(f"/reference/{name}" for name in ASSETS)]
+
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="the page needs a browser, and there is no Chromium here")
+
+
+class Quiet(WSGIRequestHandler):
+    """Leaves the log to the service."""
+
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def url(app: Flask) -> Iterator[str]:
+    """The URL of this module's application, served over HTTP."""
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser that shows the page."""
+    with Browser(tmp_path_factory.mktemp("chromium")) as found:
+        found.call("Page.navigate", url=f"{url}/reference")
+        found.wait_for("document.querySelectorAll('.opblock').length")
+        yield found
+
+
+@needs_chromium
+def test_it_lists_every_operation(browser: Browser, nobody: Caller) -> None:
+    listed = browser.evaluate(
+        "[...document.querySelectorAll('.opblock')].map(found => ['method', 'path'].map(part =>"
+        " found.querySelector(`.opblock-summary-${part}`).innerText.replaceAll('\\u200b', '')).join(' '))"
+    )
+    paths = nobody.get("/openapi.json").json["paths"]
+    operations = [f"{method.upper()} {path}" for path, item in paths.items() for method in set(item) - {"parameters"}]
+    assert sorted(listed) == sorted(operations)
+
+
+@needs_chromium
+def test_it_sends_a_request_with_a_key(browser: Browser, ada: Caller) -> None:
+    assert ada.key is not None
+    ada.new_document("Seen in a browser")
+    browser.click(".btn.authorize")
+    browser.click(".auth-container input")
+    browser.type(ada.key)
+    browser.click(".auth-btn-wrapper .authorize")
+    browser.click(".auth-btn-wrapper .btn-done")
+    block = "#operations-documents-list_documents"
+    browser.click(f"{block} .opblock-summary-control")
+    # A parameter that the document only refers to shows that Swagger UI has read the operation to its end.
+    browser.wait_for(f"!!document.querySelector('{block} [data-param-name=X-Request-ID]')")
+    browser.click(f"{block} .execute")
+    answer = f"{block} .live-responses-table tbody"
+    status = browser.wait_for(f"document.querySelector('{answer} .response-col_status')?.innerText")
+    assert status.split()[0] == "200"
+    assert "Seen in a browser" in browser.evaluate(f"document.querySelector('{answer}').innerText")
+
+
+@needs_chromium
+def test_it_asks_nobody_else_and_complains_of_nothing(browser: Browser, url: str) -> None:
+    """Last of those that use the page, so that it speaks of the whole of its life."""
+    places = {(asked.scheme, asked.netloc) for asked in map(urlsplit, browser.requested())}
+    assert places - {("data", "")} == {("http", urlsplit(url).netloc)}
+    assert browser.complaints() == []
+
+
+@needs_chromium
+def test_a_page_that_fails_would_be_noticed(browser: Browser) -> None:
+    """The test above can see errors of scripts, of the console and of the network, and requests to others."""
+    before = len(browser.complaints())
+    browser.evaluate("console.error('on purpose'), setTimeout(() => { throw new Error('on purpose') }), 0")
+    browser.evaluate("fetch('https://elsewhere.example/').catch(() => 'refused by the policy')")
+    browser.wait_for("true")
+    assert len(browser.complaints()) >= before + 3
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_its_files_are_sent_once(nobody: Caller, path: str) -> None:
+    original = nobody.get(path)
+    assert (original.status_code, original.headers["Cache-Control"]) == (200, "no-cache")
+    spared = nobody.get(path, if_none_match=original.headers["ETag"])
+    assert (spared.status_code, spared.data) == (304, b"")
+    assert spared.headers["ETag"] == original.headers["ETag"]
+    head = nobody.request("HEAD", path)
+    assert (head.status_code, head.data) == (200, b"")
+    assert head.headers["Content-Length"] == str(len(original.data))
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_its_files_keep_the_common_promises(nobody: Caller, path: str) -> None:
+    assert nobody.get(path, accept="application/x-other").json["error"] == "not_acceptable"
+    assert nobody.get(f"{path}?v=2").json["error"] == "validation_failed"
+    refused = nobody.post(path, {})
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
+
+
+def test_nothing_else_of_the_package_is_served(nobody: Caller) -> None:
+    for name in ("oauth2-redirect.html", "index.html", "..%2freference.py", "swagger-ui.js.map"):
+        assert nobody.get(f"/reference/{name}").status_code == 404
+
+
+def test_the_page_names_only_files_of_its_own(nobody: Caller) -> None:
+    assert "://" not in nobody.get("/reference").text
+    policy = nobody.get("/reference").headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'self';")
+    assert Path(ASSETS["start.js"][0]).is_dir()
+
+
+def test_the_root_is_laid_out_for_people_and_leads_to_the_page(nobody: Caller) -> None:
+    answer = nobody.get("/", accept="text/html,application/xhtml+xml,*/*;q=0.8")
+    assert answer.text.count("\n") > 5
+    assert nobody.get(answer.json["links"]["reference"]).status_code == 200

@@ -1,0 +1,118 @@
+"""Requests made up from the served OpenAPI document, right and wrong ones: no answer is a 5xx or undocumented."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import schemathesis
+from flask import Flask
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from app import create_app
+from app.domain.access import SCOPES
+from app.domain.keys import Keys
+from app.domain.services import Services
+from app.settings import Settings
+from tests.api.conftest import Caller
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+EXAMPLES = int(os.environ.get("DREAMSCRIPT_TEST_EXAMPLES", "25"))
+SEED = int(os.environ.get("DREAMSCRIPT_TEST_SEED", random.getrandbits(32)))
+
+
+class Served:
+    """The application that tests are collected from, which needs no database, and then the one that is tested."""
+
+    def __init__(self, app: WSGIApplication) -> None:
+        self.app = app
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Pass a request on (PEP 3333)."""
+        return self.app(environ, start_response)
+
+
+class Keyring:
+    """Makes keys: one that is alive, whatever requests do to keys, and others to be rotated and revoked."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self.renew()
+
+    def renew(self) -> None:
+        """Take a new key of every scope to send requests with."""
+        self.headers = {"X-API-Key": self._keys.create("sender", SCOPES)[1]}
+
+    def spare(self) -> int:
+        """Return the id of a new key."""
+        return self._keys.create("spare", SCOPES)[0].id
+
+
+def beyond_schemas(response: schemathesis.Response) -> bool:
+    """Tell whether the refusal is of something that no schema can say: it depends on what is stored, or on the time."""
+    if response.status_code != 400:
+        return False
+    refusal = response.json()
+    places = {fault["location"] for fault in refusal["errors"]}
+    return refusal["error"] == "invalid_cursor" or bool(places & {"body.project_id", "body.expires_at"})
+
+
+def load() -> schemathesis.BaseSchema:
+    """Return what the service says of itself, and have requests sent to SERVED."""
+    config = SchemathesisConfig(seed=SEED)
+    config.projects.default.generation.max_examples = EXAMPLES
+    config.projects.default.generation.with_security_parameters = False
+    return schemathesis.openapi.from_wsgi("/openapi.json", SERVED, config=config)
+
+
+NOWHERE = Settings("http://127.0.0.1:1", "x", ("s",), "127.0.0.1", 0, 1, 50, 1000, 2**20, 0, 1, 5.0, 0)
+SERVED = Served(create_app(NOWHERE))
+DESCRIBED = load()
+OPERATIONS = [found.ok() for found in DESCRIBED.get_all_operations() if isinstance(found, Ok)]
+SEEN: dict[str, set[int]] = defaultdict(set)
+
+
+@pytest.fixture(scope="module")
+def keyring(app: Flask, services: Services, ada: Caller, pytestconfig: pytest.Config) -> Keyring:
+    """Keys to the tested application, in which there is something to be read; and the seed, for all to see."""
+    with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        print(f"\nschemathesis: DREAMSCRIPT_TEST_SEED={SEED} DREAMSCRIPT_TEST_EXAMPLES={EXAMPLES}")  # noqa: T201
+    ada.new_document("First", project_id=ada.new_project()["id"])
+    SERVED.app = app
+    return Keyring(services.keys)
+
+
+@DESCRIBED.parametrize()
+def test_every_answer_is_as_documented(case: schemathesis.Case[Any], keyring: Keyring) -> None:
+    if case.path_parameters.get("key_id") == 1:
+        case.path_parameters["key_id"] = keyring.spare()
+    response = case.call(headers=keyring.headers)
+    case.validate_response(
+        response,
+        headers=keyring.headers,
+        excluded_checks=[positive_data_acceptance] if beyond_schemas(response) else [],
+        transport_kwargs={"headers": keyring.headers},
+    )
+    SEEN[case.operation.label].add(response.status_code)
+    if "key_id" in case.path_parameters and case.method != "GET":
+        keyring.renew()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
+def test_each_operation_succeeded_and_was_refused(operation: Any) -> None:
+    """Else the test above would say little. It has been run before this one."""
+    if operation.label not in SEEN:
+        pytest.skip("the requests that this test looks back on were not chosen to be sent")
+    definition = operation.definition.raw
+    expected = {int(status) for status in definition["responses"] if status.startswith("20")}
+    if operation.body or operation.query:
+        expected.add(400)
+    assert expected <= SEEN[operation.label]
