@@ -35,7 +35,7 @@ VERBS = {
     "promote": "deploy what is staged, and keep what it replaces",
     "rollback": "exchange what is deployed with what the last deployment replaced",
     "clean": "remove what is staged, and the files of unused indexes",
-    "deploy": "stage, warm, promote, clean; does nothing where there is nothing to do",
+    "deploy": "stage, warm, promote, and remove what was staged; does nothing where there is nothing to do",
     "status": "show how each design document is deployed, and what is kept beside it",
 }
 

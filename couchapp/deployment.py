@@ -1,10 +1,11 @@
-"""The verbs of a deployment: stage, warm, promote, clean, and rollback; each can be repeated, and cut off anywhere.
+"""The verbs of a deployment: stage, warm, promote, rollback and clean; each can be repeated, and cut off anywhere.
 
 Where it stands is read from the design documents themselves, every time, so there is no record that could be wrong.
 """
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Sequence
 
@@ -21,7 +22,8 @@ from couchapp.warming import warm
 Report = Callable[[str], None]
 
 # How often a deployment starts over because another one goes on at the same time.
-TRIES = 10
+TRIES = 20
+PAUSE = 0.5  # At most so many seconds pass between them.
 # An index over millions of documents takes its time; in seconds.
 LIMIT = 24 * 3600.0
 # Within this time CouchDB tells its indexes of a changed design document, in seconds; with it no read failed.
@@ -112,7 +114,7 @@ class Deployment:
             document = slots.staged(change.name, change.after, rolling_back=True)
             self._put(change.database, document, at(found, change.database, STAGED + change.name))
         self._switch(changes, found, kept_for(found))
-        self.clean()
+        self._unstage()
 
     def _switch(self, changes: list[Difference], found: Found, replaced_by: str) -> None:
         """Deploy each change, which is staged, and keep what it replaces.
@@ -156,24 +158,35 @@ class Deployment:
                 self.databases.remove(database, document)
 
     def clean(self) -> None:
-        """Remove what is staged, and the files of indexes that nothing needs any more."""
+        """Remove what is staged, and the files of indexes that nothing needs any more.
+
+        CouchDB removes such files by itself. PouchDB Server does not, and must not be asked to while another
+        deployment builds an index: it would then never answer for that index again, until it is started anew.
+        """
+        self._unstage()
+        for database, documents in self.found().items():
+            if documents is not None:
+                self.databases.clean_indexes(database)
+
+    def _unstage(self) -> None:
         remove_leftovers(self.databases)
         staged = list(in_slot(self.found(), STAGED))
         for database, _, document in staged:
             self.databases.remove(database, document)
         for database in dict.fromkeys(database for database, _, _ in staged):
-            self.databases.clean_indexes(database)
             self._report(f"{database}: removed what was staged")
 
     def deploy(self) -> None:
         """Take every step, and start over when another deployment gets in between. What is there is not touched."""
         for left in reversed(range(TRIES)):
             try:
-                for step in (self.stage, self.warm, self.promote, self.clean):
+                for step in (self.stage, self.warm, self.promote, self._unstage):
                     step()
             except (Disturbed, Interrupted, NotStagedError):
                 if not left:
                     raise
+                # Two that start over at the same moment would meet again.
+                time.sleep(random.uniform(0, PAUSE))  # noqa: S311
             else:
                 return
 
