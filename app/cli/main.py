@@ -11,7 +11,7 @@ from app.cli import keys, run, serve
 from app.database import StartError
 from app.errors import ServiceError, Unavailable
 from app.settings import SETTINGS
-from couchapp.connection import DatabaseError
+from couchapp.cli import FAILURES
 from couchapp.settings import SettingError, describe
 
 COMMANDS = (run, serve, keys)
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ServiceError as error:
         faults = "".join(f"\n  {fault.location.removeprefix('body.')}: {fault.reason}" for fault in error.faults)
         return _fail(error.reason + faults, 1)
-    except (DatabaseError, StartError) as error:
+    except (*FAILURES, StartError) as error:
         return _fail(str(error), 1)
     return code
 
