@@ -31,7 +31,7 @@ nothing has changed.
 request in the log; with 400, `errors` lists what is wrong and where.
 
 `HEAD` answers wherever `GET` does; `OPTIONS` lists a path's methods in `Allow`, as does the 405 for all others.
-Unknown members, parameters and repetitions are refused, never ignored.
+Unknown members, parameters and repetitions are refused, never ignored, and so is a NUL character in a text.
 """
 
 

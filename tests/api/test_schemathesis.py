@@ -57,12 +57,16 @@ class Keyring:
 
 
 def beyond_schemas(response: schemathesis.Response) -> bool:
-    """Tell whether the refusal is of something that no schema can say: it depends on what is stored, or on the time."""
+    """Tell whether the refusal is of something that no schema says: of NUL in a text, or of what is stored, or when."""
     if response.status_code != 400:
         return False
     refusal = response.json()
     places = {fault["location"] for fault in refusal["errors"]}
-    return refusal["error"] == "invalid_cursor" or bool(places & {"body.project_id", "body.expires_at"})
+    return (
+        refusal["error"] == "invalid_cursor"
+        or "NUL" in refusal["reason"]
+        or bool(places & {"body.project_id", "body.expires_at"})
+    )
 
 
 def load() -> schemathesis.BaseSchema:
