@@ -51,37 +51,35 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         media_type: str = media.JSON,
         listed: bool = True,
     ) -> Callable[[View], View]:
-        """Register a view for one method of one path.
+        """Register a view for one method of one path; in the OpenAPI document, too, if it is ``listed``.
 
-        The view receives the path's ids, and ``query`` and ``body`` as keyword arguments where they are declared. It
-        returns what ``answer`` renders, alone or with headers, or a finished response, of which ``answer`` is the
-        JSON schema. ``headers`` names what a success carries, and a tag means that a GET can be spared. ``also``
-        lists statuses that the declaration does not imply. The key and its scope are checked before anything else
-        is looked at. The view's docstring is the summary and the description; what is not ``listed`` has none.
+        The view receives the path's ids, and ``query`` and ``body`` as keyword arguments where declared, and returns
+        what ``answer`` renders, alone or with headers, or a finished response. ``headers`` names what a success
+        carries; with a tag, a GET can be spared. ``also`` lists statuses not implied. The key is checked first.
         """
 
         def decorate(view: View) -> View:
             carried = {name: name for name in ("X-Request-ID", *headers)}
-            documented = self.response(
-                status, answer, headers=carried, content_type=media_type, example=_example(answer)
-            )(view)
+            success = {"headers": carried, "content_type": media_type, "example": _example(answer)}
+            documented = self.response(status, answer, **success)(view)
             if method == "GET" and "ETag" in headers:
                 documented = self.alt_response(304, headers=carried, description=SPARED)(documented)
             if body is not None:
-                documented = self.arguments(body, location="json", arg_name="body", example=_example(body()))(
-                    documented
-                )
+                documented = self._with_body(body)(documented)
             if query is not Nothing:
                 documented = self.arguments(query, location="query", arg_name="query")(documented)
-            for other in sorted({*_implied(scope, body, rule), *also}):
+            for other in sorted(_implied(scope, body, rule).union(also)):
                 documented = self.alt_response(other, HTTPStatus(other).name)(documented)
             documented = self.doc(operationId=view.__name__, **_access(view, scope))(documented)
-            guarded = self._guard(documented, scope, query, media_type)
             add = self.add_url_rule if listed else super(flask_smorest.Blueprint, self).add_url_rule
-            add(rule, view.__name__, guarded, methods=[method])
+            add(rule, view.__name__, self._guard(documented, scope, query, media_type), methods=[method])
             return view
 
         return decorate
+
+    def _with_body(self, body: type[Schema]) -> Callable[[View], View]:
+        found: Callable[[View], View] = self.arguments(body, location="json", arg_name="body", example=_example(body()))
+        return found
 
     def _guard(self, view: View, scope: str | None, query: type[Schema], media_type: str) -> View:
         @wraps(view)
