@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from app.database import Running, StartError
 from app.database.wire import request as ask
 from couchapp.settings import SettingError
 from tests.databases import TestDatabase
+
+# How long an example takes says nothing of the code. What CI tries is the same each time; people try other examples.
+hypothesis.settings.register_profile("project", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("project")
 
 ROOMS = ("documents", "projects", "keys", "meta")
 DATABASE = pytest.StashKey[TestDatabase]()

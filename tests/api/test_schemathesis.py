@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 EXAMPLES = int(os.environ.get("DREAMSCRIPT_TEST_EXAMPLES", "25"))
-SEED = int(os.environ.get("DREAMSCRIPT_TEST_SEED", random.getrandbits(32)))
+# The same examples each time, so that what landed once lands again; other seeds look for more.
+SEED = int(os.environ.get("DREAMSCRIPT_TEST_SEED", "1"))
 
 
 class Served:
