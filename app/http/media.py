@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from flask import request
+from werkzeug.exceptions import HTTPException
 
-from app.errors import BadContentType, NotAcceptable, TooLarge
+from app.errors import BadContentType, BadRequest, NotAcceptable, TooLarge
 from app.http import strict_json
 
 JSON = "application/json"
@@ -21,16 +22,26 @@ def require_acceptable(kind: str = JSON) -> None:
 def json_body(kinds: Collection[str] = (JSON,)) -> object:
     """Return the parsed body.
 
-    Raises BadContentType, TooLarge or InvalidJSON. No more is read than the limit and one byte, also of a body that
-    does not tell its length.
+    Raises BadContentType, BadRequest, TooLarge or InvalidJSON. No more is read than the limit and one byte, also of
+    a body that does not tell its length.
     """
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     if request.mimetype not in kinds or charset not in ("utf-8", "utf8"):
         raise BadContentType(f"The Content-Type must be {' or '.join(kinds)}, in UTF-8.")
     if request.content_encoding not in (None, "identity"):
         raise BadContentType("The body must not be encoded; send it without Content-Encoding.")
-    content = request.get_data(cache=False)
+    content = _read()
     cut_off_at = request.max_content_length
     if cut_off_at is not None and len(content) >= cut_off_at:
         raise TooLarge(f"The body is larger than {cut_off_at - 1} bytes.")
     return strict_json.parse(content)
+
+
+def _read() -> bytes:
+    """Return the bytes of the body. Each server has its own failures for a body that is framed wrongly."""
+    try:
+        return request.get_data(cache=False)
+    except HTTPException:
+        raise
+    except Exception as error:
+        raise BadRequest("The body could not be read to its end.") from error

@@ -39,6 +39,8 @@ class RequestScope:
             "status": 500,
         }
         environ[FACTS] = facts
+        # An empty path is the root (RFC 9110, section 4.2.3), and not a redirect to it.
+        environ["PATH_INFO"] = environ.get("PATH_INFO") or "/"
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: object) -> Callable[[bytes], object]:
             facts["status"] = int(status.split(" ", 1)[0])

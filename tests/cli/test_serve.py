@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,33 @@ def test_each_request_leaves_a_line_of_json(live: Live, key: str) -> None:
     assert key not in "\n".join(live.logged + live.said)
 
 
+def exchange(live: Live, sent: bytes) -> tuple[int, Any]:
+    """Send bytes as they are; return the status and the JSON of the answer, after which the server must hang up."""
+    host, port = live.address.split(":")
+    with socket.create_connection((host, int(port)), PATIENCE) as client:
+        client.sendall(sent)
+        answer = b""
+        while chunk := client.recv(4096):
+            answer += chunk
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)
+
+
+@pytest.mark.parametrize("body", [b"ZZ\r\n{}\r\n0\r\n\r\n", b"2\r\n{}XX0\r\n\r\n", b"-2\r\n{}\r\n0\r\n\r\n"])
+def test_a_body_that_is_framed_wrongly_is_the_clients_fault(live: Live, key: str, body: bytes) -> None:
+    head = (
+        "POST /documents HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        f"X-API-Key: {key}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    status, found = exchange(live, head.encode() + body)
+    assert (status, found["error"]) == (400, "bad_request")
+
+
+def test_an_empty_path_is_the_root(live: Live) -> None:
+    status, found = exchange(live, b"GET http://x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert (status, found["name"]) == (200, "Dreamscript Database")
+
+
 @pytest.mark.parametrize(
     "sent",
     [
@@ -83,15 +111,8 @@ def test_each_request_leaves_a_line_of_json(live: Live, key: str) -> None:
     ],
 )
 def test_what_is_not_http_gets_the_error_shape(live: Live, sent: bytes) -> None:
-    host, port = live.address.split(":")
-    with socket.create_connection((host, int(port)), PATIENCE) as client:
-        client.sendall(sent)
-        answer = b""
-        while chunk := client.recv(4096):
-            answer += chunk
-    head, _, body = answer.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 400 ")
-    found = json.loads(body)
+    status, found = exchange(live, sent)
+    assert status == 400
     assert set(found) == {"error", "reason", "request_id", "errors"}
     assert found["error"] == "bad_request"
 
