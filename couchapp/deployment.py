@@ -123,10 +123,10 @@ class Deployment:
         it has seen a query of that index under another name. So each index is queried under two names before and
         after the switch: the former as deployed and as previous, the new one as staged and as deployed.
         """
-        if changes:
-            self._forget_others(found, replaced_by)
-        self._query([(change.database, STAGED + change.name, change.after) for change in changes])
         former = [change for change in changes if change.before is not None]
+        if changes:
+            self._forget_others(found, replaced_by, [(change.database, change.name) for change in former])
+        self._query([(change.database, STAGED + change.name, change.after) for change in changes])
         for change in former:
             kept = slots.previous(change.name, change.before or {}, replaced_by)
             self._put(change.database, kept, at(found, change.database, PREVIOUS + change.name))
@@ -151,10 +151,13 @@ class Deployment:
                 return
             time.sleep(grace / 10)
 
-    def _forget_others(self, found: Found, replaced_by: str) -> None:
-        """Remove what earlier deployments kept, so that a rollback undoes one deployment and no more."""
-        for database, _, document in in_slot(found, PREVIOUS):
-            if document.get(slots.REPLACED_BY) != replaced_by:
+    def _forget_others(self, found: Found, replaced_by: str, overwritten: list[tuple[str, str]]) -> None:
+        """Remove what earlier deployments kept, so that a rollback undoes one deployment and no more.
+
+        What is ``overwritten`` in a moment, named by database and name, stays as something to go back to until then.
+        """
+        for database, name, document in in_slot(found, PREVIOUS):
+            if document.get(slots.REPLACED_BY) != replaced_by and (database, name) not in overwritten:
                 self.databases.remove(database, document)
 
     def clean(self) -> None:

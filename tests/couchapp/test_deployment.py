@@ -83,6 +83,28 @@ def test_a_step_at_a_time(connection: Connection, prefix: str, deploying: Deploy
     assert changed.differences() == []
 
 
+def test_one_step_at_a_time_a_second_time(deploying: Deploying, rows: Rows) -> None:
+    """The version before is kept by then, and is replaced by the one that was deployed meanwhile."""
+    for value in (1, 2, 3):
+        deployment = deploying(small_tree(value))
+        deployment.stage()
+        deployment.warm()
+        deployment.promote()
+        deployment.clean()
+    deploying(small_tree(3)).rollback()
+    assert rows() == []
+    assert "previous-listing" in names(deploying(small_tree(2)))
+    assert deploying(small_tree(2)).differences() == []
+
+
+def test_a_deployment_alone_needs_one_try(deploying: Deploying, said: list[str]) -> None:
+    for value in (1, 2):
+        deploying(small_tree(value)).deploy()
+    said.clear()
+    deploying(small_tree(3)).deploy()
+    assert len([line for line in said if "index built" in line]) == 1
+
+
 def test_only_what_changes_is_staged(deploying: Deploying) -> None:
     deploying(small_tree()).deploy()
     deploying(small_tree(colour="blue")).stage()
