@@ -146,5 +146,5 @@ def _value_or_file(setting: Setting, file: Path, environ: Mapping[str, str]) -> 
         environ = {setting.name: file.read_text().strip()}
     value = setting.read(environ)
     if value is None:
-        raise SettingError(f"{setting.name} must be set; `make run` sets up one of its own")
+        raise SettingError(f"{setting.name} must be set, or `make run` be running beside: commands find what it set up")
     return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +17,10 @@ from app.database.settings import DATABASE
 from app.domain.access import SCOPES
 from app.domain.services import Services
 from app.errors import ServiceError
-from app.settings import SECRET_KEY, Settings, secret_file
+from app.settings import HOST, PORT, SECRET_KEY, SETTINGS, Settings, secret_file
 from couchapp import deployment, tree
 from couchapp.connection import Connection
-from couchapp.settings import COUCHDB_URL, VAR, admin_url, local_url
+from couchapp.settings import COUCHDB_URL, VAR, SettingError, admin_url, local_url
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -33,6 +34,7 @@ def register(commands: Commands) -> None:
 
 def run(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Serve until SIGTERM or SIGINT; the database that was started for it ends with it."""
+    require_usable(environ)
     ensure_secret(environ)
     with database(environ):
         settings = Settings.read(environ)
@@ -47,6 +49,19 @@ def run(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def say(line: str) -> None:
     """Tell the person at the terminal."""
     print(line, flush=True)
+
+
+def require_usable(environ: Mapping[str, str]) -> None:
+    """Raise SettingError for what would otherwise fail only after a database was started and deployed to."""
+    for setting in SETTINGS:
+        setting.read(environ)
+    host, port = HOST.read(environ), PORT.read(environ)
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        raise SettingError(
+            f"DREAMSCRIPT_PORT must be free, and {host}:{port} is not to be had: {error.strerror}"
+        ) from error
 
 
 def ensure_secret(environ: Mapping[str, str]) -> None:
@@ -84,11 +99,14 @@ def development_key(environ: Mapping[str, str], services: Services, settings: Se
     if next(iter(services.keys.all()), None) is None:
         _, text = services.keys.create("development", SCOPES, env="dev")
         write_private(file, text)
-        return f"Development key, shown this once:\n  {text}\n" + curl(settings, text)
+        return f"Development key, kept in {file}:\n  {text}\n" + curl(settings, text)
     try:
         services.authenticator.authenticate(file.read_text().strip() if file.exists() else None)
     except ServiceError:
-        return "Make a key with: .venv/bin/python -m app keys create NAME --scope documents:read"
+        return (
+            f"{file} holds no key that this database and secret know. Make one with:\n"
+            "  .venv/bin/python -m app keys create NAME --scope documents:read"
+        )
     return "The development key still works:\n" + curl(settings, f"$(cat {file})")
 
 

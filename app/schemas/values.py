@@ -26,6 +26,7 @@ class DecimalText(fields.Integer):
 
     def __init__(self, highest: int, **kwargs: Any) -> None:
         super().__init__(validate=validate.Range(1, highest), **kwargs)
+        self.error_messages["invalid"] = f"Not a whole number from 1 to {highest}."
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         if not re.fullmatch(r"[1-9][0-9]{0,15}", value, re.ASCII):

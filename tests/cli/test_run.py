@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 from pathlib import Path
@@ -93,3 +94,18 @@ def test_secrets_are_for_their_owner_alone(environ: dict[str, str], tmp_path: Pa
     with Live("run", environ):
         for name in ("secret-key", "development-key", "couchdb-url"):
             assert stat.S_IMODE((tmp_path / "var" / name).stat().st_mode) == 0o600, name
+
+
+def test_a_taken_port_is_said_before_anything_is_started(environ: dict[str, str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        failed = command("run", environ={**environ, "DREAMSCRIPT_PORT": str(taken.getsockname()[1])})
+    assert failed.returncode == 2
+    assert "DREAMSCRIPT_PORT" in failed.stderr
+    assert not (tmp_path / "var").exists()
+
+
+def test_a_wrong_setting_is_said_before_anything_is_started(environ: dict[str, str], tmp_path: Path) -> None:
+    failed = command("run", environ={**environ, "DREAMSCRIPT_WORKERS": "many"})
+    assert failed.returncode == 2
+    assert "DREAMSCRIPT_WORKERS must be" in failed.stderr
+    assert not (tmp_path / "var").exists()
