@@ -57,6 +57,8 @@ class Server(BaseApplication):  # type: ignore[misc]
             "graceful_timeout": math.ceil(settings.deadline) + 2,
             # Proxies are believed as far as DREAMSCRIPT_TRUSTED_PROXIES says, and nowhere else.
             "secure_scheme_headers": {},
+            "forwarder_headers": "",
+            "forwarded_allow_ips": "",
             "control_socket_disable": True,
             "logconfig_dict": LOGGING,
         }

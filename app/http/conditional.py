@@ -7,7 +7,7 @@ import re
 from flask import Response, request
 
 # Opaque tags, whose text proxies may have changed by a weakness mark before or an encoding's name behind it.
-TAG = re.compile(r'\s*(?:W/)?"([^"]*?)(?:-gzip)?"\s*(?:,|$)')
+TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 HEADERS = {"Cache-Control": "private, no-cache", "Vary": "X-API-Key"}
 NAMES = ("ETag", *HEADERS)
@@ -19,8 +19,15 @@ def headers(tag: str) -> dict[str, str]:
 
 
 def tags(text: str) -> set[str]:
-    """Return the opaque tags in a list of entity tags, without quotes, `W/` and `-gzip`; `*` stands for itself."""
-    return {"*"} if text.strip() == "*" else set(TAG.findall(text)) - {"*"}
+    """Return the opaque tags in a list of entity tags, without quotes, `W/` and `-gzip`; `*` stands for itself.
+
+    The list is cut at its commas, which no tag of this service holds, and each part is looked at once as a whole, so
+    that no header takes longer than its length. What is not an entity tag is passed over.
+    """
+    if text.strip() == "*":
+        return {"*"}
+    parts = (TAG.fullmatch(part.strip()) for part in text.split(","))
+    return {part[1].removesuffix("-gzip") for part in parts if part} - {"*"}
 
 
 def not_modified(tag: str) -> bool:

@@ -11,12 +11,23 @@ from app.errors import BadContentType, BadRequest, NotAcceptable, TooLarge
 from app.http import strict_json
 
 JSON = "application/json"
+INCOMPLETE = "The body could not be read to its end."
 
 
 def require_acceptable(kind: str = JSON) -> None:
     """Raise NotAcceptable unless the Accept header admits ``kind``. An absent or empty header admits anything."""
-    if request.headers.get("Accept", "").strip() and request.accept_mimetypes.quality(kind) <= 0:
+    if request.headers.get("Accept", "").strip() and not _admits(kind):
         raise NotAcceptable(None if kind == JSON else f"Only {kind} can be answered here.")
+
+
+def _admits(kind: str) -> bool:
+    """Tell whether the best match for ``kind`` has a weight above 0; parameters such as a charset do not count."""
+    ranges = [(value.partition(";")[0].strip().lower(), weight) for value, weight in request.accept_mimetypes]
+    for wanted in (kind, kind.partition("/")[0] + "/*", "*/*"):
+        weights = [weight for value, weight in ranges if value == wanted]
+        if weights:
+            return max(weights) > 0
+    return False
 
 
 def json_body(kinds: Collection[str] = (JSON,)) -> object:
@@ -30,6 +41,8 @@ def json_body(kinds: Collection[str] = (JSON,)) -> object:
         raise BadContentType(f"The Content-Type must be {' or '.join(kinds)}, in UTF-8.")
     if request.content_encoding not in (None, "identity"):
         raise BadContentType("The body must not be encoded; send it without Content-Encoding.")
+    if request.headers.get("Transfer-Encoding", "chunked").strip().lower() != "chunked":
+        raise BadRequest("The only Transfer-Encoding that is understood is chunked.")
     content = _read()
     cut_off_at = request.max_content_length
     if cut_off_at is not None and len(content) >= cut_off_at:
@@ -40,8 +53,12 @@ def json_body(kinds: Collection[str] = (JSON,)) -> object:
 def _read() -> bytes:
     """Return the bytes of the body. Each server has its own failures for a body that is framed wrongly."""
     try:
-        return request.get_data(cache=False)
+        content = request.get_data(cache=False)
     except HTTPException:
         raise
     except Exception as error:
-        raise BadRequest("The body could not be read to its end.") from error
+        raise BadRequest(INCOMPLETE) from error
+    # A body that ends early is incomplete even where it happens to be JSON (RFC 9112, section 8).
+    if request.content_length is not None and len(content) < request.content_length:
+        raise BadRequest(INCOMPLETE)
+    return content

@@ -74,6 +74,7 @@ def exchange(live: Live, sent: bytes) -> tuple[int, Any]:
     host, port = live.address.split(":")
     with socket.create_connection((host, int(port)), PATIENCE) as client:
         client.sendall(sent)
+        client.shutdown(socket.SHUT_WR)
         answer = b""
         while chunk := client.recv(4096):
             answer += chunk
@@ -89,6 +90,34 @@ def test_a_body_that_is_framed_wrongly_is_the_clients_fault(live: Live, key: str
     )
     status, found = exchange(live, head.encode() + body)
     assert (status, found["error"]) == (400, "bad_request")
+
+
+def test_a_body_that_ends_early_is_not_stored(live: Live, key: str) -> None:
+    """What came is valid JSON, and more was announced."""
+    before = live.request("GET", "/documents?limit=1000", key)[1]
+    head = (
+        "POST /documents HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        f"X-API-Key: {key}\r\nContent-Length: 100\r\n\r\n"
+    )
+    status, found = exchange(live, head.encode() + b'{"title": "cut"}')
+    assert (status, found["error"]) == (400, "bad_request")
+    assert live.request("GET", "/documents?limit=1000", key)[1] == before
+
+
+def test_an_unknown_transfer_encoding_is_refused(live: Live, key: str) -> None:
+    head = (
+        "POST /documents HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        f"X-API-Key: {key}\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"
+    )
+    status, found = exchange(live, head.encode() + b'e\r\n{"title": "x"}\r\n0\r\n\r\n')
+    assert (status, found["error"]) == (400, "bad_request")
+
+
+def test_only_trusted_proxies_say_where_the_service_is(live: Live, key: str) -> None:
+    head = f"GET /documents?limit=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-API-Key: {key}\r\n"
+    status, found = exchange(live, f"{head}SCRIPT_NAME: /documents\r\n\r\n".encode())
+    assert status == 200
+    assert isinstance(found, list)
 
 
 def test_an_empty_path_is_the_root(live: Live) -> None:
