@@ -86,6 +86,11 @@ class Keys:
             # Someone else rotated it at this moment; of two successors nobody asked for the second.
             self.revoke(new.id)
             raise Conflict(f"Key {key_id} has ended or was rotated before.") from None
+        except Unavailable:
+            # Nobody will be told the new key's text, so it should not live; the caller rotates again.
+            with suppress(Unavailable):
+                self.revoke(new.id)
+            raise
         return new, text
 
     def revoke(self, key_id: int) -> Key:

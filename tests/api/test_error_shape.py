@@ -12,7 +12,7 @@ from flask import Flask
 
 from app.errors import ERRORS, Conflict
 from app.http.errors import STATUS
-from app.store import Database
+from app.store import Database, exchange
 from tests.api.conftest import Answer, Caller
 
 NOTHING_LISTENS_HERE = "http://user:hunter2@127.0.0.1:1"
@@ -110,8 +110,9 @@ def test_no_database(cut_off: Flask, ada: Caller, path: str, caplog: pytest.LogC
     assert "hunter2" not in caplog.text
 
 
-def test_a_database_that_hangs(make_app: Callable[..., Flask], ada: Caller) -> None:
-    """It takes the connection and never answers; without a deadline this test would not end."""
+def test_a_database_that_hangs(make_app: Callable[..., Flask], ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes the connection and never answers; without the request's own deadline this test would not end."""
+    monkeypatch.setattr(exchange, "TIMEOUT", 10_000.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         app = make_app(couchdb_url=f"http://127.0.0.1:{silent.getsockname()[1]}", deadline=0.2)
         assert_error(Caller(app, ada.key).get("/documents"), "unavailable")

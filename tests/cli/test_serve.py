@@ -6,10 +6,12 @@ import json
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
+from app.cli.serve import THREADS
 from tests.api.conftest import deployed_settings
 from tests.cli.live import PATIENCE, SECRET, Live, command, environment
 
@@ -155,6 +157,25 @@ def test_a_chunked_body_is_read_and_bounded(live: Live, key: str) -> None:
         connection.request("POST", "/documents", parts, headers, encode_chunked=True)
         assert connection.getresponse().status == status
         connection.close()
+
+
+@pytest.mark.parametrize("with_key", [True, False])
+def test_stalled_bodies_do_not_stop_the_service(environ: dict[str, str], key: str, with_key: bool) -> None:
+    """There are more of them than threads, and they send one byte of a body and no more."""
+    head = (
+        "POST /documents HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n"
+        f"X-API-Key: {key if with_key else 'none'}\r\n\r\n{{"
+    )
+    with Live("serve", {**environ, "DREAMSCRIPT_DEADLINE": "1"}) as live, ExitStack() as stack:
+        host, port = live.address.split(":")
+        stalled = [
+            stack.enter_context(socket.create_connection((host, int(port)), PATIENCE)) for _ in range(3 * 2 * THREADS)
+        ]
+        for client in stalled:
+            client.sendall(head.encode())
+        assert live.request("GET", "/livez")[0] == 200
+        answers = {client.recv(4096).split()[1] for client in stalled}
+    assert answers == {b"400" if with_key else b"401"}
 
 
 def test_sigterm_ends_what_was_begun_and_then_the_process(environ: dict[str, str], key: str) -> None:
