@@ -27,6 +27,9 @@ bench: install ## measure what pages cost, as ratios, on the tests' database
 prove-deploy: install ## read while a changed view is deployed over 50,000 documents
 	DREAMSCRIPT_PROOF_DOCUMENTS=50000 $(RUN) -m pytest -s --timeout 900 tests/couchapp/test_readers.py
 
+prove-walk: install ## walk 10,000 documents, page by page, while others come and go
+	DREAMSCRIPT_WALK=10000 $(RUN) -m pytest -s --timeout 900 tests/api/test_walk.py
+
 diff-views: install ## show what deploy-views would change; exit 1 if anything
 	@$(RUN) -m couchapp diff
 
@@ -45,4 +48,4 @@ format: install ## let ruff rewrite what it can
 clean: ## remove .venv and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/database/pouchdb/node_modules var/pythons
 
-.PHONY: help install run test test-pythons bench prove-deploy diff-views deploy-views rollback-views lint format clean
+.PHONY: help install run test test-pythons bench prove-deploy prove-walk diff-views deploy-views rollback-views lint format clean

@@ -33,6 +33,13 @@ def port(text: str) -> int:
     return int(text)
 
 
+def body_bytes(text: str) -> int:
+    """Return a size that fits into what CouchDB takes, 8,000,000 bytes, with what is stored beside it."""
+    if positive(text) > 7_000_000:
+        raise ValueError("a number of bytes from 1 to 7000000; CouchDB takes no document over 8000000")
+    return int(text)
+
+
 def seconds(text: str) -> float:
     """Return a duration above zero, written as 5, 2.5 or 5s."""
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)?s?", text) or float(text.rstrip("s")) <= 0:
@@ -62,7 +69,7 @@ WORKERS = Setting(
 )
 PAGE_SIZE = Setting("DREAMSCRIPT_PAGE_SIZE", "50", "Items on a page when `limit` is absent.", positive)
 MAX_PAGE_SIZE = Setting("DREAMSCRIPT_MAX_PAGE_SIZE", "1000", "Items on a page at most.", positive)
-MAX_BODY_BYTES = Setting("DREAMSCRIPT_MAX_BODY_BYTES", "1048576", "A larger request body is a 413.", positive)
+MAX_BODY_BYTES = Setting("DREAMSCRIPT_MAX_BODY_BYTES", "1048576", "A larger request body is a 413.", body_bytes)
 REGION = Setting("DREAMSCRIPT_REGION", "0", "This region's number; ids are dealt out by turns.", natural)
 REGIONS = Setting("DREAMSCRIPT_REGIONS", "1", "How many regions there are.", positive)
 DEADLINE = Setting("DREAMSCRIPT_DEADLINE", "5", "Seconds that no request outlives.", seconds)

@@ -67,7 +67,7 @@ class Connection:
         status, found, content = self._session().request(
             method,
             couchdb.http.urljoin(self.url, *path, **_encoded(params or {})),
-            None if body is None else json.dumps(body, allow_nan=False).encode(),
+            None if body is None else json.dumps(body, ensure_ascii=False, allow_nan=False).encode(),
             {**({} if body is None else {"Content-Type": "application/json"}), **(headers or {})},
             self._credentials,
             deadline=Deadline.after(self._timeout if timeout is None else timeout),

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 # Each thread spends most of its time waiting for the database.
 THREADS = 16
-# A request line that carries 400 ids and a cursor is well below this; gunicorn takes no more.
+# The longest list of ids that is accepted leaves room for a cursor, so that x-next can be fetched; gunicorn takes no
+# more than this.
 MAX_REQUEST_LINE = 8190
 
 

@@ -71,6 +71,7 @@ def bad_request(request_id: str) -> bytes:
         "HTTP/1.1 400 Bad Request",
         "Connection: close",
         "Content-Type: application/json",
+        "Cache-Control: no-store",
         f"Content-Length: {len(body)}",
         f"X-Request-ID: {request_id}",
     )

@@ -60,10 +60,19 @@ class Collection:
         for _ in range(MAX_TAKEN):
             item = self._new(fields)
             try:
-                return Stored(self._items.create(item), item)
+                return Stored(self._store(item), item)
             except Conflict:
                 log.error("id already taken: is -meta older than -%s?", self.kind.database, extra={"id": item["id"]})
         raise Conflict("No free id was found; try again.")
+
+    def _store(self, item: Mapping[str, Any]) -> str:
+        """Return the revision of the new ``item``. Raises Conflict if its id is taken or ever was."""
+        revision = self._items.create(item)
+        if not revision.startswith("1-"):
+            # The database makes a document anew over a tombstone; a deleted id stays deleted.
+            self._items.replace({"_id": item["_id"], "_rev": revision, "_deleted": True})
+            raise Conflict
+        return revision
 
     def _new(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         public_id, now = self._allocator.next_id(), timestamp()

@@ -65,7 +65,8 @@ def install(app: Flask, seconds: float) -> None:
     @app.before_request
     def require_host() -> None:
         """A URL made of an unusable Host would lead nowhere, or somewhere else (RFC 9112, section 3.2)."""
-        if not request.host:
+        named = "HTTP_HOST" in request.environ or request.environ.get("SERVER_PROTOCOL") != "HTTP/1.1"
+        if not (named and request.host):
             raise BadRequest("The Host header does not name a host.")
 
     @app.teardown_request

@@ -35,13 +35,17 @@ class DecimalText(fields.Integer):
 
 
 class IdentifierList(fields.Field[tuple[int, ...]]):
-    """Ids in a query, separated by commas; at most 1,000, which is what one page can hold."""
+    """Ids in a query, separated by commas; few enough for one page, and for a next page's URL to be fetched."""
 
-    default_error_messages = {"invalid": "Not a list of 1 to 1,000 ids separated by commas."}  # noqa: RUF012
+    default_error_messages = {"invalid": "Not 1 to 1,000 ids separated by commas, in at most 7,000 characters."}  # noqa: RUF012
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[int, ...]:  # noqa: ARG002
         parts = value.split(",")
-        if len(parts) > 1_000 or not all(re.fullmatch(r"[1-9][0-9]{0,15}", part, re.ASCII) for part in parts):
+        if (
+            len(parts) > 1_000
+            or len(value) > 7_000
+            or not all(re.fullmatch(r"[1-9][0-9]{0,15}", part, re.ASCII) for part in parts)
+        ):
             raise self.make_error("invalid")
         return tuple(sorted({int(part) for part in parts}))
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 
+from app.domain.allocator import Allocator
+from app.domain.kinds import DOCUMENT
+from app.domain.services import Services
 from tests.api.conftest import Caller
 
 
@@ -42,6 +47,18 @@ def test_a_project_that_does_not_exist_holds_nothing(ada: Caller) -> None:
     assert [fault["location"] for fault in answer.json["errors"]] == ["body.project_id"]
     assert ada.get("/projects/987654321/documents").status_code == 404
     assert ada.get("/documents?project_id=987654321").json == []
+
+
+def test_a_deleted_id_is_not_dealt_out_again(ada: Caller, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = services.store["documents"]
+    public_id = ada.new_document("Deleted")["id"]
+    stored = documents.get(DOCUMENT.key(public_id))
+    assert stored is not None
+    documents.replace({"_id": stored["_id"], "_rev": stored["_rev"], "_deleted": True})
+    dealt = count(public_id)
+    monkeypatch.setattr(Allocator, "next_id", lambda _: next(dealt))
+    assert ada.new_document("Next")["id"] == public_id + 1
+    assert ada.get(f"/documents/{public_id}").status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/documents/999999999", "/projects/999999999", "/documents/9999999999999999"])
