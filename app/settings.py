@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,17 @@ def seconds(text: str) -> float:
     return float(text.rstrip("s"))
 
 
+def one_of(*words: str) -> Callable[[str], str]:
+    """Return a parser that takes these words only."""
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(" or ".join(words))
+        return text
+
+    return parse
+
+
 def secrets(text: str) -> tuple[str, ...]:
     """Return the secrets of a comma-separated list; the texts never appear in an error."""
     parts = tuple(part.strip() for part in text.split(","))
@@ -70,6 +81,12 @@ WORKERS = Setting(
 PAGE_SIZE = Setting("DREAMSCRIPT_PAGE_SIZE", "50", "Items on a page when `limit` is absent.", positive)
 MAX_PAGE_SIZE = Setting("DREAMSCRIPT_MAX_PAGE_SIZE", "1000", "Items on a page at most.", positive)
 MAX_BODY_BYTES = Setting("DREAMSCRIPT_MAX_BODY_BYTES", "1048576", "A larger request body is a 413.", body_bytes)
+OUT_OF_SCOPE = Setting(
+    "DREAMSCRIPT_OUT_OF_SCOPE",
+    "forbid",
+    "What a limited key is told of what is beyond it: `forbid` (403) or `hide` (404); a key may say otherwise.",
+    one_of("forbid", "hide"),
+)
 REGION = Setting("DREAMSCRIPT_REGION", "0", "This region's number; ids are dealt out by turns.", natural)
 REGIONS = Setting("DREAMSCRIPT_REGIONS", "1", "How many regions there are.", positive)
 DEADLINE = Setting("DREAMSCRIPT_DEADLINE", "5", "Seconds that no request outlives.", seconds)
@@ -90,6 +107,7 @@ SETTINGS: tuple[Setting, ...] = (
     PAGE_SIZE,
     MAX_PAGE_SIZE,
     MAX_BODY_BYTES,
+    OUT_OF_SCOPE,
     REGION,
     REGIONS,
     DEADLINE,
@@ -116,6 +134,7 @@ class Settings:
     page_size: int
     max_page_size: int
     max_body_bytes: int
+    out_of_scope: str
     region: int
     regions: int
     deadline: float
@@ -137,6 +156,7 @@ class Settings:
             page_size=PAGE_SIZE.read(environ),
             max_page_size=MAX_PAGE_SIZE.read(environ),
             max_body_bytes=MAX_BODY_BYTES.read(environ),
+            out_of_scope=OUT_OF_SCOPE.read(environ),
             region=REGION.read(environ),
             regions=REGIONS.read(environ),
             deadline=DEADLINE.read(environ),

@@ -67,7 +67,7 @@ class Connection:
         status, found, content = self._session().request(
             method,
             couchdb.http.urljoin(self.url, *path, **_encoded(params or {})),
-            None if body is None else json.dumps(body, ensure_ascii=False, allow_nan=False).encode(),
+            None if body is None else _json(body),
             {**({} if body is None else {"Content-Type": "application/json"}), **(headers or {})},
             self._credentials,
             deadline=Deadline.after(self._timeout if timeout is None else timeout),
@@ -131,6 +131,11 @@ def split_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
         return bare, None
     user, _, password = userinfo.partition(":")
     return bare, (unquote(user), unquote(password))
+
+
+def _json(body: object) -> bytes:
+    """Return ``body`` as JSON in as few bytes as UTF-8 allows; half a surrogate pair, which it has none for, escaped."""
+    return json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
 
 
 def _encoded(params: Mapping[str, Any]) -> dict[str, str]:

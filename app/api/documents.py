@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from flask import url_for
+from flask import g, url_for
 
 from app.domain.services import Services
 from app.http import paging, tagged
@@ -14,7 +15,7 @@ from app.schemas.documents import DocumentPageQuery, DocumentSchema, NewDocument
 
 def blueprint(services: Services) -> Blueprint:
     """Return the operations on documents."""
-    documents, library = services.library.documents, services.library
+    library = services.library
     pages = paging.Paging(services.cursors, services.settings.page_size, services.settings.max_page_size)
     routes = Blueprint("documents", "Scripts, notes and assets.", services.authenticator)
 
@@ -33,7 +34,8 @@ def blueprint(services: Services) -> Blueprint:
         `x-next`.
         """
         asked = pages.query(query)
-        return pages.answer(asked, documents.page(asked), documents.load)
+        load = partial(library.load_documents, g.access)
+        return pages.answer(asked, library.document_page(g.access, asked), load)
 
     @routes.operation(
         "POST",
@@ -49,7 +51,7 @@ def blueprint(services: Services) -> Blueprint:
 
         Stored by a quorum of the database before the answer is given. With `project_id`, the project must exist.
         """
-        created = library.create_document(body)
+        created = library.create_document(g.access, body)
         return tagged.created(created, url_for("documents.get_document", document_id=created.public_id, _external=True))
 
     @routes.operation(
@@ -61,6 +63,6 @@ def blueprint(services: Services) -> Blueprint:
     )
     def get_document(document_id: int) -> Any:
         """Read one document"""
-        return tagged.answer(documents.get(document_id))
+        return tagged.answer(library.get_document(g.access, document_id))
 
     return routes

@@ -34,7 +34,7 @@ def blueprint(services: Services) -> Blueprint:
     def list_keys(query: dict[str, Any]) -> Any:
         """List keys by id, without their secrets"""
         asked = pages.query(query)
-        return pages.answer(asked, keys.page(asked), shown)
+        return pages.answer(asked, keys.page(asked, g.access), shown)
 
     @routes.operation(
         "POST",
@@ -52,7 +52,7 @@ def blueprint(services: Services) -> Blueprint:
     @routes.operation("GET", "/keys/<id:key_id>", scope="keys:manage", answer=KeySchema(), headers=tagged.HEADERS)
     def get_key(key_id: int) -> Any:
         """Read one key, without its secret"""
-        key = keys.get(key_id)
+        key = keys.get(key_id, g.access)
         return tagged.answer(Stored(key.revision, key.shown))
 
     @routes.operation(
@@ -72,7 +72,7 @@ def blueprint(services: Services) -> Blueprint:
     @routes.operation("DELETE", "/keys/<id:key_id>", scope="keys:manage", status=204)
     def revoke_key(key_id: int) -> Response:
         """End a key for ever"""
-        keys.revoke(key_id)
+        keys.revoke(key_id, g.access)
         response = Response(status=204)
         del response.headers["Content-Type"]
         return response

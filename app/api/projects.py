@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from flask import url_for
+from flask import g, url_for
 
 from app.domain.services import Services
 from app.http import paging, tagged
@@ -16,7 +17,7 @@ from app.schemas.projects import NewProjectSchema, ProjectSchema
 
 def blueprint(services: Services) -> Blueprint:
     """Return the operations on projects."""
-    library, projects = services.library, services.library.projects
+    library = services.library
     pages = paging.Paging(services.cursors, services.settings.page_size, services.settings.max_page_size)
     routes = Blueprint("projects", "Containers for related documents.", services.authenticator)
 
@@ -35,7 +36,7 @@ def blueprint(services: Services) -> Blueprint:
         `x-next`.
         """
         asked = pages.query(query)
-        return pages.answer(asked, projects.page(asked), projects.load)
+        return pages.answer(asked, library.project_page(g.access, asked), library.load_projects)
 
     @routes.operation(
         "POST",
@@ -48,7 +49,7 @@ def blueprint(services: Services) -> Blueprint:
     )
     def create_project(body: dict[str, Any]) -> Any:
         """Create a project"""
-        created = projects.create(body)
+        created = library.create_project(g.access, body)
         return tagged.created(created, url_for("projects.get_project", project_id=created.public_id, _external=True))
 
     @routes.operation(
@@ -60,7 +61,7 @@ def blueprint(services: Services) -> Blueprint:
     )
     def get_project(project_id: int) -> Any:
         """Read one project"""
-        return tagged.answer(projects.get(project_id))
+        return tagged.answer(library.get_project(g.access, project_id))
 
     @routes.operation(
         "GET",
@@ -76,6 +77,7 @@ def blueprint(services: Services) -> Blueprint:
         The same as `GET /documents?project_id=`, and 404 where there is no such project.
         """
         asked = pages.query(query, project_id=project_id)
-        return pages.answer(asked, library.project_page(asked), library.documents.load)
+        load = partial(library.load_documents, g.access)
+        return pages.answer(asked, library.page_in_project(g.access, asked), load)
 
     return routes

@@ -13,6 +13,7 @@ from app.domain.access import SCOPES
 from app.domain.clock import now
 from app.domain.key import Key
 from app.domain.keys import OVERLAPS
+from app.domain.kinds import MAX_ID
 from app.domain.services import Services
 from app.settings import Settings
 
@@ -35,14 +36,14 @@ def register(commands: Commands) -> None:
     listing.set_defaults(command=show)
     _register_rotate(verbs)
     revoking = verbs.add_parser("revoke", help="end a key for ever, within 5 seconds everywhere")
-    revoking.add_argument("id", type=key_id, metavar="ID", help="the key's id, as `keys list` shows it")
+    revoking.add_argument("id", type=public_id, metavar="ID", help="the key's id, as `keys list` shows it")
     revoking.add_argument("--json", action="store_true", help="print one JSON object")
     revoking.set_defaults(command=revoke)
 
 
 def _register_rotate(verbs: Commands) -> None:
     rotating = verbs.add_parser("rotate", help="make a key's successor and show its secret once")
-    rotating.add_argument("id", type=key_id, metavar="ID", help="the key's id, as `keys list` shows it")
+    rotating.add_argument("id", type=public_id, metavar="ID", help="the key's id, as `keys list` shows it")
     rotating.add_argument(
         "--overlap",
         choices=OVERLAP_NAMES,
@@ -65,15 +66,27 @@ def _register_create(verbs: Commands) -> None:
         metavar="SCOPE",
         help="; ".join(f"{scope}: {meaning}" for scope, meaning in SCOPES.items()),
     )
+    for limit in ("project", "document"):
+        creating.add_argument(
+            f"--{limit}",
+            nargs="+",
+            action="extend",
+            type=public_id,
+            metavar="ID",
+            help=f"limit the key to these {limit}s; with the other limit, to both together",
+        )
+    creating.add_argument(
+        "--out-of-scope", choices=["forbid", "hide"], help="what a limited key is told of all else: 403 or 404"
+    )
     creating.add_argument("--expires", type=duration, metavar="TIME", help="after so long, such as 12h, 30d or 8w")
     creating.add_argument("--json", action="store_true", help="print one JSON object with id and key")
     creating.set_defaults(command=create)
 
 
-def key_id(text: str) -> int:
-    """Return the id of a key."""
-    if not re.fullmatch("[1-9][0-9]{0,15}", text, re.ASCII):
-        raise argparse.ArgumentTypeError("an id is a whole number, as `keys list` shows it")
+def public_id(text: str) -> int:
+    """Return the id of a key, project or document."""
+    if not re.fullmatch("[1-9][0-9]{0,15}", text, re.ASCII) or int(text) > MAX_ID:
+        raise argparse.ArgumentTypeError("an id is a whole number from 1")
     return int(text)
 
 
@@ -91,7 +104,14 @@ def duration(text: str) -> timedelta:
 def create(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Make a key and print it, the only time that its text is shown."""
     expires_at = now() + chosen.expires if chosen.expires else None
-    key, text = _services(environ).keys.create(chosen.name, chosen.scope, expires_at=expires_at)
+    key, text = _services(environ).keys.create(
+        chosen.name,
+        chosen.scope,
+        projects=chosen.project,
+        documents=chosen.document,
+        out_of_scope=chosen.out_of_scope,
+        expires_at=expires_at,
+    )
     return _print_minted(key, text, as_json=chosen.json)
 
 

@@ -21,11 +21,12 @@ ENTRIES = 10_000
 class Authenticator:
     """Remembers each key that it has met for SECONDS. Unknown keys are not remembered, so a new key works at once.
 
-    ``now`` is the time of day, for expiry; ``clock`` counts seconds and never goes back.
+    ``now`` is the time of day, for expiry; ``clock`` counts seconds and never goes back. ``out_of_scope`` is for keys
+    that say nothing of it.
     """
 
-    def __init__(self, keys: Keys, now: Callable[[], datetime], clock: Callable[[], float]) -> None:
-        self._keys, self._now, self._clock = keys, now, clock
+    def __init__(self, keys: Keys, out_of_scope: str, now: Callable[[], datetime], clock: Callable[[], float]) -> None:
+        self._keys, self._out_of_scope, self._now, self._clock = keys, out_of_scope, now, clock
         self._lock = Lock()
         self._met: OrderedDict[bytes, tuple[float, Key]] = OrderedDict()
 
@@ -38,7 +39,7 @@ class Authenticator:
         key = self._key(text) if text else None
         if key is None or not key.is_alive(self._now()):
             raise Unauthorized
-        return key.access
+        return key.access(self._out_of_scope)
 
     def _key(self, text: str) -> Key | None:
         mark, started = sha256(text.encode("utf-8", "surrogateescape")).digest(), self._clock()

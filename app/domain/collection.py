@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from app.domain.allocator import Allocator
@@ -12,7 +13,7 @@ from app.domain.clock import timestamp
 from app.domain.kinds import Kind, digits
 from app.domain.pages import Listed, Page, Query, cut
 from app.errors import Conflict, NotFound
-from app.store import Database, Row
+from app.store import Database
 
 log = logging.getLogger("dreamscript.collection")
 
@@ -81,25 +82,39 @@ class Collection:
 
     def page(self, query: Query) -> Page:
         """Return the rows of a page, read from the index alone."""
-        rows = self._range(query) if query.ids is None else self._chosen(query)
-        return cut([self._listed(row) for row in rows], query.limit)
+        rows = self._range(query) if query.ids is None else islice(self.chosen(query), query.limit + 1)
+        return cut(list(rows), query.limit)
 
-    def load(self, page: Page) -> Page:
-        """Return ``page`` with its items.
+    def load(self, page: Page, admits: Callable[[Mapping[str, Any]], bool] = lambda _: True) -> Page:
+        """Return ``page`` with those of its items that ``admits`` lets pass.
 
         An item that changed after its row was read is listed as it is now, and one that was deleted is left out, so
         that the page's tag always describes what is served.
         """
         found = self._items.get_many([self.kind.key(row.public_id) for row in page.rows])
         items = [found[key] for row in page.rows if (key := self.kind.key(row.public_id)) in found]
+        items = [item for item in items if admits(item)]
         rows = tuple(Listed(item["id"], item["_rev"]) for item in items)
         return replace(page, rows=rows, items=tuple(items))
 
-    def _range(self, query: Query) -> list[Row]:
+    def chosen(self, query: Query) -> Iterator[Listed]:
+        """Yield the rows of ``query.ids``; a page's worth is read at once."""
+        keys = [self._view_key(query, self.kind.key(public_id)) for public_id in query.wanted()]
+        for at in range(0, len(keys), query.limit + 1):
+            rows = self._items.view("listing", self._view(query), keys=keys[at : at + query.limit + 1])
+            yield from (Listed.of(self.kind, row) for row in rows)
+
+    def last_up_to(self, public_id: int) -> Listed | None:
+        """Return the row with this id or, where there is none, the one before it: one row in either case."""
+        key = self.kind.key(public_id)
+        rows = self._items.view("listing", "by_id", startkey=key, descending=True, limit=1)
+        return Listed.of(self.kind, rows[0]) if rows else None
+
+    def _range(self, query: Query) -> Iterator[Listed]:
         start, end = (self._view_key(query, self.kind.key(bound)) for bound in query.bounds)
         if query.descending:
             start, end = end, start
-        return self._items.view(
+        rows = self._items.view(
             "listing",
             self._view(query),
             startkey=start,
@@ -107,10 +122,7 @@ class Collection:
             descending=query.descending,
             limit=query.limit + 1,
         )
-
-    def _chosen(self, query: Query) -> list[Row]:
-        keys = [self._view_key(query, self.kind.key(public_id)) for public_id in query.wanted()]
-        return self._items.view("listing", self._view(query), keys=keys) if keys else []
+        return (Listed.of(self.kind, row) for row in rows)
 
     @staticmethod
     def _view(query: Query) -> str:
@@ -119,6 +131,3 @@ class Collection:
     @staticmethod
     def _view_key(query: Query, key: str) -> str | list[str]:
         return key if query.project_id is None else [digits(query.project_id), key]
-
-    def _listed(self, row: Row) -> Listed:
-        return Listed(int(row.id.removeprefix(f"{self.kind.name}:")), row.value)

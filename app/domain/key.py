@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from app.domain.access import Access
+from app.domain.access import Access, Reach
 from app.domain.clock import stamp
 
 
@@ -21,6 +21,9 @@ class Key:
     name: str
     scopes: tuple[str, ...]
     created_at: str
+    projects: tuple[int, ...] | None = None
+    documents: tuple[int, ...] | None = None
+    out_of_scope: str | None = None
     expires_at: str | None = None
     retired_at: str | None = None
     revoked_at: str | None = None
@@ -39,6 +42,9 @@ class Key:
             name=document["name"],
             scopes=tuple(document["scopes"]),
             created_at=document["created_at"],
+            projects=_chosen(document.get("projects")),
+            documents=_chosen(document.get("documents")),
+            out_of_scope=document.get("out_of_scope"),
             expires_at=document.get("expires_at"),
             retired_at=retirement["at"] if retirement else None,
             revoked_at=revocation["at"] if revocation else None,
@@ -54,9 +60,14 @@ class Key:
         return self.revoked_at is None and (self.ends_at is None or self.ends_at > stamp(now))
 
     @property
-    def access(self) -> Access:
-        """What the key allows."""
-        return Access(self.id, self.principal, frozenset(self.scopes), self.expires_at)
+    def reach(self) -> Reach | None:
+        """What the key is limited to, None if it is not."""
+        return reach(self.projects, self.documents)
+
+    def access(self, out_of_scope: str) -> Access:
+        """Return what the key allows; ``out_of_scope`` is for a key that says nothing of it."""
+        hides = (self.out_of_scope or out_of_scope) == "hide"
+        return Access(self.id, self.principal, frozenset(self.scopes), self.expires_at, self.reach, hides)
 
     @property
     def revision(self) -> str:
@@ -67,3 +78,14 @@ class Key:
     def shown(self) -> dict[str, Any]:
         """The key as a JSON object; a moment that was never set is absent."""
         return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def reach(projects: Iterable[int] | None, documents: Iterable[int] | None) -> Reach | None:
+    """Return the union of two limits; where neither is set there is none."""
+    if projects is None and documents is None:
+        return None
+    return Reach(frozenset(projects or ()), frozenset(documents or ()))
+
+
+def _chosen(ids: Iterable[int] | None) -> tuple[int, ...] | None:
+    return None if ids is None else tuple(ids)

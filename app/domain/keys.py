@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from app.domain.access import SCOPES, Access
 from app.domain.allocator import Allocator
 from app.domain.clock import stamp
-from app.domain.key import Key
+from app.domain.key import Key, reach
 from app.domain.key_text import compose, digest, is_well_formed
 from app.domain.kinds import KEY, digits
 from app.domain.pages import Listed, Page, Query, cut
@@ -30,6 +31,10 @@ CHUNK = 500
 # How long a rotated key may live on, in seconds; the third is what is usual.
 OVERLAPS = (0, 3_600, 86_400, 604_800)
 USUAL_OVERLAP = 86_400
+# How many projects, and how many documents, a key can be limited to.
+MOST_IDS = 1_000
+# What a rotated key hands on.
+KEPT = ("principal", "name", "scopes", "projects", "documents", "out_of_scope", "expires_at")
 
 
 class Keys:
@@ -48,22 +53,32 @@ class Keys:
         name: str,
         scopes: Iterable[str],
         *,
+        projects: Iterable[int] | None = None,
+        documents: Iterable[int] | None = None,
+        out_of_scope: str | None = None,
         expires_at: datetime | None = None,
         env: str = "live",
         by: Access | None = None,
     ) -> tuple[Key, str]:
         """Make a key; return it with its text, which cannot be had again.
 
-        Without ``expires_at`` it expires when the key of ``by`` does. Raises ValidationFailed for a name that is not
-        of 1 to 300 characters, for no scope, for an unknown one and for an expiry that is past, and Forbidden for a
-        key that can do more than ``by``.
+        ``projects`` and ``documents`` limit it to their union; with neither it is not limited. Without ``expires_at``
+        it expires when the key of ``by`` does. Raises ValidationFailed for a name that is not of 1 to 300 characters,
+        for no scope, for an unknown one, for more than 1,000 projects or documents and for an expiry that is past,
+        and Forbidden for a key that can do more than ``by``.
         """
-        chosen = sorted(set(scopes))
-        expiry = stamp(expires_at) if expires_at else by.expires_at if by else None
-        _check(name, chosen, expiry, stamp(self._now()))
+        said = {
+            "name": name,
+            "scopes": sorted(set(scopes)),
+            "projects": None if projects is None else sorted(set(projects)),
+            "documents": None if documents is None else sorted(set(documents)),
+            "out_of_scope": out_of_scope,
+            "expires_at": stamp(expires_at) if expires_at else by.expires_at if by else None,
+        }
+        _check(said, stamp(self._now()))
         if by is not None:
-            _require_no_wider(chosen, expiry, by)
-        return self._mint({"name": name, "scopes": chosen, "expires_at": expiry}, env)
+            _require_no_wider(said, by)
+        return self._mint(said, env)
 
     def rotate(
         self, key_id: int, overlap: int = USUAL_OVERLAP, *, env: str = "live", by: Access | None = None
@@ -73,12 +88,12 @@ class Keys:
         The old one goes on for ``overlap`` seconds, one of OVERLAPS, so that no instant is without a working key.
         Raises NotFound, Forbidden, and Conflict for a key that has ended or was rotated before.
         """
-        old = self.get(key_id)
+        old = self.get(key_id, by)
+        said = {name: getattr(old, name) for name in KEPT}
         if by is not None:
-            _require_no_wider(old.scopes, old.expires_at, by)
+            _require_no_wider(said, by)
         if not old.is_alive(self._now()) or old.retired_at is not None:
             raise Conflict(f"Key {key_id} has ended or was rotated before.")
-        said = {"principal": old.principal, "name": old.name, "scopes": list(old.scopes), "expires_at": old.expires_at}
         new, text = self._mint(said, env)
         try:
             self._end("retirement", key_id, self._now() + timedelta(seconds=overlap))
@@ -93,39 +108,46 @@ class Keys:
             raise
         return new, text
 
-    def revoke(self, key_id: int) -> Key:
-        """End a key for ever; return it as it is now. Revoking it again changes nothing. Raises NotFound."""
-        if self.get(key_id).revoked_at is None:
+    def revoke(self, key_id: int, by: Access | None = None) -> Key:
+        """End a key for ever; return it as it is now. Revoking it again changes nothing. Raises as ``get`` does."""
+        if self.get(key_id, by).revoked_at is None:
             # A conflict means that someone else revoked it at this moment, which is what was wanted.
             with suppress(Conflict):
                 self._end("revocation", key_id, self._now())
         return self.get(key_id)
 
-    def get(self, key_id: int) -> Key:
-        """Return one key. Raises NotFound."""
+    def get(self, key_id: int, by: Access | None = None) -> Key:
+        """Return one key. Raises NotFound, and Forbidden where it reaches further than the key of ``by``."""
+        absent = NotFound(f"There is no key {key_id}.")
         found = self._read([key_id])
+        if by is not None and by.reach is not None and not (found and by.covers(found[0].reach)):
+            raise by.refusal(absent)
         if not found:
-            raise NotFound(f"There is no key {key_id}.")
+            raise absent
         return found[0]
 
     def all(self) -> Iterator[Key]:
-        """Yield every key, by id."""
-        query = Query(CHUNK)
-        while True:
-            page = self.page(query)
-            yield from page.items
-            if page.next_position is None:
-                return
-            query = Query(CHUNK, position=page.next_position)
+        """Return every key, by id."""
+        return self._walk(Query(CHUNK))
 
-    def page(self, query: Query) -> Page:
-        """Return a page of keys with its items, each a Key."""
-        low, high = (KEY.key(bound) for bound in query.bounds)
-        start, end = (high, low) if query.descending else (low, high)
-        rows = self._keys.ids(start, end, limit=query.limit + 1, descending=query.descending)
-        keys = self._read([int(row.id.removeprefix(f"{KEY.name}:")) for row in rows])
+    def page(self, query: Query, by: Access | None = None) -> Page:
+        """Return a page of those keys that reach no further than the key of ``by``, with its items, each a Key."""
+        admitted = (key for key in self._walk(query) if by is None or by.covers(key.reach))
+        keys = list(islice(admitted, query.limit + 1))
         page = cut([Listed(key.id, key.revision) for key in keys], query.limit)
         return replace(page, items=tuple(keys[: query.limit]))
+
+    def _walk(self, query: Query) -> Iterator[Key]:
+        """Yield the keys from the query's position on; a page's worth is read at once."""
+        count = query.limit + 1
+        while True:
+            low, high = (KEY.key(bound) for bound in query.bounds)
+            start, end = (high, low) if query.descending else (low, high)
+            rows = self._keys.ids(start, end, limit=count, descending=query.descending)
+            yield from self._read([KEY.public_id(row.id) for row in rows])
+            if len(rows) < count:
+                return
+            query = replace(query, position=KEY.public_id(rows[-1].id))
 
     def recognise(self, text: str) -> Key | None:
         """Return the key that ``text`` is, alive or not.
@@ -182,22 +204,27 @@ def _leads(pointer: dict[str, Any] | None, mark: str) -> bool:
     return pointer is not None and hmac.compare_digest(pointer["digest"], mark)
 
 
-def _check(name: str, scopes: Sequence[str], expires_at: str | None, now: str) -> None:
+def _check(said: Mapping[str, Any], now: str) -> None:
+    scopes, expires_at = said["scopes"], said["expires_at"]
     faults = [Fault("body.scopes", f"There is no scope {scope}.") for scope in scopes if scope not in SCOPES]
     if not scopes:
         faults.append(Fault("body.scopes", "At least one scope is needed."))
-    if not 1 <= len(name) <= 300:
+    if not 1 <= len(said["name"]) <= 300:
         faults.append(Fault("body.name", "A name has 1 to 300 characters."))
+    overlong = [limit for limit in ("projects", "documents") if len(said[limit] or ()) > MOST_IDS]
+    faults += [Fault(f"body.{limit}", f"A key is limited to at most {MOST_IDS} of them.") for limit in overlong]
     if expires_at is not None and expires_at <= now:
         faults.append(Fault("body.expires_at", "That moment is past."))
     if faults:
         raise ValidationFailed(faults=tuple(faults))
 
 
-def _require_no_wider(scopes: Iterable[str], expires_at: str | None, by: Access) -> None:
+def _require_no_wider(said: Mapping[str, Any], by: Access) -> None:
     """Raise Forbidden for what can do more than ``by``, or for longer."""
-    wider = sorted(set(scopes) - by.scopes)
+    wider, expires_at = sorted(set(said["scopes"]) - by.scopes), said["expires_at"]
     if wider:
         raise Forbidden(f"This key lacks {', '.join(wider)}, so it cannot make a key that has it.")
+    if not by.covers(reach(said["projects"], said["documents"])):
+        raise Forbidden("This key is limited, so it makes keys only for projects and documents that it names itself.")
     if by.expires_at is not None and (expires_at is None or expires_at > by.expires_at):
         raise Forbidden(f"This key expires at {by.expires_at}, so it cannot make a key that lives longer.")

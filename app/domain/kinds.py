@@ -19,6 +19,10 @@ class Kind:
         """Return the `_id` of ``public_id``; as text these sort like the numbers."""
         return f"{self.name}:{digits(public_id)}"
 
+    def public_id(self, key: str) -> int:
+        """Return the id that ``key`` was made of."""
+        return int(key.removeprefix(f"{self.name}:"))
+
     @property
     def first(self) -> str:
         """The lowest possible `_id`."""

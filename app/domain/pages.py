@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Literal
 
-from app.domain.kinds import MAX_ID
+from app.domain.kinds import MAX_ID, Kind
+from app.store import Row
 
 Order = Literal["asc", "desc"]
 
@@ -47,6 +48,12 @@ class Listed:
 
     public_id: int
     revision: str
+    project_id: int | None = None
+
+    @classmethod
+    def of(cls, kind: Kind, row: Row) -> Listed:
+        """Return what a row of one of ``kind``'s views says."""
+        return cls(kind.public_id(row.id), row.value["rev"], row.value.get("project_id"))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from app.domain.cursors import Cursors
 from app.domain.keys import Keys
 from app.domain.kinds import DOCUMENT, KEY, PROJECT, Kind
 from app.domain.library import Library
+from app.domain.merged_walk import MergedWalk
 from app.domain.readiness import Readiness
 from app.settings import Settings
 from app.store import Store
@@ -51,9 +52,9 @@ class Services:
         return cls(
             settings=settings,
             store=store,
-            library=Library(collection(DOCUMENT), collection(PROJECT)),
+            library=Library(collection(DOCUMENT), collection(PROJECT), MergedWalk(store[DOCUMENT.database])),
             keys=keys,
-            authenticator=Authenticator(keys, now, time.monotonic),
+            authenticator=Authenticator(keys, settings.out_of_scope, now, time.monotonic),
             cursors=Cursors(settings.secrets),
             readiness=Readiness(store),
         )

@@ -7,8 +7,13 @@ from typing import Any, ClassVar
 from marshmallow import Schema, fields, validate
 
 from app.domain.access import SCOPES
-from app.domain.keys import OVERLAPS, USUAL_OVERLAP
+from app.domain.keys import MOST_IDS, OVERLAPS, USUAL_OVERLAP
 from app.schemas.values import Identifier, Moment, title
+
+
+def reached(**kwargs: Any) -> fields.List[int]:
+    """Return a field for the ids that a key is limited to."""
+    return fields.List(Identifier(), validate=validate.Length(max=MOST_IDS), **kwargs)
 
 
 class NewKeySchema(Schema):
@@ -21,6 +26,12 @@ class NewKeySchema(Schema):
     name = title(required=True)
     scopes = fields.List(
         fields.String(validate=validate.OneOf(list(SCOPES))), required=True, validate=validate.Length(1, len(SCOPES))
+    )
+    projects = reached(metadata={"description": "Only these projects and the documents in them."})
+    documents = reached(metadata={"description": "Only these documents, and those in `projects`."})
+    out_of_scope = fields.String(
+        validate=validate.OneOf(["forbid", "hide"]),
+        metadata={"description": "Whether what is beyond it is a 403 or a 404; else as the service is set."},
     )
     expires_at = Moment(metadata={"description": "When it ends; without it, when the key that makes it does."})
 
@@ -54,6 +65,9 @@ class KeySchema(Schema):
     principal = fields.String(required=True, metadata={"description": "Whose key it is; rotation keeps it."})
     name = title(required=True)
     scopes = fields.List(fields.String(validate=validate.OneOf(list(SCOPES))), required=True)
+    projects = fields.List(Identifier())
+    documents = fields.List(Identifier())
+    out_of_scope = fields.String(validate=validate.OneOf(["forbid", "hide"]))
     created_at = fields.String(required=True, metadata={"format": "date-time"})
     expires_at = fields.String(metadata={"format": "date-time"})
     retired_at = fields.String(metadata={"format": "date-time", "description": "When it ends, since it was rotated."})

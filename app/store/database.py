@@ -93,6 +93,15 @@ class Database:
         rows = self._exchange.rows("_all_docs", params=params)
         return [Revision(row["id"], row["value"]["rev"]) for row in rows]
 
+    def sequence(self) -> object:
+        """Return the database's present update sequence, which is opaque."""
+        return self._exchange.send("GET")["update_seq"]
+
+    def changed_since(self, sequence: object, *, limit: int) -> tuple[list[str], object]:
+        """Return the `_id`s of up to ``limit`` documents that changed after ``sequence``, and where they end."""
+        found = self._exchange.send("GET", "_changes", params={"since": sequence, "limit": limit})
+        return [change["id"] for change in found["results"]], found["last_seq"]
+
     def last_id(self, startkey: str, endkey: str) -> str | None:
         """Return the highest `_id` in a range, both ends included."""
         found = self.ids(endkey, startkey, limit=1, descending=True)

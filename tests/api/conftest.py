@@ -86,6 +86,7 @@ def deployed_settings(server_url: str, prefix: str, **changes: Any) -> Settings:
         "page_size": 50,
         "max_page_size": 1000,
         "max_body_bytes": 2**20,
+        "out_of_scope": "forbid",
         "region": 0,
         "regions": 1,
         "deadline": 30.0,

@@ -111,7 +111,7 @@ def test_of_two_rotations_at_once_one_makes_a_key(services: Services, monkeypatc
     services.keys.rotate(key.id)
     count = len(list(services.keys.all()))
     get = services.keys.get
-    monkeypatch.setattr(services.keys, "get", lambda key_id: before if key_id == key.id else get(key_id))
+    monkeypatch.setattr(services.keys, "get", lambda key_id, by=None: before if key_id == key.id else get(key_id))
     with pytest.raises(Exception, match="rotated before"):
         services.keys.rotate(key.id)
     monkeypatch.undo()

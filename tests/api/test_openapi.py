@@ -15,11 +15,10 @@ from app.api.openapi import DESCRIPTION
 from app.domain.access import SCOPES
 from app.errors import ERRORS
 from app.http.errors import HEADERS, STATUS
-from app.settings import Settings
+from tests.nowhere import NOWHERE
 
 pytestmark = pytest.mark.nodatabase
 
-NOWHERE = Settings("http://127.0.0.1:1", "x", ("s",), "127.0.0.1", 0, 1, 50, 1000, 2**20, 0, 1, 5.0, 0)
 APP = create_app(NOWHERE)
 TEXT = APP.test_client().get("/openapi.json").text
 DOCUMENT: dict[str, Any] = json.loads(TEXT)

@@ -54,6 +54,15 @@ def test_create_list_and_revoke(environ: dict[str, str]) -> None:
     assert f"{created['id']}\trevoked " in command("keys", "list", environ=environ).stdout
 
 
+def test_a_key_can_be_limited(environ: dict[str, str]) -> None:
+    limits = ("--project", "10", "11", "--project", "7", "--document", "1", "--out-of-scope", "hide")
+    made = command("keys", "create", "few", "--scope", "documents:read", *limits, "--json", environ=environ)
+    created = json.loads(made.stdout)
+    assert (created["projects"], created["documents"], created["out_of_scope"]) == ([7, 10, 11], [1], "hide")
+    refused = command("keys", "create", "few", "--scope", "documents:read", "--project", "x", environ=environ)
+    assert (refused.returncode, "whole number" in refused.stderr) == (2, True)
+
+
 def test_without_json_a_person_is_told(environ: dict[str, str]) -> None:
     made = command("keys", "create", "laptop", "--scope", *SCOPES, environ=environ)
     assert made.returncode == 0

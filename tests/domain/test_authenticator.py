@@ -39,6 +39,7 @@ class Desk:
         self.keys, self.seconds = FakeKeys(), 0.0
         self.authenticator = Authenticator(
             self.keys,  # type: ignore[arg-type]
+            "forbid",
             lambda: NOON + timedelta(seconds=self.seconds),
             lambda: self.seconds,
         )
@@ -80,13 +81,13 @@ def test_an_unknown_key_is_not_remembered(desk: Desk) -> None:
 def test_a_revocation_takes_effect_within_five_seconds(desk: Desk) -> None:
     assert desk.accepts("good")
     assert desk.keys.key is not None
-    desk.keys.key = Key(7, "p7", "test", (), stamp(NOON), None, stamp(NOON))
+    desk.keys.key = Key(7, "p7", "test", (), stamp(NOON), revoked_at=stamp(NOON))
     desk.seconds = 5.0
     assert not desk.accepts("good")
 
 
 def test_an_expiry_needs_no_lookup_to_take_effect(desk: Desk) -> None:
-    desk.keys.key = Key(7, "p7", "test", (), stamp(NOON), stamp(NOON + timedelta(seconds=1)), None)
+    desk.keys.key = Key(7, "p7", "test", (), stamp(NOON), expires_at=stamp(NOON + timedelta(seconds=1)))
     assert desk.accepts("good")
     desk.seconds = 1.0
     assert not desk.accepts("good")

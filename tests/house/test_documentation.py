@@ -12,7 +12,8 @@ from app.cli.main import parser
 from app.domain.access import SCOPES
 from app.errors import ERRORS
 from app.http.errors import STATUS
-from app.settings import SETTINGS, Settings
+from app.settings import SETTINGS
+from tests.nowhere import NOWHERE
 
 pytestmark = pytest.mark.nodatabase
 
@@ -58,8 +59,7 @@ def test_every_scope_is_in_the_table(scope: str, meaning: str) -> None:
 
 def routes() -> list[str]:
     """Return every operation as `METHOD /path/{id}`."""
-    settings = Settings("http://127.0.0.1:1", "x", ("s",), "127.0.0.1", 0, 1, 50, 1000, 2**20, 0, 1, 5.0, 0)
-    rules = create_app(settings).url_map.iter_rules()
+    rules = create_app(NOWHERE).url_map.iter_rules()
     return sorted(
         f"{method} {re.sub('<[^>]*>', '{id}', rule.rule)}"
         for rule in rules

@@ -1,0 +1,173 @@
+"""Walks over several projects' documents as one: rows of the index by project, merged by id.
+
+A look-up in a view costs CouchDB about as much as fifty rows of it, and a key may have hundreds of projects. So the
+rows read are remembered, and each walk begins with what has changed since in the database's own order of changes:
+what is remembered is as true as the index itself (docs/decisions/limited-keys.md).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from heapq import merge
+from itertools import islice
+from threading import Lock
+
+from app.domain.kinds import DOCUMENT, MAX_ID, digits
+from app.domain.pages import Listed
+from app.errors import Unavailable
+from app.request_context import remaining
+from app.store import Database
+
+# More changes than these cost more to look up than to forget.
+MOST_CHANGES = 50
+# A longer window is begun anew where the walk is; all windows together take some tens of megabytes at most.
+LONGEST = 1_000
+MOST_ROWS = 100_000
+# What an empty window counts, in rows.
+WEIGHT = 10
+
+
+class Window:
+    """All rows of one project from id ``low`` to id ``high``."""
+
+    def __init__(self, low: int, high: int) -> None:
+        self.low, self.high = low, high
+        self._ids: list[int] = []
+        self._rows: dict[int, Listed] = {}
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def put(self, row: Listed) -> None:
+        """Take in the row as it is now."""
+        if row.public_id not in self._rows:
+            insort(self._ids, row.public_id)
+        self._rows[row.public_id] = row
+
+    def discard(self, public_id: int) -> None:
+        """Forget a row, if it is here."""
+        if self._rows.pop(public_id, None):
+            del self._ids[bisect_left(self._ids, public_id)]
+
+    def holds(self, public_id: int) -> bool:
+        """Tell whether a row with this id would have to be here."""
+        return self.low <= public_id <= self.high
+
+    def ahead(self, place: int, *, descending: bool) -> list[Listed]:
+        """Return what is known from ``place`` on, itself included."""
+        ids = (
+            self._ids[: bisect_right(self._ids, place)][::-1]
+            if descending
+            else self._ids[bisect_left(self._ids, place) :]
+        )
+        return [self._rows[public_id] for public_id in ids]
+
+
+class MergedWalk:
+    """The documents of any choice of projects, in order of their ids."""
+
+    def __init__(self, documents: Database) -> None:
+        self._documents, self._lock = documents, Lock()
+        self._windows: OrderedDict[int, Window] = OrderedDict()
+        self._sequence: object = None
+
+    def rows(self, projects: Iterable[int], start: int, count: int, *, descending: bool) -> list[Listed]:
+        """Return the first ``count`` rows of ``projects`` from the id ``start`` on.
+
+        Raises Unavailable, also when others kept it from beginning in time.
+        """
+        with self._alone():
+            self._catch_up()
+            chosen = sorted(projects)
+            at_once = count // max(1, len(chosen)) + 8
+            walks = [self._walk(project, start, at_once, descending=descending) for project in chosen]
+            found = list(islice(merge(*walks, key=lambda row: row.public_id, reverse=descending), count))
+            self._make_room()
+            return found
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        left = remaining()
+        if not self._lock.acquire(timeout=-1 if left is None else max(0.0, left)):
+            raise Unavailable
+        try:
+            yield
+        except Unavailable:
+            self._windows.clear()
+            raise
+        finally:
+            self._lock.release()
+
+    def _catch_up(self) -> None:
+        """Let the windows be as the index is now."""
+        if self._windows:
+            changed, self._sequence = self._documents.changed_since(self._sequence, limit=MOST_CHANGES)
+            if len(changed) < MOST_CHANGES:
+                self._renew([doc_id for doc_id in changed if doc_id.startswith(f"{DOCUMENT.name}:")])
+                return
+        self._windows.clear()
+        self._sequence = self._documents.sequence()
+
+    def _renew(self, doc_ids: list[str]) -> None:
+        for doc_id in doc_ids:
+            public_id = DOCUMENT.public_id(doc_id)
+            for window in self._windows.values():
+                window.discard(public_id)
+        for row in self._documents.view("listing", "by_id", keys=doc_ids) if doc_ids else ():
+            found = Listed.of(DOCUMENT, row)
+            home = self._windows.get(found.project_id or 0)
+            if home is not None and home.holds(found.public_id):
+                home.put(found)
+
+    def _walk(self, project: int, place: int, at_once: int, *, descending: bool) -> Iterator[Listed]:
+        window = self._window(project, place, descending=descending)
+        while True:
+            for row in window.ahead(place, descending=descending):
+                yield row
+                place = row.public_id + (-1 if descending else 1)
+            if window.low <= 0 if descending else window.high >= MAX_ID:
+                return
+            if len(window) > LONGEST:
+                window = self._begin(project, place, descending=descending)
+            self._extend(project, window, at_once, descending=descending)
+
+    def _window(self, project: int, place: int, *, descending: bool) -> Window:
+        window = self._windows.get(project)
+        touches = window is not None and window.low - descending <= place <= window.high + (not descending)
+        if window is None or not touches:
+            return self._begin(project, place, descending=descending)
+        self._windows.move_to_end(project)
+        return window
+
+    def _begin(self, project: int, place: int, *, descending: bool) -> Window:
+        """Return an empty window, in front of which is ``place``."""
+        window = self._windows[project] = Window(place + descending, place - (not descending))
+        self._windows.move_to_end(project)
+        return window
+
+    def _extend(self, project: int, window: Window, at_once: int, *, descending: bool) -> None:
+        start, end = (window.low - 1, 0) if descending else (window.high + 1, MAX_ID)
+        found = self._documents.view(
+            "listing",
+            "by_project",
+            startkey=[digits(project), DOCUMENT.key(start)],
+            endkey=[digits(project), DOCUMENT.key(end)],
+            descending=descending,
+            limit=at_once,
+        )
+        for row in found:
+            window.put(Listed.of(DOCUMENT, row))
+        reached = end if len(found) < at_once else DOCUMENT.public_id(found[-1].id)
+        if descending:
+            window.low = reached
+        else:
+            window.high = reached
+
+    def _make_room(self) -> None:
+        held = sum(len(window) + WEIGHT for window in self._windows.values())
+        while held > MOST_ROWS:
+            _, window = self._windows.popitem(last=False)
+            held -= len(window) + WEIGHT
