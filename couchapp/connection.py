@@ -134,7 +134,7 @@ def split_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
 
 
 def _json(body: object) -> bytes:
-    """Return ``body`` as JSON in as few bytes as UTF-8 allows; half a surrogate pair, which it has none for, escaped."""
+    """Return ``body`` as JSON in few bytes: only half a surrogate pair, which UTF-8 has no bytes for, is escaped."""
     return json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
 
 
