@@ -103,6 +103,20 @@ class Conflict(ServiceError):
     reason = "Another write came first; read the document again and retry."
 
 
+class ProjectNotEmpty(ServiceError):
+    """A project that still holds documents cannot be deleted."""
+
+    code = "project_not_empty"
+    reason = "The project still holds documents; move or delete them first."
+
+
+class PreconditionFailed(ServiceError):
+    """If-Match names no current tag; ``headers`` may hold the one that is."""
+
+    code = "precondition_failed"
+    reason = "It has changed since: the ETag of this answer is the current one. Read it again and retry."
+
+
 class TooLarge(ServiceError):
     """The body is over the limit."""
 
@@ -124,6 +138,12 @@ class Unavailable(ServiceError):
     reason = "The database is not answering; try again later."
 
 
+class Unconfirmed(Unavailable):
+    """A write was sent, and whether it is stored could not be found out in time."""
+
+    reason = "Whether the write was stored could not be found out in time; read before you retry it."
+
+
 # Every code that a client can meet, in the order in which the contract lists them.
 ERRORS: tuple[type[ServiceError], ...] = (
     BadRequest,
@@ -136,6 +156,8 @@ ERRORS: tuple[type[ServiceError], ...] = (
     MethodNotAllowed,
     NotAcceptable,
     Conflict,
+    ProjectNotEmpty,
+    PreconditionFailed,
     TooLarge,
     BadContentType,
     ServiceError,

@@ -20,7 +20,7 @@ from app.schemas.pages import WalkQuery
 def blueprint(services: Services) -> Blueprint:
     """Return the operations on keys."""
     keys = services.keys
-    pages = paging.Paging(services.cursors, services.settings.page_size, services.settings.max_page_size)
+    pages = paging.Paging.of(services)
     routes = Blueprint("keys", "Who may do what, and until when.", services.authenticator)
 
     @routes.operation(
@@ -73,9 +73,7 @@ def blueprint(services: Services) -> Blueprint:
     def revoke_key(key_id: int) -> Response:
         """End a key for ever"""
         keys.revoke(key_id, g.access)
-        response = Response(status=204)
-        del response.headers["Content-Type"]
-        return response
+        return tagged.nothing()
 
     return routes
 

@@ -10,6 +10,7 @@ from flask import Flask
 
 from app.errors import ERRORS, Fault, ServiceError, ValidationFailed
 from app.http import errors
+from app.http.blueprint import STAND_IN
 from app.http.described import ANSWER_HEADERS, REQUEST_HEADERS
 from app.http.identifiers import IdConverter, describe
 from app.schemas.errors import ErrorSchema
@@ -29,6 +30,9 @@ nothing has changed.
 
 **Errors.** All have one shape: `error` is a code for programs, `reason` a sentence for people, `request_id` finds the
 request in the log; with 400, `errors` lists what is wrong and where.
+
+**Changes.** Send the tag as `If-Match`, and the change is made only if nobody was faster; else the answer is a 412 with
+the current tag. `COPY`, where a path has an `x-copy` here, makes a copy under a new id.
 
 `HEAD` answers wherever `GET` does; `OPTIONS` lists a path's methods in `Allow`, as does the 405 for all others.
 Unknown members, parameters and repetitions are refused, never ignored, and so is a NUL character in a text.
@@ -69,8 +73,11 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
         """Leave pages to app.http.paging."""
 
     def document(self) -> dict[str, Any]:
-        """Return the OpenAPI document."""
+        """Return the OpenAPI document. What it has no word for, a COPY, is an extension, `x-copy`."""
         found: dict[str, Any] = self.spec.to_dict()
+        for item in found["paths"].values():
+            if STAND_IN in item:
+                item["x-copy"] = item.pop(STAND_IN)
         return found
 
 

@@ -1,18 +1,21 @@
-"""Documents and projects: pages, single items and creation, the same for both kinds."""
+"""Documents and projects: pages, single items and their changes, the same for both kinds."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from app.domain.allocator import Allocator
 from app.domain.clock import timestamp
+from app.domain.condition import ANY, Condition
 from app.domain.kinds import Kind, digits
 from app.domain.pages import Listed, Page, Query, cut
-from app.errors import Conflict, NotFound
+from app.domain.writes import Writes, pauses
+from app.errors import Conflict, NotFound, PreconditionFailed
 from app.store import Database
 
 log = logging.getLogger("dreamscript.collection")
@@ -34,23 +37,43 @@ class Stored:
         found: int = self.fields["id"]
         return found
 
+    @property
+    def project_id(self) -> int | None:
+        """The project that it is in, if it is a document and in one."""
+        found: int | None = self.fields.get("project_id")
+        return found
+
+
+# What an item's members become, made of what it is; it is called again for each try.
+Compose = Callable[[Stored], Mapping[str, Any]]
+
 
 class Collection:
     """All items of one kind."""
 
     def __init__(self, kind: Kind, items: Database, allocator: Allocator) -> None:
         self.kind, self._items, self._allocator = kind, items, allocator
+        self._writes = Writes(items)
+
+    def members(self, item: Stored) -> dict[str, Any]:
+        """Return what clients have set of an item."""
+        return {name: item.fields[name] for name in self.kind.members if name in item.fields}
+
+    def is_empty(self, project_id: int) -> bool:
+        """Tell whether no document is in this project."""
+        return not self._range(Query(limit=0, project_id=project_id))
 
     def get(self, public_id: int) -> Stored:
         """Return one item. Raises NotFound."""
-        found = self._items.get(self.kind.key(public_id))
+        found = self.find(public_id)
         if found is None:
             raise NotFound(f"There is no {self.kind.name} {public_id}.")
-        return Stored(found["_rev"], found)
+        return found
 
-    def exists(self, public_id: int) -> bool:
-        """Tell whether there is an item with this id."""
-        return self._items.get(self.kind.key(public_id)) is not None
+    def find(self, public_id: int) -> Stored | None:
+        """Return one item, None if there is none."""
+        found = self._items.get(self.kind.key(public_id))
+        return None if found is None else Stored(found["_rev"], found)
 
     def create(self, fields: Mapping[str, Any]) -> Stored:
         """Store a new item under an id of its own.
@@ -61,24 +84,60 @@ class Collection:
         for _ in range(MAX_TAKEN):
             item = self._new(fields)
             try:
-                return Stored(self._store(item), item)
+                return Stored(self._writes.store(item), item)
             except Conflict:
                 log.error("id already taken: is -meta older than -%s?", self.kind.database, extra={"id": item["id"]})
         raise Conflict("No free id was found; try again.")
 
-    def _store(self, item: Mapping[str, Any]) -> str:
-        """Return the revision of the new ``item``. Raises Conflict if its id is taken or ever was."""
-        revision = self._items.create(item)
-        if not revision.startswith("1-"):
-            # The database makes a document anew over a tombstone; a deleted id stays deleted.
-            self._items.replace({"_id": item["_id"], "_rev": revision, "_deleted": True})
-            raise Conflict
-        return revision
+    def change(self, public_id: int, compose: Compose, condition: Condition = ANY) -> tuple[Stored, Stored]:
+        """Replace an item's members by what ``compose`` makes of it; return what it was and what it is.
+
+        Without a condition, of two changes at once the later is composed anew on top of the earlier. Raises NotFound,
+        what ``compose`` raises, PreconditionFailed, Unavailable, and Conflict if others were faster every time.
+        """
+        for _ in chain((None,), pauses()):
+            found = self.get(public_id)
+            now = {"created_at": found.fields["created_at"], "updated_at": timestamp()}
+            item = {**self._head(public_id), **compose(found), **now}
+            with suppress(Conflict):
+                return found, Stored(self._replace(found, item, condition), item)
+        raise Conflict
+
+    def delete(
+        self, public_id: int, condition: Condition = ANY, check: Callable[[Stored], object] = lambda _: None
+    ) -> None:
+        """Leave of an item a tombstone that tells what it was and in which project.
+
+        Raises what ``check`` raises of the item, and what ``change`` does.
+        """
+        for _ in chain((None,), pauses()):
+            found = self.get(public_id)
+            check(found)
+            kept = {"project_id": found.project_id} if found.project_id else {}
+            item = {**self._head(public_id), **kept, "updated_at": timestamp(), "_deleted": True}
+            with suppress(Conflict):
+                self._replace(found, item, condition)
+                return
+        raise Conflict
+
+    def _replace(self, found: Stored, item: Mapping[str, Any], condition: Condition) -> str:
+        """Return the new revision. Raises PreconditionFailed, and Conflict if another try can succeed."""
+        revision = condition.revision(found.revision)
+        if revision is not None:
+            try:
+                return self._writes.store({**item, "_rev": revision})
+            except Conflict:
+                if condition.is_open:
+                    raise
+                found = self.get(found.public_id)
+        raise PreconditionFailed(headers={"ETag": f'"{found.revision}"'})
 
     def _new(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         public_id, now = self._allocator.next_id(), timestamp()
-        head = {"_id": self.kind.key(public_id), "type": self.kind.name, "id": public_id}
-        return {**head, **fields, "created_at": now, "updated_at": now}
+        return {**self._head(public_id), **fields, "created_at": now, "updated_at": now}
+
+    def _head(self, public_id: int) -> dict[str, Any]:
+        return {"_id": self.kind.key(public_id), "type": self.kind.name, "id": public_id}
 
     def page(self, query: Query) -> Page:
         """Return the rows of a page, read from the index alone."""
@@ -110,7 +169,7 @@ class Collection:
         rows = self._items.view("listing", "by_id", startkey=key, descending=True, limit=1)
         return Listed.of(self.kind, rows[0]) if rows else None
 
-    def _range(self, query: Query) -> Iterator[Listed]:
+    def _range(self, query: Query) -> list[Listed]:
         start, end = (self._view_key(query, self.kind.key(bound)) for bound in query.bounds)
         if query.descending:
             start, end = end, start
@@ -122,7 +181,7 @@ class Collection:
             descending=query.descending,
             limit=query.limit + 1,
         )
-        return (Listed.of(self.kind, row) for row in rows)
+        return [Listed.of(self.kind, row) for row in rows]
 
     @staticmethod
     def _view(query: Query) -> str:
@@ -131,3 +190,8 @@ class Collection:
     @staticmethod
     def _view_key(query: Query, key: str) -> str | list[str]:
         return key if query.project_id is None else [digits(query.project_id), key]
+
+
+def merged(members: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return flat ``members`` with a merge patch applied (RFC 7396): what is None in ``patch`` goes."""
+    return {name: value for name, value in {**members, **patch}.items() if value is not None}

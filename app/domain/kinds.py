@@ -10,10 +10,14 @@ MAX_ID = 2**53 - 1
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of resource: its documents have ``type`` ``name`` and live in the database ``database``."""
+    """A kind of resource: its documents have ``type`` ``name`` and live in the database ``database``.
+
+    ``members`` are those that clients set.
+    """
 
     name: str
     database: str
+    members: tuple[str, ...] = ()
 
     def key(self, public_id: int) -> str:
         """Return the `_id` of ``public_id``; as text these sort like the numbers."""
@@ -39,6 +43,6 @@ def digits(number: int) -> str:
     return f"{number:016d}"
 
 
-DOCUMENT = Kind("document", "documents")
-PROJECT = Kind("project", "projects")
+DOCUMENT = Kind("document", "documents", ("title", "content", "project_id"))
+PROJECT = Kind("project", "projects", ("name", "description"))
 KEY = Kind("key", "keys")

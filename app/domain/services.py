@@ -12,10 +12,11 @@ from app.domain.allocator import Allocator
 from app.domain.authenticator import Authenticator
 from app.domain.collection import Collection
 from app.domain.cursors import Cursors
+from app.domain.documents import Documents
 from app.domain.keys import Keys
 from app.domain.kinds import DOCUMENT, KEY, PROJECT, Kind
-from app.domain.library import Library
 from app.domain.merged_walk import MergedWalk
+from app.domain.projects import Projects
 from app.domain.readiness import Readiness
 from app.settings import Settings
 from app.store import Store
@@ -27,7 +28,8 @@ class Services:
 
     settings: Settings
     store: Store
-    library: Library
+    documents: Documents
+    projects: Projects
     keys: Keys
     authenticator: Authenticator
     cursors: Cursors
@@ -48,11 +50,14 @@ class Services:
         def collection(kind: Kind) -> Collection:
             return Collection(kind, store[kind.database], allocator(kind))
 
+        stored = collection(DOCUMENT)
+        projects = Projects(collection(PROJECT), stored, now)
         keys = Keys(store["keys"], allocator(KEY), settings.secrets, now)
         return cls(
             settings=settings,
             store=store,
-            library=Library(collection(DOCUMENT), collection(PROJECT), MergedWalk(store[DOCUMENT.database])),
+            documents=Documents(stored, projects, MergedWalk(store[DOCUMENT.database])),
+            projects=projects,
             keys=keys,
             authenticator=Authenticator(keys, settings.out_of_scope, now, time.monotonic),
             cursors=Cursors(settings.secrets),

@@ -19,6 +19,8 @@ from app.http.arguments import StrictParser
 
 View = Callable[..., Any]
 
+# A method of OpenAPI that no operation has.
+STAND_IN = "trace"
 SPARED = "What you have is current; the headers are those of the 200."
 
 
@@ -30,6 +32,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     """A public noun and its operations. ``authenticator`` is None where no operation needs a key."""
 
     ARGUMENTS_PARSER = StrictParser()
+    HTTP_METHODS = [*flask_smorest.Blueprint.HTTP_METHODS, "COPY"]  # noqa: RUF012
 
     def __init__(self, name: str, description: str, authenticator: Authenticator | None = None) -> None:
         super().__init__(name, __name__, description=description)
@@ -65,7 +68,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             if method == "GET" and "ETag" in headers:
                 documented = self.alt_response(304, headers=carried, description=SPARED)(documented)
             if body is not None:
-                documented = self._with_body(body)(documented)
+                documented = self._with_body(body, method)(documented)
             if query is not Nothing:
                 documented = self.arguments(query, location="query", arg_name="query")(documented)
             for other in sorted(_implied(scope, body, rule).union(also)):
@@ -77,9 +80,16 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
         return decorate
 
-    def _with_body(self, body: type[Schema]) -> Callable[[View], View]:
-        found: Callable[[View], View] = self.arguments(body, location="json", arg_name="body", example=_example(body()))
+    def _with_body(self, body: type[Schema], method: str) -> Callable[[View], View]:
+        described = {"content_type": media.KINDS.get(method, (media.JSON,))[-1], "example": _example(body())}
+        found: Callable[[View], View] = self.arguments(body, location="json", arg_name="body", **described)
         return found
+
+    def _store_endpoint_docs(self, endpoint: str, *args: Any, **kwargs: Any) -> None:
+        """Describe a COPY, which OpenAPI 3.1 does not know, as a method that it does; app.api.openapi renames it."""
+        super()._store_endpoint_docs(endpoint, *args, **kwargs)
+        if "copy" in self._docs[endpoint]:
+            self._docs[endpoint][STAND_IN] = self._docs[endpoint].pop("copy")
 
     def _guard(self, view: View, scope: str | None, query: type[Schema], media_type: str) -> View:
         @wraps(view)
@@ -120,8 +130,9 @@ def _example(schema: Any) -> Any:
 
 def _request_headers(operation: dict[str, Any], _: object, **__: object) -> dict[str, Any]:
     """Name the request headers that an operation heeds; flask-smorest calls this for each."""
-    names = ["If-None-Match", "X-Request-ID"] if 304 in operation["responses"] else ["X-Request-ID"]
-    operation.setdefault("parameters", []).extend(names)
+    names = {304: "If-None-Match", 412: "If-Match"}
+    chosen = [name for status, name in names.items() if status in operation["responses"]]
+    operation.setdefault("parameters", []).extend([*chosen, "X-Request-ID"])
     return operation
 
 

@@ -1,10 +1,12 @@
-"""Entity tags and 304: tags are made of revisions, never of a rendering (RFC 9110 section 13)."""
+"""Entity tags, 304 and If-Match: tags are made of revisions, never of a rendering (RFC 9110 section 13)."""
 
 from __future__ import annotations
 
 import re
 
 from flask import Response, request
+
+from app.domain.condition import ANY, Condition
 
 # Opaque tags, whose text proxies may have changed by a weakness mark before or an encoding's name behind it.
 TAG = re.compile(r'(?:W/)?"([^"]*)"')
@@ -33,6 +35,12 @@ def tags(text: str) -> set[str]:
 def not_modified(tag: str) -> bool:
     """Tell whether If-None-Match names ``tag``, so that the client has what would be sent."""
     return not tags(request.headers.get("If-None-Match", "")).isdisjoint({tag, "*"})
+
+
+def condition() -> Condition:
+    """Return what If-Match demands of the revision that a write replaces."""
+    demanded = request.headers.get("If-Match")
+    return ANY if demanded is None else Condition(frozenset(tags(demanded)))
 
 
 def without_body(extra: dict[str, str]) -> Response:

@@ -28,6 +28,10 @@ REQUEST_HEADERS: dict[str, dict[str, Any]] = {
         "description": "Entity tags that you have; the answer is 304 and empty while one of them is current.",
         "schema": TEXT,
     },
+    "If-Match": {
+        "description": "Entity tags of which one must be current, else the answer is 412.",
+        "schema": TEXT,
+    },
     "X-Request-ID": {
         "description": "Your id for the request, 1 to 128 of `A-Z a-z 0-9 . _ -`; else one is made.",
         "schema": TEXT,

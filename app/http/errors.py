@@ -25,6 +25,8 @@ STATUS: dict[str, int] = {
     "method_not_allowed": 405,
     "not_acceptable": 406,
     "conflict": 409,
+    "project_not_empty": 409,
+    "precondition_failed": 412,
     "too_large": 413,
     "bad_content_type": 415,
     "internal_server_error": 500,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from flask import request
 from werkzeug.exceptions import HTTPException
 
@@ -11,6 +9,9 @@ from app.errors import BadContentType, BadRequest, NotAcceptable, TooLarge
 from app.http import strict_json
 
 JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+# A patch may also be declared as the JSON that it is.
+KINDS = {"PATCH": (JSON, MERGE_PATCH)}
 INCOMPLETE = "The body could not be read to its end."
 
 
@@ -30,12 +31,13 @@ def _admits(kind: str) -> bool:
     return False
 
 
-def json_body(kinds: Collection[str] = (JSON,)) -> object:
+def json_body() -> object:
     """Return the parsed body.
 
     Raises BadContentType, BadRequest, TooLarge or InvalidJSON. No more is read than the limit and one byte, also of
     a body that does not tell its length.
     """
+    kinds = KINDS.get(request.method, (JSON,))
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     if request.mimetype not in kinds or charset not in ("utf-8", "utf8"):
         raise BadContentType(f"The Content-Type must be {' or '.join(kinds)}, in UTF-8.")

@@ -10,6 +10,7 @@ from flask import Response, g, request
 
 from app.domain.cursors import Cursors
 from app.domain.pages import Page, Query
+from app.domain.services import Services
 from app.http import conditional
 
 HEADERS = (*conditional.NAMES, "x-next", "Link")
@@ -20,6 +21,11 @@ class Paging:
 
     def __init__(self, cursors: Cursors, page_size: int, max_page_size: int) -> None:
         self._cursors, self._page_size, self._max_page_size = cursors, page_size, max_page_size
+
+    @classmethod
+    def of(cls, services: Services) -> Paging:
+        """Return the pages of a service as it is set."""
+        return cls(services.cursors, services.settings.page_size, services.settings.max_page_size)
 
     def query(self, arguments: Mapping[str, Any], **fixed: Any) -> Query:
         """Return the query that a validated query string and the path's own filters make. Raises InvalidCursor."""

@@ -1,4 +1,4 @@
-"""Answers with one item: its tag is its revision, and a client that has that revision is spared the body."""
+"""Answers with one item or none: its tag is its revision, and a client that has it is spared the body."""
 
 from __future__ import annotations
 
@@ -22,6 +22,19 @@ def answer(item: Stored) -> Response | tuple[Any, dict[str, str]]:
     return item.fields, headers
 
 
+def written(item: Stored) -> tuple[Any, dict[str, str]]:
+    """Return an item as it is now, with its tag."""
+    return item.fields, conditional.headers(item.revision)
+
+
+def nothing() -> Response:
+    """Return the answer that there is nothing to be shown of."""
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    return response
+
+
 def created(item: Stored, location: str) -> tuple[Any, dict[str, str]]:
     """Return a new item with its tag and its place."""
-    return item.fields, {**conditional.headers(item.revision), "Location": location}
+    shown, headers = written(item)
+    return shown, {**headers, "Location": location}

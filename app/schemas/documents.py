@@ -23,6 +23,16 @@ class NewDocumentSchema(Schema):
     project_id = Identifier(metadata={"description": "The id of an existing project."})
 
 
+class DocumentPatchSchema(Schema):
+    """A merge patch of a document; null removes a member."""
+
+    EXAMPLES: ClassVar[list[dict[str, Any]]] = [{"title": "Renamed analysis", "content": None}]
+
+    title = title()
+    content = fields.String(allow_none=True)
+    project_id = Identifier(allow_none=True)
+
+
 class DocumentSchema(NewDocumentSchema):
     """A document as it is answered; a member that was never set is absent."""
 

@@ -20,6 +20,15 @@ class NewProjectSchema(Schema):
     description = fields.String(metadata={"description": "What the project is for."})
 
 
+class ProjectPatchSchema(Schema):
+    """A merge patch of a project; null removes a member."""
+
+    EXAMPLES: ClassVar[list[dict[str, Any]]] = [{"name": "Renamed project"}]
+
+    name = title()
+    description = fields.String(allow_none=True)
+
+
 class ProjectSchema(NewProjectSchema):
     """A project as it is answered; a member that was never set is absent."""
 

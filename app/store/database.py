@@ -46,6 +46,21 @@ class Database:
         """Return a document with its `_id` and `_rev`, or None if it is absent or deleted."""
         return self._exchange.find(doc_id)
 
+    def successor(self, doc_id: str, revision: str | None) -> dict[str, Any] | None:
+        """Return the revision that a living document went on with after ``revision``, None if it is not to be had.
+
+        Without a ``revision`` it is the first. CouchDB forgets bodies when it compacts.
+        """
+        found = self._exchange.find(doc_id, params={"revs": True})
+        if found is None:
+            return None
+        generation = 1 + (int(revision.partition("-")[0]) if revision else 0)
+        history = found["_revisions"]
+        at = history["start"] - generation
+        if not 0 <= at < len(history["ids"]):
+            return None
+        return self._exchange.find(doc_id, params={"rev": f"{generation}-{history['ids'][at]}"})
+
     def get_many(self, doc_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return by `_id` those of the documents that are there, read in one request."""
         if not doc_ids:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from app.errors import Conflict, Unavailable
+from app.errors import Conflict, Unavailable, Unconfirmed
 from app.request_context import current_request_id, remaining
 from couchapp.connection import Connection, DatabaseError, Interrupted, Refused
 
@@ -17,14 +17,13 @@ log = logging.getLogger("dreamscript.store")
 TIMEOUT = 3.0
 # What CouchDB says of a document that is not there; of a database that is not there it says something else.
 ABSENT = ("missing", "deleted")
-UNCONFIRMED = "The write was not confirmed; read before you retry it."
 
 
 class Exchange:
     """Sends requests to the database ``name``; gets JSON objects back.
 
-    All of it raises Conflict for a 409, and Unavailable for everything else that is not an answer: an outcome that is
-    not known, a database that is missing, and credentials that do not suffice are all beyond the client.
+    All of it raises Conflict for a 409, Unconfirmed for a write whose outcome is not known, and Unavailable for
+    everything else that is not an answer: a missing database and lacking credentials are both beyond the client.
     """
 
     def __init__(self, connection: Connection, name: str) -> None:
@@ -35,11 +34,11 @@ class Exchange:
         with self._translated(method, path):
             return self._ask(method, path, **options)
 
-    def find(self, *path: str) -> dict[str, Any] | None:
+    def find(self, *path: str, params: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
         """Return the document at ``path``, None if it is absent or deleted."""
         with self._translated("GET", path):
             try:
-                return self._ask("GET", path)
+                return self._ask("GET", path, params=params)
             except Refused as refusal:
                 if refusal.status == 404 and refusal.reason in ABSENT:
                     return None
@@ -82,8 +81,9 @@ class Exchange:
             if isinstance(failure, Refused) and failure.status == 409:
                 raise Conflict from failure
             log.error("the database gave no usable answer: %s", failure, extra=self._facts(method, path, failure))
-            unknown = isinstance(failure, Interrupted) and method == "PUT"
-            raise Unavailable(UNCONFIRMED if unknown else None) from failure
+            # A 5xx may come from a node that had passed the write on.
+            unknown = isinstance(failure, Interrupted) or (isinstance(failure, Refused) and failure.status >= 500)
+            raise (Unconfirmed if unknown and method == "PUT" else Unavailable) from failure
 
     def _facts(self, method: str, path: tuple[str, ...], failure: DatabaseError) -> dict[str, object]:
         return {

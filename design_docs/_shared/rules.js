@@ -35,6 +35,7 @@ const time = matching(
   /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z$/,
   "be a time in UTC like 2026-01-31T12:00:00.123456Z",
 );
+const nonce = matching(/^[0-9a-f]{32}$/, "be 32 hexadecimal digits");
 const listOf = (kind, fewest) => ({
   holds: (value) =>
     Array.isArray(value) &&

@@ -47,6 +47,20 @@ def taken(*_: object) -> str:
     raise Conflict
 
 
+def stale(ada: Caller) -> Answer:
+    """Replace what has changed since."""
+    path = f"/documents/{ada.new_document()['id']}"
+    tag = '"1-0123456789abcdef0123456789abcdef"'
+    return ada.request("PUT", path, json={"title": "x"}, headers={"If-Match": tag})
+
+
+def not_empty(ada: Caller) -> Answer:
+    """Delete a project that holds a document."""
+    project_id = ada.new_project()["id"]
+    ada.new_document(project_id=project_id)
+    return ada.request("DELETE", f"/projects/{project_id}")
+
+
 Producer = Callable[[Caller], Answer]
 JSON = "application/json"
 
@@ -61,6 +75,8 @@ PRODUCERS: list[tuple[str, Producer]] = [
     ("unauthorized", lambda ada: Caller(ada.app, None).get("/documents")),
     ("unauthorized", lambda ada: Caller(ada.app, "YOUR_API_KEY").get("/documents")),
     ("not_found", lambda ada: ada.get("/documents/999999999")),
+    ("precondition_failed", lambda ada: stale(ada)),
+    ("project_not_empty", lambda ada: not_empty(ada)),
     ("not_found", lambda ada: ada.get("/nope")),
     ("not_found", lambda ada: ada.get("/reference/nope.js")),
     ("method_not_allowed", lambda ada: ada.request("DELETE", "/documents")),

@@ -55,7 +55,8 @@ def test_it_lists_every_operation(browser: Browser, nobody: Caller) -> None:
     )
     paths = nobody.get("/openapi.json").json["paths"]
     operations = [f"{method.upper()} {path}" for path, item in paths.items() for method in set(item) - {"parameters"}]
-    assert sorted(listed) == sorted(operations)
+    # What OpenAPI has no word for is not shown.
+    assert sorted(listed) == sorted(operation for operation in operations if not operation.startswith("X-"))
 
 
 @needs_chromium

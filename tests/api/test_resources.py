@@ -133,7 +133,7 @@ def test_head_is_get_without_a_body(ada: Caller, path: str) -> None:
     ("path", "allowed"),
     [
         ("/documents", {"GET", "HEAD", "OPTIONS", "POST"}),
-        ("/documents/1", {"GET", "HEAD", "OPTIONS"}),
+        ("/documents/1", {"COPY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "PUT"}),
         ("/projects", {"GET", "HEAD", "OPTIONS", "POST"}),
         ("/projects/1/documents", {"GET", "HEAD", "OPTIONS"}),
         ("/", {"GET", "HEAD", "OPTIONS"}),

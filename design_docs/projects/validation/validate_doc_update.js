@@ -3,13 +3,13 @@
 
   if (newDoc._deleted) {
     // A tombstone keeps what tells whose it was; Fauxton leaves a bare one.
-    demandMembers({}, {type: exactly("project"), id, updated_at: time});
+    demandMembers({}, {type: exactly("project"), id, updated_at: time, nonce});
     demand(newDoc.id === undefined || newDoc._id === `project:${digits(newDoc.id)}`, "id must agree with _id");
     return;
   }
   demandMembers(
     {type: exactly("project"), id, name, created_at: time, updated_at: time},
-    {description: text},
+    {description: text, deleting_at: time, nonce},
   );
   demandId(`project:${digits(newDoc.id)}`);
   demandUnchanged(["type", "id", "created_at"]);

@@ -1,0 +1,155 @@
+"""What documents and projects have in common over HTTP: listed, made, read, replaced, patched, deleted and copied."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial, wraps
+from typing import Any, Protocol
+
+from flask import Response, g, url_for
+from marshmallow import Schema
+
+from app.domain.access import Access
+from app.domain.collection import Stored
+from app.domain.condition import Condition
+from app.domain.pages import Page, Query
+from app.http import conditional, paging, tagged
+from app.http.blueprint import Blueprint
+
+
+class Shelf(Protocol):
+    """The items of one kind, as a key reaches them."""
+
+    def get(self, access: Access, public_id: int, /) -> Stored:
+        """Return one item."""
+
+    def create(self, access: Access, fields: Mapping[str, Any], /) -> Stored:
+        """Store a new item."""
+
+    def replace(self, access: Access, public_id: int, fields: Mapping[str, Any], condition: Condition, /) -> Stored:
+        """Give an item these members and no others."""
+
+    def patch(self, access: Access, public_id: int, patch: Mapping[str, Any], condition: Condition, /) -> Stored:
+        """Apply a merge patch."""
+
+    def delete(self, access: Access, public_id: int, condition: Condition, /) -> None:
+        """Delete an item for ever."""
+
+    def copy(self, access: Access, public_id: int, /) -> Stored:
+        """Store a copy."""
+
+    def page(self, access: Access, query: Query, /) -> Page:
+        """Return the rows of a page."""
+
+    def load(self, access: Access, page: Page, /) -> Page:
+        """Return a page with its items."""
+
+
+@dataclass(frozen=True)
+class Noun:
+    """A kind of item: its names, and its shapes as it is sent, patched and answered."""
+
+    one: str
+    many: str
+    new: type[Schema]
+    patch: type[Schema]
+    full: type[Schema]
+    page_query: type[Schema]
+
+
+class Items:
+    """The operations on one noun; the descriptions of its methods are those of the API."""
+
+    def __init__(self, noun: Noun, shelf: Shelf, pages: paging.Paging) -> None:
+        self._noun, self._shelf, self._pages = noun, shelf, pages
+
+    def register(self, routes: Blueprint) -> None:
+        """Add the operations to ``routes``."""
+        noun, full = self._noun, self._noun.full
+        reads, writes = {"scope": f"{noun.many}:read"}, {"scope": f"{noun.many}:write"}
+        changes = {**writes, "answer": full(), "headers": tagged.HEADERS, "also": (409, 412)}
+        creates = {**writes, "status": 201, "answer": full(), "headers": tagged.CREATED_HEADERS, "also": (409,)}
+        every, one = f"/{noun.many}", f"/{noun.many}/<id:{noun.one}_id>"
+
+        def add(method: str, rule: str, view: Callable[..., Any], **declared: Any) -> None:
+            routes.operation(method, rule, **declared)(self._named(view))
+
+        add("GET", every, self.list, **reads, query=noun.page_query, answer=full(many=True), headers=paging.HEADERS)
+        add("POST", every, self.create, **creates, body=noun.new)
+        add("GET", one, self.get, **reads, answer=full(), headers=tagged.HEADERS)
+        add("PUT", one, self.replace, **changes, body=noun.new)
+        add("PATCH", one, self.patch, **changes, body=noun.patch)
+        add("DELETE", one, self.delete, **writes, status=204, also=(409, 412))
+        add("COPY", one, self.copy, **creates)
+
+    def list(self, query: dict[str, Any]) -> Any:
+        """List {many} by id
+
+        Without `limit`, a page has the service's usual size. The first page comes without `cursor`, the others from
+        `x-next`.
+        """
+        asked = self._pages.query(query)
+        return self._pages.answer(asked, self._shelf.page(g.access, asked), partial(self._shelf.load, g.access))
+
+    def create(self, body: dict[str, Any]) -> Any:
+        """Create a {one}
+
+        Stored by a quorum of the database before the answer is given.
+        """
+        return self._created(self._shelf.create(g.access, body))
+
+    def get(self, **path: int) -> Any:
+        """Read one {one}"""
+        return tagged.answer(self._shelf.get(g.access, self._id(path)))
+
+    def replace(self, body: dict[str, Any], **path: int) -> Any:
+        """Replace a {one}
+
+        What the body does not name is gone. With `If-Match` only if nobody else changed it; without, the last write
+        wins.
+        """
+        return tagged.written(self._shelf.replace(g.access, self._id(path), body, conditional.condition()))
+
+    def patch(self, body: dict[str, Any], **path: int) -> Any:
+        """Change members of a {one}
+
+        A merge patch (RFC 7396): what the body names is set, or removed where it is null. With `If-Match` only if
+        nobody else changed it; without, it is applied to what is current.
+        """
+        return tagged.written(self._shelf.patch(g.access, self._id(path), body, conditional.condition()))
+
+    def delete(self, **path: int) -> Response:
+        """Delete a {one} for ever
+
+        Its id is not used again. With `If-Match` only if nobody else changed it.
+        """
+        self._shelf.delete(g.access, self._id(path), conditional.condition())
+        return tagged.nothing()
+
+    def copy(self, **path: int) -> Any:
+        """Create a copy of a {one}
+
+        The copy has an id of its own and is otherwise the same.
+        """
+        return self._created(self._shelf.copy(g.access, self._id(path)))
+
+    def _id(self, path: Mapping[str, int]) -> int:
+        return path[f"{self._noun.one}_id"]
+
+    def _created(self, item: Stored) -> Any:
+        place: dict[str, Any] = {f"{self._noun.one}_id": item.public_id}
+        return tagged.created(item, url_for(f"{self._noun.many}.get_{self._noun.one}", **place, _external=True))
+
+    def _named(self, view: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ``view`` under a name, and with a description, that name the noun."""
+
+        @wraps(view)
+        def named(*args: Any, **kwargs: Any) -> Any:
+            return view(*args, **kwargs)
+
+        names = {"one": self._noun.one, "many": self._noun.many}
+        named.__name__ = f"{view.__name__}_{names['many' if view == self.list else 'one']}"
+        named.__doc__ = (inspect.getdoc(view) or "").format(**names)
+        return named

@@ -1,0 +1,168 @@
+"""Documents as a key reaches them, and in which project they may be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from app.domain.access import Access, Reach
+from app.domain.collection import Collection, Compose, Stored, merged
+from app.domain.condition import ANY, Condition
+from app.domain.merged_walk import MergedWalk
+from app.domain.pages import Listed, Page, Query, cut
+from app.domain.projects import Projects
+from app.errors import Conflict, Fault, Forbidden, NotFound, ServiceError, ValidationFailed
+
+
+class Documents:
+    """Whatever names something beyond the key's reach is refused alike whether it exists or not, in words that
+    ``access.refusal`` chooses; listings leave it out.
+
+    Where a limited key names a document by its id alone, one row of the index decides, so that no time tells what is
+    there.
+    """
+
+    def __init__(self, documents: Collection, projects: Projects, walk: MergedWalk) -> None:
+        self._documents, self._projects, self._walk = documents, projects, walk
+
+    def get(self, access: Access, document_id: int) -> Stored:
+        """Return one document. Raises NotFound and Forbidden."""
+        self._require_reached(access, document_id)
+        found = self._documents.get(document_id)
+        _require_still_reached(access, found)
+        return found
+
+    def create(self, access: Access, fields: Mapping[str, Any]) -> Stored:
+        """Store a new document. Raises ValidationFailed for a project that does not exist, Conflict and Forbidden.
+
+        The project is looked at before, to refuse without a trace, and after, since it may have been deleted
+        meanwhile: whoever deletes it looks for documents after saying that they will (docs/decisions/writes.md).
+        """
+        project_id = fields.get("project_id")
+        self._require_open(access, project_id)
+        created = self._documents.create(fields)
+        try:
+            self._require_open(access, project_id)
+        except (ValidationFailed, Conflict):
+            with suppress(NotFound):
+                self._documents.delete(created.public_id)
+            raise
+        return created
+
+    def replace(
+        self, access: Access, document_id: int, fields: Mapping[str, Any], condition: Condition = ANY
+    ) -> Stored:
+        """Give a document these members and no others. Raises what ``create`` does, NotFound and PreconditionFailed."""
+        return self._change(access, document_id, lambda _: fields, condition)
+
+    def patch(self, access: Access, document_id: int, patch: Mapping[str, Any], condition: Condition = ANY) -> Stored:
+        """Apply a merge patch (RFC 7396): a member that is None is removed. Raises what ``replace`` does."""
+        return self._change(access, document_id, lambda found: merged(self._documents.members(found), patch), condition)
+
+    def delete(self, access: Access, document_id: int, condition: Condition = ANY) -> None:
+        """Delete a document for ever. Raises NotFound, Forbidden, PreconditionFailed and Conflict."""
+        self._require_reached(access, document_id)
+        self._documents.delete(document_id, condition, lambda found: _require_still_reached(access, found))
+
+    def copy(self, access: Access, document_id: int) -> Stored:
+        """Store a copy of a document under an id of its own, in the same project. Raises as ``get`` and ``create``."""
+        return self.create(access, self._documents.members(self.get(access, document_id)))
+
+    def page(self, access: Access, query: Query) -> Page:
+        """Return a page of documents. Raises Forbidden where ``query`` names a project beyond the key's reach."""
+        reach = access.reach
+        if reach is None or access.admits_project(query.project_id):
+            return self._documents.page(query)
+        if query.project_id is not None and not access.hides:
+            raise access.refusal(NotFound())
+        if query.project_id is None and query.ids is None:
+            return cut(self._reached(reach, query), query.limit)
+        chosen = query if query.ids is not None else replace(query, ids=tuple(reach.documents))
+        rows = (row for row in self._documents.chosen(chosen) if reach.admits(row.public_id, row.project_id))
+        return cut(list(islice(rows, query.limit + 1)), query.limit)
+
+    def page_in_project(self, access: Access, query: Query) -> Page:
+        """Return a page of the documents in the project ``query.project_id``. Raises NotFound and Forbidden."""
+        assert query.project_id is not None
+        self._projects.get(access, query.project_id)
+        return self._documents.page(query)
+
+    def load(self, access: Access, page: Page) -> Page:
+        """Return ``page`` with its documents, less those that left the key's reach since."""
+        return self._documents.load(page, lambda item: access.admits(item["id"], item.get("project_id")))
+
+    def _change(self, access: Access, document_id: int, compose: Compose, condition: Condition) -> Stored:
+        self._require_reached(access, document_id)
+
+        def composed(found: Stored) -> Mapping[str, Any]:
+            _require_still_reached(access, found)
+            fields = compose(found)
+            if fields.get("project_id") != found.project_id:
+                self._require_movable(access, found, fields.get("project_id"))
+            return fields
+
+        before, after = self._documents.change(document_id, composed, condition)
+        if after.project_id != before.project_id:
+            self._require_arrived(access, before, after)
+        return after
+
+    def _require_movable(self, access: Access, found: Stored, project_id: int | None) -> None:
+        """Raise unless the key reaches both ends of the way as projects."""
+        self._require_open(access, project_id)
+        if not access.admits_project(found.project_id):
+            raise Forbidden("This key does not reach the project that the document would leave.")
+
+    def _require_arrived(self, access: Access, before: Stored, after: Stored) -> None:
+        """Move a document back from a project that was deleted meanwhile."""
+        try:
+            self._require_open(access, after.project_id)
+        except (ValidationFailed, Conflict):
+            back = {name: value for name, value in before.fields.items() if name == "project_id"}
+
+            def compose(found: Stored) -> Mapping[str, Any]:
+                if found.revision == after.revision:
+                    return self._documents.members(before)
+                # What others have made of it meanwhile stays, but not there.
+                return {**merged(self._documents.members(found), {"project_id": None}), **back}
+
+            with suppress(NotFound):
+                self._documents.change(after.public_id, compose)
+            raise
+
+    def _require_open(self, access: Access, project_id: int | None) -> None:
+        """Raise unless a document can be put into this project, or into none."""
+        absent = ValidationFailed(faults=(Fault("body.project_id", f"There is no project {project_id}."),))
+        if not access.admits_project(project_id):
+            raise access.refusal(absent) if project_id else Forbidden("This key keeps documents in its projects only.")
+        if project_id is not None and not self._projects.takes_documents(project_id):
+            raise absent
+
+    def _require_reached(self, access: Access, document_id: int) -> None:
+        """Raise unless a key may name this document, which need not exist if the key is limited to its very id."""
+        if access.admits(document_id, None):
+            return
+        row = self._documents.last_up_to(document_id)
+        if row is None or row.public_id != document_id or not access.admits_project(row.project_id):
+            raise _refusal(access, document_id)
+
+    def _reached(self, reach: Reach, query: Query) -> list[Listed]:
+        """Return one row more than fits on the page, of all that ``reach`` admits."""
+        count, start = query.limit + 1, query.bounds[query.descending]
+        found = self._walk.rows(reach.projects, start, count, descending=query.descending) if reach.projects else []
+        single = islice(self._documents.chosen(replace(query, ids=tuple(reach.documents))), count)
+        # A document may be both; the row that was read last counts.
+        rows = {row.public_id: row for row in (*found, *single)}.values()
+        return sorted(rows, key=lambda row: row.public_id, reverse=query.descending)[:count]
+
+
+def _require_still_reached(access: Access, found: Stored) -> None:
+    """Raise if the document was moved out of the key's reach since the index was read."""
+    if not access.admits(found.public_id, found.project_id):
+        raise _refusal(access, found.public_id)
+
+
+def _refusal(access: Access, document_id: int) -> ServiceError:
+    return access.refusal(NotFound(f"There is no document {document_id}."))

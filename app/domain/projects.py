@@ -1,0 +1,114 @@
+"""Projects as a key reaches them, and how one is deleted while others may put documents into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.domain.access import Access
+from app.domain.clock import stamp
+from app.domain.collection import Collection, Compose, Stored, merged
+from app.domain.condition import ANY, Condition
+from app.domain.pages import Page, Query
+from app.errors import Conflict, Forbidden, NotFound, PreconditionFailed, ProjectNotEmpty
+
+# Whoever began a deletion so long ago has given it up: no request lives longer.
+GIVEN_UP = timedelta(minutes=2)
+
+
+class Projects:
+    """Whatever is beyond the key's reach is refused before it is looked up; listings leave it out."""
+
+    def __init__(self, projects: Collection, documents: Collection, now: Callable[[], datetime]) -> None:
+        self._projects, self._documents, self._now = projects, documents, now
+
+    def get(self, access: Access, project_id: int) -> Stored:
+        """Return one project. Raises NotFound and Forbidden."""
+        _require_reached(access, project_id)
+        return self._projects.get(project_id)
+
+    def create(self, access: Access, fields: Mapping[str, Any]) -> Stored:
+        """Store a new project. Raises Forbidden for a limited key, which could not reach it."""
+        if access.reach is not None:
+            raise Forbidden("This key is limited to what exists, so it makes no projects.")
+        return self._projects.create(fields)
+
+    def replace(self, access: Access, project_id: int, fields: Mapping[str, Any], condition: Condition = ANY) -> Stored:
+        """Give a project these members and no others. Raises NotFound, Forbidden, PreconditionFailed and Conflict."""
+        return self._change(access, project_id, lambda _: fields, condition)
+
+    def patch(self, access: Access, project_id: int, patch: Mapping[str, Any], condition: Condition = ANY) -> Stored:
+        """Apply a merge patch (RFC 7396): a member that is None is removed. Raises what ``replace`` does."""
+        return self._change(access, project_id, lambda found: merged(self._projects.members(found), patch), condition)
+
+    def delete(self, access: Access, project_id: int, condition: Condition = ANY) -> None:
+        """Delete an empty project for ever. Raises ProjectNotEmpty and what ``replace`` raises.
+
+        First it is marked, from when on it takes no documents; then it is looked whether one came before that.
+        """
+        _require_reached(access, project_id)
+        self._projects.get(project_id)
+        self._require_empty(project_id)
+        marked = self._mark(project_id, condition)
+        try:
+            self._require_empty(project_id)
+        except ProjectNotEmpty:
+            with suppress(PreconditionFailed, NotFound):
+                self._projects.change(project_id, self._projects.members, marked)
+            raise
+        try:
+            self._projects.delete(project_id, marked)
+        except PreconditionFailed as error:
+            raise Conflict from error
+
+    def _mark(self, project_id: int, condition: Condition) -> Condition:
+        """Say that a project is about to be deleted; return the condition that nobody has changed it since."""
+
+        def compose(found: Stored) -> Mapping[str, Any]:
+            return {**self._projects.members(found), "deleting_at": stamp(self._now())}
+
+        _, marked = self._projects.change(project_id, compose, condition)
+        return Condition(frozenset({marked.revision}))
+
+    def copy(self, access: Access, project_id: int) -> Stored:
+        """Store a copy of a project, without documents. Raises as ``get`` and ``create``."""
+        return self.create(access, self._projects.members(self.get(access, project_id)))
+
+    def page(self, access: Access, query: Query) -> Page:
+        """Return a page of projects."""
+        if access.reach is not None:
+            ids = access.reach.projects if query.ids is None else access.reach.projects.intersection(query.ids)
+            query = replace(query, ids=tuple(ids))
+        return self._projects.page(query)
+
+    def load(self, access: Access, page: Page) -> Page:
+        """Return ``page`` with its projects, less those beyond the key's reach."""
+        return self._projects.load(page, lambda item: access.admits_project(item["id"]))
+
+    def takes_documents(self, project_id: int) -> bool:
+        """Tell whether there is such a project. Raises Conflict if it is being deleted at this moment."""
+        found = self._projects.find(project_id)
+        marked_at = found and found.fields.get("deleting_at")
+        if not found or not marked_at:
+            return found is not None
+        if marked_at > stamp(self._now() - GIVEN_UP):
+            raise Conflict(f"Project {project_id} is being deleted.")
+        # A new revision without the mark also keeps a deletion from happening that was only late.
+        self._projects.change(project_id, self._projects.members, Condition(frozenset({found.revision})))
+        return True
+
+    def _change(self, access: Access, project_id: int, compose: Compose, condition: Condition) -> Stored:
+        _require_reached(access, project_id)
+        return self._projects.change(project_id, compose, condition)[1]
+
+    def _require_empty(self, project_id: int) -> None:
+        if not self._documents.is_empty(project_id):
+            raise ProjectNotEmpty
+
+
+def _require_reached(access: Access, project_id: int) -> None:
+    if not access.admits_project(project_id):
+        raise access.refusal(NotFound(f"There is no project {project_id}."))

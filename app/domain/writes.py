@@ -1,0 +1,96 @@
+"""Writes whose outcome is known: what was cut off, timed out or not stored by a quorum is found out before answering.
+
+Every revision carries a nonce of its write. A write of unknown outcome is sent again as it was: it is refused if it had
+arrived, and then the revision that it made is known by its nonce. That revision may be on fewer nodes than a quorum, so
+it is written once more on top of itself, for a 201 that proves what was lost (docs/decisions/writes.md).
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from app.errors import Conflict, Unconfirmed
+from app.request_context import remaining
+from app.store import Database
+
+# How often a write is sent again, and the longest pause before the last time, in seconds.
+TRIES = 6
+LONGEST_PAUSE = 0.3
+
+
+def pauses() -> Iterator[None]:
+    """Yield for each further try, after a random pause that doubles at most, while the request has time for it."""
+    for number in range(TRIES):
+        pause = random.uniform(0, LONGEST_PAUSE / 2 ** (TRIES - 1 - number))  # noqa: S311
+        left = remaining()
+        if left is not None and left <= pause:
+            return
+        time.sleep(pause)
+        yield
+
+
+class Writes:
+    """Writes to one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def store(self, document: Mapping[str, Any]) -> str:
+        """Store a new document, or the successor of the revision in `_rev`; return its revision.
+
+        Raises Conflict, also for a new document where one was deleted, Unavailable if nothing was stored, and
+        Unconfirmed if that could not be found out.
+        """
+        document = {**document, "nonce": uuid.uuid4().hex}
+        try:
+            return self._send(document)
+        except Unconfirmed:
+            return self._settle(document)
+
+    def _settle(self, document: Mapping[str, Any]) -> str:
+        """Find out what became of a write."""
+        before = document.get("_rev")
+        for _ in pauses():
+            try:
+                return self._send(document)
+            except Unconfirmed:
+                continue
+            except Conflict:
+                current = self._database.get(document["_id"])
+                if current is None and document.get("_deleted"):
+                    # Whoever did it, it is deleted.
+                    return str(before)
+                if current is None:
+                    raise
+                if current.get("nonce") != document["nonce"]:
+                    return self._found_below(document, before)
+                document = {**document, "_rev": self._first(document, current["_rev"])}
+        raise Unconfirmed
+
+    def _send(self, document: Mapping[str, Any]) -> str:
+        send = self._database.replace if "_rev" in document else self._database.create
+        return self._first(document, send(document))
+
+    def _first(self, document: Mapping[str, Any], revision: str) -> str:
+        """Return the ``revision`` that ``document`` was stored as, unless a deleted one came back to life with it.
+
+        The database lets a document be made anew over a tombstone; a deleted id stays deleted.
+        """
+        if "_rev" not in document and not revision.startswith("1-"):
+            self._database.replace({"_id": document["_id"], "_rev": revision, "_deleted": True})
+            raise Conflict
+        return revision
+
+    def _found_below(self, document: Mapping[str, Any], before: str | None) -> str:
+        """Return the revision that the write made if others have gone on from it, else raise Conflict."""
+        made = self._database.successor(document["_id"], before)
+        if made is None:
+            # It is compacted away, and with it whose it was.
+            raise Unconfirmed
+        if made.get("nonce") != document["nonce"]:
+            raise Conflict
+        return str(made["_rev"])

@@ -1,0 +1,313 @@
+"""Replacing, patching, deleting and copying: whose write counts, and what is left of what was deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app.domain.access import SCOPES
+from app.domain.kinds import DOCUMENT, PROJECT
+from app.domain.projects import Projects
+from app.domain.services import Services
+from app.store import Database
+from tests.api.conftest import Answer, Caller
+
+KINDS = ("documents", "projects")
+FIELDS: dict[str, dict[str, Any]] = {
+    "documents": {"title": "One", "content": "text"},
+    "projects": {"name": "One", "description": "text"},
+}
+NAME, MORE = {"documents": "title", "projects": "name"}, {"documents": "content", "projects": "description"}
+
+
+def make(ada: Caller, kind: str) -> tuple[str, dict[str, Any], str]:
+    """Make an item; return its path, itself and its tag."""
+    answer = ada.post(f"/{kind}", FIELDS[kind])
+    assert answer.status_code == 201, answer.text
+    return f"/{kind}/{answer.json['id']}", answer.json, answer.headers["ETag"]
+
+
+def send(caller: Caller, method: str, path: str, value: object = None, **headers: str) -> Answer:
+    """Send one request with a JSON body, if there is one."""
+    named = {name.replace("_", "-"): text for name, text in headers.items()}
+    return caller.request(method, path, headers=named, **({} if value is None else {"json": value}))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_put_replaces_all_members(ada: Caller, kind: str) -> None:
+    path, item, tag = make(ada, kind)
+    answer = send(ada, "PUT", path, {NAME[kind]: "Two"})
+    assert (answer.status_code, answer.json) == (200, {"id": item["id"], NAME[kind]: "Two"})
+    read = ada.get(path)
+    assert (read.json, read.headers["ETag"]) == (answer.json, answer.headers["ETag"])
+    assert answer.headers["ETag"] != tag
+    assert answer.headers["Cache-Control"] == "private, no-cache"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("declared", ["application/json", "application/merge-patch+json"])
+def test_patch_sets_and_removes_members(ada: Caller, kind: str, declared: str) -> None:
+    path, item, _ = make(ada, kind)
+    answer = send(ada, "PATCH", path, {NAME[kind]: "Two"}, content_type=declared)
+    assert (answer.status_code, answer.json) == (200, {**item, NAME[kind]: "Two"})
+    assert send(ada, "PATCH", path, {MORE[kind]: None}).json == {"id": item["id"], NAME[kind]: "Two"}
+    assert ada.get(path).json == {"id": item["id"], NAME[kind]: "Two"}
+    assert send(ada, "PATCH", path, {}).json == {"id": item["id"], NAME[kind]: "Two"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_patch_leaves_what_is_required(ada: Caller, kind: str) -> None:
+    path, item, tag = make(ada, kind)
+    for bad in ({NAME[kind]: None}, {NAME[kind]: ""}, {"id": 5}, {"more": 1}, [1], "text"):
+        answer = ada.request("PATCH", path, json=bad)
+        assert answer.status_code == 400, bad
+    assert (ada.get(path).json, ada.get(path).headers["ETag"]) == (item, tag)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_deleted_stays_deleted(ada: Caller, kind: str) -> None:
+    path, item, _ = make(ada, kind)
+    answer = send(ada, "DELETE", path)
+    assert (answer.status_code, answer.data, "Content-Type" in answer.headers) == (204, b"", False)
+    for method, value in (("GET", None), ("PUT", FIELDS[kind]), ("PATCH", {}), ("DELETE", None), ("COPY", None)):
+        assert send(ada, method, path, value).status_code == 404, method
+    assert ada.get(f"/{kind}?ids={item['id']}").json == []
+
+
+def test_a_tombstone_tells_whose_it_was(ada: Caller, services: Services) -> None:
+    project_id = ada.new_project()["id"]
+    document = ada.new_document("Secret", project_id=project_id, content="secret")
+    assert send(ada, "DELETE", f"/documents/{document['id']}").status_code == 204
+    [tombstone] = [
+        row["doc"]
+        for row in services.store["documents"]._exchange.send("GET", "_changes", params={"include_docs": True})[
+            "results"
+        ]
+        if row["id"] == DOCUMENT.key(document["id"])
+    ]
+    kept = {name: tombstone[name] for name in ("type", "id", "project_id", "_deleted")}
+    assert kept == {"type": "document", "id": document["id"], "project_id": project_id, "_deleted": True}
+    assert "Secret" not in str(tombstone)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("method", "ok"), [("PUT", 200), ("PATCH", 200), ("DELETE", 204)])
+def test_if_match_lets_only_the_current_tag_pass(ada: Caller, kind: str, method: str, ok: int) -> None:
+    path, _, old = make(ada, kind)
+    current = send(ada, "PUT", path, FIELDS[kind]).headers["ETag"]
+    value = None if method == "DELETE" else FIELDS[kind]
+    for stale in (old, '"1-0123456789abcdef0123456789abcdef"', '"x"', "x", "", f'{old}, "x"', '"9-x*"'):
+        answer = send(ada, method, path, value, if_match=stale)
+        assert (answer.status_code, answer.json["error"]) == (412, "precondition_failed"), stale
+        assert answer.headers["ETag"] == current
+    assert ada.get(path).headers["ETag"] == current
+    assert send(ada, method, path, value, if_match=current).status_code == ok
+
+
+@pytest.mark.parametrize("written", ["W/{}", '"{}-gzip"', 'W/"{}-gzip"', '"1-{}", {}', "*"])
+def test_a_tag_may_come_back_as_proxies_leave_it(ada: Caller, written: str) -> None:
+    path, _, tag = make(ada, "documents")
+    text = written.format(tag, tag) if "gzip" not in written else written.format(tag.strip('"'))
+    assert send(ada, "PUT", path, FIELDS["documents"], if_match=text).status_code == 200
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_copy_is_an_item_of_its_own(ada: Caller, kind: str) -> None:
+    path, item, _ = make(ada, kind)
+    answer = send(ada, "COPY", path)
+    assert answer.status_code == 201
+    assert answer.json == {**item, "id": answer.json["id"]}
+    assert answer.json["id"] > item["id"]
+    copy = f"/{kind}/{answer.json['id']}"
+    assert answer.headers["Location"].endswith(copy)
+    assert (ada.get(copy).json, ada.get(copy).headers["ETag"]) == (answer.json, answer.headers["ETag"])
+
+
+def test_of_conditional_writers_exactly_one_wins(ada: Caller) -> None:
+    path, _, tag = make(ada, "documents")
+    with ThreadPoolExecutor(16) as pool:
+        for _ in range(5):
+            tried = [pool.submit(send, ada, "PUT", path, {"title": str(n)}, if_match=tag) for n in range(16)]
+            answers = [one.result() for one in tried]
+            assert sorted(answer.status_code for answer in answers) == [200] + [412] * 15
+            [winner] = [answer for answer in answers if answer.status_code == 200]
+            tag = winner.headers["ETag"]
+            assert (ada.get(path).json, ada.get(path).headers["ETag"]) == (winner.json, tag)
+
+
+def test_patches_without_a_condition_all_count(ada: Caller) -> None:
+    """Each sets another member, so that every one of them must show in the end."""
+    project_id = ada.new_project()["id"]
+    path, _, _ = make(ada, "documents")
+    patches: list[dict[str, Any]] = [{"title": "New"}, {"content": "new"}, {"project_id": project_id}]
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda patch: send(ada, "PATCH", path, patch), patches))
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert ada.get(path).json.items() >= {"title": "New", "content": "new", "project_id": project_id}.items()
+
+
+def test_a_race_that_is_lost_every_time_is_a_conflict(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, item, _ = make(ada, "documents")
+    replace = Database.replace
+
+    def overtaken(self: Database, document: dict[str, Any]) -> str:
+        """Write something else first."""
+        found = self.get(document["_id"])
+        assert found is not None
+        replace(self, {**found, "content": found["content"] + "!"})
+        return replace(self, document)
+
+    monkeypatch.setattr(Database, "replace", overtaken)
+    for method, value in (("PUT", {"title": "x"}), ("PATCH", {"title": "x"}), ("DELETE", None)):
+        answer = send(ada, method, path, value)
+        assert (answer.status_code, answer.json["error"]) == (409, "conflict")
+    assert ada.get(path).json["title"] == item["title"]
+
+
+def test_a_project_with_documents_is_not_deleted(ada: Caller) -> None:
+    project = ada.new_project()
+    path = f"/projects/{project['id']}"
+    document = ada.new_document(project_id=project["id"])
+    tag = ada.get(path).headers["ETag"]
+    answer = send(ada, "DELETE", path)
+    assert (answer.status_code, answer.json["error"]) == (409, "project_not_empty")
+    assert ada.get(path).headers["ETag"] == tag
+    assert send(ada, "PATCH", f"/documents/{document['id']}", {"project_id": None}).json == {
+        "id": document["id"],
+        "title": document["title"],
+    }
+    assert send(ada, "DELETE", path, if_match='"1-0123456789abcdef0123456789abcdef"').status_code == 412
+    assert send(ada, "DELETE", path, if_match=tag).status_code == 204
+    assert ada.post("/documents", {"title": "x", "project_id": project["id"]}).status_code == 400
+
+
+@pytest.mark.parametrize("write", ["POST", "PUT"])
+def test_a_document_that_comes_while_its_project_goes(ada: Caller, monkeypatch: pytest.MonkeyPatch, write: str) -> None:
+    """The project is deleted after it was looked at and before the document is written: the write leaves no trace."""
+    project_id = ada.new_project()["id"]
+    path, before, _ = make(ada, "documents")
+    count = len(ada.get("/documents?limit=1000").json)
+    takes = Projects.takes_documents
+
+    def look(self: Projects, asked: int) -> bool:
+        found = takes(self, asked)
+        monkeypatch.undo()
+        assert send(ada, "DELETE", f"/projects/{asked}").status_code == 204
+        return found
+
+    monkeypatch.setattr(Projects, "takes_documents", look)
+    value = {"title": "Late", "project_id": project_id}
+    answer = send(ada, write, "/documents" if write == "POST" else path, value)
+    assert (answer.status_code, answer.json["error"]) == (400, "validation_failed")
+    assert ada.get(path).json == before
+    assert len(ada.get("/documents?limit=1000").json) == count
+
+
+def test_a_document_that_came_first_keeps_its_project(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is written after the project was seen to be empty and before it is marked: the project stays."""
+    project_id = ada.new_project()["id"]
+    mark = Projects._mark
+
+    def late(self: Projects, *args: Any) -> Any:
+        monkeypatch.undo()
+        ada.new_document("First", project_id=project_id)
+        return mark(self, *args)
+
+    monkeypatch.setattr(Projects, "_mark", late)
+    assert send(ada, "DELETE", f"/projects/{project_id}").json["error"] == "project_not_empty"
+    assert len(ada.get(f"/projects/{project_id}/documents").json) == 1
+    ada.new_document("Second", project_id=project_id)
+
+
+def test_a_project_that_is_being_deleted_takes_no_documents(ada: Caller, services: Services) -> None:
+    project_id = ada.new_project()["id"]
+    projects = services.store["projects"]
+
+    def mark(moment: str) -> None:
+        found = projects.get(PROJECT.key(project_id))
+        assert found is not None
+        projects.replace({**found, "deleting_at": moment})
+
+    mark("2999-01-01T00:00:00.000000Z")
+    answer = ada.post("/documents", {"title": "x", "project_id": project_id})
+    assert (answer.status_code, answer.json["error"]) == (409, "conflict")
+    assert ada.get(f"/projects/{project_id}").json == {"id": project_id, "name": "Unnamed"}
+    # A deletion that was begun long ago was given up.
+    mark("2020-01-01T00:00:00.000000Z")
+    ada.new_document("x", project_id=project_id)
+    found = projects.get(PROJECT.key(project_id))
+    assert found is not None
+    assert "deleting_at" not in found
+
+
+def test_documents_are_made_while_their_project_is_deleted(ada: Caller) -> None:
+    """Whoever wins, a document that was made is in a project that is there."""
+    for _ in range(8):
+        project_id = ada.new_project()["id"]
+        with ThreadPoolExecutor(4) as pool:
+            makers = [pool.submit(ada.post, "/documents", {"title": "x", "project_id": project_id}) for _ in range(3)]
+            deleted = pool.submit(send, ada, "DELETE", f"/projects/{project_id}").result()
+            made = [maker.result().status_code for maker in makers]
+        there = ada.get(f"/projects/{project_id}").status_code
+        held = ada.get(f"/documents?project_id={project_id}").json
+        assert (deleted.status_code, there) in ((204, 404), (409, 200))
+        assert len(held) == made.count(201)
+        assert there == 200 or not held
+        assert set(made) <= {201, 400, 409}
+
+
+@pytest.fixture
+def limited(app: Flask, services: Services) -> Callable[..., Caller]:
+    """Make callers with all scopes and these limits."""
+
+    def make_key(**limits: Any) -> Caller:
+        return Caller(app, services.keys.create("limited", SCOPES, **limits)[1])
+
+    return make_key
+
+
+@pytest.mark.parametrize("mode", ["forbid", "hide"])
+def test_a_limited_key_changes_what_it_reaches(ada: Caller, limited: Callable[..., Caller], mode: str) -> None:
+    own, foreign = ada.new_project()["id"], ada.new_project()["id"]
+    inside, outside = (ada.new_document(project_id=project)["id"] for project in (own, foreign))
+    key = limited(projects=[own], out_of_scope=mode)
+    refused = {"forbid": 403, "hide": 404}[mode]
+    for method, value in (("PUT", {"title": "x", "project_id": own}), ("PATCH", {}), ("COPY", None), ("DELETE", None)):
+        before = ada.get(f"/documents/{outside}").headers["ETag"]
+        assert send(key, method, f"/documents/{outside}", value).status_code == refused
+        assert send(key, method, f"/documents/{outside}", value, if_match=before).status_code == refused
+        assert ada.get(f"/documents/{outside}").headers["ETag"] == before
+        assert send(key, method, f"/documents/{inside}", value).status_code in (200, 201, 204)
+    for method, value in (("PUT", {"name": "x"}), ("PATCH", {}), ("COPY", None), ("DELETE", None)):
+        assert send(key, method, f"/projects/{foreign}", value).status_code == refused
+    assert send(key, "COPY", f"/projects/{own}").status_code == 403
+
+
+@pytest.mark.parametrize("mode", ["forbid", "hide"])
+def test_a_move_needs_both_ends(ada: Caller, limited: Callable[..., Caller], mode: str) -> None:
+    own, other, foreign = (ada.new_project()["id"] for _ in range(3))
+    document, loose = ada.new_document(project_id=own)["id"], ada.new_document()["id"]
+    key = limited(projects=[own, other], documents=[loose], out_of_scope=mode)
+    assert send(key, "PATCH", f"/documents/{document}", {"project_id": other}).status_code == 200
+    assert send(key, "PATCH", f"/documents/{document}", {"project_id": None}).status_code == 403
+    absent, hidden = (
+        send(key, "PATCH", f"/documents/{document}", {"project_id": project}) for project in (999_999_999, foreign)
+    )
+    assert (absent.status_code, hidden.status_code) == {"forbid": (403, 403), "hide": (400, 400)}[mode]
+    # What the key reaches as a document alone stays where it is.
+    assert send(key, "PATCH", f"/documents/{loose}", {"title": "Renamed"}).status_code == 200
+    assert send(key, "PATCH", f"/documents/{loose}", {"project_id": own}).status_code == 403
+    assert isinstance(ada.get(f"/documents/{document}").json["project_id"], int)
+
+
+def test_writing_needs_the_scope(ada: Caller, caller: Callable[..., Caller]) -> None:
+    reader = caller("documents:read", "projects:read")
+    for kind in KINDS:
+        path, item, _ = make(ada, kind)
+        for method, value in (("PUT", FIELDS[kind]), ("PATCH", {}), ("DELETE", None), ("COPY", None)):
+            assert send(reader, method, path, value).status_code == 403
+        assert ada.get(path).json == item

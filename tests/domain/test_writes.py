@@ -1,0 +1,143 @@
+"""Writes whose answer is lost, before or after they were stored, once or for good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from app.domain import writes
+from app.domain.writes import Writes
+from app.errors import Conflict, Unconfirmed
+from app.store import Database, Store
+from couchapp.connection import Connection
+
+REFUSE_ALL = "(newDoc, oldDoc) => {}"
+
+
+class Losing:
+    """A database of which answers are lost as ``script`` says: a step for each write, of what happens around it."""
+
+    def __init__(self, documents: Database, *script: str) -> None:
+        self._database, self._script = documents, list(script)
+        self.get, self.successor = documents.get, documents.successor
+        self.sent = 0
+
+    def create(self, document: dict[str, Any]) -> str:
+        """Store a document, or lose it on the way."""
+        return self._write(document)
+
+    def replace(self, document: dict[str, Any]) -> str:
+        """Store a revision, or lose it on the way."""
+        return self._write(document)
+
+    def _write(self, document: dict[str, Any]) -> str:
+        step = self._script.pop(0) if self._script else "pass"
+        self.sent += 1
+        if step == "overtaken":
+            found = self._database.get(document["_id"])
+            assert found is not None
+            self._database.replace({**found, "by": "another"})
+        if step == "lost before":
+            raise Unconfirmed
+        revision = self._database.replace(document)
+        if step == "followed":
+            self._database.replace({"_id": document["_id"], "_rev": revision, "by": "another"})
+        if step in ("lost after", "followed"):
+            raise Unconfirmed
+        return revision
+
+
+@pytest.fixture
+def documents(server_url: str, prefix: str) -> Iterator[Database]:
+    """A database with a validator, without which CouchDB takes any revision for a new document."""
+    connection = Connection(server_url)
+    connection.put(f"{prefix}-documents")
+    connection.put(f"{prefix}-documents", "_design", "all", body={"validate_doc_update": REFUSE_ALL})
+    connection.close()
+    store = Store(server_url, prefix)
+    yield store["documents"]
+    store.close()
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writes, "LONGEST_PAUSE", 0.0)
+
+
+def losing(documents: Database, *script: str) -> tuple[Writes, Losing]:
+    """Return writes to ``database`` through a losing one."""
+    found = Losing(documents, *script)
+    return Writes(found), found  # type: ignore[arg-type]
+
+
+def stored(documents: Database) -> dict[str, Any]:
+    """Return the one document."""
+    found = documents.get("a")
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("script", [["lost before"], ["lost before"] * 5, ["lost after"], ["lost after"] * 3])
+@pytest.mark.parametrize("new", [True, False])
+def test_a_lost_answer_is_found_again(documents: Database, script: list[str], new: bool) -> None:
+    head = {"_id": "a"} if new else {"_id": "a", "_rev": documents.create({"_id": "a"})}
+    through, _ = losing(documents, *script)
+    revision = through.store({**head, "n": 1})
+    assert (stored(documents)["_rev"], stored(documents)["n"]) == (revision, 1)
+
+
+def test_a_write_that_had_arrived_is_stored_once_more_for_certain(documents: Database) -> None:
+    """Whoever stored it may have been alone with it."""
+    through, found = losing(documents, "lost after")
+    assert through.store({"_id": "a"}).startswith("2-")
+    assert found.sent == 3
+
+
+def test_what_cannot_be_found_out_is_not_called_a_failure(documents: Database) -> None:
+    through, found = losing(documents, *["lost before"] * 100)
+    with pytest.raises(Unconfirmed):
+        through.store({"_id": "a"})
+    assert found.sent == 1 + writes.TRIES
+    assert documents.get("a") is None
+
+
+def test_a_write_that_others_went_on_from_counts(documents: Database) -> None:
+    first = documents.create({"_id": "a"})
+    through, _ = losing(documents, "followed")
+    revision = through.store({"_id": "a", "_rev": first, "by": "me"})
+    assert revision.startswith("2-")
+    assert (stored(documents)["by"], stored(documents)["_rev"][:2]) == ("another", "3-")
+
+
+def test_a_creation_that_others_went_on_from_counts(documents: Database) -> None:
+    through, _ = losing(documents, "followed")
+    assert through.store({"_id": "a"}).startswith("1-")
+
+
+@pytest.mark.parametrize("script", [["overtaken"], ["lost before", "overtaken"]])
+def test_a_write_that_was_overtaken_is_a_conflict(documents: Database, script: list[str]) -> None:
+    first = documents.create({"_id": "a"})
+    through, _ = losing(documents, *script)
+    with pytest.raises(Conflict):
+        through.store({"_id": "a", "_rev": first, "by": "me"})
+    assert stored(documents)["by"] == "another"
+
+
+@pytest.mark.parametrize("script", [[], ["lost before"], ["lost after"], ["lost after", "lost before"]])
+def test_a_deletion_is_done_when_it_is_gone(documents: Database, script: list[str]) -> None:
+    first = documents.create({"_id": "a"})
+    through, _ = losing(documents, *script)
+    through.store({"_id": "a", "_rev": first, "_deleted": True})
+    assert documents.get("a") is None
+
+
+@pytest.mark.parametrize("script", [[], ["lost before"], ["lost after"]])
+def test_nothing_is_made_anew_where_something_was_deleted(documents: Database, script: list[str]) -> None:
+    first = documents.create({"_id": "a"})
+    documents.replace({"_id": "a", "_rev": first, "_deleted": True})
+    through, _ = losing(documents, *script)
+    with pytest.raises(Conflict):
+        through.store({"_id": "a"})
+    assert documents.get("a") is None
