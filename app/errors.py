@@ -110,6 +110,20 @@ class ProjectNotEmpty(ServiceError):
     reason = "The project still holds documents; move or delete them first."
 
 
+class IdempotencyInProgress(ServiceError):
+    """The first request with this Idempotency-Key is still being carried out."""
+
+    code = "idempotency_in_progress"
+    reason = "The first request with this Idempotency-Key is not finished; try again in a moment."
+
+
+class IdempotencyMismatch(ServiceError):
+    """An Idempotency-Key came with another request before."""
+
+    code = "idempotency_mismatch"
+    reason = "This Idempotency-Key was sent with another request before; take a new one."
+
+
 class PreconditionFailed(ServiceError):
     """If-Match names no current tag; ``headers`` may hold the one that is."""
 
@@ -157,9 +171,11 @@ ERRORS: tuple[type[ServiceError], ...] = (
     NotAcceptable,
     Conflict,
     ProjectNotEmpty,
+    IdempotencyInProgress,
     PreconditionFailed,
     TooLarge,
     BadContentType,
+    IdempotencyMismatch,
     ServiceError,
     Unavailable,
 )

@@ -13,6 +13,6 @@ NOUN = Noun("document", "documents", NewDocumentSchema, DocumentPatchSchema, Doc
 
 def blueprint(services: Services) -> Blueprint:
     """Return the operations on documents."""
-    routes = Blueprint("documents", "Scripts, notes and assets.", services.authenticator)
+    routes = Blueprint("documents", "Scripts, notes and assets.", services)
     Items(NOUN, services.documents, Paging.of(services)).register(routes)
     return routes

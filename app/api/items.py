@@ -12,6 +12,7 @@ from flask import Response, g, url_for
 from marshmallow import Schema
 
 from app.domain.access import Access
+from app.domain.attempt import Attempt
 from app.domain.collection import Stored
 from app.domain.condition import Condition
 from app.domain.pages import Page, Query
@@ -25,19 +26,24 @@ class Shelf(Protocol):
     def get(self, access: Access, public_id: int, /) -> Stored:
         """Return one item."""
 
-    def create(self, access: Access, fields: Mapping[str, Any], /) -> Stored:
+    def reserve(self) -> int:
+        """Return an id for an item to come."""
+
+    def create(self, access: Access, fields: Mapping[str, Any], attempt: Attempt, /) -> Stored:
         """Store a new item."""
 
     def replace(self, access: Access, public_id: int, fields: Mapping[str, Any], condition: Condition, /) -> Stored:
         """Give an item these members and no others."""
 
-    def patch(self, access: Access, public_id: int, patch: Mapping[str, Any], condition: Condition, /) -> Stored:
+    def patch(
+        self, access: Access, public_id: int, patch: Mapping[str, Any], condition: Condition, attempt: Attempt, /
+    ) -> Stored:
         """Apply a merge patch."""
 
     def delete(self, access: Access, public_id: int, condition: Condition, /) -> None:
         """Delete an item for ever."""
 
-    def copy(self, access: Access, public_id: int, /) -> Stored:
+    def copy(self, access: Access, public_id: int, attempt: Attempt, /) -> Stored:
         """Store a copy."""
 
     def page(self, access: Access, query: Query, /) -> Page:
@@ -70,7 +76,13 @@ class Items:
         noun, full = self._noun, self._noun.full
         reads, writes = {"scope": f"{noun.many}:read"}, {"scope": f"{noun.many}:write"}
         changes = {**writes, "answer": full(), "headers": tagged.HEADERS, "also": (409, 412)}
-        creates = {**writes, "status": 201, "answer": full(), "headers": tagged.CREATED_HEADERS, "also": (409,)}
+        creates = {
+            **writes,
+            "status": 201,
+            "answer": full(),
+            "headers": tagged.CREATED_HEADERS,
+            "reserve": self._reserve,
+        }
         every, one = f"/{noun.many}", f"/{noun.many}/<id:{noun.one}_id>"
 
         def add(method: str, rule: str, view: Callable[..., Any], **declared: Any) -> None:
@@ -98,7 +110,7 @@ class Items:
 
         Stored by a quorum of the database before the answer is given.
         """
-        return self._created(self._shelf.create(g.access, body))
+        return self._created(self._shelf.create(g.access, body, g.attempt))
 
     def get(self, **path: int) -> Any:
         """Read one {one}"""
@@ -118,7 +130,8 @@ class Items:
         A merge patch (RFC 7396): what the body names is set, or removed where it is null. With `If-Match` only if
         nobody else changed it; without, it is applied to what is current.
         """
-        return tagged.written(self._shelf.patch(g.access, self._id(path), body, conditional.condition()))
+        condition = conditional.condition()
+        return tagged.written(self._shelf.patch(g.access, self._id(path), body, condition, g.attempt))
 
     def delete(self, **path: int) -> Response:
         """Delete a {one} for ever
@@ -133,7 +146,10 @@ class Items:
 
         The copy has an id of its own and is otherwise the same.
         """
-        return self._created(self._shelf.copy(g.access, self._id(path)))
+        return self._created(self._shelf.copy(g.access, self._id(path), g.attempt))
+
+    def _reserve(self, **_: Any) -> tuple[int, ...]:
+        return (self._shelf.reserve(),)
 
     def _id(self, path: Mapping[str, int]) -> int:
         return path[f"{self._noun.one}_id"]

@@ -21,7 +21,7 @@ def blueprint(services: Services) -> Blueprint:
     """Return the operations on keys."""
     keys = services.keys
     pages = paging.Paging.of(services)
-    routes = Blueprint("keys", "Who may do what, and until when.", services.authenticator)
+    routes = Blueprint("keys", "Who may do what, and until when.", services)
 
     @routes.operation(
         "GET",
@@ -43,6 +43,7 @@ def blueprint(services: Services) -> Blueprint:
         body=NewKeySchema,
         status=201,
         answer=MintedKeySchema(),
+        secret=True,
         headers=("Location", "Cache-Control"),
     )
     def create_key(body: dict[str, Any]) -> Any:
@@ -62,6 +63,7 @@ def blueprint(services: Services) -> Blueprint:
         body=RotationSchema,
         status=201,
         answer=MintedKeySchema(),
+        secret=True,
         headers=("Location", "Cache-Control"),
         also=(409,),
     )

@@ -34,6 +34,9 @@ request in the log; with 400, `errors` lists what is wrong and where.
 **Changes.** Send the tag as `If-Match`, and the change is made only if nobody was faster; else the answer is a 412 with
 the current tag. `COPY`, where a path has an `x-copy` here, makes a copy under a new id.
 
+**Repeating.** A POST, PATCH or COPY with an `Idempotency-Key` can be repeated for 24 hours: it is carried out once, and
+the first answer comes again with `Idempotency-Replayed: true`.
+
 `HEAD` answers wherever `GET` does; `OPTIONS` lists a path's methods in `Allow`, as does the 405 for all others.
 Unknown members, parameters and repetitions are refused, never ignored, and so is a NUL character in a text.
 """

@@ -22,7 +22,7 @@ def blueprint(services: Services) -> Blueprint:
     """Return the operations on projects."""
     documents = services.documents
     pages = paging.Paging.of(services)
-    routes = Blueprint("projects", "Containers for related documents.", services.authenticator)
+    routes = Blueprint("projects", "Containers for related documents.", services)
     Items(NOUN, services.projects, pages).register(routes)
 
     @routes.operation(

@@ -10,6 +10,7 @@ from itertools import chain, islice
 from typing import Any
 
 from app.domain.allocator import Allocator
+from app.domain.attempt import Attempt
 from app.domain.clock import timestamp
 from app.domain.condition import ANY, Condition
 from app.domain.kinds import Kind, digits
@@ -75,32 +76,53 @@ class Collection:
         found = self._items.get(self.kind.key(public_id))
         return None if found is None else Stored(found["_rev"], found)
 
-    def create(self, fields: Mapping[str, Any]) -> Stored:
-        """Store a new item under an id of its own.
+    def reserve(self) -> int:
+        """Return an id that nobody else has been or will be given."""
+        return self._allocator.next_id()
+
+    def create(self, fields: Mapping[str, Any], attempt: Attempt | None = None) -> Stored:
+        """Store a new item under an id of its own, or of the ``attempt``; return what it has made if it is resumed.
 
         Raises Unavailable if it is not known to be stored by a quorum. A taken id means that `-meta` is older than
         the items, which happens when one is restored from a backup without the other; the next ids are tried.
         """
-        for _ in range(MAX_TAKEN):
-            item = self._new(fields)
+        attempt = attempt or Attempt()
+        for public_id in attempt.ids or (self.reserve() for _ in range(MAX_TAKEN)):
+            made = self._made(public_id, attempt)
+            if made:
+                return made
+            now = timestamp()
+            item = {**self._head(public_id), **fields, "created_at": now, "updated_at": now}
             try:
-                return Stored(self._writes.store(item), item)
+                return Stored(self._writes.store(item, attempt.nonce), item)
             except Conflict:
                 log.error("id already taken: is -meta older than -%s?", self.kind.database, extra={"id": item["id"]})
         raise Conflict("No free id was found; try again.")
 
-    def change(self, public_id: int, compose: Compose, condition: Condition = ANY) -> tuple[Stored, Stored]:
+    def _made(self, public_id: int, attempt: Attempt) -> Stored | None:
+        """Return what another run of the same attempt has made of an item."""
+        found = self._writes.made(self.kind.key(public_id), attempt.nonce) if attempt.resumed else None
+        return Stored(found["_rev"], found) if found else None
+
+    def change(
+        self, public_id: int, compose: Compose, condition: Condition = ANY, attempt: Attempt | None = None
+    ) -> tuple[Stored, Stored]:
         """Replace an item's members by what ``compose`` makes of it; return what it was and what it is.
 
-        Without a condition, of two changes at once the later is composed anew on top of the earlier. Raises NotFound,
-        what ``compose`` raises, PreconditionFailed, Unavailable, and Conflict if others were faster every time.
+        What a resumed ``attempt`` has changed is not changed again: it is both. Without a condition, of two changes at
+        once the later is composed anew on top of the earlier. Raises NotFound, what ``compose`` raises,
+        PreconditionFailed, Unavailable, and Conflict if others were faster every time.
         """
+        attempt = attempt or Attempt()
+        made = self._made(public_id, attempt)
+        if made:
+            return made, made
         for _ in chain((None,), pauses()):
             found = self.get(public_id)
             now = {"created_at": found.fields["created_at"], "updated_at": timestamp()}
             item = {**self._head(public_id), **compose(found), **now}
             with suppress(Conflict):
-                return found, Stored(self._replace(found, item, condition), item)
+                return found, Stored(self._replace(found, item, condition, attempt), item)
         raise Conflict
 
     def delete(
@@ -116,25 +138,21 @@ class Collection:
             kept = {"project_id": found.project_id} if found.project_id else {}
             item = {**self._head(public_id), **kept, "updated_at": timestamp(), "_deleted": True}
             with suppress(Conflict):
-                self._replace(found, item, condition)
+                self._replace(found, item, condition, Attempt())
                 return
         raise Conflict
 
-    def _replace(self, found: Stored, item: Mapping[str, Any], condition: Condition) -> str:
+    def _replace(self, found: Stored, item: Mapping[str, Any], condition: Condition, attempt: Attempt) -> str:
         """Return the new revision. Raises PreconditionFailed, and Conflict if another try can succeed."""
         revision = condition.revision(found.revision)
         if revision is not None:
             try:
-                return self._writes.store({**item, "_rev": revision})
+                return self._writes.store({**item, "_rev": revision}, attempt.nonce)
             except Conflict:
                 if condition.is_open:
                     raise
                 found = self.get(found.public_id)
         raise PreconditionFailed(headers={"ETag": f'"{found.revision}"'})
-
-    def _new(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        public_id, now = self._allocator.next_id(), timestamp()
-        return {**self._head(public_id), **fields, "created_at": now, "updated_at": now}
 
     def _head(self, public_id: int) -> dict[str, Any]:
         return {"_id": self.kind.key(public_id), "type": self.kind.name, "id": public_id}

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from app.domain.access import Access, Reach
+from app.domain.attempt import Attempt
 from app.domain.collection import Collection, Compose, Stored, merged
 from app.domain.condition import ANY, Condition
 from app.domain.merged_walk import MergedWalk
@@ -35,7 +36,7 @@ class Documents:
         _require_still_reached(access, found)
         return found
 
-    def create(self, access: Access, fields: Mapping[str, Any]) -> Stored:
+    def create(self, access: Access, fields: Mapping[str, Any], attempt: Attempt | None = None) -> Stored:
         """Store a new document. Raises ValidationFailed for a project that does not exist, Conflict and Forbidden.
 
         The project is looked at before, to refuse without a trace, and after, since it may have been deleted
@@ -43,7 +44,7 @@ class Documents:
         """
         project_id = fields.get("project_id")
         self._require_open(access, project_id)
-        created = self._documents.create(fields)
+        created = self._documents.create(fields, attempt)
         try:
             self._require_open(access, project_id)
         except (ValidationFailed, Conflict):
@@ -52,24 +53,39 @@ class Documents:
             raise
         return created
 
+    def reserve(self) -> int:
+        """Return an id that nobody else is given."""
+        return self._documents.reserve()
+
     def replace(
         self, access: Access, document_id: int, fields: Mapping[str, Any], condition: Condition = ANY
     ) -> Stored:
         """Give a document these members and no others. Raises what ``create`` does, NotFound and PreconditionFailed."""
         return self._change(access, document_id, lambda _: fields, condition)
 
-    def patch(self, access: Access, document_id: int, patch: Mapping[str, Any], condition: Condition = ANY) -> Stored:
+    def patch(
+        self,
+        access: Access,
+        document_id: int,
+        patch: Mapping[str, Any],
+        condition: Condition = ANY,
+        attempt: Attempt | None = None,
+    ) -> Stored:
         """Apply a merge patch (RFC 7396): a member that is None is removed. Raises what ``replace`` does."""
-        return self._change(access, document_id, lambda found: merged(self._documents.members(found), patch), condition)
+
+        def compose(found: Stored) -> Mapping[str, Any]:
+            return merged(self._documents.members(found), patch)
+
+        return self._change(access, document_id, compose, condition, attempt)
 
     def delete(self, access: Access, document_id: int, condition: Condition = ANY) -> None:
         """Delete a document for ever. Raises NotFound, Forbidden, PreconditionFailed and Conflict."""
         self._require_reached(access, document_id)
         self._documents.delete(document_id, condition, lambda found: _require_still_reached(access, found))
 
-    def copy(self, access: Access, document_id: int) -> Stored:
+    def copy(self, access: Access, document_id: int, attempt: Attempt | None = None) -> Stored:
         """Store a copy of a document under an id of its own, in the same project. Raises as ``get`` and ``create``."""
-        return self.create(access, self._documents.members(self.get(access, document_id)))
+        return self.create(access, self._documents.members(self.get(access, document_id)), attempt)
 
     def page(self, access: Access, query: Query) -> Page:
         """Return a page of documents. Raises Forbidden where ``query`` names a project beyond the key's reach."""
@@ -94,7 +110,9 @@ class Documents:
         """Return ``page`` with its documents, less those that left the key's reach since."""
         return self._documents.load(page, lambda item: access.admits(item["id"], item.get("project_id")))
 
-    def _change(self, access: Access, document_id: int, compose: Compose, condition: Condition) -> Stored:
+    def _change(
+        self, access: Access, document_id: int, compose: Compose, condition: Condition, attempt: Attempt | None = None
+    ) -> Stored:
         self._require_reached(access, document_id)
 
         def composed(found: Stored) -> Mapping[str, Any]:
@@ -104,7 +122,7 @@ class Documents:
                 self._require_movable(access, found, fields.get("project_id"))
             return fields
 
-        before, after = self._documents.change(document_id, composed, condition)
+        before, after = self._documents.change(document_id, composed, condition, attempt)
         if after.project_id != before.project_id:
             self._require_arrived(access, before, after)
         return after

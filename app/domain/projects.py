@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.domain.access import Access
+from app.domain.attempt import Attempt
 from app.domain.clock import stamp
 from app.domain.collection import Collection, Compose, Stored, merged
 from app.domain.condition import ANY, Condition
@@ -30,19 +31,34 @@ class Projects:
         _require_reached(access, project_id)
         return self._projects.get(project_id)
 
-    def create(self, access: Access, fields: Mapping[str, Any]) -> Stored:
+    def create(self, access: Access, fields: Mapping[str, Any], attempt: Attempt | None = None) -> Stored:
         """Store a new project. Raises Forbidden for a limited key, which could not reach it."""
         if access.reach is not None:
             raise Forbidden("This key is limited to what exists, so it makes no projects.")
-        return self._projects.create(fields)
+        return self._projects.create(fields, attempt)
+
+    def reserve(self) -> int:
+        """Return an id that nobody else is given."""
+        return self._projects.reserve()
 
     def replace(self, access: Access, project_id: int, fields: Mapping[str, Any], condition: Condition = ANY) -> Stored:
         """Give a project these members and no others. Raises NotFound, Forbidden, PreconditionFailed and Conflict."""
         return self._change(access, project_id, lambda _: fields, condition)
 
-    def patch(self, access: Access, project_id: int, patch: Mapping[str, Any], condition: Condition = ANY) -> Stored:
+    def patch(
+        self,
+        access: Access,
+        project_id: int,
+        patch: Mapping[str, Any],
+        condition: Condition = ANY,
+        attempt: Attempt | None = None,
+    ) -> Stored:
         """Apply a merge patch (RFC 7396): a member that is None is removed. Raises what ``replace`` does."""
-        return self._change(access, project_id, lambda found: merged(self._projects.members(found), patch), condition)
+
+        def compose(found: Stored) -> Mapping[str, Any]:
+            return merged(self._projects.members(found), patch)
+
+        return self._change(access, project_id, compose, condition, attempt)
 
     def delete(self, access: Access, project_id: int, condition: Condition = ANY) -> None:
         """Delete an empty project for ever. Raises ProjectNotEmpty and what ``replace`` raises.
@@ -73,9 +89,9 @@ class Projects:
         _, marked = self._projects.change(project_id, compose, condition)
         return Condition(frozenset({marked.revision}))
 
-    def copy(self, access: Access, project_id: int) -> Stored:
+    def copy(self, access: Access, project_id: int, attempt: Attempt | None = None) -> Stored:
         """Store a copy of a project, without documents. Raises as ``get`` and ``create``."""
-        return self.create(access, self._projects.members(self.get(access, project_id)))
+        return self.create(access, self._projects.members(self.get(access, project_id)), attempt)
 
     def page(self, access: Access, query: Query) -> Page:
         """Return a page of projects."""
@@ -100,9 +116,11 @@ class Projects:
         self._projects.change(project_id, self._projects.members, Condition(frozenset({found.revision})))
         return True
 
-    def _change(self, access: Access, project_id: int, compose: Compose, condition: Condition) -> Stored:
+    def _change(
+        self, access: Access, project_id: int, compose: Compose, condition: Condition, attempt: Attempt | None = None
+    ) -> Stored:
         _require_reached(access, project_id)
-        return self._projects.change(project_id, compose, condition)[1]
+        return self._projects.change(project_id, compose, condition, attempt)[1]
 
     def _require_empty(self, project_id: int) -> None:
         if not self._documents.is_empty(project_id):

@@ -13,6 +13,7 @@ from app.domain.authenticator import Authenticator
 from app.domain.collection import Collection
 from app.domain.cursors import Cursors
 from app.domain.documents import Documents
+from app.domain.idempotency import Idempotency
 from app.domain.keys import Keys
 from app.domain.kinds import DOCUMENT, KEY, PROJECT, Kind
 from app.domain.merged_walk import MergedWalk
@@ -33,6 +34,7 @@ class Services:
     keys: Keys
     authenticator: Authenticator
     cursors: Cursors
+    idempotency: Idempotency
     readiness: Readiness
 
     def close(self) -> None:
@@ -61,5 +63,6 @@ class Services:
             keys=keys,
             authenticator=Authenticator(keys, settings.out_of_scope, now, time.monotonic),
             cursors=Cursors(settings.secrets),
+            idempotency=Idempotency(store["meta"], 2 * settings.deadline + 5, now),
             readiness=Readiness(store),
         )

@@ -20,6 +20,8 @@ from app.store import Database
 # How often a write is sent again, and the longest pause before the last time, in seconds.
 TRIES = 6
 LONGEST_PAUSE = 0.3
+# How many revisions a repeated request is looked for in.
+LOOKED_BACK = 20
 
 
 def pauses() -> Iterator[None]:
@@ -34,22 +36,30 @@ def pauses() -> Iterator[None]:
 
 
 class Writes:
-    """Writes to one database."""
+    """Writes to one database, in which ``_id``s are used ``again`` after a deletion or not."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, *, again: bool = False) -> None:
+        self._database, self._again = database, again
 
-    def store(self, document: Mapping[str, Any]) -> str:
+    def store(self, document: Mapping[str, Any], nonce: str | None = None) -> str:
         """Store a new document, or the successor of the revision in `_rev`; return its revision.
 
-        Raises Conflict, also for a new document where one was deleted, Unavailable if nothing was stored, and
-        Unconfirmed if that could not be found out.
+        Raises Conflict, also for a new document where a deleted one keeps its ``_id``, Unavailable if nothing was
+        stored, and Unconfirmed if that could not be found out.
         """
-        document = {**document, "nonce": uuid.uuid4().hex}
+        document = {**document, "nonce": nonce or uuid.uuid4().hex}
         try:
             return self._send(document)
         except Unconfirmed:
             return self._settle(document)
+
+    def made(self, doc_id: str, nonce: str) -> dict[str, Any] | None:
+        """Return the revision of a living document that was written with ``nonce``, as far back as is kept."""
+        current = self._database.get(doc_id)
+        if current is None or current.get("nonce") == nonce:
+            return current
+        found = (self._database.get(doc_id, rev=revision) for revision in self._database.history(doc_id)[:LOOKED_BACK])
+        return next((document for document in found if document and document.get("nonce") == nonce), None)
 
     def _settle(self, document: Mapping[str, Any]) -> str:
         """Find out what became of a write."""
@@ -80,14 +90,17 @@ class Writes:
 
         The database lets a document be made anew over a tombstone; a deleted id stays deleted.
         """
-        if "_rev" not in document and not revision.startswith("1-"):
+        if "_rev" not in document and not revision.startswith("1-") and not self._again:
             self._database.replace({"_id": document["_id"], "_rev": revision, "_deleted": True})
             raise Conflict
         return revision
 
     def _found_below(self, document: Mapping[str, Any], before: str | None) -> str:
         """Return the revision that the write made if others have gone on from it, else raise Conflict."""
-        made = self._database.successor(document["_id"], before)
+        generation = 1 + (int(before.partition("-")[0]) if before else 0)
+        history = self._database.history(document["_id"])
+        revision = next((found for found in history if found.startswith(f"{generation}-")), None)
+        made = self._database.get(document["_id"], rev=revision) if revision else None
         if made is None:
             # It is compacted away, and with it whose it was.
             raise Unconfirmed

@@ -13,8 +13,8 @@ from flask import g, request
 from marshmallow import Schema
 
 from app.domain.access import SCOPES, Access
-from app.domain.authenticator import Authenticator
-from app.http import media
+from app.domain.services import Services
+from app.http import idempotent, media
 from app.http.arguments import StrictParser
 
 View = Callable[..., Any]
@@ -29,14 +29,14 @@ class Nothing(Schema):
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
-    """A public noun and its operations. ``authenticator`` is None where no operation needs a key."""
+    """A public noun and its operations. ``services`` is None where no operation needs a key."""
 
     ARGUMENTS_PARSER = StrictParser()
     HTTP_METHODS = [*flask_smorest.Blueprint.HTTP_METHODS, "COPY"]  # noqa: RUF012
 
-    def __init__(self, name: str, description: str, authenticator: Authenticator | None = None) -> None:
+    def __init__(self, name: str, description: str, services: Services | None = None) -> None:
         super().__init__(name, __name__, description=description)
-        self._authenticator = authenticator
+        self._services = services
         self._prepare_doc_cbks.append(_request_headers)
 
     def operation(
@@ -53,12 +53,15 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         also: tuple[int, ...] = (),
         media_type: str = media.JSON,
         listed: bool = True,
+        reserve: idempotent.Reserve = lambda **_: (),
+        secret: bool = False,
     ) -> Callable[[View], View]:
         """Register a view for one method of one path; in the OpenAPI document, too, if it is ``listed``.
 
         The view receives the path's ids, and ``query`` and ``body`` as keyword arguments where declared, and returns
         what ``answer`` renders, alone or with headers, or a finished response. ``headers`` names what a success
         carries; with a tag, a GET can be spared. ``also`` lists statuses not implied. The key is checked first.
+        ``reserve`` returns the ids of the items that the view will make; a ``secret`` success is shown once.
         """
 
         def decorate(view: View) -> View:
@@ -67,11 +70,13 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             documented = self.response(status, answer, **success)(view)
             if method == "GET" and "ETag" in headers:
                 documented = self.alt_response(304, headers=carried, description=SPARED)(documented)
+            if self._services is not None and method in idempotent.METHODS:
+                documented = idempotent.once(self._services.idempotency, documented, reserve, secret=secret)
             if body is not None:
                 documented = self._with_body(body, method)(documented)
             if query is not Nothing:
                 documented = self.arguments(query, location="query", arg_name="query")(documented)
-            for other in sorted(_implied(scope, body, rule).union(also)):
+            for other in sorted(_implied(method, scope, body, rule).union(also)):
                 documented = self.alt_response(other, HTTPStatus(other).name)(documented)
             documented = self.doc(operationId=view.__name__, **_access(view, scope))(documented)
             add = self.add_url_rule if listed else super(flask_smorest.Blueprint, self).add_url_rule
@@ -104,17 +109,19 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         return guarded
 
     def _authenticate(self) -> Access:
-        assert self._authenticator is not None
-        g.access = self._authenticator.authenticate(request.headers.get("X-API-Key"))
+        assert self._services is not None
+        g.access = self._services.authenticator.authenticate(request.headers.get("X-API-Key"))
         access: Access = g.access
         return access
 
 
-def _implied(scope: str | None, body: type[Schema] | None, rule: str) -> set[int]:
+def _implied(method: str, scope: str | None, body: type[Schema] | None, rule: str) -> set[int]:
     """Return the statuses that every operation of this shape can answer with."""
     found = {400, 406, 500}
     if scope is not None:
         found |= {401, 403, 503}
+    if method in idempotent.METHODS:
+        found |= {409, 422}
     if body is not None:
         found |= {413, 415}
     if "<" in rule:
@@ -130,7 +137,7 @@ def _example(schema: Any) -> Any:
 
 def _request_headers(operation: dict[str, Any], _: object, **__: object) -> dict[str, Any]:
     """Name the request headers that an operation heeds; flask-smorest calls this for each."""
-    names = {304: "If-None-Match", 412: "If-Match"}
+    names = {304: "If-None-Match", 412: "If-Match", 422: "Idempotency-Key"}
     chosen = [name for status, name in names.items() if status in operation["responses"]]
     operation.setdefault("parameters", []).extend([*chosen, "X-Request-ID"])
     return operation

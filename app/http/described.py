@@ -20,7 +20,7 @@ ANSWER_HEADERS: dict[str, dict[str, Any]] = {
     "x-next": _answered("The absolute URL of the next page; absent on the last.", always=False),
     "Link": _answered("The next page once more, as `rel=next` (RFC 8288).", always=False),
     "WWW-Authenticate": _answered("How to authenticate (RFC 9110, section 11.6.1)."),
-    "Retry-After": _answered("Seconds after which to try again."),
+    "Retry-After": _answered("Seconds after which to try again, where that helps.", always=False),
 }
 
 REQUEST_HEADERS: dict[str, dict[str, Any]] = {
@@ -30,6 +30,10 @@ REQUEST_HEADERS: dict[str, dict[str, Any]] = {
     },
     "If-Match": {
         "description": "Entity tags of which one must be current, else the answer is 412.",
+        "schema": TEXT,
+    },
+    "Idempotency-Key": {
+        "description": "Your name for the request, 1 to 255 visible ASCII characters, so that it can be repeated.",
         "schema": TEXT,
     },
     "X-Request-ID": {

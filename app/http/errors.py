@@ -26,9 +26,11 @@ STATUS: dict[str, int] = {
     "not_acceptable": 406,
     "conflict": 409,
     "project_not_empty": 409,
+    "idempotency_in_progress": 409,
     "precondition_failed": 412,
     "too_large": 413,
     "bad_content_type": 415,
+    "idempotency_mismatch": 422,
     "internal_server_error": 500,
     "unavailable": 503,
 }
@@ -36,6 +38,7 @@ STATUS: dict[str, int] = {
 # Headers that belong to a status: RFC 9110, sections 11.6.1 and 10.2.3.
 HEADERS: dict[str, dict[str, str]] = {
     "unauthorized": {"WWW-Authenticate": 'ApiKey realm="dreamscript", header="X-API-Key"'},
+    "idempotency_in_progress": {"Retry-After": "1"},
     "unavailable": {"Retry-After": "1"},
 }
 

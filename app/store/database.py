@@ -42,24 +42,20 @@ class Database:
         """The database's full name."""
         return self._exchange.name
 
-    def get(self, doc_id: str) -> dict[str, Any] | None:
-        """Return a document with its `_id` and `_rev`, or None if it is absent or deleted."""
-        return self._exchange.find(doc_id)
+    def get(self, doc_id: str, *, rev: str | None = None) -> dict[str, Any] | None:
+        """Return a document with its `_id` and `_rev`, or None if it is absent or deleted.
 
-    def successor(self, doc_id: str, revision: str | None) -> dict[str, Any] | None:
-        """Return the revision that a living document went on with after ``revision``, None if it is not to be had.
-
-        Without a ``revision`` it is the first. CouchDB forgets bodies when it compacts.
+        With ``rev`` it is that revision, or None if its body is not kept: CouchDB forgets bodies when it compacts.
         """
+        return self._exchange.find(doc_id, params={"rev": rev} if rev else None)
+
+    def history(self, doc_id: str) -> list[str]:
+        """Return the revisions that led to a living document, the latest first; an empty list if there is none."""
         found = self._exchange.find(doc_id, params={"revs": True})
         if found is None:
-            return None
-        generation = 1 + (int(revision.partition("-")[0]) if revision else 0)
-        history = found["_revisions"]
-        at = history["start"] - generation
-        if not 0 <= at < len(history["ids"]):
-            return None
-        return self._exchange.find(doc_id, params={"rev": f"{generation}-{history['ids'][at]}"})
+            return []
+        start, ids = found["_revisions"]["start"], found["_revisions"]["ids"]
+        return [f"{start - age}-{digest}" for age, digest in enumerate(ids)]
 
     def get_many(self, doc_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return by `_id` those of the documents that are there, read in one request."""

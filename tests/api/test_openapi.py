@@ -110,7 +110,7 @@ def test_its_parameters_are_described(operation: Operation) -> None:
     )
     assert all(parameter["description"] for parameter in given if parameter["in"] != "path")
     sent = {parameter["name"] for parameter in given if parameter["in"] == "header"}
-    heeded = {"304": {"If-None-Match"}, "412": {"If-Match"}}
+    heeded = {"304": {"If-None-Match"}, "412": {"If-Match"}, "422": {"Idempotency-Key"}}
     assert sent == {"X-Request-ID"}.union(*(heeded.get(status, set()) for status in operation.says["responses"]))
 
 

@@ -21,7 +21,7 @@ class Losing:
 
     def __init__(self, documents: Database, *script: str) -> None:
         self._database, self._script = documents, list(script)
-        self.get, self.successor = documents.get, documents.successor
+        self.get, self.history = documents.get, documents.history
         self.sent = 0
 
     def create(self, document: dict[str, Any]) -> str:

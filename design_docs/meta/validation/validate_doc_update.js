@@ -3,15 +3,32 @@
 
   if (newDoc._deleted) {
     // A claim that could be deleted could be made twice, and its ids be dealt out again.
-    demand(/^usage:\d{16}$/.test(newDoc._id), "only a usage can be deleted here");
-    demandMembers({}, {type: exactly("usage"), key: id});
+    const isPassing = /^(usage:\d{16}|idempotency:[0-9a-f]{64})$/.test(newDoc._id);
+    demand(isPassing, "only a usage or an idempotency can be deleted here");
+    demandMembers({}, {type: oneOf(["usage", "idempotency"]), key: id});
     return;
   }
-  demand(["claim", "usage"].includes(newDoc.type), "type must be one of claim, usage");
+  demand(["claim", "usage", "idempotency"].includes(newDoc.type), "type must be one of claim, usage, idempotency");
   if (newDoc.type === "usage") {
     demandMembers({type: exactly("usage"), key: id, last_used_at: time}, {});
     demandId(`usage:${digits(newDoc.key)}`);
     demandUnchanged(["type", "key"]);
+    return;
+  }
+  if (newDoc.type === "idempotency") {
+    const isAnswer = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+    demandMembers(
+      {
+        type: exactly("idempotency"),
+        request: matching(/^[0-9a-f]{64}$/, "be 64 hexadecimal digits"),
+        attempt: nonce,
+        ids: listOf(id, 0),
+        created_at: time,
+        leased_until: time,
+      },
+      {nonce, answer: {holds: isAnswer, must: "be what was answered"}},
+    );
+    demand(/^idempotency:[0-9a-f]{64}$/.test(newDoc._id), "_id must be idempotency: and 64 hexadecimal digits");
     return;
   }
   const claim = {

@@ -1,0 +1,111 @@
+"""Requests that may be repeated: what a key was first sent with, and what was answered, for 24 hours.
+
+A record is created before anything else is done, by one request alone: only a new document's 201 is proof. It holds the
+ids and the nonce with which the request writes, so that whoever repeats it after a crash finds what is done already.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from app.domain.attempt import Attempt
+from app.domain.clock import stamp
+from app.domain.writes import Writes
+from app.errors import Conflict, IdempotencyInProgress, IdempotencyMismatch, Unavailable
+from app.store import Database
+
+KEPT = timedelta(hours=24)
+# How many records a sweep removes at most.
+SWEPT = 500
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was answered: status, headers and body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A request that may go on: its record as it is stored, and what it writes with."""
+
+    record: Mapping[str, Any]
+    attempt: Attempt
+
+
+class Idempotency:
+    """The records, in ``meta``. After ``lease`` seconds, more than its deadline, a request is taken over by another."""
+
+    def __init__(self, meta: Database, lease: float, now: Callable[[], datetime]) -> None:
+        self._meta, self._writes, self._now = meta, Writes(meta, again=True), now
+        self._lease = timedelta(seconds=lease)
+
+    def begin(self, principal: str, key: str, request: str, reserve: Callable[[], tuple[int, ...]]) -> Begun | Answer:
+        """Return what was answered before, else let the request go on; ``request`` is a digest of what it asks.
+
+        ``reserve`` returns the ids that it will need. Raises IdempotencyMismatch, IdempotencyInProgress and
+        Unavailable.
+        """
+        doc_id = f"idempotency:{sha256(f'{principal} {key}'.encode()).hexdigest()}"
+        found = self._meta.get(doc_id)
+        if found is None or self._is_over(found):
+            fresh = {"_id": doc_id, "type": "idempotency", "request": request, "attempt": uuid.uuid4().hex}
+            replaced = {"_rev": found["_rev"]} if found else {}
+            times = {"created_at": stamp(self._now()), **self._leased()}
+            return self._claim({**fresh, **replaced, "ids": list(reserve()), **times}, resumed=False)
+        if found["request"] != request:
+            raise IdempotencyMismatch
+        if "answer" in found:
+            return Answer(**found["answer"])
+        if found["leased_until"] > stamp(self._now()):
+            raise IdempotencyInProgress
+        return self._claim({**found, **self._leased()}, resumed=True)
+
+    def finish(self, begun: Begun, answer: Answer) -> Answer:
+        """Keep an answer; return it, or the one that another request kept meanwhile. Raises Unavailable."""
+        kept = {"status": answer.status, "headers": dict(answer.headers), "body": answer.body}
+        try:
+            self._writes.store({**begun.record, "answer": kept})
+        except Conflict as conflict:
+            found = self._meta.get(begun.record["_id"])
+            if found is None or "answer" not in found:
+                raise Unavailable from conflict
+            return Answer(**found["answer"])
+        return answer
+
+    def release(self, begun: Begun) -> None:
+        """Let the request be repeated at once: what was answered is not kept."""
+        with suppress(Conflict, Unavailable):
+            self._writes.store({**begun.record, "leased_until": begun.record["created_at"]})
+
+    def sweep(self) -> int:
+        """Delete the oldest of the records that are over, at most SWEPT; return how many there were."""
+        over = stamp(self._now() - KEPT)
+        rows = self._meta.view("expiry", "by_time", endkey=over, limit=SWEPT)
+        for row in rows:
+            with suppress(Conflict):
+                self._meta.replace({"_id": row.id, "_rev": row.value["rev"], "_deleted": True})
+        return len(rows)
+
+    def _claim(self, record: dict[str, Any], *, resumed: bool) -> Begun:
+        """Store a record, new or taken over; another request may be faster. Raises IdempotencyInProgress."""
+        try:
+            revision = self._writes.store(record)
+        except Conflict as conflict:
+            raise IdempotencyInProgress from conflict
+        return Begun({**record, "_rev": revision}, Attempt(tuple(record["ids"]), record["attempt"], resumed))
+
+    def _leased(self) -> dict[str, str]:
+        return {"leased_until": stamp(self._now() + self._lease)}
+
+    def _is_over(self, record: Mapping[str, Any]) -> bool:
+        return bool(record["created_at"] <= stamp(self._now() - KEPT))

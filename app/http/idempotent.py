@@ -1,0 +1,106 @@
+"""Requests that carry an Idempotency-Key are carried out once, and answered alike however often they come."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from functools import wraps
+from hashlib import sha256
+from typing import Any
+
+from flask import Response, g, make_response, request
+
+from app.domain.attempt import Attempt
+from app.domain.idempotency import Answer, Begun, Idempotency
+from app.errors import Conflict, Fault, ServiceError, ValidationFailed
+from app.http import errors
+
+View = Callable[..., Any]
+Reserve = Callable[..., tuple[int, ...]]
+
+METHODS = ("POST", "PATCH", "COPY")
+# A structured field's string, or the same without quotes; neither a quote nor a backslash within, so that both are one.
+KEY = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,255}", re.ASCII)
+SHOWN = "The first request made a key, and only its answer showed it. Revoke that key and make another."
+
+
+def once(idempotency: Idempotency, view: View, reserve: Reserve, *, secret: bool = False) -> View:
+    """Return ``view`` with `g.attempt` to write with; ``reserve`` returns the ids that it needs for its arguments.
+
+    A ``secret`` success is never kept, so who asks for it again is told that it is over.
+    """
+
+    @wraps(view)
+    def attempted(**arguments: Any) -> Any:
+        key = read_key()
+        if key is None:
+            g.attempt = Attempt()
+            return view(**arguments)
+        found = idempotency.begin(g.access.principal, key, digest(arguments), lambda: reserve(**arguments))
+        if isinstance(found, Answer):
+            return replay(found)
+        return carry_out(idempotency, found, view, arguments, secret=secret)
+
+    return attempted
+
+
+def read_key() -> str | None:
+    """Return the key, None if there is none. Raises ValidationFailed for one that cannot be."""
+    given = request.headers.get("Idempotency-Key")
+    if given is None:
+        return None
+    key = given[1:-1] if len(given) > 1 and given[0] == given[-1] == '"' else given
+    if not KEY.fullmatch(key):
+        reason = "1 to 255 visible ASCII characters, in quotes or without, and no quote or backslash among them."
+        raise ValidationFailed(faults=(Fault("header.Idempotency-Key", reason),))
+    return key
+
+
+def digest(arguments: dict[str, Any]) -> str:
+    """Return a digest of what is asked: of the same request it is the same, however its JSON is written."""
+    asked = [request.method, request.path, request.headers.get("If-Match"), arguments]
+    return sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def carry_out(
+    idempotency: Idempotency, begun: Begun, view: View, arguments: dict[str, Any], *, secret: bool
+) -> Response:
+    """Return the answer to a request that nobody has carried out yet, after it is kept."""
+    g.attempt = begun.attempt
+    try:
+        response = make_response(view(**arguments))
+    except Exception as error:
+        if not isinstance(error, ServiceError) or is_passing(errors.STATUS[error.code]):
+            idempotency.release(begun)
+            raise
+        response = errors.answer(error)
+    if secret and response.status_code < 300:
+        idempotency.finish(begun, content(errors.answer(Conflict(SHOWN))))
+        return response
+    return answer(idempotency.finish(begun, content(response)))
+
+
+def is_passing(status: int) -> bool:
+    """Tell whether an answer of ``status`` says nothing of what was asked, so that it is to be asked again."""
+    return status in (401, 403, 429) or status >= 500
+
+
+def content(response: Response) -> Answer:
+    """Return what there is to keep of a response."""
+    return Answer(response.status_code, dict(response.headers), response.get_data(as_text=True))
+
+
+def answer(kept: Answer) -> Response:
+    """Return the response that an answer was made of."""
+    response = Response(kept.body, kept.status)
+    response.headers.clear()
+    response.headers.update(kept.headers)
+    return response
+
+
+def replay(kept: Answer) -> Response:
+    """Return the first answer again, and say that it is."""
+    response = answer(kept)
+    response.headers["Idempotency-Replayed"] = "true"
+    return response

@@ -1,0 +1,5 @@
+(doc) => {
+  if (doc.type === "idempotency") {
+    emit(doc.created_at, {rev: doc._rev});
+  }
+}

@@ -1,0 +1,229 @@
+"""Requests with an Idempotency-Key: carried out once, answered alike, and finished by whoever repeats them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app.domain.clock import now
+from app.domain.collection import Collection
+from app.domain.idempotency import Idempotency
+from app.domain.services import Services
+from app.errors import Unavailable
+from tests.api.conftest import Answer, Caller
+
+
+def send(caller: Caller, method: str, path: str, value: object = None, key: str | None = None) -> Answer:
+    """Send a request with an Idempotency-Key, a new one if none is given."""
+    headers = {"Idempotency-Key": key or secrets.token_hex(8)}
+    return caller.request(method, path, headers=headers, **({} if value is None else {"json": value}))
+
+
+def same(one: Answer, other: Answer) -> bool:
+    """Tell whether the second answer is the first again, and says so."""
+    own = {"X-Request-ID", "Idempotency-Replayed"}
+    first, second = ({k: v for k, v in answer.headers.items() if k not in own} for answer in (one, other))
+    return (one.status_code, one.data, first) == (other.status_code, other.data, second) and (
+        one.headers.get("Idempotency-Replayed"),
+        other.headers.get("Idempotency-Replayed"),
+    ) == (None, "true")
+
+
+def count(ada: Caller) -> int:
+    """Return the number of documents."""
+    return sum(len(page) for page in ada.walk("/documents?limit=1000"))
+
+
+def test_a_creation_is_done_once(ada: Caller) -> None:
+    before, value = count(ada), {"title": "Once", "content": "é"}
+    answers = [send(ada, "POST", "/documents", value, key) for key in ("k-1", '"k-1"', "k-1")]
+    assert answers[0].status_code == 201
+    assert same(answers[0], answers[1])
+    assert same(answers[0], answers[2])
+    assert count(ada) == before + 1
+
+
+def test_a_patch_and_a_copy_are_done_once(ada: Caller) -> None:
+    path = f"/documents/{ada.new_document()['id']}"
+    for method, value in (("PATCH", {"title": "Patched"}), ("COPY", None)):
+        key = secrets.token_hex(8)
+        first = send(ada, method, path, value, key)
+        if method == "PATCH":
+            assert send(ada, "PATCH", path, {"title": "Later"}).status_code == 200
+        assert same(first, send(ada, method, path, value, key))
+    assert ada.get(path).json["title"] == "Later"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "value"),
+    [
+        ("POST", "/documents", {"title": "Other"}),
+        ("POST", "/projects", {"name": "One"}),
+        ("PATCH", "/documents/1", {"title": "One"}),
+    ],
+)
+def test_another_request_with_the_same_key_is_refused(ada: Caller, method: str, path: str, value: object) -> None:
+    ada.new_document()
+    key = secrets.token_hex(8)
+    assert send(ada, "POST", "/documents", {"title": "One"}, key).status_code == 201
+    answer = send(ada, method, path, value, key)
+    assert (answer.status_code, answer.json["error"]) == (422, "idempotency_mismatch")
+
+
+def test_a_condition_is_part_of_the_request(ada: Caller) -> None:
+    made = ada.post("/documents", {"title": "One"})
+    path, headers = f"/documents/{made.json['id']}", {"Idempotency-Key": secrets.token_hex(8)}
+    tag = {"If-Match": made.headers["ETag"]}
+    assert ada.request("PATCH", path, json={}, headers={**headers, **tag}).status_code == 200
+    assert ada.request("PATCH", path, json={}, headers={**headers, **tag}).status_code == 200
+    assert ada.request("PATCH", path, json={}, headers=headers).status_code == 422
+
+
+def test_a_refusal_is_kept(ada: Caller) -> None:
+    key, value = secrets.token_hex(8), {"title": "One", "project_id": 987654321}
+    first = send(ada, "POST", "/documents", value, key)
+    assert first.status_code == 400
+    assert same(first, send(ada, "POST", "/documents", value, key))
+    missing = secrets.token_hex(8)
+    first = send(ada, "PATCH", "/documents/987654321", {}, missing)
+    assert first.status_code == 404
+    assert same(first, send(ada, "PATCH", "/documents/987654321", {}, missing))
+
+
+def test_keys_of_different_principals_do_not_meet(ada: Caller, caller: Callable[..., Caller]) -> None:
+    other, key = caller(), secrets.token_hex(8)
+    first, second = (send(who, "POST", "/documents", {"title": "Mine"}, key) for who in (ada, other))
+    assert first.json["id"] != second.json["id"]
+    assert "Idempotency-Replayed" not in second.headers
+
+
+def test_a_rotated_key_repeats_what_the_old_one_began(app: Flask, services: Services) -> None:
+    key, old = services.keys.create("rotated", ["documents:write"])
+    name = secrets.token_hex(8)
+    first = send(Caller(app, old), "POST", "/documents", {"title": "x"}, name)
+    _, new = services.keys.rotate(key.id)
+    assert same(first, send(Caller(app, new), "POST", "/documents", {"title": "x"}, name))
+
+
+@pytest.mark.parametrize("key", ["", '""', "a b", "é", "x" * 256, '"x', 'a"b', "a\\b"])
+def test_an_unusable_key_is_located(ada: Caller, key: str) -> None:
+    answer = ada.request("POST", "/documents", json={"title": "x"}, headers={"Idempotency-Key": key})
+    assert answer.status_code == 400
+    assert [fault["location"] for fault in answer.json["errors"]] == ["header.Idempotency-Key"]
+
+
+def test_many_at_once_make_one(ada: Caller) -> None:
+    before, key = count(ada), secrets.token_hex(8)
+    with ThreadPoolExecutor(8) as pool:
+        tried = [pool.submit(send, ada, "POST", "/documents", {"title": "x"}, key) for _ in range(8)]
+        answers = [one.result() for one in tried]
+    done = [answer for answer in answers if answer.status_code == 201]
+    waiting = [answer for answer in answers if answer.status_code == 409]
+    assert len(done) + len(waiting) == 8
+    assert len({answer.data for answer in done}) == 1
+    for answer in waiting:
+        assert answer.json["error"] == "idempotency_in_progress"
+        assert int(answer.headers["Retry-After"]) >= 1
+    assert count(ada) == before + 1
+
+
+def end_leases(services: Services) -> None:
+    """Let so much time go by that every request that was begun is given up."""
+    meta = services.store["meta"]
+    for row in meta.ids("idempotency:", "idempotency;", limit=1000):
+        record = meta.get(row.id)
+        assert record is not None
+        meta.replace({**record, "leased_until": record["created_at"]})
+
+
+class Crash(Exception):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("moment", ["before", "after", "edited after"])
+@pytest.mark.parametrize("method", ["POST", "COPY", "PATCH"])
+def test_a_crash_is_finished_by_the_retry(
+    ada: Caller, services: Services, monkeypatch: pytest.MonkeyPatch, moment: str, method: str
+) -> None:
+    source = ada.new_document("Source", content="text")["id"]
+    path = "/documents" if method == "POST" else f"/documents/{source}"
+    value: Any = {"POST": {"title": "One"}, "COPY": None, "PATCH": {"title": "One"}}[method]
+    before, key = count(ada), secrets.token_hex(8)
+    name = "change" if method == "PATCH" else "create"
+    real, made = getattr(Collection, name), []
+
+    def crash(self: Collection, *args: Any, **kwargs: Any) -> Any:
+        if moment != "before":
+            made.append(real(self, *args, **kwargs))
+        raise Crash
+
+    monkeypatch.setattr(Collection, name, crash)
+    # A process that is gone releases nothing.
+    monkeypatch.setattr(Idempotency, "release", lambda *_: None)
+    assert send(ada, method, path, value, key).status_code == 500
+    monkeypatch.undo()
+    in_progress = send(ada, method, path, value, key)
+    assert (in_progress.status_code, in_progress.json["error"]) == (409, "idempotency_in_progress")
+
+    if moment == "edited after":
+        item = made[0][1] if method == "PATCH" else made[0]
+        edited = ada.request("PATCH", f"/documents/{item.public_id}", json={"content": "edited"})
+        assert edited.status_code == 200
+    end_leases(services)
+    answer = send(ada, method, path, value, key)
+    assert answer.status_code == (200 if method == "PATCH" else 201)
+    assert answer.json["title"] == ("Source" if method == "COPY" else "One")
+    assert same(answer, send(ada, method, path, value, key))
+    assert count(ada) == before + (method != "PATCH")
+    if moment == "edited after":
+        assert ada.get(f"/documents/{answer.json['id']}").json["content"] == "edited"
+
+
+def test_what_failed_can_be_repeated_at_once(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise Unavailable
+
+    key = secrets.token_hex(8)
+    monkeypatch.setattr(Collection, "create", fail)
+    assert send(ada, "POST", "/documents", {"title": "x"}, key).status_code == 503
+    monkeypatch.undo()
+    answer = send(ada, "POST", "/documents", {"title": "x"}, key)
+    assert (answer.status_code, "Idempotency-Replayed" in answer.headers) == (201, False)
+
+
+def test_a_key_that_was_shown_is_not_shown_again(ada: Caller, services: Services) -> None:
+    name, value = secrets.token_hex(8), {"name": "once", "scopes": ["documents:read"]}
+    first, second = (send(ada, "POST", "/keys", value, name) for _ in range(2))
+    assert first.status_code == 201
+    assert (second.status_code, second.json["error"]) == (409, "conflict")
+    assert second.headers["Idempotency-Replayed"] == "true"
+    meta = services.store["meta"]
+    kept = [meta.get(row.id) for row in meta.ids("idempotency:", "idempotency;", limit=1000)]
+    assert kept
+    assert first.json["key"] not in str(kept)
+
+
+def test_a_record_is_over_after_a_day(ada: Caller, services: Services) -> None:
+    key = secrets.token_hex(8)
+    first = send(ada, "POST", "/documents", {"title": "x"}, key)
+    meta = services.store["meta"]
+    records = [row.id for row in meta.ids("idempotency:", "idempotency;", limit=1000)]
+
+    def tomorrow() -> Any:
+        return now() + timedelta(hours=24, seconds=1)
+
+    late = Idempotency(meta, 5.0, tomorrow)
+    assert late.sweep() == len(records)
+    assert late.sweep() == 0
+    assert meta.ids("idempotency:", "idempotency;", limit=1) == []
+    again = send(ada, "POST", "/documents", {"title": "x"}, key)
+    assert again.status_code == 201
+    assert again.json["id"] != first.json["id"]
+    assert Idempotency(meta, 5.0, now).sweep() == 0
+    assert same(again, send(ada, "POST", "/documents", {"title": "x"}, key))
