@@ -16,17 +16,19 @@ LEAVES = {"app.settings", "app.errors", "app.request_context", "app.version"}
 
 # What each room may import of this project, itself and the leaves aside.
 MAY_IMPORT: dict[str, set[str]] = {
-    "app": {"app.api", "app.domain", "app.http"},
+    "app": {"app.api", "app.domain", "app.http", "app.limits"},
     "app.__main__": {"app.cli"},
     "app.api": {"app.domain", "app.http", "app.schemas"},
-    "app.cli": {"app", "app.domain", "app.database", "couchapp"},
+    "app.cli": {"app", "app.domain", "app.database", "app.limits", "couchapp"},
     "app.database": {"couchapp.settings"},
-    "app.domain": {"app.store", "couchapp.tree", "couchapp.diff"},
+    "app.domain": {"app.limits", "app.store", "couchapp.tree", "couchapp.diff"},
     "app.errors": set(),
-    "app.http": {"app.domain"},
+    "app.http": {"app.domain", "app.limits"},
+    "app.limits": set(),
+    "app.limits.policies": set(),
     "app.request_context": set(),
     "app.schemas": {"app.domain"},
-    "app.settings": {"app.database.settings", "couchapp.settings"},
+    "app.settings": {"app.database.settings", "app.limits.policies", "couchapp.settings"},
     "app.store": {"couchapp.connection"},
     "app.version": set(),
     "couchapp": set(),
@@ -39,7 +41,9 @@ KEPT_IN: dict[str, set[str]] = {
     "flask_smorest": {"app.api", "app.http"},
     "werkzeug": {"app", "app.api", "app.http"},
     "gunicorn": {"app.cli"},
+    "limits": {"app.limits", "app.limits.policies"},
     "marshmallow": {"app.api", "app.http", "app.schemas"},
+    "redis": {"app.limits"},
 }
 
 
@@ -134,6 +138,8 @@ def test_every_module_says_in_one_sentence_what_it_is_for() -> None:
         ("app.cli", "app.store.Store", False),
         ("app.http", "app.api.documents", False),
         ("app.http", "app.errors", True),
+        ("app.limits", "app.domain.access", False),
+        ("app.settings", "app.limits.limiter", False),
     ],
 )
 def test_this_test_can_fail(own: str, name: str, may: bool) -> None:

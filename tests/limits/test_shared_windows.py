@@ -1,0 +1,137 @@
+"""Windows in shared memory are exact, like those of the library, whatever number of processes use them and die."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+from unittest.mock import MagicMock, patch
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+from limits.storage import MemoryStorage, memory
+
+from app.limits.shared_windows import WAYS, SharedWindows, locate
+from tests.limits import workers
+
+pytestmark = pytest.mark.nodatabase
+
+EXPIRY = 10
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands still."""
+    return Clock()
+
+
+def run(scene: str) -> list[str]:
+    """Return the lines that a scene of tests.limits.workers writes."""
+    command = [sys.executable, "-m", "tests.limits.workers", scene]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.splitlines()
+
+
+STEPS = st.tuples(st.integers(0, 8), st.sampled_from(["one", "two"]), st.integers(1, 3))
+
+
+@hypothesis.given(limit=st.integers(1, 5), steps=st.lists(STEPS, max_size=60))
+def test_they_do_as_the_librarys_own_storage_does(limit: int, steps: list[tuple[int, str, int]]) -> None:
+    clock = Clock()
+    # The library's storage forgets what is old in a thread of its own, which its answers do not depend on.
+    with patch.object(memory, "time", SimpleNamespace(time=clock)), patch.object(memory, "threading", MagicMock()):
+        ours, theirs = SharedWindows(limit, clock), MemoryStorage()
+        theirs.locks = MagicMock()
+        for wait, key, amount in steps:
+            # No sum of these steps is exactly EXPIRY, where the library's two methods do not agree with each other.
+            clock.now += wait * 2**0.5
+            asked = (key, limit, EXPIRY, amount)
+            assert ours.acquire_entry(*asked) == theirs.acquire_entry(*asked)
+            found, expected = ours.get_moving_window(*asked[:3]), theirs.get_moving_window(*asked[:3])
+            assert found[1] == expected[1]
+            assert found[0] == (expected[0] if expected[1] else clock.now)
+
+
+def test_no_window_holds_more_than_the_limit(clock: Clock) -> None:
+    """The window's both ends belong to it: the moment at which an entry is exactly as old as the limit allows none."""
+    windows, limit = SharedWindows(5, clock), 5
+    entries = []
+    for _ in range(200):
+        clock.now += 0.25
+        if windows.acquire_entry("one", limit, EXPIRY):
+            entries.append(clock.now)
+    assert len(entries) == 25
+    assert all(later - earlier > EXPIRY for earlier, later in zip(entries, entries[limit:], strict=False))
+
+
+def neighbours(key: str, number: int) -> list[str]:
+    """Return other keys that share the few slots of ``key``."""
+    names = (f"neighbour {n}" for n in range(10**6))
+    found = (name for name in names if locate(name)[1] == locate(key)[1])
+    return [next(found) for _ in range(number)]
+
+
+def test_the_slot_that_was_unused_longest_is_taken(clock: Clock) -> None:
+    windows = SharedWindows(1, clock)
+    first, *others = neighbours("new", WAYS)
+    for key in (first, *others):
+        clock.now += 1
+        assert windows.acquire_entry(key, 1, 3600)
+    clock.now += 1
+    # To be refused is to be in use, too.
+    assert not windows.acquire_entry(first, 1, 3600)
+    assert windows.acquire_entry("new", 1, 3600)
+    left = [key for key in (first, "new", *others) if windows.get_moving_window(key, 1, 3600)[1] == 1]
+    assert left == [first, "new", *others[1:]]
+    assert windows.get_moving_window(others[0], 1, 3600) == (clock.now, 0)
+
+
+def test_entries_can_be_forgotten(clock: Clock) -> None:
+    windows = SharedWindows(1, clock)
+    for key in ("one", "two"):
+        assert windows.acquire_entry(key, 1, EXPIRY)
+    windows.clear("one")
+    windows.clear("unknown")
+    assert [windows.acquire_entry(key, 1, EXPIRY) for key in ("one", "two")] == [True, False]
+    windows.reset()
+    assert [windows.acquire_entry(key, 1, EXPIRY) for key in ("one", "two")] == [True, True]
+
+
+def test_unused_slots_cost_no_memory() -> None:
+    windows = SharedWindows(600)
+    assert windows.acquire_entry("one", 600, EXPIRY)
+    status = os.fstat(windows._file)
+    assert status.st_size > 2**25
+    assert status.st_blocks * 512 <= 2**16
+
+
+def test_processes_and_threads_together_get_exactly_the_limit() -> None:
+    counts = [int(line) for line in run("hammer")]
+    assert len(counts) == workers.PROCESSES * workers.THREADS
+    assert sum(counts) == workers.LIMIT
+
+
+def test_a_process_that_is_killed_with_the_lock_blocks_nobody() -> None:
+    """Its entry was not made: of three, the one that waited has one and two are left."""
+    assert [json.loads(line) for line in run("stuck")] == [{"waited": True, "left": 2}]
+
+
+def test_wherever_a_process_is_killed_the_windows_stay_exact() -> None:
+    """An entry is made or not made; the others never find more room than the limit, nor less once a minute is over."""
+    deaths = [json.loads(line) for line in run("killed")]
+    assert [death["line"] for death in deaths] == list(range(1, len(deaths) + 1))
+    assert {death["soon"]["old"] for death in deaths} == {1, 2}
+    assert {death["soon"]["new"] for death in deaths} == {1, 2}
+    assert {tuple(death["later"]) for death in deaths} == {(2,)}

@@ -1,0 +1,123 @@
+"""Processes that share windows, and how they die: `python -m tests.limits.workers hammer|stuck|killed`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from itertools import count
+from threading import Thread
+from types import FrameType
+
+from app.limits import shared_windows
+from app.limits.shared_windows import WAYS, SharedWindows, locate
+
+LIMIT, PROCESSES, THREADS = 1000, 6, 3
+
+
+def fork(work: Callable[[], object]) -> int:
+    """Do ``work`` in a new process, which ends after it without a trace; return its id."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        finally:
+            os._exit(0)
+    return child
+
+
+def accepted(windows: SharedWindows, key: str, limit: int, attempts: int) -> int:
+    """Return how many of so many attempts are accepted within a minute."""
+    return sum(windows.acquire_entry(key, limit, 60) for _ in range(attempts))
+
+
+def hammer() -> None:
+    """Write how many entries each thread of each process got, all together trying far more than there may be."""
+    windows = SharedWindows(LIMIT)
+
+    def try_all() -> None:
+        # Written whole in one call, so that no two lines mix.
+        os.write(1, f"{accepted(windows, 'one', LIMIT, LIMIT)}\n".encode())
+
+    def work() -> None:
+        threads = [Thread(target=try_all) for _ in range(THREADS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    for child in [fork(work) for _ in range(PROCESSES)]:
+        os.waitpid(child, 0)
+
+
+def stuck() -> None:
+    """Stop a process that holds the lock, see another wait for it, and kill the first."""
+    inside, tell = os.pipe()
+    parent = os.getpid()
+
+    def clock() -> float:
+        # The clock is read while the lock is held.
+        if os.getpid() != parent:
+            os.write(tell, b".")
+            signal.pause()
+        return time.monotonic()
+
+    windows = SharedWindows(3, clock)
+    child = fork(lambda: windows.acquire_entry("one", 3, 60))
+    os.read(inside, 1)
+    waiting = Thread(target=windows.acquire_entry, args=("one", 3, 60))
+    waiting.start()
+    waiting.join(0.2)
+    waited = waiting.is_alive()
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    waiting.join()
+    print(json.dumps({"waited": waited, "left": accepted(windows, "one", 3, 3)}))  # noqa: T201
+
+
+def killed() -> None:
+    """Kill a process at each line of making an entry in turn, and write what the others find afterwards."""
+    for line in count(1):
+        moment = [1000.0]
+        windows = SharedWindows(2, lambda moment=moment: moment[0])  # type: ignore[misc]
+        names = (f"key-{number}" for number in count())
+        crowd = [next(name for name in names if locate(name)[1] == locate("new")[1]) for _ in range(WAYS)]
+        # A ring that is full of what no longer counts, and no slot left for the new key.
+        accepted(windows, "old", 2, 2)
+        moment[0] += 61
+        for key in crowd:
+            windows.acquire_entry(key, 2, 60)
+        child = fork(lambda windows=windows, line=line: enter_and_die(windows, line))  # type: ignore[misc]
+        _, status = os.waitpid(child, 0)
+        if os.WIFEXITED(status):
+            break
+        soon = {key: accepted(windows, key, 2, 3) for key in ("old", "new")}
+        moment[0] += 61
+        later = {key: accepted(windows, key, 2, 3) for key in ("old", "new", *crowd)}
+        print(json.dumps({"line": line, "soon": soon, "later": sorted(set(later.values()))}))  # noqa: T201
+
+
+def enter_and_die(windows: SharedWindows, line: int) -> None:
+    """Make entries under a key that is known and one that is not; die before the line that is executed as such."""
+    left = line
+
+    def trace(frame: FrameType, event: str, _: object) -> object:
+        nonlocal left
+        if frame.f_code.co_filename != shared_windows.__file__:
+            return None
+        left -= event == "line"
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return trace
+
+    sys.settrace(trace)  # type: ignore[arg-type]
+    windows.acquire_entry("old", 2, 60)
+    windows.acquire_entry("new", 2, 60)
+    sys.settrace(None)
+
+
+if __name__ == "__main__":
+    {"hammer": hammer, "stuck": stuck, "killed": killed}[sys.argv[1]]()
