@@ -8,12 +8,16 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app.api import documents, health, keys, projects, reference, root
 from app.api.openapi import Api
 from app.domain.services import Services
-from app.http import errors, options, request_scope
+from app.http import errors, options, rate_limits, request_scope
+from app.limits.limiter import Limiter
 from app.settings import Settings
 
 
-def create_app(settings: Settings) -> Flask:
-    """Return the WSGI application. It opens no connection until the first request."""
+def create_app(settings: Settings, limiter: Limiter | None = None) -> Flask:
+    """Return the WSGI application, which counts with ``limiter`` if its process shares one with others.
+
+    It opens no connection until the first request.
+    """
     app = Flask(__name__, static_folder=None)
     # A body that does not tell its length is cut off here, so the first byte too many must still be read.
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
@@ -24,8 +28,9 @@ def create_app(settings: Settings) -> Flask:
 
     errors.install(app)
     options.install(app)
+    rate_limits.install(app)
 
-    services = app.extensions["dreamscript"] = Services.build(settings)
+    services = app.extensions["dreamscript"] = Services.build(settings, limiter=limiter)
     api = Api(app)
     api.register_blueprint(documents.blueprint(services))
     api.register_blueprint(projects.blueprint(services))

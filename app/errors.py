@@ -145,6 +145,13 @@ class BadContentType(ServiceError):
     reason = "The Content-Type must be application/json."
 
 
+class TooManyRequests(ServiceError):
+    """The principal, or the address that failed to authenticate, has used up what its policy grants."""
+
+    code = "too_many_requests"
+    reason = "Too many requests came in too short a time; Retry-After says when to go on."
+
+
 class Unavailable(ServiceError):
     """The database gave no usable answer in time."""
 
@@ -176,6 +183,7 @@ ERRORS: tuple[type[ServiceError], ...] = (
     TooLarge,
     BadContentType,
     IdempotencyMismatch,
+    TooManyRequests,
     ServiceError,
     Unavailable,
 )

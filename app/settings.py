@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from app.database.settings import SETTINGS as DATABASE_SETTINGS
+from app.limits.policies import MEMORY, Policy, policies, storage
 from couchapp.settings import COUCHDB_URL, DATABASE_PREFIX, VAR, Setting, SettingError, local_url
 from couchapp.settings import SETTINGS as COUCHAPP_SETTINGS
 
@@ -97,6 +98,19 @@ TRUSTED_PROXIES = Setting(
     natural,
 )
 
+RATE_LIMIT = Setting(
+    "DREAMSCRIPT_RATE_LIMIT",
+    "read=600/minute,write=300/minute",
+    "Requests of one principal in any second, minute, hour or day; off: no limits.",
+    policies,
+)
+RATE_LIMIT_STORAGE = Setting(
+    "DREAMSCRIPT_RATE_LIMIT_STORAGE",
+    MEMORY,
+    "Where requests are counted: memory:// for each host, redis://host:port/number for all that share it.",
+    storage,
+)
+
 SETTINGS: tuple[Setting, ...] = (
     *COUCHAPP_SETTINGS,
     *DATABASE_SETTINGS,
@@ -112,6 +126,8 @@ SETTINGS: tuple[Setting, ...] = (
     REGIONS,
     DEADLINE,
     TRUSTED_PROXIES,
+    RATE_LIMIT,
+    RATE_LIMIT_STORAGE,
 )
 
 
@@ -139,6 +155,8 @@ class Settings:
     regions: int
     deadline: float
     trusted_proxies: int
+    rate_limit: tuple[Policy, ...]
+    rate_limit_storage: str = field(repr=False)
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -161,6 +179,8 @@ class Settings:
             regions=REGIONS.read(environ),
             deadline=DEADLINE.read(environ),
             trusted_proxies=TRUSTED_PROXIES.read(environ),
+            rate_limit=RATE_LIMIT.read(environ),
+            rate_limit_storage=RATE_LIMIT_STORAGE.read(environ),
         )
         if settings.region >= settings.regions:
             raise SettingError("DREAMSCRIPT_REGION must be below DREAMSCRIPT_REGIONS")

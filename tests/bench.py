@@ -150,7 +150,11 @@ def main() -> None:
         deployed_settings(url, prefix)
         load(connection, f"{prefix}-documents")
         environ = environment(
-            COUCHDB_URL=url, DREAMSCRIPT_DATABASE_PREFIX=prefix, DREAMSCRIPT_SECRET_KEY=SECRET, DREAMSCRIPT_WORKERS="1"
+            COUCHDB_URL=url,
+            DREAMSCRIPT_DATABASE_PREFIX=prefix,
+            DREAMSCRIPT_SECRET_KEY=SECRET,
+            DREAMSCRIPT_WORKERS="1",
+            DREAMSCRIPT_RATE_LIMIT="off",
         )
         key, *limited = (make_key(environ, choice) for choice in ((), *choices()))
         with Live("serve", environ) as live:

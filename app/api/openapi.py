@@ -13,6 +13,7 @@ from app.http import errors
 from app.http.blueprint import STAND_IN
 from app.http.described import ANSWER_HEADERS, REQUEST_HEADERS
 from app.http.identifiers import IdConverter, describe
+from app.http.rate_limits import HEADERS as RATE_LIMITS
 from app.schemas.errors import ErrorSchema
 from app.schemas.values import IdentifierList
 from app.version import VERSION
@@ -36,6 +37,9 @@ the current tag. `COPY`, where a path has an `x-copy` here, makes a copy under a
 
 **Repeating.** A POST, PATCH or COPY with an `Idempotency-Key` can be repeated for 24 hours: it is carried out once, and
 the first answer comes again with `Idempotency-Replayed: true`.
+
+**Limits.** `RateLimit-Policy` and `RateLimit` say how many requests a key's principal may send, reading and writing
+apart, and how many are left. A 304 costs nothing. Beyond that the answer is 429, and `Retry-After` says when to go on.
 
 `HEAD` answers wherever `GET` does; `OPTIONS` lists a path's methods in `Allow`, as does the 405 for all others.
 Unknown members, parameters and repetitions are refused, never ignored, and so is a NUL character in a text.
@@ -94,7 +98,8 @@ def error_response(status: int) -> dict[str, Any]:
         "schema": {"allOf": [{"$ref": "#/components/schemas/Error"}, narrowed]},
         "examples": {error.code: {"value": example(error)} for error in found},
     }
-    names = ("X-Request-ID", "Cache-Control", *{name for error in found for name in errors.HEADERS.get(error.code, ())})
+    own = {name for error in found for name in errors.HEADERS.get(error.code, ())}
+    names = ("X-Request-ID", "Cache-Control", *RATE_LIMITS, *own)
     return {
         "description": "\n".join(f"- `{error.code}`: {error.reason}" for error in found),
         "headers": {name: name for name in names},

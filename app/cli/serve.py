@@ -13,6 +13,7 @@ from gunicorn.arbiter import Arbiter
 
 from app import create_app
 from app.cli.logs import LOGGING
+from app.limits.limiter import Limiter
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,10 +39,13 @@ def serve(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 class Server(BaseApplication):  # type: ignore[misc]
-    """Gunicorn, configured from the settings alone. Each worker builds its own application after the fork."""
+    """Gunicorn, configured from the settings alone. Each worker builds its own application after the fork.
+
+    All they share is what requests are counted with, which is therefore made before.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._settings, self._limiter = settings, Limiter.build(settings)
         super().__init__()
 
     def load_config(self) -> None:
@@ -68,7 +72,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Flask:
         """Return the application of one worker."""
-        return create_app(self._settings)
+        return create_app(self._settings, self._limiter)
 
     def run(self) -> None:
         """Serve. Raises SystemExit when it ends, in the workers too."""

@@ -19,6 +19,7 @@ from app.domain.kinds import DOCUMENT, KEY, PROJECT, Kind
 from app.domain.merged_walk import MergedWalk
 from app.domain.projects import Projects
 from app.domain.readiness import Readiness
+from app.limits.limiter import Limiter
 from app.settings import Settings
 from app.store import Store
 
@@ -36,14 +37,17 @@ class Services:
     cursors: Cursors
     idempotency: Idempotency
     readiness: Readiness
+    limiter: Limiter | None
 
     def close(self) -> None:
         """Let go of the database."""
         self.store.close()
 
     @classmethod
-    def build(cls, settings: Settings, now: Callable[[], datetime] = clock.now) -> Services:
-        """Wire the services of one process."""
+    def build(
+        cls, settings: Settings, now: Callable[[], datetime] = clock.now, limiter: Limiter | None = None
+    ) -> Services:
+        """Wire the services of one process. ``limiter`` is one that it shares with others, else it gets its own."""
         store = Store(settings.couchdb_url, settings.prefix)
 
         def allocator(kind: Kind) -> Allocator:
@@ -65,4 +69,5 @@ class Services:
             cursors=Cursors(settings.secrets),
             idempotency=Idempotency(store["meta"], 2 * settings.deadline + 5, now),
             readiness=Readiness(store),
+            limiter=limiter or Limiter.build(settings),
         )

@@ -14,7 +14,8 @@ from marshmallow import Schema
 
 from app.domain.access import SCOPES, Access
 from app.domain.services import Services
-from app.http import idempotent, media
+from app.errors import Unauthorized
+from app.http import idempotent, media, rate_limits
 from app.http.arguments import StrictParser
 
 View = Callable[..., Any]
@@ -65,7 +66,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         """
 
         def decorate(view: View) -> View:
-            carried = {name: name for name in ("X-Request-ID", *headers)}
+            carried = {name: name for name in ("X-Request-ID", *_counted(scope), *headers)}
             success = {"headers": carried, "content_type": media_type, "example": _example(answer)}
             documented = self.response(status, answer, **success)(view)
             if method == "GET" and "ETag" in headers:
@@ -110,16 +111,26 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
     def _authenticate(self) -> Access:
         assert self._services is not None
-        g.access = self._services.authenticator.authenticate(request.headers.get("X-API-Key"))
-        access: Access = g.access
+        try:
+            access = self._services.authenticator.authenticate(request.headers.get("X-API-Key"))
+        except Unauthorized:
+            rate_limits.count_failure(self._services.limiter)
+            raise
+        g.access = access
+        rate_limits.admit(self._services.limiter, access.principal)
         return access
+
+
+def _counted(scope: str | None) -> tuple[str, ...]:
+    """Return the headers that an operation's answers carry because its requests are counted."""
+    return rate_limits.HEADERS if scope is not None else ()
 
 
 def _implied(method: str, scope: str | None, body: type[Schema] | None, rule: str) -> set[int]:
     """Return the statuses that every operation of this shape can answer with."""
     found = {400, 406, 500}
     if scope is not None:
-        found |= {401, 403, 503}
+        found |= {401, 403, 429, 503}
     if method in idempotent.METHODS:
         found |= {409, 422}
     if body is not None:

@@ -21,6 +21,8 @@ ANSWER_HEADERS: dict[str, dict[str, Any]] = {
     "Link": _answered("The next page once more, as `rel=next` (RFC 8288).", always=False),
     "WWW-Authenticate": _answered("How to authenticate (RFC 9110, section 11.6.1)."),
     "Retry-After": _answered("Seconds after which to try again, where that helps.", always=False),
+    "RateLimit-Policy": _answered("What is limited: `q` requests in any `w` seconds.", always=False),
+    "RateLimit": _answered("How many requests are left, `r`, and in how many seconds it is more, `t`.", always=False),
 }
 
 REQUEST_HEADERS: dict[str, dict[str, Any]] = {

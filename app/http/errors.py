@@ -31,14 +31,16 @@ STATUS: dict[str, int] = {
     "too_large": 413,
     "bad_content_type": 415,
     "idempotency_mismatch": 422,
+    "too_many_requests": 429,
     "internal_server_error": 500,
     "unavailable": 503,
 }
 
-# Headers that belong to a status: RFC 9110, sections 11.6.1 and 10.2.3.
+# Headers that belong to a status: RFC 9110, sections 11.6.1 and 10.2.3, and RFC 6585, section 4.
 HEADERS: dict[str, dict[str, str]] = {
     "unauthorized": {"WWW-Authenticate": 'ApiKey realm="dreamscript", header="X-API-Key"'},
     "idempotency_in_progress": {"Retry-After": "1"},
+    "too_many_requests": {"Retry-After": "1"},
     "unavailable": {"Retry-After": "1"},
 }
 

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from app import create_app
 from app.domain.access import SCOPES
 from app.domain.services import Services
+from app.limits.policies import MEMORY
 from app.settings import Settings
 from couchapp import deployment, tree
 from couchapp.connection import Connection
@@ -91,6 +92,8 @@ def deployed_settings(server_url: str, prefix: str, **changes: Any) -> Settings:
         "regions": 1,
         "deadline": 30.0,
         "trusted_proxies": 0,
+        "rate_limit": (),
+        "rate_limit_storage": MEMORY,
     }
     return Settings(**values | changes)
 

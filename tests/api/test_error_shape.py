@@ -12,6 +12,7 @@ from flask import Flask
 
 from app.errors import ERRORS, Conflict
 from app.http.errors import STATUS
+from app.limits.policies import policies
 from app.store import Database, exchange
 from tests.api.conftest import Answer, Caller
 
@@ -34,7 +35,9 @@ def assert_error(answer: Answer, code: str) -> None:
         assert secret not in answer.text
     assert ("WWW-Authenticate" in answer.headers) == (answer.status_code == 401)
     assert ("Allow" in answer.headers) == (answer.status_code == 405)
-    assert ("Retry-After" in answer.headers) == (code in ("unavailable", "idempotency_in_progress"))
+    assert ("Retry-After" in answer.headers) == (
+        code in ("unavailable", "too_many_requests", "idempotency_in_progress")
+    )
 
 
 def broken(*_: object, **__: object) -> Any:
@@ -100,6 +103,12 @@ def test_a_lacking_scope(caller: Callable[..., Caller]) -> None:
     assert_error(caller("keys:manage").get("/documents"), "forbidden")
 
 
+def test_too_many_requests(make_app: Callable[..., Flask], ada: Caller) -> None:
+    hurried = Caller(make_app(rate_limit=policies("read=1/hour,write=1/hour")), ada.key)
+    assert hurried.get("/documents").status_code == 200
+    assert_error(hurried.get("/documents"), "too_many_requests")
+
+
 def test_an_id_that_stays_taken(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     create = Database.create
     monkeypatch.setattr(
@@ -144,6 +153,7 @@ def test_every_code_has_a_producer_here() -> None:
         "idempotency_mismatch",
         "forbidden",
         "conflict",
+        "too_many_requests",
         "internal_server_error",
         "unavailable",
     }

@@ -117,7 +117,7 @@ def test_its_parameters_are_described(operation: Operation) -> None:
 @every_operation
 def test_its_refusals_are_documented(operation: Operation) -> None:
     expected = {"400", "406", "500"}
-    expected |= {"401", "403", "503"} if operation.says["security"] else set()
+    expected |= {"401", "403", "429", "503"} if operation.says["security"] else set()
     expected |= {"413", "415"} if "requestBody" in operation.says else set()
     expected |= {"404"} if "{" in operation.path else set()
     assert expected <= set(operation.says["responses"])
@@ -130,7 +130,7 @@ def assert_documents_errors(status: int, response: dict[str, Any]) -> None:
     """Check that a response tells of the codes that share its status, and shows each."""
     codes = {error.code for error in ERRORS if STATUS[error.code] == status}
     carried = {name for code in codes for name in HEADERS.get(code, {})}
-    assert {"X-Request-ID", "Cache-Control"} | carried == set(response["headers"])
+    assert {"X-Request-ID", "Cache-Control", "RateLimit-Policy", "RateLimit"} | carried == set(response["headers"])
     content = response["content"]["application/json"]
     assert set(content["examples"]) == codes
     for code, example in content["examples"].items():
@@ -145,6 +145,8 @@ def test_its_success_is_documented(operation: Operation) -> None:
     (success,) = (status for status in operation.says["responses"] if status.startswith("2"))
     response = whole(operation.says["responses"][success])
     assert "X-Request-ID" in response["headers"]
+    counted = set(response["headers"]) & {"RateLimit-Policy", "RateLimit"}
+    assert len(counted) == (2 if operation.says["security"] else 0)
     assert ("content" in response) == (success != "204")
     assert ("Location" in response["headers"]) == (success == "201")
     assert "Cache-Control" in response["headers"] or success == "204"

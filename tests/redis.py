@@ -1,0 +1,45 @@
+"""A Redis server of a test's own: a process on a port that was free, which leaves nothing behind."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="there is no redis-server")
+
+
+class Redis(AbstractContextManager["Redis"]):
+    """A server that can be ended and started anew at the same address. ``url`` is its address."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._port = ""
+        while not self._port:
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                port = str(free.getsockname()[1])
+            # Someone else may have taken the port in between.
+            self._port = port if self.start(port) else ""
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+
+    def start(self, port: str = "") -> bool:
+        """Start the server, with nothing in it, and tell whether it is ready."""
+        command = ["redis-server", "--bind", "127.0.0.1", "--port", port or self._port, "--save", "", "--logfile", ""]
+        self._process = subprocess.Popen(command, cwd=self._directory, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        ready = any("eady to accept connections" in line for line in self._process.stdout)
+        if not ready:
+            self.stop()
+        return ready
+
+    def stop(self) -> None:
+        """End the server."""
+        self._process.kill()
+        self._process.communicate()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
