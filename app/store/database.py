@@ -9,6 +9,7 @@ from typing import Any
 
 from app.errors import Conflict
 from app.store.exchange import Exchange
+from app.store.outcomes import Outcome, outcomes
 
 # None is a key like any other, and comes before all others.
 NOT_GIVEN: Any = object()
@@ -75,6 +76,17 @@ class Database:
     def replace(self, document: Mapping[str, Any]) -> str:
         """Store the next revision of the document whose `_rev` is given; return it. Raises Conflict."""
         return self._write(document)
+
+    def write_many(self, documents: Sequence[Mapping[str, Any]]) -> dict[str, Outcome]:
+        """Store documents in one request, each new or the next revision of the one whose `_rev` it gives.
+
+        Returns by `_id` the revision, or why there is none: each is stored or not for itself. Raises Unavailable when
+        nothing is known of any, and ValueError for two documents of one `_id`, whose outcomes could not be told apart.
+        """
+        doc_ids = [document["_id"] for document in documents]
+        if len(set(doc_ids)) < len(doc_ids):
+            raise ValueError("an _id is there more than once")
+        return outcomes(doc_ids, self._exchange.results(documents)) if documents else {}
 
     def view(
         self,

@@ -9,12 +9,14 @@ from typing import Any
 
 from app.errors import Conflict, Unavailable, Unconfirmed
 from app.request_context import current_request_id, remaining
-from couchapp.connection import Connection, DatabaseError, Interrupted, Refused
+from couchapp.connection import Answer, Connection, DatabaseError, Interrupted, Refused
 
 log = logging.getLogger("dreamscript.store")
 
 # No single request to CouchDB waits longer, so that a second can follow within the deadline (docs/couchdb-quirks.md).
 TIMEOUT = 3.0
+# Writes many documents; unlike a POST of keys it changes something.
+BULK = ("_bulk_docs",)
 # What CouchDB says of a document that is not there; of a database that is not there it says something else.
 ABSENT = ("missing", "deleted")
 
@@ -56,10 +58,30 @@ class Exchange:
                     raise Interrupted(f"a row could not be read: {row['error']}")
             return rows
 
+    def results(self, documents: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Write ``documents`` in one request; return what CouchDB says of each, in no order that can be relied on."""
+        with self._translated("POST", BULK):
+            answer = self._answer("POST", BULK, body={"docs": list(documents)})
+            results = answer.body
+            if not isinstance(results, list) or len(results) != len(documents):
+                raise Interrupted("the answer has not one result for each document")
+            # Each result that lacks a quorum says so, and those beside it have one.
+            if answer.status == 202 and not any(result.get("accepted") for result in results):
+                raise Interrupted("202: fewer than a quorum stored some, and it does not say which")
+            return results
+
     def _ask(self, method: str, path: tuple[str, ...], **options: Any) -> dict[str, Any]:
+        answer = self._answer(method, path, **options)
+        if answer.status == 202:
+            raise Interrupted("202: fewer than a quorum stored it")
+        if not isinstance(answer.body, dict):
+            raise Interrupted("the answer is not a JSON object")
+        return answer.body
+
+    def _answer(self, method: str, path: tuple[str, ...], **options: Any) -> Answer:
         # With nothing left the connection sends nothing.
         left, request_id = remaining(), current_request_id()
-        answer = self._connection.request(
+        return self._connection.request(
             method,
             self.name,
             *path,
@@ -67,11 +89,6 @@ class Exchange:
             timeout=TIMEOUT if left is None else min(TIMEOUT, left),
             **options,
         )
-        if answer.status == 202:
-            raise Interrupted("202: fewer than a quorum stored it")
-        if not isinstance(answer.body, dict):
-            raise Interrupted("the answer is not a JSON object")
-        return answer.body
 
     @contextmanager
     def _translated(self, method: str, path: tuple[str, ...]) -> Iterator[None]:
@@ -81,9 +98,7 @@ class Exchange:
             if isinstance(failure, Refused) and failure.status == 409:
                 raise Conflict from failure
             log.error("the database gave no usable answer: %s", failure, extra=self._facts(method, path, failure))
-            # A 5xx may come from a node that had passed the write on.
-            unknown = isinstance(failure, Interrupted) or (isinstance(failure, Refused) and failure.status >= 500)
-            raise (Unconfirmed if unknown and method == "PUT" else Unavailable) from failure
+            raise (Unconfirmed if _may_have_written(method, path, failure) else Unavailable) from failure
 
     def _facts(self, method: str, path: tuple[str, ...], failure: DatabaseError) -> dict[str, object]:
         return {
@@ -93,3 +108,9 @@ class Exchange:
             "error": failure.error if isinstance(failure, Refused) else type(failure).__name__,
             "request_id": current_request_id(),
         }
+
+
+def _may_have_written(method: str, path: tuple[str, ...], failure: DatabaseError) -> bool:
+    """Tell whether a failed request may have stored something; a 5xx may come from a node that had passed it on."""
+    unknown = isinstance(failure, Interrupted) or (isinstance(failure, Refused) and failure.status >= 500)
+    return unknown and (method == "PUT" or path == BULK)

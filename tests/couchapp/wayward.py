@@ -133,7 +133,7 @@ def reply(status: int, body: bytes = b"", *headers: str) -> bytes:
 
 def answer(status: int, value: object = None) -> Behaviour:
     """Answer as CouchDB does, and keep the connection."""
-    return send(reply(status, json.dumps(value or {}).encode(), "Content-Type: application/json"))
+    return send(reply(status, json.dumps({} if value is None else value).encode(), "Content-Type: application/json"))
 
 
 def send(data: bytes, *, keep: bool = True) -> Behaviour:

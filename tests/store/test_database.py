@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.errors import Conflict, Unavailable
-from app.store import Database, Revision, Row, Store
+from app.store import Database, DocumentFailure, Revision, Row, Store
 from couchapp.connection import Connection
 
 VIEWS = {
@@ -94,6 +94,39 @@ def test_what_a_validator_forbids_is_unavailable_and_not_stored(documents: Datab
     assert documents.get("a") is None
 
 
+def test_of_many_writes_each_is_stored_or_not_for_itself(documents: Database) -> None:
+    """PouchDB Server tells of those that its validator refuses before all others."""
+    taken = documents.create({"_id": "taken", "n": 1})
+    changed = documents.create({"_id": "changed", "n": 1})
+    outcomes = documents.write_many(
+        [
+            {"_id": "new", "n": 2},
+            {"_id": "bad", "bad": True},
+            {"_id": "taken", "n": 2},
+            {"_id": "changed", "_rev": changed, "n": 2},
+            {"_id": "never", "_rev": "1-0785e9eb543380151003dc452c3a001a", "n": 2},
+        ]
+    )
+    found = documents.get_many(list(outcomes))
+    assert list(outcomes) == ["new", "bad", "taken", "changed", "never"]
+    assert {doc_id: document["n"] for doc_id, document in found.items()} == {"new": 2, "taken": 1, "changed": 2}
+    assert outcomes == {
+        "new": found["new"]["_rev"],
+        "bad": DocumentFailure.FORBIDDEN,
+        "taken": DocumentFailure.CONFLICT,
+        "changed": found["changed"]["_rev"],
+        "never": DocumentFailure.CONFLICT,
+    }
+    assert found["taken"]["_rev"] == taken
+
+
+def test_many_may_be_none_and_no_id_twice(documents: Database) -> None:
+    assert documents.write_many([]) == {}
+    with pytest.raises(ValueError, match="more than once"):
+        documents.write_many([{"_id": "a"}, {"_id": "b"}, {"_id": "a"}])
+    assert documents.get_many(["a", "b"]) == {}
+
+
 def test_many_documents_come_by_their_ids(documents: Database, numbered: dict[str, str]) -> None:
     found = documents.get_many(["n:3", "never", "n:1", "n:3"])
     assert {doc_id: document["_rev"] for doc_id, document in found.items()} == {
@@ -158,6 +191,7 @@ def test_a_missing_database_is_unavailable_and_no_absent_document(store: Store) 
         lambda: missing.get("a"),
         lambda: missing.get_many(["a"]),
         lambda: missing.create({"_id": "a"}),
+        lambda: missing.write_many([{"_id": "a"}]),
         lambda: missing.last_id("a", "b"),
         lambda: missing.design_documents(),
         lambda: missing.probe_write("a"),

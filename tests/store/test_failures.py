@@ -12,7 +12,7 @@ import pytest
 
 from app.errors import Conflict, Unavailable
 from app.request_context import request_context
-from app.store import Database, Store, exchange
+from app.store import Database, DocumentFailure, Store, exchange
 from tests.couchapp.wayward import Behaviour, Wayward, answer, hang, reply, reset, send
 
 pytestmark = pytest.mark.nodatabase
@@ -34,7 +34,12 @@ WRITES: dict[str, Call] = {
     "create": lambda database: database.create(DOCUMENT),
     "replace": lambda database: database.replace({**DOCUMENT, "_rev": "1-a"}),
 }
-CALLS = {**READS, **WRITES, "probe_write": lambda database: database.probe_write("a")}
+CALLS: dict[str, Call] = {
+    **READS,
+    **WRITES,
+    "probe_write": lambda database: database.probe_write("a"),
+    "write_many": lambda database: database.write_many([DOCUMENT]),
+}
 FAILURES: dict[str, Behaviour] = {
     **{str(status): answer(status, REFUSED) for status in (400, 401, 403, 405, 412, 413, 415, 429, 500, 503)},
     "no database": answer(404, {"error": "not_found", "reason": "Database does not exist."}),
@@ -115,9 +120,53 @@ def test_a_write_of_unknown_outcome_says_so_and_is_not_repeated(call: Call, fail
     assert len(server.requests) == 1
 
 
-def test_a_write_that_was_refused_is_not_called_unknown() -> None:
-    with database(answer(401, REFUSED)) as (documents, _), pytest.raises(Unavailable) as caught:
-        documents.create(DOCUMENT)
+@pytest.mark.parametrize(
+    "failure",
+    [
+        answer(202, [{"ok": True, "id": "document:1", "rev": "1-a"}]),
+        answer(500, REFUSED),
+        answer(201, []),
+        answer(201, {"ok": True}),
+        reset,
+        send(reply(201, b"[")),
+    ],
+)
+def test_many_writes_of_unknown_outcome_are_called_so_and_not_repeated(failure: Behaviour) -> None:
+    with database(failure) as (documents, server), pytest.raises(Unavailable, match="could not be found out"):
+        documents.write_many([DOCUMENT])
+    assert len(server.requests) == 1
+
+
+def test_of_many_writes_each_has_its_own_outcome() -> None:
+    """CouchDB answers 202 if one of them has no quorum, and says which; the order is nobody's promise."""
+    results: list[dict[str, object]] = [
+        {"id": "forbidden", "error": "forbidden", "reason": "bad"},
+        {"id": "unauthorized", "error": "unauthorized", "reason": "bad"},
+        {"id": "failed", "error": "internal_server_error", "reason": "null"},
+        {"ok": True, "id": "accepted", "rev": "1-a", "accepted": True},
+        {"ok": True, "id": "stored", "rev": "1-b"},
+        {"id": "conflict", "error": "conflict", "reason": "Document update conflict."},
+        {"ok": True, "id": "somebody else's", "rev": "1-c"},
+        {"ok": True, "id": "without revision"},
+    ]
+    expected = {
+        "stored": "1-b",
+        "accepted": DocumentFailure.UNKNOWN,
+        "conflict": DocumentFailure.CONFLICT,
+        "forbidden": DocumentFailure.FORBIDDEN,
+        "unauthorized": DocumentFailure.FORBIDDEN,
+        "failed": DocumentFailure.UNKNOWN,
+        "never told": DocumentFailure.UNKNOWN,
+        "without revision": DocumentFailure.UNKNOWN,
+    }
+    with database(answer(202, results)) as (documents, _):
+        assert documents.write_many([{"_id": doc_id} for doc_id in expected]) == expected
+
+
+@pytest.mark.parametrize(("call", "status"), [("create", 401), ("write_many", 401), ("write_many", 403)])
+def test_a_write_that_was_refused_is_not_called_unknown(call: str, status: int) -> None:
+    with database(answer(status, REFUSED)) as (documents, _), pytest.raises(Unavailable) as caught:
+        CALLS[call](documents)
     assert caught.value.reason == Unavailable.reason
 
 
