@@ -5,7 +5,6 @@ from __future__ import annotations
 from app.api.items import Items, Noun
 from app.domain.services import Services
 from app.http.blueprint import Blueprint
-from app.http.paging import Paging
 from app.schemas.documents import DocumentPageQuery, DocumentPatchSchema, DocumentSchema, NewDocumentSchema
 
 NOUN = Noun("document", "documents", NewDocumentSchema, DocumentPatchSchema, DocumentSchema, DocumentPageQuery)
@@ -14,5 +13,5 @@ NOUN = Noun("document", "documents", NewDocumentSchema, DocumentPatchSchema, Doc
 def blueprint(services: Services) -> Blueprint:
     """Return the operations on documents."""
     routes = Blueprint("documents", "Scripts, notes and assets.", services)
-    Items(NOUN, services.documents, Paging.of(services)).register(routes)
+    Items(NOUN, services.documents, services).register(routes)
     return routes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any, Protocol
@@ -11,13 +11,20 @@ from typing import Any, Protocol
 from flask import Response, g, url_for
 from marshmallow import Schema
 
+from app.api import batches
 from app.domain.access import Access
 from app.domain.attempt import Attempt
+from app.domain.batch import Operation, Outcome
 from app.domain.collection import Stored
 from app.domain.condition import Condition
 from app.domain.pages import Page, Query
+from app.domain.services import Services
 from app.http import conditional, paging, tagged
 from app.http.blueprint import Blueprint
+from app.schemas.batches import BatchSchema, OutcomesSchema
+
+# A batch may be so many times as large as what comes alone.
+BATCHED = 8
 
 
 class Shelf(Protocol):
@@ -46,6 +53,9 @@ class Shelf(Protocol):
     def copy(self, access: Access, public_id: int, attempt: Attempt, /) -> Stored:
         """Store a copy."""
 
+    def batch(self, access: Access, operations: Sequence[Operation], attempt: Attempt, /) -> Sequence[Outcome]:
+        """Carry out many operations."""
+
     def page(self, access: Access, query: Query, /) -> Page:
         """Return the rows of a page."""
 
@@ -68,8 +78,10 @@ class Noun:
 class Items:
     """The operations on one noun; the descriptions of its methods are those of the API."""
 
-    def __init__(self, noun: Noun, shelf: Shelf, pages: paging.Paging) -> None:
-        self._noun, self._shelf, self._pages = noun, shelf, pages
+    def __init__(self, noun: Noun, shelf: Shelf, services: Services) -> None:
+        self._noun, self._shelf, self._pages = noun, shelf, paging.Paging.of(services)
+        self._max_bytes = services.settings.max_body_bytes
+        self._reader = batches.Reader(noun.new, noun.patch, self._max_bytes)
 
     def register(self, routes: Blueprint) -> None:
         """Add the operations to ``routes``."""
@@ -95,6 +107,8 @@ class Items:
         add("PATCH", one, self.patch, **changes, body=noun.patch)
         add("DELETE", one, self.delete, **writes, status=204, also=(409, 412))
         add("COPY", one, self.copy, **creates)
+        many = {"body": BatchSchema, "max_bytes": BATCHED * self._max_bytes, "reserve": self._reserve_many}
+        add("POST", f"{every}/batch", self.batch, **writes, **many, answer=OutcomesSchema(), headers=("Cache-Control",))
 
     def list(self, query: dict[str, Any]) -> Any:
         """List {many} by id
@@ -148,6 +162,22 @@ class Items:
         """
         return self._created(self._shelf.copy(g.access, self._id(path), g.attempt))
 
+    def batch(self, body: dict[str, Any]) -> Any:
+        """Carry out up to 1,000 operations on {many}
+
+        Each is done, or refused, as if it were alone, and has an outcome of its own; together they are not atomic.
+        Operations on the same {one} are done in their order. A batch with an `Idempotency-Key` is repeated as a whole.
+        """
+        operations = self._reader.read(body["operations"])
+        outcomes = self._shelf.batch(g.access, operations, g.attempt)
+        g.is_passing = batches.is_passing(outcomes)
+        shown = [batches.shown(asked, outcome) for asked, outcome in zip(operations, outcomes, strict=True)]
+        return {"outcomes": shown}, {"Cache-Control": "no-store"}
+
+    def _reserve_many(self, body: dict[str, Any]) -> tuple[int, ...]:
+        creates = [each for each in body["operations"] if each["op"] == "create"]
+        return tuple(self._shelf.reserve() for _ in creates)
+
     def _reserve(self, **_: Any) -> tuple[int, ...]:
         return (self._shelf.reserve(),)
 
@@ -166,6 +196,6 @@ class Items:
             return view(*args, **kwargs)
 
         names = {"one": self._noun.one, "many": self._noun.many}
-        named.__name__ = f"{view.__name__}_{names['many' if view == self.list else 'one']}"
+        named.__name__ = f"{view.__name__}_{names['many' if view in (self.list, self.batch) else 'one']}"
         named.__doc__ = (inspect.getdoc(view) or "").format(**names)
         return named

@@ -23,7 +23,7 @@ def blueprint(services: Services) -> Blueprint:
     documents = services.documents
     pages = paging.Paging.of(services)
     routes = Blueprint("projects", "Containers for related documents.", services)
-    Items(NOUN, services.projects, pages).register(routes)
+    Items(NOUN, services.projects, services).register(routes)
 
     @routes.operation(
         "GET",

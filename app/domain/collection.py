@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -16,7 +16,7 @@ from app.domain.condition import ANY, Condition
 from app.domain.kinds import Kind, digits
 from app.domain.pages import Listed, Page, Query, cut
 from app.domain.writes import Writes, pauses
-from app.errors import Conflict, NotFound, PreconditionFailed
+from app.errors import Conflict, NotFound, PreconditionFailed, ServiceError
 from app.store import Database
 
 log = logging.getLogger("dreamscript.collection")
@@ -88,20 +88,37 @@ class Collection:
         """
         attempt = attempt or Attempt()
         for public_id in attempt.ids or (self.reserve() for _ in range(MAX_TAKEN)):
-            made = self._made(public_id, attempt)
+            made = self.made(public_id, attempt.nonce) if attempt.resumed else None
             if made:
                 return made
-            now = timestamp()
-            item = {**self._head(public_id), **fields, "created_at": now, "updated_at": now}
+            item = self.compose(public_id, None, fields)
             try:
                 return Stored(self._writes.store(item, attempt.nonce), item)
             except Conflict:
                 log.error("id already taken: is -meta older than -%s?", self.kind.database, extra={"id": item["id"]})
         raise Conflict("No free id was found; try again.")
 
-    def _made(self, public_id: int, attempt: Attempt) -> Stored | None:
-        """Return what another run of the same attempt has made of an item."""
-        found = self._writes.made(self.kind.key(public_id), attempt.nonce) if attempt.resumed else None
+    def compose(self, public_id: int, found: Stored | None, fields: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return the document that follows ``found``, or begins, with these members; a tombstone without any."""
+        head, now = {"_id": self.kind.key(public_id), "type": self.kind.name, "id": public_id}, timestamp()
+        if fields is None:
+            kept = {"project_id": found.project_id} if found and found.project_id else {}
+            return {**head, **kept, "updated_at": now, "_deleted": True}
+        created_at = found.fields["created_at"] if found else now
+        return {**head, **fields, "created_at": created_at, "updated_at": now}
+
+    def store_many(self, documents: Sequence[Mapping[str, Any]]) -> dict[str, str | ServiceError]:
+        """Store composed documents in few requests; return by `_id` the revision, or why there is none."""
+        return self._writes.store_many(documents)
+
+    def find_many(self, public_ids: Sequence[int]) -> dict[int, Stored]:
+        """Return those of the items that there are, by id."""
+        found = self._items.get_many([self.kind.key(public_id) for public_id in public_ids])
+        return {item["id"]: Stored(item["_rev"], item) for item in found.values()}
+
+    def made(self, public_id: int, nonce: str) -> Stored | None:
+        """Return what the write with this nonce has made of an item."""
+        found = self._writes.made(self.kind.key(public_id), nonce)
         return Stored(found["_rev"], found) if found else None
 
     def change(
@@ -114,13 +131,12 @@ class Collection:
         PreconditionFailed, Unavailable, and Conflict if others were faster every time.
         """
         attempt = attempt or Attempt()
-        made = self._made(public_id, attempt)
+        made = self.made(public_id, attempt.nonce) if attempt.resumed else None
         if made:
             return made, made
         for _ in chain((None,), pauses()):
             found = self.get(public_id)
-            now = {"created_at": found.fields["created_at"], "updated_at": timestamp()}
-            item = {**self._head(public_id), **compose(found), **now}
+            item = self.compose(public_id, found, compose(found))
             with suppress(Conflict):
                 return found, Stored(self._replace(found, item, condition, attempt), item)
         raise Conflict
@@ -135,8 +151,7 @@ class Collection:
         for _ in chain((None,), pauses()):
             found = self.get(public_id)
             check(found)
-            kept = {"project_id": found.project_id} if found.project_id else {}
-            item = {**self._head(public_id), **kept, "updated_at": timestamp(), "_deleted": True}
+            item = self.compose(public_id, found, None)
             with suppress(Conflict):
                 self._replace(found, item, condition, Attempt())
                 return
@@ -152,10 +167,7 @@ class Collection:
                 if condition.is_open:
                     raise
                 found = self.get(found.public_id)
-        raise PreconditionFailed(headers={"ETag": f'"{found.revision}"'})
-
-    def _head(self, public_id: int) -> dict[str, Any]:
-        return {"_id": self.kind.key(public_id), "type": self.kind.name, "id": public_id}
+        raise stale(found)
 
     def page(self, query: Query) -> Page:
         """Return the rows of a page, read from the index alone."""
@@ -208,6 +220,11 @@ class Collection:
     @staticmethod
     def _view_key(query: Query, key: str) -> str | list[str]:
         return key if query.project_id is None else [digits(query.project_id), key]
+
+
+def stale(found: Stored) -> PreconditionFailed:
+    """Return what to say to who demanded another revision than the one ``found``."""
+    return PreconditionFailed(headers={"ETag": f'"{found.revision}"'})
 
 
 def merged(members: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from itertools import islice
 from typing import Any
 
 from app.domain.access import Access, Reach
 from app.domain.attempt import Attempt
+from app.domain.batch import Operation, Outcome, carry_out
 from app.domain.collection import Collection, Compose, Stored, merged
 from app.domain.condition import ANY, Condition
 from app.domain.merged_walk import MergedWalk
 from app.domain.pages import Listed, Page, Query, cut
 from app.domain.projects import Projects
 from app.errors import Conflict, Fault, Forbidden, NotFound, ServiceError, ValidationFailed
+
+Takes = Callable[[int], bool]
 
 
 class Documents:
@@ -33,7 +37,7 @@ class Documents:
         """Return one document. Raises NotFound and Forbidden."""
         self._require_reached(access, document_id)
         found = self._documents.get(document_id)
-        _require_still_reached(access, found)
+        self.require_still_reached(access, found)
         return found
 
     def create(self, access: Access, fields: Mapping[str, Any], attempt: Attempt | None = None) -> Stored:
@@ -42,15 +46,9 @@ class Documents:
         The project is looked at before, to refuse without a trace, and after, since it may have been deleted
         meanwhile: whoever deletes it looks for documents after saying that they will (docs/decisions/writes.md).
         """
-        project_id = fields.get("project_id")
-        self._require_open(access, project_id)
+        self.require_possible(access, None, fields, self._projects.takes_documents)
         created = self._documents.create(fields, attempt)
-        try:
-            self._require_open(access, project_id)
-        except (ValidationFailed, Conflict):
-            with suppress(NotFound):
-                self._documents.delete(created.public_id)
-            raise
+        self.require_arrived(access, None, created, self._projects.takes_documents)
         return created
 
     def reserve(self) -> int:
@@ -81,7 +79,7 @@ class Documents:
     def delete(self, access: Access, document_id: int, condition: Condition = ANY) -> None:
         """Delete a document for ever. Raises NotFound, Forbidden, PreconditionFailed and Conflict."""
         self._require_reached(access, document_id)
-        self._documents.delete(document_id, condition, lambda found: _require_still_reached(access, found))
+        self._documents.delete(document_id, condition, lambda found: self.require_still_reached(access, found))
 
     def copy(self, access: Access, document_id: int, attempt: Attempt | None = None) -> Stored:
         """Store a copy of a document under an id of its own, in the same project. Raises as ``get`` and ``create``."""
@@ -116,46 +114,57 @@ class Documents:
         self._require_reached(access, document_id)
 
         def composed(found: Stored) -> Mapping[str, Any]:
-            _require_still_reached(access, found)
             fields = compose(found)
-            if fields.get("project_id") != found.project_id:
-                self._require_movable(access, found, fields.get("project_id"))
+            self.require_possible(access, found, fields, self._projects.takes_documents)
             return fields
 
         before, after = self._documents.change(document_id, composed, condition, attempt)
-        if after.project_id != before.project_id:
-            self._require_arrived(access, before, after)
+        self.require_arrived(access, before, after, self._projects.takes_documents)
         return after
 
-    def _require_movable(self, access: Access, found: Stored, project_id: int | None) -> None:
-        """Raise unless the key reaches both ends of the way as projects."""
-        self._require_open(access, project_id)
-        if not access.admits_project(found.project_id):
-            raise Forbidden("This key does not reach the project that the document would leave.")
+    def require_possible(self, access: Access, found: Stored | None, fields: Mapping[str, Any], takes: Takes) -> None:
+        """Raise unless the key may make of ``found``, or of nothing, a document with these ``fields``.
 
-    def _require_arrived(self, access: Access, before: Stored, after: Stored) -> None:
-        """Move a document back from a project that was deleted meanwhile."""
+        To move one it must reach both ends of the way as projects; ``takes`` tells of a project whether it is there.
+        """
+        if found is not None:
+            self.require_still_reached(access, found)
+        if found is None or fields.get("project_id") != found.project_id:
+            self._require_open(access, fields.get("project_id"), takes)
+            if found is not None and not access.admits_project(found.project_id):
+                raise Forbidden("This key does not reach the project that the document would leave.")
+
+    def require_arrived(self, access: Access, before: Stored | None, after: Stored, takes: Takes) -> None:
+        """Take a document back, or back to where it was, if its new project was deleted meanwhile, and raise."""
+        if before is not None and after.project_id == before.project_id:
+            return
         try:
-            self._require_open(access, after.project_id)
+            self._require_open(access, after.project_id, takes)
         except (ValidationFailed, Conflict):
-            back = {name: value for name, value in before.fields.items() if name == "project_id"}
-
-            def compose(found: Stored) -> Mapping[str, Any]:
-                if found.revision == after.revision:
-                    return self._documents.members(before)
-                # What others have made of it meanwhile stays, but not there.
-                return {**merged(self._documents.members(found), {"project_id": None}), **back}
-
             with suppress(NotFound):
-                self._documents.change(after.public_id, compose)
+                self._take_back(before, after)
             raise
 
-    def _require_open(self, access: Access, project_id: int | None) -> None:
+    def _take_back(self, before: Stored | None, after: Stored) -> None:
+        if before is None:
+            self._documents.delete(after.public_id)
+            return
+        back = {name: value for name, value in before.fields.items() if name == "project_id"}
+
+        def compose(found: Stored) -> Mapping[str, Any]:
+            if found.revision == after.revision:
+                return self._documents.members(before)
+            # What others have made of it meanwhile stays, but not there.
+            return {**merged(self._documents.members(found), {"project_id": None}), **back}
+
+        self._documents.change(after.public_id, compose)
+
+    def _require_open(self, access: Access, project_id: int | None, takes: Takes) -> None:
         """Raise unless a document can be put into this project, or into none."""
         absent = ValidationFailed(faults=(Fault("body.project_id", f"There is no project {project_id}."),))
         if not access.admits_project(project_id):
             raise access.refusal(absent) if project_id else Forbidden("This key keeps documents in its projects only.")
-        if project_id is not None and not self._projects.takes_documents(project_id):
+        if project_id is not None and not takes(project_id):
             raise absent
 
     def _require_reached(self, access: Access, document_id: int) -> None:
@@ -166,6 +175,27 @@ class Documents:
         if row is None or row.public_id != document_id or not access.admits_project(row.project_id):
             raise _refusal(access, document_id)
 
+    def require_still_reached(self, access: Access, found: Stored) -> None:
+        """Raise if the document was moved out of the key's reach since the index was read."""
+        if not access.admits(found.public_id, found.project_id):
+            raise _refusal(access, found.public_id)
+
+    def refusals(self, access: Access, document_ids: Sequence[int]) -> dict[int, ServiceError]:
+        """Return what to say of those documents that the key does not reach."""
+        if access.reach is None:
+            return {}
+        rows = self._documents.chosen(Query(limit=len(document_ids), ids=tuple(document_ids)))
+        reached = {row.public_id for row in rows if access.admits_project(row.project_id)} | access.reach.documents
+        return {each: _refusal(access, each) for each in document_ids if each not in reached}
+
+    def batch(self, access: Access, operations: Sequence[Operation], attempt: Attempt) -> list[Outcome]:
+        """Carry out many operations, as ``carry_out`` does."""
+        return carry_out(self, self._documents, access, operations, attempt)
+
+    def takes(self) -> Takes:
+        """Return what tells of a project whether documents can be put into it; it looks at each once."""
+        return cache(self._projects.takes_documents)
+
     def _reached(self, reach: Reach, query: Query) -> list[Listed]:
         """Return one row more than fits on the page, of all that ``reach`` admits."""
         count, start = query.limit + 1, query.bounds[query.descending]
@@ -174,12 +204,6 @@ class Documents:
         # A document may be both; the row that was read last counts.
         rows = {row.public_id: row for row in (*found, *single)}.values()
         return sorted(rows, key=lambda row: row.public_id, reverse=query.descending)[:count]
-
-
-def _require_still_reached(access: Access, found: Stored) -> None:
-    """Raise if the document was moved out of the key's reach since the index was read."""
-    if not access.admits(found.public_id, found.project_id):
-        raise _refusal(access, found.public_id)
 
 
 def _refusal(access: Access, document_id: int) -> ServiceError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,11 +10,12 @@ from typing import Any
 
 from app.domain.access import Access
 from app.domain.attempt import Attempt
+from app.domain.batch import Operation, Outcome, carry_out
 from app.domain.clock import stamp
 from app.domain.collection import Collection, Compose, Stored, merged
 from app.domain.condition import ANY, Condition
 from app.domain.pages import Page, Query
-from app.errors import Conflict, Forbidden, NotFound, PreconditionFailed, ProjectNotEmpty
+from app.errors import Conflict, Forbidden, NotFound, PreconditionFailed, ProjectNotEmpty, ServiceError
 
 # Whoever began a deletion so long ago has given it up: no request lives longer.
 GIVEN_UP = timedelta(minutes=2)
@@ -33,8 +34,7 @@ class Projects:
 
     def create(self, access: Access, fields: Mapping[str, Any], attempt: Attempt | None = None) -> Stored:
         """Store a new project. Raises Forbidden for a limited key, which could not reach it."""
-        if access.reach is not None:
-            raise Forbidden("This key is limited to what exists, so it makes no projects.")
+        self.require_possible(access, None)
         return self._projects.create(fields, attempt)
 
     def reserve(self) -> int:
@@ -104,6 +104,28 @@ class Projects:
         """Return ``page`` with its projects, less those beyond the key's reach."""
         return self._projects.load(page, lambda item: access.admits_project(item["id"]))
 
+    def require_possible(self, access: Access, found: Stored | None, *_: object) -> None:
+        """Raise unless the key may make a project, or change one that it reaches."""
+        if found is None and access.reach is not None:
+            raise Forbidden("This key is limited to what exists, so it makes no projects.")
+
+    def require_still_reached(self, access: Access, found: Stored) -> None:
+        """A project does not leave a key's reach."""
+
+    def require_arrived(self, *_: object) -> None:
+        """A project is where it is."""
+
+    def takes(self) -> None:
+        """A project is in nothing that could take it."""
+
+    def refusals(self, access: Access, project_ids: Sequence[int]) -> dict[int, ServiceError]:
+        """Return what to say of those projects that the key does not reach."""
+        return {each: _refusal(access, each) for each in project_ids if not access.admits_project(each)}
+
+    def batch(self, access: Access, operations: Sequence[Operation], attempt: Attempt) -> list[Outcome]:
+        """Carry out many operations, as ``carry_out`` does; a deletion looks for documents and goes alone."""
+        return carry_out(self, self._projects, access, operations, attempt, alone=("delete",))
+
     def takes_documents(self, project_id: int) -> bool:
         """Tell whether there is such a project. Raises Conflict if it is being deleted at this moment."""
         found = self._projects.find(project_id)
@@ -129,4 +151,8 @@ class Projects:
 
 def _require_reached(access: Access, project_id: int) -> None:
     if not access.admits_project(project_id):
-        raise access.refusal(NotFound(f"There is no project {project_id}."))
+        raise _refusal(access, project_id)
+
+
+def _refusal(access: Access, project_id: int) -> ServiceError:
+    return access.refusal(NotFound(f"There is no project {project_id}."))

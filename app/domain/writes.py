@@ -7,21 +7,25 @@ it is written once more on top of itself, for a 201 that proves what was lost (d
 
 from __future__ import annotations
 
+import json
 import random
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
-from app.errors import Conflict, Unconfirmed
+from app.errors import Conflict, ServiceError, Unavailable, Unconfirmed
 from app.request_context import remaining
-from app.store import Database
+from app.store import Database, DocumentFailure, Outcome
 
 # How often a write is sent again, and the longest pause before the last time, in seconds.
 TRIES = 6
 LONGEST_PAUSE = 0.3
 # How many revisions a repeated request is looked for in.
 LOOKED_BACK = 20
+# CouchDB takes 8,000,000 bytes in one request, and some go to what is around the documents.
+MOST_BYTES = 7_500_000
 
 
 def pauses() -> Iterator[None]:
@@ -52,6 +56,43 @@ class Writes:
             return self._send(document)
         except Unconfirmed:
             return self._settle(document)
+
+    def store_many(self, documents: Sequence[Mapping[str, Any]]) -> dict[str, str | ServiceError]:
+        """Store documents of different `_id`s, each with a nonce; return by `_id` what ``store`` would of each."""
+        pending = {document["_id"]: dict(document) for document in documents}
+        results: dict[str, str | ServiceError] = {}
+        unsure: set[str] = set()
+        for _ in chain((None,), pauses()):
+            sent = self._send_many(list(pending.values()))
+            lost = {doc_id for doc_id, outcome in sent.items() if outcome is DocumentFailure.UNKNOWN}
+            for doc_id in sent.keys() - lost:
+                results[doc_id] = self._result(pending.pop(doc_id), sent[doc_id], unsure)
+            unsure |= lost
+            if not pending:
+                break
+        return results | dict.fromkeys(pending, Unconfirmed())
+
+    def _send_many(self, documents: list[dict[str, Any]]) -> dict[str, Outcome]:
+        """Write documents in requests of at most MOST_BYTES."""
+        sent: dict[str, Outcome] = {}
+        for part in _parts(documents):
+            try:
+                sent |= self._database.write_many(part)
+            except Unavailable:
+                # Of some nothing may have been sent; to send them again tells.
+                sent |= {document["_id"]: DocumentFailure.UNKNOWN for document in part}
+        return sent
+
+    def _result(self, document: dict[str, Any], outcome: Outcome, unsure: set[str]) -> str | ServiceError:
+        """Return what came of a document; a conflict that may be with its own earlier self is looked into."""
+        try:
+            if isinstance(outcome, str):
+                return self._first(document, outcome)
+            if outcome is DocumentFailure.CONFLICT:
+                return self._settle(document) if document["_id"] in unsure else Conflict()
+        except ServiceError as error:
+            return error
+        return ServiceError()
 
     def made(self, doc_id: str, nonce: str) -> dict[str, Any] | None:
         """Return the revision of a living document that was written with ``nonce``, as far back as is kept."""
@@ -107,3 +148,18 @@ class Writes:
         if made.get("nonce") != document["nonce"]:
             raise Conflict
         return str(made["_rev"])
+
+
+def _parts(documents: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Yield the documents in parts of at most MOST_BYTES."""
+    part: list[dict[str, Any]] = []
+    size = 0
+    for document in documents:
+        length = len(json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace"))
+        if part and size + length > MOST_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(document)
+        size += length
+    if part:
+        yield part

@@ -44,6 +44,15 @@ class StrictParser(FlaskParser):
         raise ValidationFailed(faults=tuple(_faults(error.messages, ""))) from error
 
 
+def load(schema: type[marshmallow.Schema], value: object, location: str) -> dict[str, Any]:
+    """Return what ``schema`` makes of a JSON value at ``location``. Raises ValidationFailed."""
+    try:
+        loaded: dict[str, Any] = schema(unknown=marshmallow.RAISE).load(value)  # type: ignore[arg-type]
+    except marshmallow.ValidationError as error:
+        raise ValidationFailed(faults=tuple(_faults(error.messages, location))) from error
+    return loaded
+
+
 def _faults(messages: Any, location: str) -> Iterator[Fault]:
     """Flatten marshmallow's nested messages; its name for a whole object, ``_schema``, adds nothing to the path."""
     if isinstance(messages, dict):

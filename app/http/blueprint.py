@@ -56,13 +56,15 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         listed: bool = True,
         reserve: idempotent.Reserve = lambda **_: (),
         secret: bool = False,
+        max_bytes: int | None = None,
     ) -> Callable[[View], View]:
         """Register a view for one method of one path; in the OpenAPI document, too, if it is ``listed``.
 
         The view receives the path's ids, and ``query`` and ``body`` as keyword arguments where declared, and returns
         what ``answer`` renders, alone or with headers, or a finished response. ``headers`` names what a success
         carries; with a tag, a GET can be spared. ``also`` lists statuses not implied. The key is checked first.
-        ``reserve`` returns the ids of the items that the view will make; a ``secret`` success is shown once.
+        ``reserve`` returns the ids of the items that the view will make; a ``secret`` success is shown once; a body may
+        have ``max_bytes`` where that is not what the service takes otherwise.
         """
 
         def decorate(view: View) -> View:
@@ -81,7 +83,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
                 documented = self.alt_response(other, HTTPStatus(other).name)(documented)
             documented = self.doc(operationId=view.__name__, **_access(view, scope))(documented)
             add = self.add_url_rule if listed else super(flask_smorest.Blueprint, self).add_url_rule
-            add(rule, view.__name__, self._guard(documented, scope, query, media_type), methods=[method])
+            add(rule, view.__name__, self._guard(documented, scope, query, media_type, max_bytes), methods=[method])
             return view
 
         return decorate
@@ -97,12 +99,17 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         if "copy" in self._docs[endpoint]:
             self._docs[endpoint][STAND_IN] = self._docs[endpoint].pop("copy")
 
-    def _guard(self, view: View, scope: str | None, query: type[Schema], media_type: str) -> View:
+    def _guard(
+        self, view: View, scope: str | None, query: type[Schema], media_type: str, max_bytes: int | None
+    ) -> View:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             if scope is not None:
                 self._authenticate().require(scope)
             media.require_acceptable(media_type)
+            if max_bytes is not None:
+                # The first byte too many must still be read, as app.create_app has it.
+                request.max_content_length = max_bytes + 1
             if query is Nothing:
                 self.ARGUMENTS_PARSER.parse(Nothing, request, location="query")
             return view(*args, **kwargs)

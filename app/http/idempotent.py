@@ -75,6 +75,9 @@ def carry_out(
             idempotency.release(begun)
             raise
         response = errors.answer(error)
+    if g.pop("is_passing", False):
+        idempotency.release(begun)
+        return response
     if secret and response.status_code < 300:
         idempotency.finish(begun, content(errors.answer(Conflict(SHOWN))))
         return response

@@ -1,0 +1,53 @@
+"""The shapes of a batch: operations that come together, and what became of each."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from marshmallow import Schema, fields, validate
+
+from app.errors import ERRORS
+from app.schemas.values import Identifier
+
+OPERATIONS = ("create", "replace", "patch", "delete")
+MOST_OPERATIONS = 1_000
+
+
+class OperationSchema(Schema):
+    """One operation, as if it were alone."""
+
+    op = fields.String(required=True, validate=validate.OneOf(OPERATIONS))
+    id = Identifier(metadata={"description": "Of the item; for all but a creation."})
+    if_match = fields.String(metadata={"description": "A tag that must be current; for all but a creation."})
+    value = fields.Dict(
+        keys=fields.String(),
+        metadata={"description": "What it would be sent with alone; not for a deletion."},
+    )
+
+
+class BatchSchema(Schema):
+    """Operations in their order."""
+
+    EXAMPLES: ClassVar[list[dict[str, Any]]] = [{"operations": [{"op": "delete", "id": 3}]}]
+
+    operations = fields.List(
+        fields.Nested(OperationSchema), required=True, validate=validate.Length(1, MOST_OPERATIONS)
+    )
+
+
+class OutcomeSchema(Schema):
+    """What became of one operation: the status that it would have had alone, and the new tag or the error."""
+
+    status = fields.Integer(required=True)
+    id = Identifier()
+    etag = fields.String(metadata={"description": "The item's tag, as `If-Match` takes it."})
+    error = fields.String(validate=validate.OneOf([error.code for error in ERRORS]))
+    reason = fields.String()
+
+
+class OutcomesSchema(Schema):
+    """An outcome for each operation, in their order. Nothing holds them together: each is done or not for itself."""
+
+    EXAMPLES: ClassVar[list[dict[str, Any]]] = [{"outcomes": [{"status": 204, "id": 3}]}]
+
+    outcomes = fields.List(fields.Nested(OutcomeSchema), required=True)

@@ -1,0 +1,304 @@
+"""Batches: each operation as if it were alone, in few requests to the database, and repeated as a whole."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app.domain import writes
+from app.domain.access import SCOPES
+from app.domain.idempotency import Idempotency
+from app.domain.services import Services
+from app.errors import Unavailable, Unconfirmed
+from app.store import Database
+from tests.api.conftest import Answer, Caller
+from tests.api.test_idempotency import end_leases
+
+
+def send(caller: Caller, operations: list[dict[str, Any]], kind: str = "documents", **headers: str) -> Answer:
+    """Send a batch."""
+    named = {name.replace("_", "-"): text for name, text in headers.items()}
+    return caller.request("POST", f"/{kind}/batch", json={"operations": operations}, headers=named)
+
+
+def outcomes(answer: Answer) -> list[dict[str, Any]]:
+    """Return the outcomes."""
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json["outcomes"]
+    return found
+
+
+def statuses(answer: Answer) -> list[int]:
+    """Return what each operation was answered with."""
+    return [outcome["status"] for outcome in outcomes(answer)]
+
+
+def create(title: str, **fields: Any) -> dict[str, Any]:
+    """Return an operation that makes a document."""
+    return {"op": "create", "value": {"title": title, **fields}}
+
+
+@pytest.mark.parametrize("kind", ["documents", "projects"])
+def test_every_operation_has_its_outcome(ada: Caller, kind: str) -> None:
+    name = {"documents": "title", "projects": "name"}[kind]
+    items = [ada.post(f"/{kind}", {name: str(n)}) for n in range(4)]
+    ids = [item.json["id"] for item in items]
+    answer = send(
+        ada,
+        [
+            {"op": "create", "value": {name: "New"}},
+            {"op": "replace", "id": ids[0], "value": {name: "Replaced"}},
+            {"op": "patch", "id": ids[1], "value": {name: "Patched"}, "if_match": items[1].headers["ETag"]},
+            {"op": "delete", "id": ids[2]},
+            {"op": "patch", "id": ids[3], "value": {}, "if_match": '"1-0123456789abcdef0123456789abcdef"'},
+            {"op": "replace", "id": 987654321, "value": {name: "Nowhere"}},
+            {"op": "create", "value": {}},
+        ],
+        kind,
+    )
+    found = outcomes(answer)
+    assert statuses(answer) == [201, 200, 200, 204, 412, 404, 400]
+    assert [outcome.get("id") for outcome in found[1:]] == [*ids, 987654321, None]
+    assert [outcome.get("error") for outcome in found[4:]] == ["precondition_failed", "not_found", "validation_failed"]
+    assert name in found[6]["reason"]
+    assert found[4]["etag"] == items[3].headers["ETag"]
+    for outcome, title in zip(found, ("New", "Replaced", "Patched"), strict=False):
+        read = ada.get(f"/{kind}/{outcome['id']}")
+        assert (read.json, read.headers["ETag"]) == ({"id": outcome["id"], name: title}, outcome["etag"])
+    assert ada.get(f"/{kind}/{ids[2]}").status_code == 404
+    assert set(found[3]) == {"status", "id"}
+
+
+def test_operations_on_one_document_are_done_in_their_order(ada: Caller) -> None:
+    item = ada.post("/documents", {"title": "0", "content": "kept"})
+    document, tag = item.json["id"], item.headers["ETag"]
+    found = outcomes(
+        send(
+            ada,
+            [
+                {"op": "patch", "id": document, "value": {"title": "1"}, "if_match": tag},
+                {"op": "patch", "id": document, "value": {"title": "2"}, "if_match": tag},
+                {"op": "patch", "id": document, "value": {"title": "3"}},
+                create("between"),
+                {"op": "delete", "id": document},
+                {"op": "patch", "id": document, "value": {"title": "4"}},
+            ],
+        )
+    )
+    assert [outcome["status"] for outcome in found] == [200, 412, 200, 201, 204, 404]
+    assert found[1]["etag"] == found[0]["etag"]
+
+
+def test_a_thousand_go_in_few_requests(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    write_many = Database.write_many
+
+    def counted(self: Database, documents: list[dict[str, Any]]) -> Any:
+        sizes.append(len(documents))
+        return write_many(self, documents)
+
+    monkeypatch.setattr(Database, "write_many", counted)
+    answer = send(ada, [create(str(n)) for n in range(1000)])
+    assert statuses(answer) == [201] * 1000
+    assert sizes == [1000]
+    ids = [outcome["id"] for outcome in outcomes(answer)]
+    assert ids == sorted(set(ids))
+    assert [ada.get(f"/documents/{ids[n]}").json["title"] for n in (0, 999)] == ["0", "999"]
+
+
+def test_large_batches_are_cut_for_the_database(ada: Caller) -> None:
+    answer = send(ada, [create(str(n), content="x" * 1_000_000) for n in range(8)])
+    assert statuses(answer) == [201] * 8
+
+
+@pytest.mark.parametrize(
+    ("operations", "location"),
+    [
+        ([], "body.operations"),
+        ([create("x")] * 1001, "body.operations"),
+        ([{"op": "upsert", "id": 1}], "body.operations.0.op"),
+        ([{"op": "delete", "id": "1"}], "body.operations.0.id"),
+        ([create("x"), {"op": "delete", "id": 1, "more": 1}], "body.operations.1.more"),
+        ("x", "body.operations"),
+    ],
+)
+def test_what_is_no_batch_is_refused_as_a_whole(ada: Caller, operations: Any, location: str) -> None:
+    answer = send(ada, operations)
+    assert answer.status_code == 400
+    assert answer.json["errors"][0]["location"] == location
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "create", "id": 1, "value": {"title": "x"}},
+        {"op": "create"},
+        {"op": "create", "value": {"title": "x", "more": 1}},
+        {"op": "create", "value": {"title": "x"}, "if_match": "*"},
+        {"op": "create", "value": {"title": "x", "project_id": 987654321}},
+        {"op": "replace", "value": {"title": "x"}},
+        {"op": "patch", "id": 1, "value": {"title": None}},
+        {"op": "delete", "id": 1, "value": {}},
+        {"op": "delete"},
+    ],
+)
+def test_a_bad_operation_spoils_no_other(ada: Caller, operation: dict[str, Any]) -> None:
+    answer = send(ada, [create("before"), operation, create("after")])
+    assert statuses(answer) == [201, 400, 201]
+
+
+def test_a_value_is_no_larger_than_it_could_be_alone(ada: Caller, make_app: Callable[..., Flask]) -> None:
+    small = Caller(make_app(max_body_bytes=1000), ada.key)
+    assert statuses(send(small, [create("x", content="x" * 2000), create("y")])) == [413, 201]
+    assert send(small, [create("x", content="x" * 900) for _ in range(20)]).status_code == 413
+
+
+@pytest.mark.parametrize("mode", ["forbid", "hide"])
+def test_a_limited_key_does_what_it_may(ada: Caller, app: Flask, services: Services, mode: str) -> None:
+    own, foreign = ada.new_project()["id"], ada.new_project()["id"]
+    inside, outside = (ada.new_document(project_id=project)["id"] for project in (own, foreign))
+    key = Caller(app, services.keys.create("few", SCOPES, projects=[own], out_of_scope=mode)[1])
+    answer = send(
+        key,
+        [
+            create("mine", project_id=own),
+            create("theirs", project_id=foreign),
+            create("nobody's"),
+            {"op": "patch", "id": inside, "value": {"title": "x"}},
+            {"op": "patch", "id": outside, "value": {"title": "x"}},
+            {"op": "delete", "id": 987654321},
+            {"op": "patch", "id": inside, "value": {"project_id": foreign}},
+        ],
+    )
+    refused, unknown = {"forbid": (403, 403), "hide": (404, 400)}[mode]
+    assert statuses(answer) == [201, unknown, 403, 200, refused, refused, unknown]
+    assert ada.get(f"/documents/{outside}").json["title"] == "Untitled"
+    gone = send(key, [{"op": "delete", "id": own}, {"op": "create", "value": {"name": "x"}}], "projects")
+    assert statuses(gone) == [409, 403]
+
+
+def test_projects_are_deleted_when_they_are_empty(ada: Caller) -> None:
+    empty, full = ada.new_project()["id"], ada.new_project()["id"]
+    ada.new_document(project_id=full)
+    answer = send(ada, [{"op": "delete", "id": project} for project in (empty, full)], "projects")
+    assert [(o["status"], o.get("error")) for o in outcomes(answer)] == [(204, None), (409, "project_not_empty")]
+
+
+def test_a_batch_needs_the_scope(caller: Callable[..., Caller]) -> None:
+    assert send(caller("documents:read", "projects:write"), [create("x")]).status_code == 403
+
+
+@pytest.mark.parametrize("lost", ["before", "after"])
+def test_answers_that_are_lost_are_found_again(ada: Caller, monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
+    monkeypatch.setattr(writes, "LONGEST_PAUSE", 0.0)
+    document = ada.new_document()["id"]
+    write_many, tries = Database.write_many, []
+
+    def losing(self: Database, documents: list[dict[str, Any]]) -> Any:
+        tries.append(len(documents))
+        if len(tries) > 1:
+            return write_many(self, documents)
+        if lost == "after":
+            write_many(self, documents)
+        raise Unconfirmed
+
+    monkeypatch.setattr(Database, "write_many", losing)
+    answer = send(ada, [create("new"), {"op": "patch", "id": document, "value": {"title": "patched"}}])
+    assert statuses(answer) == [201, 200]
+    for outcome, title in zip(outcomes(answer), ("new", "patched"), strict=True):
+        read = ada.get(f"/documents/{outcome['id']}")
+        assert (read.json["title"], read.headers["ETag"]) == (title, outcome["etag"])
+
+
+def test_a_race_is_run_again_unless_it_is_conditional(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    items = [ada.post("/documents", {"title": "0", "content": "0"}) for _ in range(2)]
+    one, other = (item.json["id"] for item in items)
+    write_many = Database.write_many
+
+    def overtaken(self: Database, documents: list[dict[str, Any]]) -> Any:
+        monkeypatch.undo()
+        for document in (one, other):
+            assert ada.request("PATCH", f"/documents/{document}", json={"content": "1"}).status_code == 200
+        return write_many(self, documents)
+
+    monkeypatch.setattr(Database, "write_many", overtaken)
+    answer = send(
+        ada,
+        [
+            {"op": "patch", "id": one, "value": {"title": "1"}},
+            {"op": "patch", "id": other, "value": {"title": "1"}, "if_match": items[1].headers["ETag"]},
+        ],
+    )
+    assert statuses(answer) == [200, 412]
+    assert ada.get(f"/documents/{one}").json == {"id": one, "title": "1", "content": "1"}
+    assert outcomes(answer)[1]["etag"] == ada.get(f"/documents/{other}").headers["ETag"]
+
+
+def test_a_batch_is_repeated_as_a_whole(ada: Caller) -> None:
+    document, key = ada.new_document()["id"], secrets.token_hex(8)
+    operations = [create("once"), {"op": "patch", "id": document, "value": {"title": "once"}}]
+    first, second = (send(ada, operations, Idempotency_Key=key) for _ in range(2))
+    assert (first.data, second.headers["Idempotency-Replayed"]) == (second.data, "true")
+    assert send(ada, [create("other")], Idempotency_Key=key).status_code == 422
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2, 3])
+def test_a_batch_that_was_cut_off_is_finished(
+    ada: Caller, services: Services, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    """The process ends when ``kept`` of three documents are stored, and nothing is answered."""
+    document, key = ada.new_document("old", content="old")["id"], secrets.token_hex(8)
+    before = sum(len(page) for page in ada.walk("/documents?limit=1000"))
+    operations = [create("one"), create("two"), {"op": "patch", "id": document, "value": {"title": "new"}}]
+    write_many = Database.write_many
+
+    def crash(self: Database, documents: list[dict[str, Any]]) -> Any:
+        write_many(self, documents[:kept])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Database, "write_many", crash)
+    monkeypatch.setattr(Idempotency, "release", lambda *_: None)
+    with pytest.raises(KeyboardInterrupt):
+        send(ada, operations, Idempotency_Key=key)
+    monkeypatch.undo()
+    end_leases(services)
+    answer = send(ada, operations, Idempotency_Key=key)
+    assert statuses(answer) == [201, 201, 200]
+    assert sum(len(page) for page in ada.walk("/documents?limit=1000")) == before + 2
+    assert ada.get(f"/documents/{document}").json == {"id": document, "title": "new", "content": "old"}
+    assert send(ada, operations, Idempotency_Key=key).data == answer.data
+
+
+def test_a_batch_that_failed_in_part_is_not_kept(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writes, "TRIES", 1)
+    key, write_many = secrets.token_hex(8), Database.write_many
+
+    def failing(self: Database, documents: list[dict[str, Any]]) -> Any:
+        if len(documents) > 1:
+            write_many(self, documents[:1])
+        raise Unavailable
+
+    monkeypatch.setattr(Database, "write_many", failing)
+    monkeypatch.setattr(Database, "create", failing_alone)
+    first = send(ada, [create("one"), create("two")], Idempotency_Key=key)
+    assert [outcome["status"] for outcome in outcomes(first)] == [503, 503]
+    monkeypatch.undo()
+    before = sum(len(page) for page in ada.walk("/documents?limit=1000"))
+    second = send(ada, [create("one"), create("two")], Idempotency_Key=key)
+    assert statuses(second) == [201, 201]
+    assert "Idempotency-Replayed" not in second.headers
+    assert sum(len(page) for page in ada.walk("/documents?limit=1000")) == before + 1
+
+
+CREATE = Database.create
+
+
+def failing_alone(self: Database, document: dict[str, Any]) -> str:
+    """Fail for documents alone, and let records and claims pass."""
+    if document["type"] == "document":
+        raise Unavailable
+    return CREATE(self, document)
