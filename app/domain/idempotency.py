@@ -88,12 +88,10 @@ class Idempotency:
             self._writes.store({**begun.record, "leased_until": begun.record["created_at"]})
 
     def sweep(self) -> int:
-        """Delete the oldest of the records that are over, at most SWEPT; return how many there were."""
+        """Delete the oldest of the records that are over, at most SWEPT; return how many. Raises Unavailable."""
         over = stamp(self._now() - KEPT)
         rows = self._meta.view("expiry", "by_time", endkey=over, limit=SWEPT)
-        for row in rows:
-            with suppress(Conflict):
-                self._meta.replace({"_id": row.id, "_rev": row.value["rev"], "_deleted": True})
+        self._meta.write_many([{"_id": row.id, "_rev": row.value["rev"], "_deleted": True} for row in rows])
         return len(rows)
 
     def _claim(self, record: dict[str, Any], *, resumed: bool) -> Begun:
