@@ -1,0 +1,304 @@
+"""An HTTP proxy before the database that does to each exchange what a plan says."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import random
+import select
+import socket
+import socketserver
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPMessage, parse_headers
+from typing import Any
+from urllib.parse import urlsplit
+
+# Seconds between two looks at whether a wait is over, and that the proxy waits for anyone at most.
+PAUSE, LIMIT = 0.02, 60.0
+PIECE = 2**16
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request to the database as it was read: ``raw`` is all of it, head and body."""
+
+    method: str
+    target: str
+    raw: bytes
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it changes something; what CouchDB takes as a POST is told by its path."""
+        path = self.target.partition("?")[0]
+        reads = "/_view/" in path or path.rsplit("/", 1)[-1] in ("_all_docs", "_bulk_get", "_find")
+        return self.method in ("PUT", "DELETE") or (
+            self.method == "POST" and not reads and "/_view/" not in self.target
+        )
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request and the means to do something about it; ``lifted`` is set when the fault is to end."""
+
+    request: Request
+    client: socket.socket
+    upstream: tuple[str, int]
+    lifted: threading.Event
+
+    def forward(self) -> Iterator[bytes]:
+        """Send the request on, and yield the database's answer as it comes: its head, then pieces of its body.
+
+        Raises OSError.
+        """
+        with socket.create_connection(self.upstream, LIMIT) as server:
+            server.sendall(self.request.raw)
+            yield from message(io.BufferedReader(_Reader(server, self.client)), answers=self.request.method)
+            # A reset leaves no port behind that cannot be used for a minute (RFC 9293, section 3.6.1).
+            reset_on_close(server)
+
+    def answer(self) -> bytes:
+        """Send the request on, and return the database's whole answer. Raises OSError."""
+        return b"".join(self.forward())
+
+    def wait(self, seconds: float = LIMIT) -> bool:
+        """Wait for so long or until the fault is lifted; return False as soon as the client leaves."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not self.lifted.is_set():
+            if select.select([self.client], [], [], PAUSE)[0]:
+                return False
+        return True
+
+
+class _Reader(io.RawIOBase):
+    """Reads from ``server`` for as long as ``client`` is there. Raises OSError."""
+
+    def __init__(self, server: socket.socket, client: socket.socket) -> None:
+        self._server, self._client = server, client
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self._server not in select.select([self._server, self._client], [], [], LIMIT)[0]:
+            raise ConnectionError("the client has left, or the server says nothing")
+        return self._server.recv_into(buffer)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something to do to an exchange. ``act`` returns whether the client's connection lives on."""
+
+    name: str
+    act: Callable[[Exchange], bool]
+
+
+def passing(exchange: Exchange) -> bool:
+    """Let the exchange happen, and hand on each piece of the answer as it comes."""
+    for piece in exchange.forward():
+        exchange.client.sendall(piece)
+    return True
+
+
+PASS = Fault("pass", passing)
+# Chooses what happens to a request. It is asked by one thread at a time.
+Plan = Callable[[Request], Fault]
+Filter = Callable[[Request], bool]
+
+
+def everything(_: Request) -> bool:
+    """Let a fault happen to every request."""
+    return True
+
+
+def writes(request: Request) -> bool:
+    """Let a fault happen to writes alone."""
+    return request.is_write
+
+
+def always(fault: Fault, only: Filter = everything) -> Plan:
+    """Return a plan of one fault."""
+    return lambda request: fault if only(request) else PASS
+
+
+def by_seed(seed: int, weights: Mapping[Fault, float], only: Filter = everything) -> Plan:
+    """Return a plan that draws a fault for each request that it is ``only`` for, and passes the others.
+
+    The n-th draw is the same for the same seed. A weight is a share of 1, and what is left of 1 passes.
+    """
+    drawn, faults = random.Random(seed), [*weights, PASS]
+    shares = [*weights.values(), 1 - sum(weights.values())]
+    assert shares[-1] >= 0, "more than every exchange is to fail"
+    return lambda request: drawn.choices(faults, shares)[0] if only(request) else PASS
+
+
+class Proxy:
+    """Listens on a port of its own before the HTTP server at ``url``; ``counts`` tells what happened how often."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        assert parts.scheme == "http", "the proxy speaks no TLS"
+        self._upstream = parts.hostname or "", parts.port or 80
+        # Bound without listening, so that the port stays ours while connections to it are refused.
+        self._reserved = socket.socket()
+        self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._reserved.bind(("127.0.0.1", 0))
+        self._port = self._reserved.getsockname()[1]
+        userinfo = parts.netloc.rpartition("@")[0]
+        self.url = f"http://{userinfo}{'@' if userinfo else ''}127.0.0.1:{self._port}"
+        self.counts: Counter[str] = Counter()
+        self._lock, self._plan, self._lifted = threading.Lock(), always(PASS), threading.Event()
+        self._listener = _Listener(self._port, self._serve)
+
+    def __enter__(self) -> Proxy:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lifted.set()
+        self._listener.end()
+        self._reserved.close()
+
+    @contextmanager
+    def under(self, plan: Plan) -> Iterator[None]:
+        """Have ``plan`` decide; afterwards everything passes, and so does what the plan still held."""
+        with self._lock:
+            assert not self._lifted.is_set()
+            before, self._plan = self._plan, plan
+        try:
+            yield
+        finally:
+            with self._lock:
+                lifted, self._lifted, self._plan = self._lifted, threading.Event(), before
+            lifted.set()
+
+    def doing(self, fault: Fault, only: Filter = everything) -> contextlib.AbstractContextManager[None]:
+        """Have ``fault`` happen to every request that it is ``only`` for."""
+        return self.under(always(fault, only))
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """Refuse connections and end those that there are, as if no server ran at the port."""
+        self._listener.end()
+        try:
+            yield
+        finally:
+            self._listener = _Listener(self._port, self._serve)
+
+    def _serve(self, client: socket.socket) -> None:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with client.makefile("rb") as reader:
+            while (raw := b"".join(message(reader))) and self._exchange(raw, client):
+                pass
+
+    def _exchange(self, raw: bytes, client: socket.socket) -> bool:
+        method, target, _ = raw.split(b" ", 2)
+        request = Request(method.decode(), target.decode(), raw)
+        with self._lock:
+            fault, lifted = self._plan(request), self._lifted
+            self.counts[fault.name] += 1
+        return fault.act(Exchange(request, client, self._upstream, lifted))
+
+
+class _Listener(socketserver.ThreadingTCPServer):
+    """Accepts connections and serves each in a thread, until it ends with all of them."""
+
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def __init__(self, port: int, serve: Callable[[socket.socket], None]) -> None:
+        super().__init__(("127.0.0.1", port), socketserver.BaseRequestHandler)
+        self._serve_client = serve
+        self._clients: set[socket.socket] = set()
+        self._clients_lock = threading.Lock()
+        self._thread = threading.Thread(target=self.serve_forever, args=[PAUSE])
+        self._thread.start()
+
+    def end(self) -> None:
+        """Close the port, end every connection and wait until its thread has noticed."""
+        self.shutdown()
+        self._thread.join()
+        self.socket.close()
+        with self._clients_lock:
+            for client in self._clients:
+                # The client may have left, which the thread that serves it is about to notice.
+                with contextlib.suppress(OSError):
+                    client.shutdown(socket.SHUT_RDWR)
+        self.server_close()
+
+    def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
+        """Note the connection, before there is a thread for it."""
+        assert isinstance(request, socket.socket)
+        with self._clients_lock:
+            self._clients.add(request)
+        super().process_request(request, client_address)
+
+    def finish_request(self, request: socket.socket | tuple[bytes, socket.socket], _: object) -> None:
+        """Serve one connection to its end; that either side leaves in the midst of it is what this is for."""
+        assert isinstance(request, socket.socket)
+        with contextlib.suppress(OSError):
+            self._serve_client(request)
+
+    def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
+        """Close one connection as its fault has prepared it, which a shutdown would spoil."""
+        assert isinstance(request, socket.socket)
+        with self._clients_lock:
+            self._clients.discard(request)
+            request.close()
+
+
+def reset_on_close(sock: socket.socket) -> None:
+    """Let closing ``sock`` be a reset (RFC 9293, section 3.5.2)."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def message(reader: io.BufferedIOBase, answers: str | None = None) -> Iterator[bytes]:
+    """Yield a message of HTTP/1.1 as it is (RFC 9112, section 6): its head, then its body in pieces.
+
+    ``answers`` is the method of the request that it answers, None for a request. Nothing comes at the end of the
+    connection. Raises ConnectionError for a message that is cut, or that only the end of the connection would end.
+    """
+    start = reader.readline()
+    if not start:
+        return
+    lines = list(iter(lambda: _line(reader), b"\r\n"))
+    yield b"".join((start, *lines, b"\r\n"))
+    headers = parse_headers(io.BytesIO(b"".join((*lines, b"\r\n"))))
+    if answers == "HEAD" or (answers and start.split()[1] in (b"204", b"304")):
+        return
+    yield from _body(reader, headers, required=answers is not None)
+
+
+def _body(reader: io.BufferedIOBase, headers: HTTPMessage, required: bool) -> Iterator[bytes]:
+    if headers.get("Transfer-Encoding", "").lower() == "chunked":
+        size = 1
+        while size:
+            line = _line(reader)
+            size = int(line.split(b";")[0], 16)
+            yield line
+            yield from _exactly(reader, size)
+            yield _line(reader)
+    elif "Content-Length" in headers:
+        yield from _exactly(reader, int(headers["Content-Length"]))
+    elif required:
+        raise ConnectionError("an answer whose end is not marked")
+
+
+def _line(reader: io.BufferedIOBase) -> bytes:
+    line = reader.readline()
+    if not line.endswith(b"\r\n"):
+        raise ConnectionError("a message that is cut")
+    return line
+
+
+def _exactly(reader: io.BufferedIOBase, size: int) -> Iterator[bytes]:
+    while size:
+        piece = reader.read1(min(size, PIECE))
+        if not piece:
+            raise ConnectionError("a message that is cut")
+        size -= len(piece)
+        yield piece
