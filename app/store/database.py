@@ -107,22 +107,25 @@ class Database:
             "limit": NOT_GIVEN if limit is None else limit,
         }
         params = {"reduce": False} | {name: value for name, value in given.items() if value is not NOT_GIVEN}
-        rows = self._exchange.rows("_design", design, "_view", view, params=params, keys=keys)
+        path, members = ("_design", design, "_view", view), ("id", "key", "value")
+        rows = self._exchange.rows(*path, params=params, keys=keys, members=members)
         return [Row(row["id"], row["key"], row["value"]) for row in rows]
 
     def ids(self, startkey: str, endkey: str, *, limit: int, descending: bool = False) -> list[Revision]:
         """Return up to ``limit`` documents by `_id`, both ends included, without their contents."""
         params = {"startkey": startkey, "endkey": endkey, "limit": limit, "descending": descending}
-        rows = self._exchange.rows("_all_docs", params=params)
+        rows = self._exchange.rows("_all_docs", params=params, members=("id", "value"))
         return [Revision(row["id"], row["value"]["rev"]) for row in rows]
 
     def sequence(self) -> object:
         """Return the database's present update sequence, which is opaque."""
-        return self._exchange.send("GET")["update_seq"]
+        return self._exchange.send("GET", members=("update_seq",))["update_seq"]
 
     def changed_since(self, sequence: object, *, limit: int) -> tuple[list[str], object]:
         """Return the `_id`s of up to ``limit`` documents that changed after ``sequence``, and where they end."""
-        found = self._exchange.send("GET", "_changes", params={"since": sequence, "limit": limit})
+        found = self._exchange.send(
+            "GET", "_changes", members=("results", "last_seq"), params={"since": sequence, "limit": limit}
+        )
         return [change["id"] for change in found["results"]], found["last_seq"]
 
     def last_id(self, startkey: str, endkey: str) -> str | None:
@@ -144,7 +147,7 @@ class Database:
             self._exchange.send("PUT", "_local", name, body={"_rev": found["_rev"]} if found else {})
 
     def _write(self, document: Mapping[str, Any]) -> str:
-        stored = self._exchange.send("PUT", document["_id"], body=dict(document))
+        stored = self._exchange.send("PUT", document["_id"], members=("rev",), body=dict(document))
         return str(stored["rev"])
 
 

@@ -31,31 +31,41 @@ class Exchange:
     def __init__(self, connection: Connection, name: str) -> None:
         self._connection, self.name = connection, name
 
-    def send(self, method: str, *path: str, **options: Any) -> dict[str, Any]:
-        """Return the body of the answer; ``options`` are those of Connection.request."""
+    def send(self, method: str, *path: str, members: Sequence[str] = (), **options: Any) -> dict[str, Any]:
+        """Return the body of the answer, which has ``members``; ``options`` are those of Connection.request."""
         with self._translated(method, path):
-            return self._ask(method, path, **options)
+            return _holding(self._ask(method, path, **options), *members)
 
     def find(self, *path: str, params: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
         """Return the document at ``path``, None if it is absent or deleted."""
         with self._translated("GET", path):
             try:
-                return self._ask("GET", path, params=params)
+                return _holding(self._ask("GET", path, params=params), "_id", "_rev")
             except Refused as refusal:
                 if refusal.status == 404 and refusal.reason in ABSENT:
                     return None
                 raise
 
-    def rows(self, *path: str, params: Mapping[str, Any], keys: Sequence[Any] | None = None) -> list[dict[str, Any]]:
-        """Return the rows of a view or of `_all_docs`; ``keys`` go in a body, since a URL has no room for many."""
+    def rows(
+        self,
+        *path: str,
+        params: Mapping[str, Any],
+        keys: Sequence[Any] | None = None,
+        members: Sequence[str] = ("key",),
+    ) -> list[dict[str, Any]]:
+        """Return the rows of a view or of `_all_docs`, each of which has ``members``.
+
+        ``keys`` go in a body, since a URL has no room for many.
+        """
         method, body = ("GET", None) if keys is None else ("POST", {"keys": list(keys)})
         with self._translated(method, path):
             rows = self._ask(method, path, params=params, body=body, read=True).get("rows")
             if not isinstance(rows, list):
                 raise Interrupted("the answer has no rows")
             for row in rows:
-                if row.get("error", "not_found") != "not_found":
+                if _holding(row).get("error", "not_found") != "not_found":
                     raise Interrupted(f"a row could not be read: {row['error']}")
+                _holding(row, *members)
             return rows
 
     def results(self, documents: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -66,6 +76,8 @@ class Exchange:
             if not isinstance(results, list) or len(results) != len(documents):
                 raise Interrupted("the answer has not one result for each document")
             # Each result that lacks a quorum says so, and those beside it have one.
+            for result in results:
+                _holding(result)
             if answer.status == 202 and not any(result.get("accepted") for result in results):
                 raise Interrupted("202: fewer than a quorum stored some, and it does not say which")
             return results
@@ -74,9 +86,7 @@ class Exchange:
         answer = self._answer(method, path, **options)
         if answer.status == 202:
             raise Interrupted("202: fewer than a quorum stored it")
-        if not isinstance(answer.body, dict):
-            raise Interrupted("the answer is not a JSON object")
-        return answer.body
+        return _holding(answer.body)
 
     def _answer(self, method: str, path: tuple[str, ...], **options: Any) -> Answer:
         # With nothing left the connection sends nothing.
@@ -114,3 +124,12 @@ def _may_have_written(method: str, path: tuple[str, ...], failure: DatabaseError
     """Tell whether a failed request may have stored something; a 5xx may come from a node that had passed it on."""
     unknown = isinstance(failure, Interrupted) or (isinstance(failure, Refused) and failure.status >= 500)
     return unknown and (method == "PUT" or path == BULK)
+
+
+def _holding(value: Any, *members: str) -> dict[str, Any]:
+    """Return ``value``, which is an object with ``members``. Raises Interrupted where it is not."""
+    if not isinstance(value, dict):
+        raise Interrupted("what should be a JSON object is none")
+    if missing := [member for member in members if member not in value]:
+        raise Interrupted(f"the answer lacks {' and '.join(missing)}")
+    return value

@@ -49,6 +49,9 @@ FAILURES: dict[str, Behaviour] = {
     "nothing": send(reply(200)),
     "null": send(reply(200, b"null")),
     "list": send(reply(200, b"[]")),
+    "another object": answer(200, {"ok": True}),
+    "rows that are none": answer(200, {"rows": [{}]}),
+    "rows that are texts": answer(200, {"rows": ["a"]}),
     "accepted": answer(202, {"ok": True, "rev": "1-a", "rows": []}),
     "reset": reset,
 }
@@ -172,7 +175,7 @@ def test_a_write_that_was_refused_is_not_called_unknown(call: str, status: int) 
 
 @pytest.mark.parametrize("call", READS.values(), ids=READS)
 def test_every_read_survives_a_reset(call: Call) -> None:
-    rows = {"rows": [], "_id": "a"}
+    rows = {"rows": [], "_id": "a", "_rev": "1-a"}
     with database(reset, answer(200, rows)) as (documents, server):
         call(documents)
     assert len(server.requests) == 2
