@@ -9,6 +9,7 @@ from threading import Lock
 from app.domain.blocks import block, next_own
 from app.domain.kinds import Kind, digits
 from app.errors import Conflict, Unavailable
+from app.request_context import remaining
 from app.store import Database
 
 # So many lost races in a row mean that something else is wrong.
@@ -40,16 +41,21 @@ class Allocator:
     def next_id(self) -> int:
         """Return an id that nobody else has been or will be given.
 
-        Raises Unavailable if no block could be claimed.
+        Raises Unavailable if no block could be claimed, or none while the request had time left.
         """
         if self._held.pid != os.getpid():
             self._held = _Held()
-        held = self._held
-        with held.lock:
+        held, left = self._held, remaining()
+        # Who holds the lock may be waiting for the database, and has a deadline of its own.
+        if not held.lock.acquire(timeout=-1 if left is None else max(left, 0)):
+            raise Unavailable
+        try:
             for public_id in held.ids:
                 return public_id
             held.ids = iter(self._claim(held))
             return next(held.ids)
+        finally:
+            held.lock.release()
 
     def _claim(self, held: _Held) -> range:
         for _ in range(MAX_TRIES):

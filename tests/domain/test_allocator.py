@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -14,11 +16,14 @@ from app.domain.blocks import block
 from app.domain.clock import timestamp
 from app.domain.kinds import DOCUMENT, PROJECT, Kind
 from app.errors import Unavailable
+from app.request_context import request_context
 from app.store import Database, Store
 from couchapp import deployment, tree
 from couchapp.connection import Connection
 
 Make = Callable[..., Allocator]
+# Seconds that a claim is held back, and that a broken test takes to say so.
+WAIT, PATIENCE = 5.0, 30.0
 
 
 @pytest.fixture
@@ -90,6 +95,32 @@ def test_a_claim_of_unknown_outcome_is_burned(make: Make, monkeypatch: pytest.Mo
     monkeypatch.setattr(Database, "create", create)
     assert allocator.next_id() == 3
     assert make().next_id() == 4
+
+
+def test_none_waits_for_the_claim_of_another_request_beyond_its_own_deadline(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, claiming, answered = Database.create, threading.Event(), threading.Event()
+
+    def answered_late(database: Database, document: Mapping[str, object]) -> str:
+        claiming.set()
+        assert answered.wait(PATIENCE)
+        return create(database, document)
+
+    monkeypatch.setattr(Database, "create", answered_late)
+    allocator = make()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(allocator.next_id)
+        assert claiming.wait(PATIENCE)
+        # Whoever waits for the lock without end would wait for this.
+        late = threading.Timer(WAIT, answered.set)
+        late.start()
+        with request_context(request_id="r-1", seconds=0.1), pytest.raises(Unavailable):
+            allocator.next_id()
+        assert not answered.is_set()
+        late.cancel()
+        answered.set()
+        assert first.result() == 1
 
 
 def ids_of(process: subprocess.Popen[bytes], kill_after: int | None) -> list[int]:
