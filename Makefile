@@ -30,6 +30,9 @@ prove-deploy: install ## read while a changed view is deployed over 50,000 docum
 prove-walk: install ## walk 10,000 documents, page by page, while others come and go
 	DREAMSCRIPT_WALK=10000 $(RUN) -m pytest -s --timeout 900 tests/api/test_walk.py
 
+prove-faults: install ## let the network, the workers and the database fail twenty times as often as in a test run
+	DREAMSCRIPT_PROOF_ROUNDS=20 $(RUN) -m pytest -s --timeout 3600 tests/faults
+
 diff-views: install ## show what deploy-views would change; exit 1 if anything
 	@$(RUN) -m couchapp diff
 
@@ -48,4 +51,4 @@ format: install ## let ruff rewrite what it can
 clean: ## remove .venv and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/database/pouchdb/node_modules var/pythons
 
-.PHONY: help install run test test-pythons bench prove-deploy prove-walk diff-views deploy-views rollback-views lint format clean
+.PHONY: help install run test test-pythons bench prove-deploy prove-walk prove-faults diff-views deploy-views rollback-views lint format clean

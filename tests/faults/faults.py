@@ -107,12 +107,16 @@ class _Bytes:
         return io.BytesIO(self._data)
 
 
-def corrupt(name: str, spoil: Callable[[Answer], bytes]) -> Fault:
-    """Return the fault that lets the database commit and sends what ``spoil`` makes of its answer."""
+def corrupt(name: str, spoil: Callable[[Answer], bytes], *, keep: bool = False) -> Fault:
+    """Return the fault that lets the database commit and sends what ``spoil`` makes of its answer.
+
+    The connection ends with it unless ``keep``, which an answer needs that is taken for one: the next request would
+    race with the end.
+    """
 
     def act(exchange: Exchange) -> bool:
         exchange.client.sendall(spoil(Answer.read(exchange.answer(), exchange.request.method)))
-        return False
+        return keep
 
     return Fault(f"corrupt: {name}", act)
 
@@ -150,7 +154,7 @@ CORRUPT = [
 ]
 # A wrong media type alone spoils nothing (docs/couchdb-quirks.md), nor does a header that is none.
 HARMLESS = [
-    corrupt("content type", lambda answer: typed(answer, "text/html").sealed()),
+    corrupt("content type", lambda answer: typed(answer, "text/html").sealed(), keep=True),
     corrupt("no length", lambda answer: replace(answer, headers=(b"no colon", *answer.headers)).sealed()),
 ]
 LOST = [CUT_BEFORE, RESET_BEFORE, CUT_AFTER, CUT_HEADERS, CUT_WITHIN]

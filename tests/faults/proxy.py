@@ -181,12 +181,15 @@ class Proxy:
         return self.under(always(fault, only))
 
     @contextmanager
-    def down(self) -> Iterator[None]:
-        """Refuse connections and end those that there are, as if no server ran at the port."""
+    def down(self, *, accepting: bool = False) -> Iterator[None]:
+        """End all connections and refuse new ones, as if no server ran at the port; ``accepting``, end them at once."""
         self._listener.end()
+        if accepting:
+            self._listener = _Listener(self._port, lambda _: None)
         try:
             yield
         finally:
+            self._listener.end()
             self._listener = _Listener(self._port, self._serve)
 
     def _serve(self, client: socket.socket) -> None:
@@ -219,7 +222,9 @@ class _Listener(socketserver.ThreadingTCPServer):
         self._thread.start()
 
     def end(self) -> None:
-        """Close the port, end every connection and wait until its thread has noticed."""
+        """Close the port, end every connection and wait until its thread has noticed; ending twice is ending once."""
+        if not self._thread.is_alive():
+            return
         self.shutdown()
         self._thread.join()
         self.socket.close()

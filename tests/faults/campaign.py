@@ -1,0 +1,147 @@
+"""Clients that create documents while things fail, and the account of what became of each."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.database.process import poll
+from tests.cli.live import PATIENCE
+from tests.faults.service import NO_ANSWER, Reply, Service
+
+CLIENTS = 6
+# Characters of a document at most, and how often a client that repeats a request asks for the same.
+CONTENT, REPEATS = 4000, 50
+# Seconds that a client waits after it was told that the service is unavailable.
+RETRY = 0.05
+UNCONFIRMED = "not confirmed"
+
+
+@dataclass
+class Creation:
+    """One document that a client wants: what it sent, each answer that it got, and how often none came."""
+
+    value: dict[str, Any]
+    replies: list[Reply] = field(default_factory=list)
+    dropped: int = 0
+
+    @property
+    def acknowledged(self) -> list[Reply]:
+        """The answers that say that it was created."""
+        return [reply for reply in self.replies if reply.status == 201]
+
+    @property
+    def may_be_stored(self) -> bool:
+        """Whether the client was left in doubt."""
+        return self.dropped > 0 or any(
+            UNCONFIRMED in reply.json["reason"] for reply in self.replies if reply.status == 503
+        )
+
+
+class Client(threading.Thread):
+    """Creates documents one after the other, each unlike any other, until it is stopped or has done ``count``.
+
+    With ``idempotent`` it sends an `Idempotency-Key` and repeats a request until it is answered with 201, and then once
+    more.
+    """
+
+    def __init__(
+        self, service: Service, key: str, name: str, rng: random.Random, *, count: int | None, idempotent: bool
+    ) -> None:
+        super().__init__(name=name)
+        self._service, self._key, self._random = service, key, rng
+        self._count, self._idempotent = count, idempotent
+        self.creations: list[Creation] = []
+        # How often each status came, and "dropped" for none.
+        self.answered: Counter[str] = Counter()
+        self.stopping = threading.Event()
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
+        """Create, and keep an account of it."""
+        try:
+            while not self.stopping.is_set() and len(self.creations) != self._count:
+                self._create(len(self.creations))
+        except BaseException as failure:
+            self.failure = failure
+
+    def _create(self, number: int) -> None:
+        content = "".join(self._random.choices('ab \n"é😀', k=self._random.randrange(CONTENT)))
+        creation = Creation({"title": f"{self.name}, {number}", "content": content})
+        self.creations.append(creation)
+        headers = {"Idempotency-Key": f"{self._random.getrandbits(128):032x}"} if self._idempotent else {}
+        self._send(creation, headers)
+        if self._idempotent:
+            for _ in range(REPEATS):
+                if len(creation.acknowledged) == 2:
+                    break
+                self._send(creation, headers)
+
+    def _send(self, creation: Creation, headers: Mapping[str, str]) -> None:
+        try:
+            creation.replies.append(self._service.ask("POST", "/documents", self._key, creation.value, headers))
+            self.answered[str(creation.replies[-1].status)] += 1
+            if creation.replies[-1].status == 503:
+                # Sooner than `Retry-After` asks for, and not as fast as a machine can.
+                self.stopping.wait(RETRY)
+        except NO_ANSWER:
+            creation.dropped += 1
+            self.answered["dropped"] += 1
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """Clients at work, and what they have done so far."""
+
+    clients: list[Client]
+
+    @classmethod
+    def of(
+        cls, service: Service, key: str, seed: int, *, count: int | None = None, idempotent: bool = False
+    ) -> Campaign:
+        """Return clients that create ``count`` documents together, or go on until the campaign ends."""
+        share = None if count is None else -(-count // CLIENTS)
+        return cls(
+            [
+                Client(service, key, f"client {n}", random.Random(f"{seed}-{n}"), count=share, idempotent=idempotent)
+                for n in range(CLIENTS)
+            ]
+        )
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Have the clients at work; a client that has a number to create is waited for."""
+        for client in self.clients:
+            client.start()
+        try:
+            yield
+        finally:
+            for client in self.clients:
+                client.stopping.set()
+            for client in self.clients:
+                client.join()
+        assert [client.failure for client in self.clients if client.failure] == []
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every client has done what it was to do."""
+        return not any(client.is_alive() for client in self.clients)
+
+    @property
+    def creations(self) -> list[Creation]:
+        """Everything that was sent so far."""
+        return [creation for client in self.clients for creation in list(client.creations)]
+
+    def counts(self) -> Counter[str]:
+        """Return how often each status came so far, and "dropped" for no answer."""
+        return sum((client.answered for client in self.clients), Counter())
+
+    def await_more(self, what: str, number: int) -> None:
+        """Return when an answer has come so often more."""
+        goal = self.counts()[what] + number
+        assert poll(lambda: self.counts()[what] >= goal or self.is_over, PATIENCE), f"no more {what}"

@@ -1,0 +1,122 @@
+"""The serving processes as operators run them, with what it takes to ask, watch and kill them."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from app.database.process import poll
+from app.http.errors import STATUS
+from tests.cli.live import PATIENCE, Live
+
+# Seconds that a request may take, and what a noisy machine may add to them.
+DEADLINE, ALLOWANCE = 2, 1.0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A whole answer of the service, and the seconds until it was there."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    seconds: float
+
+    @property
+    def json(self) -> Any:
+        """The decoded body."""
+        return json.loads(self.body)
+
+    def faults(self, success: int) -> list[str]:
+        """Return how this is neither ``success`` nor an error as documented for a database in trouble, in time."""
+        found = []
+        if self.seconds > DEADLINE + ALLOWANCE:
+            found.append(f"answered after {self.seconds:.2f} s")
+        if self.status != success:
+            found += self._error_faults()
+        return found
+
+    def _error_faults(self) -> list[str]:
+        try:
+            said = self.json
+            sound = set(said) == {"error", "reason", "request_id"} and STATUS[said["error"]] == self.status == 503
+        except (ValueError, TypeError, KeyError):
+            sound = False
+        if sound and self.headers.get("Retry-After", "").isdigit():
+            return []
+        return [f"{self.status} {dict(self.headers)} {self.body[:300]!r}"]
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a process holds: open descriptors, and resident memory in bytes."""
+
+    descriptors: int
+    memory: int
+
+
+class Service(Live):
+    """`python -m app serve` with as many workers as ``environ`` says, all of them there."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._count = int(environ["DREAMSCRIPT_WORKERS"])
+        super().__init__("serve", {**environ, "DREAMSCRIPT_DEADLINE": str(DEADLINE)})
+        self.await_workers()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def workers(self) -> set[int]:
+        """Return the process ids of the workers that run."""
+        shown = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True)
+        rows = (line.split() for line in shown.stdout.splitlines())
+        return {int(pid) for pid, parent, state in rows if int(parent) == self._process.pid and state[0] != "Z"}
+
+    def await_workers(self, gone: int | None = None) -> None:
+        """Return when as many workers run as there should be, and ``gone`` is none of them."""
+        assert poll(lambda: len(self.workers() - {gone}) == self._count, PATIENCE), "a worker did not come back"
+
+    def kill(self, worker: int) -> None:
+        """End one worker as the system does when memory is short, and wait until there is another."""
+        os.kill(worker, signal.SIGKILL)
+        self.await_workers(gone=worker)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        key: str | None = None,
+        value: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send one request over a connection of its own.
+
+        Raises OSError and HTTPException when there is no whole answer.
+        """
+        own = {"Content-Type": "application/json", "Connection": "close", **({"X-API-Key": key} if key else {})}
+        started = time.monotonic()
+        with closing(self.connect()) as connection:
+            body = None if value is None else json.dumps(value)
+            connection.request(method, path, body, {**own, **(headers or {})})
+            answer = connection.getresponse()
+            content = answer.read()
+        return Reply(answer.status, dict(answer.headers), content, time.monotonic() - started)
+
+
+def footprint(process: int) -> Footprint:
+    """Return what a process holds, as Linux tells it (proc(5))."""
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return Footprint(len(os.listdir(f"/proc/{process}/fd")), pages * os.sysconf("SC_PAGE_SIZE"))
+
+
+# What asking raises when the process that was asked dies.
+NO_ANSWER = (OSError, http.client.HTTPException)
