@@ -26,7 +26,7 @@ from app.domain.pages import Listed, Page, Query, cut
 from app.errors import Conflict, Fault, Forbidden, NotFound, Unavailable, ValidationFailed
 from app.store import Database
 
-# Rows read at once when all keys are listed.
+# Rows read at once where most keys are looked at and few are shown, or all.
 CHUNK = 500
 # How long a rotated key may live on, in seconds; the third is what is usual.
 OVERLAPS = (0, 3_600, 86_400, 604_800)
@@ -128,24 +128,25 @@ class Keys:
 
     def all(self) -> Iterator[Key]:
         """Return every key, by id."""
-        return self._walk(Query(CHUNK))
+        return self._walk(Query(CHUNK), CHUNK)
 
     def page(self, query: Query, by: Access | None = None) -> Page:
         """Return a page of those keys that reach no further than the key of ``by``, with its items, each a Key."""
-        admitted = (key for key in self._walk(query) if by is None or by.covers(key.reach))
+        # A limited key's own are few among many, so that a page's worth at once would take a read for each of them.
+        at_once = CHUNK if by is not None and by.reach is not None else query.limit + 1
+        admitted = (key for key in self._walk(query, at_once) if by is None or by.covers(key.reach))
         keys = list(islice(admitted, query.limit + 1))
         page = cut([Listed(key.id, key.revision) for key in keys], query.limit)
         return replace(page, items=tuple(keys[: query.limit]))
 
-    def _walk(self, query: Query) -> Iterator[Key]:
-        """Yield the keys from the query's position on; a page's worth is read at once."""
-        count = query.limit + 1
+    def _walk(self, query: Query, at_once: int) -> Iterator[Key]:
+        """Yield the keys from the query's position on."""
         while True:
             low, high = (KEY.key(bound) for bound in query.bounds)
             start, end = (high, low) if query.descending else (low, high)
-            rows = self._keys.ids(start, end, limit=count, descending=query.descending)
+            rows = self._keys.ids(start, end, limit=at_once, descending=query.descending)
             yield from self._read([KEY.public_id(row.id) for row in rows])
-            if len(rows) < count:
+            if len(rows) < at_once:
                 return
             query = replace(query, position=KEY.public_id(rows[-1].id))
 

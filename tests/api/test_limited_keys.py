@@ -11,6 +11,7 @@ from flask import Flask
 
 from app.domain.access import SCOPES
 from app.domain.services import Services
+from app.store.database import Database, Revision
 from tests.api.conftest import Answer, Caller
 
 MODES = ("forbid", "hide")
@@ -230,3 +231,22 @@ def test_a_setting_hides_for_keys_that_say_nothing(
     _, text = services.keys.create("limited", SCOPES, projects=[world.own])
     key = Caller(make_app(out_of_scope="hide"), text)
     assert key.get(f"/documents/{world.loose}").status_code == 404
+
+
+def test_a_limited_key_lists_its_keys_in_few_reads(
+    world: World, limited: Limited, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else how long its page takes would tell how many keys others have."""
+    key = limited(projects=[world.own])
+    for _ in range(10):
+        services.keys.create("beyond", ["documents:read"])
+    reads: list[int] = []
+    ids = Database.ids
+
+    def counted(*args: Any, **kwargs: Any) -> list[Revision]:
+        reads.append(1)
+        return ids(*args, **kwargs)
+
+    monkeypatch.setattr(Database, "ids", counted)
+    assert len(key.get("/keys?limit=1").json) == 1
+    assert len(reads) == 1
