@@ -12,6 +12,7 @@ import random
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain
 from typing import Any
 
@@ -103,23 +104,22 @@ class Writes:
         return next((document for document in found if document and document.get("nonce") == nonce), None)
 
     def _settle(self, document: Mapping[str, Any]) -> str:
-        """Find out what became of a write."""
+        """Find out what became of a write. That a later try does not come through says nothing of the first."""
         before = document.get("_rev")
         for _ in pauses():
-            try:
-                return self._send(document)
-            except Unconfirmed:
-                continue
-            except Conflict:
-                current = self._database.get(document["_id"])
-                if current is None and document.get("_deleted"):
-                    # Whoever did it, it is deleted.
-                    return str(before)
-                if current is None:
-                    raise
-                if current.get("nonce") != document["nonce"]:
-                    return self._found_below(document, before)
-                document = {**document, "_rev": self._first(document, current["_rev"])}
+            with suppress(Unavailable):
+                try:
+                    return self._send(document)
+                except Conflict:
+                    current = self._database.get(document["_id"])
+                    if current is None and document.get("_deleted"):
+                        # Whoever did it, it is deleted.
+                        return str(before)
+                    if current is None:
+                        raise
+                    if current.get("nonce") != document["nonce"]:
+                        return self._found_below(document, before)
+                    document = {**document, "_rev": self._first(document, current["_rev"])}
         raise Unconfirmed
 
     def _send(self, document: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from app.domain import writes
 from app.domain.writes import Writes
-from app.errors import Conflict, Unconfirmed
+from app.errors import Conflict, Unavailable, Unconfirmed
 from app.store import Database, Store
 from couchapp.connection import Connection
 
@@ -41,6 +41,8 @@ class Losing:
             self._database.replace({**found, "by": "another"})
         if step == "lost before":
             raise Unconfirmed
+        if step == "unreachable":
+            raise Unavailable
         revision = self._database.replace(document)
         if step == "followed":
             self._database.replace({"_id": document["_id"], "_rev": revision, "by": "another"})
@@ -101,6 +103,21 @@ def test_what_cannot_be_found_out_is_not_called_a_failure(documents: Database) -
         through.store({"_id": "a"})
     assert found.sent == 1 + writes.TRIES
     assert documents.get("a") is None
+
+
+def test_what_may_have_arrived_is_not_denied(documents: Database) -> None:
+    """The first answer is lost, and then nothing comes through any more."""
+    through, _ = losing(documents, "lost after", *["unreachable"] * 100)
+    with pytest.raises(Unconfirmed):
+        through.store({"_id": "a"})
+    assert stored(documents)["_rev"].startswith("1-")
+
+
+def test_what_was_never_sent_is_called_so(documents: Database) -> None:
+    through, found = losing(documents, "unreachable")
+    with pytest.raises(Unavailable) as caught:
+        through.store({"_id": "a"})
+    assert (type(caught.value), found.sent) == (Unavailable, 1)
 
 
 def test_a_write_that_others_went_on_from_counts(documents: Database) -> None:

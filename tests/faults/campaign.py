@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.database.process import poll
+from app.errors import Unconfirmed
 from tests.cli.live import PATIENCE
 from tests.faults.service import NO_ANSWER, Reply, Service
 
@@ -19,7 +20,6 @@ CLIENTS = 6
 CONTENT, REPEATS = 4000, 50
 # Seconds that a client waits after it was told that the service is unavailable.
 RETRY = 0.05
-UNCONFIRMED = "not confirmed"
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Creation:
     def may_be_stored(self) -> bool:
         """Whether the client was left in doubt."""
         return self.dropped > 0 or any(
-            UNCONFIRMED in reply.json["reason"] for reply in self.replies if reply.status == 503
+            reply.json["reason"] == Unconfirmed.reason for reply in self.replies if reply.status == 503
         )
 
 
