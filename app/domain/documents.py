@@ -83,7 +83,10 @@ class Documents:
 
     def copy(self, access: Access, document_id: int, attempt: Attempt | None = None) -> Stored:
         """Store a copy of a document under an id of its own, in the same project. Raises as ``get`` and ``create``."""
-        return self.create(access, self._documents.members(self.get(access, document_id)), attempt)
+        found = self.get(access, document_id)
+        if not access.admits_project(found.project_id):
+            raise Forbidden("This key does not reach the project that the copy would be in.")
+        return self.create(access, self._documents.members(found), attempt)
 
     def page(self, access: Access, query: Query) -> Page:
         """Return a page of documents. Raises Forbidden where ``query`` names a project beyond the key's reach."""

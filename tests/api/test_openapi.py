@@ -3,59 +3,21 @@
 from __future__ import annotations
 
 import copy
-import json
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 import jsonschema_rs
 import pytest
 
-from app import create_app
 from app.api.openapi import DESCRIPTION
 from app.domain.access import SCOPES
 from app.errors import ERRORS
 from app.http.errors import HEADERS, STATUS
-from tests.nowhere import NOWHERE
+from tests.api.operations import APP, DOCUMENT, OPERATIONS, TEXT, Operation, whole
 
 pytestmark = pytest.mark.nodatabase
 
-APP = create_app(NOWHERE)
-TEXT = APP.test_client().get("/openapi.json").text
-DOCUMENT: dict[str, Any] = json.loads(TEXT)
-
-
-class Operation(NamedTuple):
-    """One method of one path, and what the document says of it."""
-
-    path: str
-    method: str
-    says: dict[str, Any]
-
-    def __str__(self) -> str:
-        return f"{self.method.upper()} {self.path}"
-
-
-OPERATIONS = [
-    Operation(path, method, says)
-    for path, item in DOCUMENT["paths"].items()
-    for method, says in item.items()
-    if method != "parameters"
-]
 every_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=str)
-
-
-def whole(value: Any) -> Any:
-    """Return ``value`` with what it refers to in place of references."""
-    if isinstance(value, list):
-        return [whole(member) for member in value]
-    if not isinstance(value, dict):
-        return value
-    if "$ref" in value:
-        found: Any = DOCUMENT
-        for step in value["$ref"].removeprefix("#/").split("/"):
-            found = found[step]
-        return whole(found)
-    return {name: whole(member) for name, member in value.items()}
 
 
 def test_it_speaks_of_the_service() -> None:
@@ -104,7 +66,7 @@ def test_it_is_described(operation: Operation) -> None:
 
 @every_operation
 def test_its_parameters_are_described(operation: Operation) -> None:
-    given = whole([*operation.says.get("parameters", []), *DOCUMENT["paths"][operation.path].get("parameters", [])])
+    given = operation.parameters
     assert {parameter["name"] for parameter in given if parameter["in"] == "path"} == set(
         re.findall("{(.*?)}", operation.path)
     )

@@ -1,0 +1,395 @@
+"""Every operation asked with every sort of key for what is one's own, another's and not there: what each cell found."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from itertools import chain, product
+from typing import Any
+
+from flask import Flask
+
+from app.domain.access import SCOPES
+from app.domain.clock import now, timestamp
+from app.domain.key_text import compose
+from app.domain.keys import Keys
+from app.domain.kinds import DOCUMENT, KEY, PROJECT, digits
+from app.domain.services import Services
+from tests.api.conftest import Answer, Caller
+from tests.api.templates import CONDITIONS, CURSOR, LISTS, PLAIN, Ids, Place, Request, Template
+
+KINDS = {kind.name: kind for kind in (DOCUMENT, PROJECT, KEY)}
+MODES = ("forbid", "hide")
+# What a key is limited by.
+REACHES = ("project", "document")
+EVERYTHING = "everything"
+# What a limited key is told of what is beyond it, by where it is named and how it hides.
+TOLD = {
+    "path": {"forbid": 403, "hide": 404},
+    "query": {"forbid": 403, "hide": 200},
+    "body": {"forbid": 403, "hide": 400},
+}
+# A choice of ids is narrowed. A key that could do more than its maker is refused; none of that tells what exists.
+TOLD_OTHERWISE = {
+    ("query", "ids"): {"forbid": 200, "hide": 200},
+    ("body", "projects"): {"forbid": 403, "hide": 403},
+    ("body", "documents"): {"forbid": 403, "hide": 403},
+    # An operation of a batch is refused for itself.
+    ("body", "id"): {"forbid": 200, "hide": 200},
+}
+# What limited keys may not do even with what is their own, since they could not reach what comes of it.
+REFUSED = {
+    ("POST /projects", "project"),
+    ("POST /projects", "document"),
+    ("POST /documents", "document"),
+    ("X-COPY /projects/{project_id}", "project"),
+    ("X-COPY /documents/{document_id}", "document"),
+    # The example names no project, so it would take the document out of the one that it is in.
+    ("PUT /documents/{document_id}", "document"),
+}
+# The ids of each kind begin with a block of their own, so high that no other number in an answer is taken for one.
+FIRST_BLOCKS = {"document": 4_000_000, "project": 5_000_000, "key": 6_000_000}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One question that was asked, and what was wrong with its answer."""
+
+    question: str
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Own:
+    """Someone, their key with its ``limits``, and the ids of what they reach; ``home`` holds their documents."""
+
+    asker: Caller
+    key_id: int
+    limits: Mapping[str, list[int]]
+    ids: Mapping[str, list[int]]
+    home: int
+
+    def named(self, template: Template) -> Ids:
+        """Return what a request has to name, or at least can. Writes get the project that nothing is in."""
+        at = {"project": 0 if template.reads else -1}
+        limited = [place for place in template.places if place.where == "body" and LISTS[place.kind] in self.limits]
+        places = [place for place in template.places if template.shows(place) or place in limited]
+        return {p: self.ids[p.kind][at.get(p.kind, 0)] for p in places if self.ids[p.kind]}
+
+
+@dataclass
+class Foreign:
+    """Things of someone else, told by ids before they exist. ``secrets`` are texts that only they hold."""
+
+    ids: Mapping[str, list[int]]
+    marker: str = field(default_factory=lambda: secrets.token_hex(12))
+    secrets: set[str] = field(default_factory=set)
+
+    def faults(self, request: Request, answer: Answer) -> Iterator[str]:
+        """Yield what an answer tells of these things beyond what was asked."""
+        text = f"{answer.headers}{answer.text}"
+        yield from (f"leak: {secret} is told" for secret in self.secrets if secret in text)
+        unasked = {str(number) for ids in self.ids.values() for number in ids} - set(re.findall("[0-9]+", str(request)))
+        yield from (f"leak: the id {number} is told" for number in unasked & set(re.findall("[0-9]+", text)))
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request for what is beyond reach, and the status that it is to be answered with."""
+
+    request: Request
+    told: int
+    # What a tag is taken from that the owner would get.
+    item: str
+    condition: str | None = None
+
+    def tagged(self, tag: str) -> Request:
+        """Return the request with ``tag`` in its condition, if it has one."""
+        return replace(self.request, headers={self.condition: tag}) if self.condition else self.request
+
+
+class World:
+    """Makes things and keys, all of them new, in one application."""
+
+    def __init__(self, app: Flask, ada: Caller) -> None:
+        self.app, self.ada = app, ada
+        services: Services = app.extensions["dreamscript"]
+        self.store, self.keys = services.store, services.keys
+        for kind, number in FIRST_BLOCKS.items():
+            claim = {"_id": f"claim:{kind}:{digits(number)}", "type": "claim", "kind": kind, "number": number}
+            self.store["meta"].create({**claim, "region": 0, "created_at": timestamp()})
+
+    def own(self, mode: str, reach: str) -> Own:
+        """Return someone new with two projects, of which a limit to documents leaves none, and two documents."""
+        projects = [self.ada.new_project("Own")["id"] for _ in range(2 - (reach == "document"))]
+        documents = [self.ada.new_document("Own", project_id=projects[0])["id"] for _ in range(2)]
+        limits = {"project": {"projects": projects}, "document": {"documents": documents}}.get(reach, {})
+        key, _ = self.keys.create("Own", SCOPES, **limits)  # type: ignore[arg-type]
+        asker, text = self.keys.create("asker", SCOPES, out_of_scope=mode, **limits)  # type: ignore[arg-type]
+        ids = {"project": [] if reach == "document" else projects, "document": documents, "key": [key.id]}
+        return Own(Caller(self.app, text), asker.id, limits, ids, projects[0])
+
+    def without(self, scope: str, **limits: Any) -> Caller:
+        """Return someone with a new key of all scopes but one."""
+        return Caller(self.app, self.keys.create("lacking", SCOPES.keys() - {scope}, **limits)[1])
+
+    def foresee(self, own: Own, template: Template) -> Foreign:
+        """Return what ``make`` will make next, if nothing else is made between: keys only where they matter."""
+        last = {"project": own.ids["project"] or [own.home], "document": own.ids["document"], "key": [own.key_id]}
+        counts = {"project": 1, "document": 3 if "documents" in own.limits else 2, "key": 3 * (template.noun == "key")}
+        return Foreign({kind: [last[kind][-1] + n + 1 for n in range(count)] for kind, count in counts.items()})
+
+    def make(self, foreign: Foreign, own: Own) -> None:
+        """Let there be a project, documents in it, alone and perhaps beside one's own, and keys that reach further."""
+        mark = foreign.marker
+        project = self.ada.new_project(mark, description=mark)["id"]
+        homes: list[dict[str, int]] = [{"project_id": project}, {}, {"project_id": own.home}]
+        documents = [
+            self.ada.new_document(mark, content=mark, **home)["id"] for home in homes[: len(foreign.ids["document"])]
+        ]
+        others = {"projects": project, "documents": documents[0]}
+        partly: dict[str, Any] = {name: [*ids, others[name]] for name, ids in own.limits.items()}
+        limits: tuple[dict[str, Any], ...] = ({"projects": [project]}, {}, partly)
+        keys = [self.keys.create(mark, SCOPES, **limit)[0].id for limit in limits[: len(foreign.ids["key"])]]
+        made = {"project": [project], "document": documents, "key": keys}
+        assert made == foreign.ids, "ids were used meanwhile: a request was refused after it had taken one"
+        state = self.state(foreign)
+        tags = {self.tag(f"/{LISTS[kind]}/{number}") for kind, ids in made.items() for number in ids}
+        foreign.secrets |= {mark, *(document["_rev"] for document in state.values()), *(tag.strip('"') for tag in tags)}
+
+    def state(self, foreign: Foreign) -> dict[str, dict[str, Any]]:
+        """Return all that the database holds of foreign things."""
+        found: dict[str, dict[str, Any]] = {}
+        for name, kind in KINDS.items():
+            heads = ["key", "revocation", "retirement"] if name == "key" else [name]
+            doc_ids = [f"{head}:{digits(number)}" for head in heads for number in foreign.ids[name]]
+            found |= self.store[kind.database].get_many(doc_ids)
+        return found
+
+    def written(self) -> list[str]:
+        """Return for each database how often it was written."""
+        return [str(self.store[kind.database].sequence()).partition("-")[0] for kind in KINDS.values()]
+
+    def tag(self, url: str) -> str:
+        """Return the tag that whoever reaches everything gets."""
+        return self.ada.get(url).headers["ETag"]
+
+
+class Matrix:
+    """Asks. Each method returns the cells of one operation."""
+
+    def __init__(self, world: World, past: Keys) -> None:
+        self.world = world
+        self.owner = world.own("forbid", "project")
+        self.dead = _dead(world, past, self.owner)
+        answer = Request("GET", "/documents").send(Caller(world.app, None))
+        assert answer.status_code == 401
+        assert "WWW-Authenticate" in answer.headers
+        self.unauthorized = essence(answer)
+
+    def refused(self, template: Template) -> list[Cell]:
+        """Ask with what is no key: all answers are one answer, and nothing is written."""
+        before, cells = self.world.written(), []
+        for method in template.methods:
+            request = template.request(self.owner.named(template), method=method)
+            expected = (*self.unauthorized[:2], "" if method == "HEAD" else self.unauthorized[2])
+            for reason, text in self.dead.items():
+                same = essence(request.send(Caller(self.world.app, text))) == expected
+                cells.append(Cell(f"{reason}: {request}", () if same else ("not the 401 of a missing key",)))
+        return [*cells, self._unwritten(before)]
+
+    def lacking(self, template: Template) -> list[Cell]:
+        """Ask with keys that have all scopes but one, for what is there and what is not."""
+        scope = template.operation.says["x-scope"]
+        limited = [self.world.without(scope, out_of_scope=mode, **self.owner.limits) for mode in MODES]
+        callers = [self.world.without(scope), *limited]
+        before, cells, named = self.world.written(), [], self.owner.named(template)
+        for method in template.methods:
+            requests = [template.request(ids, method=method) for ids in (named, dict.fromkeys(named, 999))]
+            first = essence(requests[0].send(callers[0]))
+            for request, caller in product(requests, callers):
+                answer = request.send(caller)
+                alike = answer.status_code == 403 and essence(answer) == first
+                cells.append(Cell(f"without {scope}: {request}", () if alike else (f"said {answer.status_code}",)))
+        return [*cells, self._unwritten(before)]
+
+    def options(self, path: str, methods: set[str]) -> list[Cell]:
+        """Ask what is allowed at a path: whoever asks, of whatever, is told the same."""
+        allowed = {*methods, "OPTIONS", *({"HEAD"} if "GET" in methods else ())}
+        keys, names = [*self.dead.values(), self.owner.asker.key], re.findall("{(.*?)}", path)
+        answers = [
+            Request("OPTIONS", path.format(**dict.fromkeys(names, number))).send(Caller(self.world.app, key))
+            for key, number in product(keys, (999, *chain.from_iterable(self.owner.ids.values())))
+        ]
+        good = [answer.status_code == 204 and set(answer.headers["Allow"].split(", ")) == allowed for answer in answers]
+        alike = [essence(answer) == essence(answers[0]) for answer in answers]
+        return [
+            Cell(f"OPTIONS {path}", () if all(fine) else ("not as others",)) for fine in zip(good, alike, strict=True)
+        ]
+
+    def beyond(self, template: Template, mode: str, reach: str) -> list[Cell]:
+        """Ask for what is not there, let it be someone else's, and ask again; then for what is one's own."""
+        own = self.world.own(mode, reach)
+        foreign = self.world.foresee(own, template)
+        asks = list(self._asks(template, mode, own, foreign))
+        absent = [essence(ask.tagged('"x"').send(own.asker)) for ask in asks]
+        self.world.make(foreign, own)
+        state, before, cells = self.world.state(foreign), self.world.written(), []
+        for ask, first in zip(asks, absent, strict=True):
+            tag = self.world.tag(ask.item) if ask.condition else ""
+            # A page of one's own alone has the same tag for everyone.
+            request = ask.tagged('"x"' if ("ETag", tag) in first[1] else tag)
+            answer = request.send(own.asker)
+            faults = [*foreign.faults(request, answer)]
+            if answer.status_code != ask.told:
+                faults.append(f"said {answer.status_code} instead of {ask.told}")
+            if essence(answer) != first:
+                faults.append(f"leak: {essence(answer)} instead of {first} as where there is nothing")
+            cells.append(Cell(str(request), tuple(faults)))
+        cells += [*self._others_cursor(template, own, foreign), self._unwritten(before)]
+        cells += self.allowed(template, mode, reach, own, foreign)
+        changed = self.world.state(foreign) != state
+        return [*cells, Cell("what is someone else's", ("leak: it was changed",) if changed else ())]
+
+    def allowed(
+        self, template: Template, mode: str, reach: str, own: Own, foreign: Foreign | None = None
+    ) -> Iterator[Cell]:
+        """Ask for what is one's own, each time anew where that may end or change it."""
+        foreign = foreign or Foreign({})
+        for method in template.methods:
+            for media_type in template.examples or [None]:
+                own = own if template.reads else self.world.own(mode, reach)
+                ids = own.named(template)
+                if any(place.where == "path" and place not in ids for place in template.places):
+                    continue
+                request = template.request(ids, method=method, media_type=media_type)
+                yield self._allowed(template, self._conditional(template, request, own), own, reach, foreign)
+                if method == "GET":
+                    yield from self._variants(template, ids, own, foreign)
+                if "Idempotency-Key" in template.headers:
+                    yield self._repeated(template, request, self.world.own(mode, reach))
+
+    def _allowed(self, template: Template, request: Request, own: Own, reach: str, foreign: Foreign) -> Cell:
+        answer = request.send(own.asker)
+        expected = 403 if (str(template.operation), reach) in REFUSED else template.success
+        faults = [*foreign.faults(request, answer)]
+        if answer.status_code != expected:
+            faults.append(f"said {answer.status_code} instead of {expected} of what is one's own: {answer.text}")
+        mine = own.ids.get(template.noun, []) if own.limits else []
+        if request.method == "GET" and mine and not any(str(number) in answer.text for number in mine):
+            faults.append(f"left out what is one's own: {answer.text}")
+        return Cell(f"own: {request}", tuple(faults))
+
+    def _variants(self, template: Template, ids: Ids, own: Own, foreign: Foreign) -> Iterator[Cell]:
+        """Ask for one's own in each way that the query knows, and again with the tag that came with it."""
+        queries: list[tuple[Ids, dict[str, str]]] = [({}, {name: PLAIN[name]}) for name in PLAIN if template.lists]
+        queries += [({p: own.ids[p.kind][0]}, {}) for p in template.places if p.where == "query" and own.ids[p.kind]]
+        for more, query in [({}, {}), *queries]:
+            request = template.request({**ids, **more}, query=query)
+            if more or query:
+                yield self._allowed(template, request, own, "", foreign)
+            again = replace(request, headers={"If-None-Match": request.send(own.asker).headers.get("ETag", "")})
+            status = again.send(own.asker).status_code
+            yield Cell(f"own: {again}", () if status == 304 else (f"said {status} instead of 304",))
+        if template.lists and len(own.ids[template.noun]) > 1:
+            url = template.request(ids, query={"limit": "1"}).send(own.asker).headers["x-next"]
+            yield self._allowed(template, Request("GET", url), own, "", foreign)
+
+    def _asks(self, template: Template, mode: str, own: Own, foreign: Foreign) -> Iterator[Ask]:
+        named = own.named(template)
+        conditions = (None, *CONDITIONS[:1]) if template.reads else (None, *CONDITIONS)
+        for place, number, media_type in _choices(template, foreign):
+            ids = {**named, place: number}
+            if any(other.where == "path" and other not in ids for other in template.places):
+                continue
+            told = TOLD_OTHERWISE.get((place.where, place.name), TOLD[place.where])[mode]
+            for method in template.methods:
+                request = template.request(ids, method=method, media_type=media_type)
+                item = request.url if template.reads else f"/{LISTS[place.kind]}/{number}"
+                yield from (Ask(request, told, item, condition) for condition in conditions)
+                for header in CONDITIONS[: len(conditions) - 1] if method != "HEAD" else ():
+                    starred = 304 if template.reads and told == 200 and header == "If-None-Match" else told
+                    yield Ask(replace(request, headers={header: "*"}), starred, item)
+        if template.lists and all(place in named for place in template.places if place.where == "path"):
+            for method in template.methods:
+                for query in ({}, *({name: value} for name, value in PLAIN.items())):
+                    request = template.request(named, method=method, query=query)
+                    for condition in conditions if method == "GET" else (None,):
+                        yield Ask(request, 200, request.url, condition)
+
+    def _others_cursor(self, template: Template, own: Own, foreign: Foreign) -> Iterator[Cell]:
+        named = own.named(template)
+        if not template.lists or any(place.where == "path" and place not in named for place in template.places):
+            return
+        url = template.request(named, query={"limit": "1"}).send(self.world.ada).headers["x-next"]
+        for method in template.methods:
+            request = Request(method, url)
+            answer = request.send(own.asker)
+            faults = [*foreign.faults(request, answer)]
+            if answer.status_code != 400:
+                faults.append(f"leak: said {answer.status_code} instead of 400 to another's {CURSOR}")
+            yield Cell(str(request), tuple(faults))
+
+    def _conditional(self, template: Template, request: Request, own: Own) -> Request:
+        """Return the request with what a write asks for: the tag of what it changes, and a key of its own."""
+        headers = {}
+        place = next((place for place in template.places if place.where == "path"), None)
+        if "If-Match" in template.headers and place:
+            headers["If-Match"] = self.world.tag(f"/{LISTS[place.kind]}/{own.named(template)[place]}")
+        if "Idempotency-Key" in template.headers:
+            headers["Idempotency-Key"] = secrets.token_hex(8)
+        return replace(request, headers=headers)
+
+    def _repeated(self, template: Template, request: Request, own: Own) -> Cell:
+        """Ask under an Idempotency-Key that someone else has used: it is not theirs that is answered."""
+        mine = template.request(own.named(template), media_type=request.media_type)
+        mine = self._conditional(template, mine, own)
+        other = self.world.own("forbid", EVERYTHING)
+        theirs = template.request(other.named(template), media_type=request.media_type)
+        headers = self._conditional(template, theirs, other).headers
+        used = {**headers, "Idempotency-Key": mine.headers["Idempotency-Key"]}
+        first = replace(theirs, headers=used).send(self.world.ada)
+        answer = mine.send(own.asker)
+        alike = bool(first.text) and first.text == answer.text and answer.status_code == template.success
+        return Cell(f"another's key: {mine}", ("leak: another's answer was given",) if alike else ())
+
+    def _unwritten(self, before: list[str]) -> Cell:
+        after = self.world.written()
+        return Cell("nothing is written", () if after == before else (f"leak: {before} became {after}",))
+
+
+def _choices(template: Template, foreign: Foreign) -> Iterator[tuple[Place, int, str | None]]:
+    """Yield each place with each foreign thing that it can name, and each form of the body."""
+    for place in template.places:
+        for number in foreign.ids[place.kind]:
+            for media_type in template.examples or [None]:
+                yield place, number, media_type
+
+
+def _dead(world: World, past: Keys, owner: Own) -> dict[str, str | None]:
+    """Return what is no key, by reason. ``past`` makes keys that have expired since."""
+    malformed = f"ds_live_{'0' * 49}"
+    found: dict[str, str | None] = {"no key": None, "garbage": "YOUR_API_KEY", "malformed": malformed}
+    found["unknown"] = compose("live", secrets.token_bytes(32))
+    for mode in MODES:
+        limits: dict[str, Any] = {**owner.limits, "out_of_scope": mode}
+        revoked, found[f"revoked, {mode}"] = world.keys.create("revoked", SCOPES, **limits)
+        world.keys.revoke(revoked.id)
+        rotated, found[f"rotated, {mode}"] = world.keys.create("rotated", SCOPES, **limits)
+        world.keys.rotate(rotated.id, 0)
+        yesterday = now() - timedelta(days=1)
+        found[f"expired, {mode}"] = past.create("expired", SCOPES, expires_at=yesterday, **limits)[1]
+    return found
+
+
+def essence(answer: Answer) -> tuple[int, list[tuple[str, str]], str]:
+    """Return all of an answer that must not differ: no counts of a rate limit, and not the date."""
+    headers = [
+        (name, re.sub("[0-9]+", "#", value) if "ratelimit" in name.lower() else value)
+        for name, value in answer.headers.items()
+        if name != "Date"
+    ]
+    return answer.status_code, sorted(headers), answer.text

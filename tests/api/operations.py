@@ -1,0 +1,53 @@
+"""What the served OpenAPI document says of each operation, also of those to come, for tests that hold for all."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from app import create_app
+from tests.nowhere import NOWHERE
+
+APP = create_app(NOWHERE)
+TEXT = APP.test_client().get("/openapi.json").text
+DOCUMENT: dict[str, Any] = json.loads(TEXT)
+
+
+class Operation(NamedTuple):
+    """One method of one path, and what the document says of it."""
+
+    path: str
+    method: str
+    says: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.method.upper()} {self.path}"
+
+    @property
+    def parameters(self) -> list[dict[str, Any]]:
+        """Its own parameters and those of its path."""
+        item = DOCUMENT["paths"].get(self.path, {})
+        found: list[dict[str, Any]] = whole([*self.says.get("parameters", []), *item.get("parameters", [])])
+        return found
+
+
+OPERATIONS = [
+    Operation(path, method, says)
+    for path, item in DOCUMENT["paths"].items()
+    for method, says in item.items()
+    if method != "parameters"
+]
+
+
+def whole(value: Any) -> Any:
+    """Return ``value`` with what it refers to in place of references."""
+    if isinstance(value, list):
+        return [whole(member) for member in value]
+    if not isinstance(value, dict):
+        return value
+    if "$ref" in value:
+        found: Any = DOCUMENT
+        for step in value["$ref"].removeprefix("#/").split("/"):
+            found = found[step]
+        return whole(found)
+    return {name: whole(member) for name, member in value.items()}

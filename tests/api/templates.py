@@ -1,0 +1,182 @@
+"""How to ask for any operation of the OpenAPI document: where its requests name things, and what else they hold."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from app.domain.kinds import MAX_ID
+from tests.api.conftest import Answer, Caller
+from tests.api.operations import Operation, whole
+
+# What is named by a parameter of a path or query, or by a member of a body; None is what the path is about.
+NAMES: dict[str, str | None] = {
+    "document_id": "document",
+    "project_id": "project",
+    "key_id": "key",
+    "documents": "document",
+    "projects": "project",
+    "id": None,
+    "ids": None,
+}
+# Parameters of a query that name nothing, with a value for each.
+PLAIN = {"limit": "2", "order": "desc"}
+CURSOR = "cursor"
+# Headers that are sent where they are documented.
+CONDITIONS = ("If-None-Match", "If-Match")
+HEADERS = {"X-Request-ID", "Idempotency-Key", *CONDITIONS}
+JSON_PATCH = "application/json-patch+json"
+# Where a list of things of each kind is.
+LISTS = {"document": "documents", "project": "projects", "key": "keys"}
+
+
+class Incomplete(AssertionError):
+    """An operation holds what nothing here knows how to ask for; the message says what to add."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a request names a thing of a kind: in its ``path``, ``query`` or ``body``, there perhaps in a list."""
+
+    where: str
+    name: str
+    kind: str
+    many: bool = False
+
+
+Ids = Mapping[Place, int]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that can be sent with any key."""
+
+    method: str
+    url: str
+    media_type: str | None = None
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        sent = [f"{name}: {value}" for name, value in self.headers.items()]
+        return " ".join([self.method, self.url, *sent, *([json.dumps(self.body)] if self.media_type else [])])
+
+    def send(self, caller: Caller) -> Answer:
+        """Send it under a request id that is always the same, so that answers can be compared whole."""
+        content = {"data": json.dumps(self.body), "content_type": self.media_type} if self.media_type else {}
+        return caller.request(self.method, self.url, headers={"X-Request-ID": "matrix", **self.headers}, **content)
+
+
+class Template:
+    """An operation as a pattern of requests. Raises Incomplete where it holds something unknown."""
+
+    def __init__(self, operation: Operation) -> None:
+        self.operation = operation
+        # What OpenAPI has no name for is described as an extension.
+        self.method = operation.method.removeprefix("x-").upper()
+        self.reads = self.method == "GET"
+        parts = [part for part in operation.path.split("/") if part in LISTS.values()]
+        self.noun = next((kind for kind, name in LISTS.items() if parts[-1:] == [name]), "")
+        self.success = min(int(status) for status in operation.says["responses"] if status.startswith("2"))
+        self.examples = self._examples()
+        self.places = (*self._parameters(), *self._members())
+        self.lists = any(parameter["name"] == CURSOR for parameter in operation.parameters)
+        self.headers = {parameter["name"] for parameter in operation.parameters if parameter["in"] == "header"}
+        for name in self.headers - HEADERS:
+            raise Incomplete(f"{operation}: name {name} in HEADERS, and send it in tests/api/key_matrix.py")
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that it answers to."""
+        return ("GET", "HEAD") if self.reads else (self.method,)
+
+    def shows(self, place: Place) -> bool:
+        """Tell whether a request names something here even if nobody asks for it."""
+        return place.where == "path" or (place.where == "body" and place.name in set(_keys(self.examples)))
+
+    def request(
+        self,
+        ids: Ids,
+        *,
+        method: str | None = None,
+        media_type: str | None = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Request:
+        """Return the request that names ``ids``, which must hold one for each place in the path."""
+        path = self.operation.path.format(**{place.name: number for place, number in ids.items()})
+        named = {place.name: str(number) for place, number in ids.items() if place.where == "query"}
+        asked = urlencode({**named, **(query or {})})
+        media_type = media_type or next(iter(self.examples), None)
+        body = self._body(media_type, ids) if media_type else None
+        return Request(method or self.method, f"{path}?{asked}" if asked else path, media_type, body, headers or {})
+
+    def _body(self, media_type: str, ids: Ids) -> Any:
+        places = [place for place in self.places if place.where == "body"]
+        values = {place.name: [ids[place]] if place.many else ids[place] for place in places if place in ids}
+        body = _named(self.examples[media_type], values, {place.name for place in places} - values.keys())
+        missing = {name: value for name, value in values.items() if name not in set(_keys(body))}
+        if media_type == JSON_PATCH:
+            return body + [{"op": "add", "path": f"/{name}", "value": value} for name, value in missing.items()]
+        return {**body, **missing} if missing else body
+
+    def _examples(self) -> dict[str, Any]:
+        content = whole(self.operation.says.get("requestBody", {})).get("content", {})
+        for media_type, described in content.items():
+            if "example" not in described:
+                raise Incomplete(f"{self.operation}: the schema of its {media_type} body needs EXAMPLES")
+        return {media_type: described["example"] for media_type, described in content.items()}
+
+    def _parameters(self) -> Iterator[Place]:
+        for parameter in self.operation.parameters:
+            where, name = parameter["in"], parameter["name"]
+            if where == "path" or (where == "query" and name != CURSOR and name not in PLAIN):
+                yield Place(where, name, self._kind(name, f"the {where} parameter {name}"))
+
+    def _members(self) -> Iterator[Place]:
+        content = whole(self.operation.says.get("requestBody", {})).get("content", {})
+        schemas = [described["schema"] for described in content.values()]
+        found = {name: many for schema in schemas for name, many in _identifiers(schema)}
+        outer = {name for schema in schemas for name in schema.get("properties", {})}
+        for name, many in found.items():
+            if name not in outer and name not in set(_keys(self.examples)):
+                raise Incomplete(f"{self.operation}: the EXAMPLES of its body must show {name}, which names something")
+            yield Place("body", name, self._kind(name, f"the member {name} of a body"), many)
+
+    def _kind(self, name: str, what: str) -> str:
+        kind = NAMES.get(name, "") or (self.noun if name in NAMES else "")
+        if not kind:
+            raise Incomplete(f"{self.operation}: say in NAMES of {__name__} which kind of thing {what} names")
+        return kind
+
+
+def _identifiers(schema: Any) -> Iterator[tuple[str, bool]]:
+    """Yield the members of a schema, however deep, that hold an id or a list of ids, and whether it is a list."""
+    for value in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        yield from _identifiers(value)
+    for name, member in schema.get("properties", {}).items() if isinstance(schema, dict) else ():
+        for inner, many in ((member, False), (member.get("items", {}), True)):
+            if inner.get("maximum") == MAX_ID:
+                yield name, many
+
+
+def _keys(value: Any) -> Iterator[str]:
+    """Yield the names of all members, however deep."""
+    if isinstance(value, dict):
+        yield from value
+    for member in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _keys(member)
+
+
+def _named(value: Any, values: Mapping[str, Any], without: set[str]) -> Any:
+    """Return a copy of ``value`` with these members in it, however deep, where they are, and ``without`` those."""
+    if isinstance(value, list):
+        return [_named(member, values, without) for member in value]
+    if not isinstance(value, dict):
+        return copy.deepcopy(value)
+    kept = {name: inner for name, inner in value.items() if name not in without}
+    return {name: values.get(name, _named(inner, values, without)) for name, inner in kept.items()}

@@ -1,0 +1,223 @@
+"""No operation, also of those to come, tells or changes what a key does not reach.
+
+Each is asked with every sort of key, as the served OpenAPI document has it (tests/api/templates.py). What is beyond a
+key's reach is asked for before it exists and again when it is someone else's: byte by byte, the answers must be one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app.domain.access import Access
+from app.domain.clock import now
+from app.domain.documents import Documents
+from app.domain.key import Key
+from app.domain.keys import Keys
+from app.domain.kinds import MAX_ID
+from app.domain.projects import Projects
+from app.domain.services import Services
+from app.http import paging
+from app.settings import Settings
+from tests.api.conftest import Caller
+from tests.api.key_matrix import EVERYTHING, MODES, REACHES, Cell, Matrix, World
+from tests.api.operations import DOCUMENT, OPERATIONS, Operation
+from tests.api.templates import JSON_PATCH, Incomplete, Template
+
+# Keys come first: their listing looks at each, and the tests make more and more of them.
+SECURED = sorted((found for found in OPERATIONS if found.says["security"]), key=lambda found: "/keys" not in found.path)
+every_operation = pytest.mark.parametrize("operation", SECURED, ids=str)
+
+
+class Tally:
+    """Counts cells, and lets none pass that has a fault."""
+
+    def __init__(self) -> None:
+        self.cells = self.leaks = self.others = 0
+
+    def take(self, cells: list[Cell]) -> None:
+        """Count ``cells`` and fail with what is wrong in them."""
+        faults = [(cell.question, fault) for cell in cells for fault in cell.faults]
+        leaks = sum(fault.startswith("leak: ") for _, fault in faults)
+        self.cells += len(cells)
+        self.leaks += leaks
+        self.others += len(faults) - leaks
+        assert cells
+        assert not faults, "\n".join(f"{question}\n    {fault}" for question, fault in faults)
+
+
+@pytest.fixture(scope="module")
+def tally(pytestconfig: pytest.Config) -> Iterator[Tally]:
+    """The count of this run, told at its end."""
+    found = Tally()
+    yield found
+    with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        print(f"\nkey matrix: {found.cells} cells, {found.leaks} leaks, {found.others} other faults")  # noqa: T201
+
+
+@pytest.fixture(scope="module")
+def matrix(app: Flask, ada: Caller, settings: Settings) -> Iterator[Matrix]:
+    """The matrix over this module's installation."""
+    past = Services.build(settings, now=lambda: now() - timedelta(days=2))
+    yield Matrix(World(app, ada), past.keys)
+    past.close()
+
+
+@every_operation
+def test_what_is_no_key_is_refused_alike(matrix: Matrix, tally: Tally, operation: Operation) -> None:
+    tally.take(matrix.refused(Template(operation)))
+
+
+@every_operation
+def test_a_key_without_the_scope_is_refused_whatever_it_names(
+    matrix: Matrix, tally: Tally, operation: Operation
+) -> None:
+    tally.take(matrix.lacking(Template(operation)))
+
+
+@pytest.mark.parametrize("reach", REACHES)
+@pytest.mark.parametrize("mode", MODES)
+@every_operation
+def test_what_is_beyond_reach_is_as_if_it_were_not(
+    matrix: Matrix, tally: Tally, operation: Operation, mode: str, reach: str
+) -> None:
+    tally.take(matrix.beyond(Template(operation), mode, reach))
+
+
+@every_operation
+def test_a_key_without_limits_is_let_in(matrix: Matrix, tally: Tally, operation: Operation) -> None:
+    own = matrix.world.own("forbid", EVERYTHING)
+    tally.take(list(matrix.allowed(Template(operation), "forbid", EVERYTHING, own)))
+
+
+@pytest.mark.parametrize("path", DOCUMENT["paths"])
+def test_options_tells_everyone_the_same(matrix: Matrix, tally: Tally, path: str) -> None:
+    tally.take(matrix.options(path, {m.removeprefix("x-").upper() for m in DOCUMENT["paths"][path]} - {"PARAMETERS"}))
+
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+def body(schema: dict[str, Any], example: Any, media_type: str = "application/json") -> dict[str, Any]:
+    """Return what an operation says of its body."""
+    return {"requestBody": {"content": {media_type: {"schema": schema, "example": example}}}}
+
+
+def template(path: str, method: str = "get") -> Template:
+    """Return the pattern of what is served under that name."""
+    return Template(next(found for found in OPERATIONS if (found.path, found.method) == (path, method)))
+
+
+def put(owner: object, name: str, value: object) -> Patch:
+    """Return what puts ``value`` in the place of a part of the service."""
+    return lambda patch: patch.setattr(owner, name, value)
+
+
+BROKEN: dict[str, tuple[Patch, Callable[[Matrix], list[Cell]], str]] = {
+    "dead keys live on": (
+        put(Key, "is_alive", lambda *_: True),
+        lambda matrix: matrix.refused(template("/documents")),
+        "not the 401",
+    ),
+    "scopes are not asked for": (
+        put(Access, "require", lambda *_: None),
+        lambda matrix: matrix.lacking(template("/documents")),
+        "said 200",
+    ),
+    "documents are shown to all": (
+        put(Documents, "get", lambda documents, _, number: documents._documents.get(number)),
+        lambda matrix: matrix.beyond(template("/documents/{document_id}"), "hide", "project"),
+        "is told",
+    ),
+    "what is absent is called so": (
+        put(Documents, "_require_reached", lambda *_: None),
+        lambda matrix: matrix.beyond(template("/documents/{document_id}"), "forbid", "document"),
+        "as where there is nothing",
+    ),
+    "listings are not narrowed": (
+        put(Projects, "page", lambda projects, _, query: projects._projects.page(query)),
+        lambda matrix: matrix.beyond(template("/projects"), "hide", "document"),
+        "as where there is nothing",
+    ),
+    "cursors belong to all": (
+        put(paging, "_binding", lambda query: (query.order,)),
+        lambda matrix: matrix.beyond(template("/documents"), "hide", "project"),
+        "instead of 400 to another's cursor",
+    ),
+    "keys are ended by all": (
+        put(Keys, "get", lambda keys, key_id, _=None: keys._read([key_id])[0]),
+        lambda matrix: matrix.beyond(template("/keys/{key_id}", "delete"), "hide", "project"),
+        "it was changed",
+    ),
+    "keys are refused what is theirs": (
+        put(Access, "admits_project", lambda access, _: access.reach is None),
+        lambda matrix: list(matrix.allowed(template("/projects/{project_id}"), "hide", "project", matrix.owner)),
+        "of what is one's own",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_the_matrix_finds(matrix: Matrix, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """A service that is broken in one place has faults, so that none means something."""
+    breaks, ask, fault = BROKEN[what]
+    with monkeypatch.context() as patch:
+        breaks(patch)
+        found = [fault for cell in ask(matrix) for fault in cell.faults]
+    assert any(fault in text for text in found), found
+
+
+UNKNOWN: dict[str, tuple[Operation, str]] = {
+    "a parameter of a path": (
+        Operation("/things/{thing_id}", "get", {"parameters": [{"in": "path", "name": "thing_id"}]}),
+        "say in NAMES .* which kind of thing the path parameter thing_id names",
+    ),
+    "a parameter of a query": (
+        Operation("/documents", "get", {"parameters": [{"in": "query", "name": "owner"}]}),
+        "say in NAMES .* which kind of thing the query parameter owner names",
+    ),
+    "a member of a body": (
+        Operation("/documents", "put", body({"properties": {"parent": {"type": "integer", "maximum": MAX_ID}}}, {})),
+        "say in NAMES .* which kind of thing the member parent of a body names",
+    ),
+    "a body without an example": (
+        Operation("/documents", "patch", {"requestBody": {"content": {"application/json": {"schema": {}}}}}),
+        "needs EXAMPLES",
+    ),
+    "a header": (
+        Operation("/documents", "copy", {"parameters": [{"in": "header", "name": "Destination"}]}),
+        "name Destination in HEADERS",
+    ),
+}
+
+
+@pytest.mark.nodatabase
+@pytest.mark.parametrize("what", UNKNOWN)
+def test_what_cannot_be_asked_is_named(what: str) -> None:
+    operation, message = UNKNOWN[what]
+    operation.says["responses"] = {"204": {}}
+    with pytest.raises(Incomplete, match=message):
+        Template(operation)
+
+
+@pytest.mark.nodatabase
+def test_bodies_name_what_is_chosen_wherever_they_hold_it() -> None:
+    """Also deep in a batch, in a JSON Patch (RFC 6902), and not at all where nothing is chosen."""
+    number = {"type": "integer", "maximum": MAX_ID}
+    schema = {"properties": {"items": {"items": {"properties": {"id": number, "project_id": number}}}}}
+    says = body(schema, {"items": [{"id": 1, "project_id": 2, "title": "x"}]})
+    batch = Template(Operation("/documents/batch", "post", {**says, "responses": {"200": {}}}))
+    (item,) = [place for place in batch.places if place.name == "id"]
+    assert (item.where, item.kind) == ("body", "document")
+    assert batch.request({item: 7}).body == {"items": [{"id": 7, "title": "x"}]}
+    merge = body({"properties": {"project_id": number}}, {"title": "x"}, "application/merge-patch+json")
+    steps = body({}, [{"op": "replace", "path": "/title", "value": "x"}], JSON_PATCH)
+    content = {**merge["requestBody"]["content"], **steps["requestBody"]["content"]}
+    patch = Template(Operation("/documents", "patch", {"requestBody": {"content": content}, "responses": {"204": {}}}))
+    assert patch.request({patch.places[0]: 7}).body == {"title": "x", "project_id": 7}
+    moved = patch.request({patch.places[0]: 7}, media_type=JSON_PATCH).body
+    assert moved[1:] == [{"op": "add", "path": "/project_id", "value": 7}]
