@@ -67,7 +67,7 @@ class Services:
             keys=keys,
             authenticator=Authenticator(keys, settings.out_of_scope, now, time.monotonic),
             cursors=Cursors(settings.secrets),
-            idempotency=Idempotency(store["meta"], 2 * settings.deadline + 5, now),
+            idempotency=Idempotency(store["meta"], settings.deadline + 2, now),
             readiness=Readiness(store),
             limiter=limiter or Limiter.build(settings),
         )

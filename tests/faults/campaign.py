@@ -17,7 +17,7 @@ from tests.faults.service import NO_ANSWER, Reply, Service
 
 CLIENTS = 6
 # Characters of a document at most, and how often a client that repeats a request asks for the same.
-CONTENT, REPEATS = 4000, 50
+CONTENT, REPEATS = 4000, 500
 # Seconds that a client waits after it was told that the service is unavailable.
 RETRY = 0.05
 
@@ -86,7 +86,7 @@ class Client(threading.Thread):
         try:
             creation.replies.append(self._service.ask("POST", "/documents", self._key, creation.value, headers))
             self.answered[str(creation.replies[-1].status)] += 1
-            if creation.replies[-1].status == 503:
+            if creation.replies[-1].status in (409, 503):
                 # Sooner than `Retry-After` asks for, and not as fast as a machine can.
                 self.stopping.wait(RETRY)
         except NO_ANSWER:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.errors import Unconfirmed
 from tests.faults.accounts import Account
 from tests.faults.campaign import Creation
 from tests.faults.service import Reply
@@ -32,7 +33,7 @@ def item(title: str, public_id: int, **others: object) -> dict[str, object]:
     return {"id": public_id, "title": title, **others}
 
 
-DOUBTFUL = refused("c", "The write was not confirmed; read before you retry it.")
+DOUBTFUL = refused("c", Unconfirmed.reason)
 SENT = [created("a", 1, 1), created("b", 2), DOUBTFUL, refused("d"), Creation({"title": "e"}, dropped=1)]
 STORED = [item("a", 1), item("b", 2)]
 
