@@ -127,7 +127,8 @@ def show(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if chosen.json:
         print(json.dumps([key.shown for key in keys], indent=2))
     for key in () if chosen.json else keys:
-        print(f"{key.id}\t{_state(key)}\t{key.name}\t{' '.join(key.scopes)}")
+        used = f"\tlast used {key.last_used_at}" if key.last_used_at else ""
+        print(f"{key.id}\t{_state(key)}\t{key.name}\t{' '.join(key.scopes)}{used}")
     return 0
 
 

@@ -15,8 +15,8 @@ from app.cli.serve import Server
 from app.database import start
 from app.database.settings import DATABASE
 from app.domain.access import SCOPES
+from app.domain.clock import now
 from app.domain.services import Services
-from app.errors import ServiceError
 from app.settings import HOST, PORT, SECRET_KEY, SETTINGS, Settings, secret_file
 from couchapp import deployment, tree
 from couchapp.connection import Connection
@@ -100,9 +100,9 @@ def development_key(environ: Mapping[str, str], services: Services, settings: Se
         _, text = services.keys.create("development", SCOPES, env="dev")
         write_private(file, text)
         return f"Development key, kept in {file}:\n  {text}\n" + curl(settings, text)
-    try:
-        services.authenticator.authenticate(file.read_text().strip() if file.exists() else None)
-    except ServiceError:
+    # Not by way of the authenticator, since this is no use of the key.
+    key = services.keys.recognise(file.read_text().strip()) if file.exists() else None
+    if key is None or not key.is_alive(now()):
         return (
             f"{file} holds no key that this database and secret know. Make one with:\n"
             "  .venv/bin/python -m app keys create NAME --scope documents:read"

@@ -13,6 +13,7 @@ from gunicorn.arbiter import Arbiter
 
 from app import create_app
 from app.cli.logs import LOGGING
+from app.domain import usage
 from app.limits.limiter import Limiter
 from app.settings import Settings
 
@@ -58,8 +59,8 @@ class Server(BaseApplication):  # type: ignore[misc]
             "threads": THREADS,
             "worker_class": "app.cli.worker.Worker",
             "limit_request_line": MAX_REQUEST_LINE,
-            # What was begun ends by its deadline; a little more lets the answer be sent.
-            "graceful_timeout": math.ceil(settings.deadline) + 2,
+            # What was begun ends by its deadline; a little more lets the answer be sent, and last uses be written.
+            "graceful_timeout": math.ceil(settings.deadline + usage.LONGEST) + 2,
             # Proxies are believed as far as DREAMSCRIPT_TRUSTED_PROXIES says, and nowhere else.
             "secure_scheme_headers": {},
             "forwarder_headers": "",

@@ -1,8 +1,9 @@
-"""Gunicorn's threaded worker, with the contract's error shape for what is not HTTP, and no patience for slow bodies."""
+"""Gunicorn's threaded worker: the contract's error shape for what is not HTTP, no patience, and an orderly end."""
 
 from __future__ import annotations
 
 import json
+import signal
 import time
 import uuid
 from collections.abc import Callable
@@ -25,6 +26,16 @@ DRAIN = 0.5
 
 class Worker(ThreadWorker):  # type: ignore[misc]
     """Answers what never becomes a request, and waits for no body longer than the request may take."""
+
+    def run(self) -> None:
+        """Serve until a signal ends it, and then let the application finish. Raises SystemExit where gunicorn does."""
+        try:
+            super().run()
+        finally:
+            # Ctrl-C reaches the worker from the terminal and from the master, and the second must not cut this off.
+            for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
+            self.wsgi.extensions["dreamscript"].close()
 
     def handle_request(self, req: Any, conn: Any) -> bool:
         """Answer one request, whose body is read by its deadline."""

@@ -21,12 +21,20 @@ ENTRIES = 10_000
 class Authenticator:
     """Remembers each key that it has met for SECONDS. Unknown keys are not remembered, so a new key works at once.
 
-    ``now`` is the time of day, for expiry; ``clock`` counts seconds and never goes back. ``out_of_scope`` is for keys
-    that say nothing of it.
+    ``note`` is told of each use, by the key's id and the moment; it must be quick and raise nothing. ``now`` is the
+    time of day, for expiry; ``clock`` counts seconds and never goes back. ``out_of_scope`` is for keys that say nothing
+    of it.
     """
 
-    def __init__(self, keys: Keys, out_of_scope: str, now: Callable[[], datetime], clock: Callable[[], float]) -> None:
-        self._keys, self._out_of_scope, self._now, self._clock = keys, out_of_scope, now, clock
+    def __init__(
+        self,
+        keys: Keys,
+        note: Callable[[int, datetime], None],
+        out_of_scope: str,
+        now: Callable[[], datetime],
+        clock: Callable[[], float],
+    ) -> None:
+        self._keys, self._note, self._out_of_scope, self._now, self._clock = keys, note, out_of_scope, now, clock
         self._lock = Lock()
         self._met: OrderedDict[bytes, tuple[float, Key]] = OrderedDict()
 
@@ -37,8 +45,10 @@ class Authenticator:
         the database cannot tell.
         """
         key = self._key(text) if text else None
-        if key is None or not key.is_alive(self._now()):
+        now = self._now()
+        if key is None or not key.is_alive(now):
             raise Unauthorized
+        self._note(key.id, now)
         return key.access(self._out_of_scope)
 
     def _key(self, text: str) -> Key | None:

@@ -14,7 +14,10 @@ from app.domain.clock import stamp
 
 @dataclass(frozen=True)
 class Key:
-    """All moments are RFC 3339 texts in UTC. ``retired_at`` may lie ahead: a rotated key goes on until then."""
+    """All moments are RFC 3339 texts in UTC. ``retired_at`` may lie ahead: a rotated key goes on until then.
+
+    ``last_used_at`` lags behind by a minute or so, and is None where it was not read.
+    """
 
     id: int
     principal: str
@@ -27,6 +30,7 @@ class Key:
     expires_at: str | None = None
     retired_at: str | None = None
     revoked_at: str | None = None
+    last_used_at: str | None = None
 
     @classmethod
     def of(
@@ -71,8 +75,9 @@ class Key:
 
     @property
     def revision(self) -> str:
-        """A digest of what of a key can change: documents only ever come to it."""
-        return sha256(f"{self.id} {self.retired_at} {self.revoked_at}".encode()).hexdigest()[:32]
+        """A digest of what of a key can change: the rest is written once."""
+        changing = f"{self.id} {self.retired_at} {self.revoked_at} {self.last_used_at}"
+        return sha256(changing.encode()).hexdigest()[:32]
 
     @property
     def shown(self) -> dict[str, Any]:

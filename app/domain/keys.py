@@ -2,7 +2,8 @@
 
 In `-keys`, `key:<id>` holds what a key may do, `digest:<digest>` leads from a key's digest to it, `revocation:<id>`
 ends it at once and `retirement:<id>` at a moment that its rotation chose. All are written once and read by `_id`, so
-that no conflicting edit can revive a key and a key is known to every node as soon as a quorum has it.
+that no conflicting edit can revive a key and a key is known to every node as soon as a quorum has it. When a key was
+last used is known to app.domain.usage, and read where keys are shown.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from app.domain.key import Key, reach
 from app.domain.key_text import compose, digest, is_well_formed
 from app.domain.kinds import KEY, digits
 from app.domain.pages import Listed, Page, Query, cut
+from app.domain.usage import Usage
 from app.errors import Conflict, Fault, Forbidden, NotFound, Unavailable, ValidationFailed
 from app.store import Database
 
@@ -44,9 +46,15 @@ class Keys:
     """
 
     def __init__(
-        self, keys: Database, allocator: Allocator, secrets: Sequence[str], now: Callable[[], datetime]
+        self,
+        keys: Database,
+        allocator: Allocator,
+        usage: Usage,
+        secrets: Sequence[str],
+        now: Callable[[], datetime],
     ) -> None:
-        self._keys, self._allocator, self._secrets, self._now = keys, allocator, tuple(secrets), now
+        self._keys, self._allocator, self._usage = keys, allocator, usage
+        self._secrets, self._now = tuple(secrets), now
 
     def create(
         self,
@@ -124,18 +132,20 @@ class Keys:
             raise by.refusal(absent)
         if not found:
             raise absent
-        return found[0]
+        return self._with_usage(found)[0]
 
     def all(self) -> Iterator[Key]:
         """Return every key, by id."""
-        return self._walk(Query(CHUNK), CHUNK)
+        keys = self._walk(Query(CHUNK), CHUNK)
+        while chunk := list(islice(keys, CHUNK)):
+            yield from self._with_usage(chunk)
 
     def page(self, query: Query, by: Access | None = None) -> Page:
         """Return a page of those keys that reach no further than the key of ``by``, with its items, each a Key."""
         # A limited key's own are few among many, so that a page's worth at once would take a read for each of them.
         at_once = CHUNK if by is not None and by.reach is not None else query.limit + 1
         admitted = (key for key in self._walk(query, at_once) if by is None or by.covers(key.reach))
-        keys = list(islice(admitted, query.limit + 1))
+        keys = self._with_usage(list(islice(admitted, query.limit + 1)))
         page = cut([Listed(key.id, key.revision) for key in keys], query.limit)
         return replace(page, items=tuple(keys[: query.limit]))
 
@@ -199,6 +209,11 @@ class Keys:
         found = self._keys.get_many([f"{kind}:{digits(key_id)}" for key_id in key_ids for kind in kinds])
         parts = [[found.get(f"{kind}:{digits(key_id)}") for kind in kinds] for key_id in key_ids]
         return [Key.of(key, revocation, retirement) for key, revocation, retirement in parts if key is not None]
+
+    def _with_usage(self, keys: Sequence[Key]) -> list[Key]:
+        """Return keys with the moments at which they were last used."""
+        moments = self._usage.last_used(key.id for key in keys)
+        return [replace(key, last_used_at=moments.get(key.id)) for key in keys]
 
 
 def _leads(pointer: dict[str, Any] | None, mark: str) -> bool:

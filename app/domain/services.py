@@ -19,6 +19,7 @@ from app.domain.kinds import DOCUMENT, KEY, PROJECT, Kind
 from app.domain.merged_walk import MergedWalk
 from app.domain.projects import Projects
 from app.domain.readiness import Readiness
+from app.domain.usage import Usage
 from app.limits.limiter import Limiter
 from app.settings import Settings
 from app.store import Store
@@ -33,6 +34,7 @@ class Services:
     documents: Documents
     projects: Projects
     keys: Keys
+    usage: Usage
     authenticator: Authenticator
     cursors: Cursors
     idempotency: Idempotency
@@ -40,7 +42,8 @@ class Services:
     limiter: Limiter | None
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Write the last uses of keys that were not written yet, and let go of the database."""
+        self.usage.close()
         self.store.close()
 
     @classmethod
@@ -58,16 +61,19 @@ class Services:
 
         stored = collection(DOCUMENT)
         projects = Projects(collection(PROJECT), stored, now)
-        keys = Keys(store["keys"], allocator(KEY), settings.secrets, now)
+        idempotency = Idempotency(store["meta"], settings.deadline + 2, now)
+        usage = Usage(store["meta"], idempotency.sweep)
+        keys = Keys(store["keys"], allocator(KEY), usage, settings.secrets, now)
         return cls(
             settings=settings,
             store=store,
             documents=Documents(stored, projects, MergedWalk(store[DOCUMENT.database])),
             projects=projects,
             keys=keys,
-            authenticator=Authenticator(keys, settings.out_of_scope, now, time.monotonic),
+            usage=usage,
+            authenticator=Authenticator(keys, usage.note, settings.out_of_scope, now, time.monotonic),
             cursors=Cursors(settings.secrets),
-            idempotency=Idempotency(store["meta"], settings.deadline + 2, now),
+            idempotency=idempotency,
             readiness=Readiness(store),
             limiter=limiter or Limiter.build(settings),
         )

@@ -72,6 +72,9 @@ class KeySchema(Schema):
     expires_at = fields.String(metadata={"format": "date-time"})
     retired_at = fields.String(metadata={"format": "date-time", "description": "When it ends, since it was rotated."})
     revoked_at = fields.String(metadata={"format": "date-time"})
+    last_used_at = fields.String(
+        metadata={"format": "date-time", "description": "When it was last accepted, a minute or so late."}
+    )
 
 
 class MintedKeySchema(KeySchema):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from app.cli.serve import THREADS
+from app.domain.clock import now
 from tests.api.conftest import deployed_settings
 from tests.cli.live import PATIENCE, SECRET, Live, command, environment
 
@@ -197,6 +201,39 @@ def test_sigterm_ends_what_was_begun_and_then_the_process(environ: dict[str, str
             answer = client.recv(65536)
         assert answer.startswith(b"HTTP/1.1 201 ")
         assert live.wait() == 0
+
+
+def use_in_two_processes(live: Live, key: str) -> set[int]:
+    """Use ``key``, on a new connection each time, until two processes have met it; return which."""
+    pids: set[int] = set()
+    while len(pids) < 2:
+        assert live.request("GET", "/documents?limit=1", key)[0] == 200
+        pids = {event["pid"] for event in live.events() if event.get("route") == "/documents"}
+    return pids
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_orderly_end_writes_the_last_uses_of_keys(environ: dict[str, str], number: signal.Signals) -> None:
+    """A terminal and a service manager tell every process to end; all write the same key, and the last use remains."""
+    made = command("keys", "create", "used", "--scope", "documents:read", "keys:manage", "--json", environ=environ)
+    key, path = json.loads(made.stdout)["key"], f"/keys/{json.loads(made.stdout)['id']}"
+    with Live("serve", environ) as live:
+        pids = use_in_two_processes(live, key)
+        began = now()
+        assert "last_used_at" not in live.request("GET", path, key)[1]
+        ended = now()
+        live.signal(number)
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        assert live.wait() == 0
+    with Live("serve", environ) as live:
+        shown = live.request("GET", path, key)[1]
+    assert began < datetime.fromisoformat(shown["last_used_at"]) < ended
+    listed = json.loads(command("keys", "list", "--json", environ=environ).stdout)
+    assert shown["last_used_at"] < next(one["last_used_at"] for one in listed if one["id"] == shown["id"])
+    lines = command("keys", "list", environ=environ).stdout
+    assert re.search(rf"^{shown['id']}\tactive\t.*\tlast used 20", lines, re.MULTILINE)
 
 
 def test_a_missing_setting_is_named(environ: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -37,8 +38,10 @@ class Desk:
 
     def __init__(self) -> None:
         self.keys, self.seconds = FakeKeys(), 0.0
+        self.noted: list[tuple[int, datetime]] = []
         self.authenticator = Authenticator(
             self.keys,  # type: ignore[arg-type]
+            lambda key_id, moment: self.noted.append((key_id, moment)),
             "forbid",
             lambda: NOON + timedelta(seconds=self.seconds),
             lambda: self.seconds,
@@ -64,6 +67,18 @@ def test_a_key_in_use_is_looked_up_once_in_a_while(desk: Desk) -> None:
     desk.seconds = SECONDS
     assert desk.accepts("good")
     assert desk.keys.lookups == 2
+
+
+def test_each_use_is_noted_with_its_moment_and_nothing_else_is(desk: Desk) -> None:
+    assert desk.accepts("good")
+    desk.seconds = 1.0
+    assert desk.accepts("good")
+    assert not desk.accepts("bad")
+    assert not desk.accepts(None)
+    assert desk.keys.key is not None
+    desk.seconds, desk.keys.key = 5.0, replace(desk.keys.key, revoked_at=stamp(NOON))
+    assert not desk.accepts("good")
+    assert desk.noted == [(7, NOON), (7, NOON + timedelta(seconds=1))]
 
 
 def test_a_missing_key_costs_no_lookup(desk: Desk) -> None:

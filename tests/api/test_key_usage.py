@@ -1,0 +1,137 @@
+"""When a key was last used: shown once it is stored, part of the tags, and written by no request."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app.domain.clock import now, stamp
+from app.domain.services import Services
+from app.domain.usage import USAGE
+from couchapp.connection import Answer, Connection
+from tests.api.conftest import Caller
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, ...]]]:
+    """What this thread asks of the database: the method and path of each request, in their order."""
+    seen: list[tuple[str, ...]] = []
+    ask, mine = Connection.request, threading.current_thread()
+
+    def count(self: Connection, method: str, *path: str, **options: Any) -> Answer:
+        if threading.current_thread() is mine:
+            seen.append((method, *path))
+        return ask(self, method, *path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Connection, "request", count)
+        yield seen
+
+
+def flush(app: Flask) -> None:
+    """Let the application's minute pass."""
+    app.extensions["dreamscript"].usage.flush()
+
+
+def test_a_use_shows_when_it_is_stored(app: Flask, ada: Caller) -> None:
+    made = ada.post("/keys", {"name": "used", "scopes": ["documents:read"]}).json
+    flush(app)
+    assert "last_used_at" not in ada.get(f"/keys/{made['id']}").json
+    assert Caller(app, made["key"]).get("/documents").status_code == 200
+    between = now()
+    # Whether a request is allowed is another question than whose it is.
+    assert Caller(app, made["key"]).get("/projects").status_code == 403
+    assert "last_used_at" not in ada.get(f"/keys/{made['id']}").json
+    flush(app)
+    shown = ada.get(f"/keys/{made['id']}").json
+    assert between < datetime.fromisoformat(shown["last_used_at"]) < now()
+    assert [key for page in ada.walk("/keys?limit=2") for key in page if key["id"] == made["id"]] == [shown]
+
+
+def test_refused_keys_are_not_used(app: Flask, ada: Caller, services: Services) -> None:
+    made = ada.post("/keys", {"name": "revoked", "scopes": ["documents:read"]}).json
+    assert ada.request("DELETE", f"/keys/{made['id']}").status_code == 204
+    assert Caller(app, made["key"]).get("/documents").status_code == 401
+    flush(app)
+    assert services.usage.last_used([made["id"]]) == {}
+
+
+def test_tags_change_if_and_only_if_the_last_use_does(app: Flask, ada: Caller) -> None:
+    made = ada.post("/keys", {"name": "tagged", "scopes": ["documents:read"]}).json
+    paths = (f"/keys/{made['id']}", "/keys?order=desc&limit=1")
+    tags = {path: ada.get(path).headers["ETag"] for path in paths}
+    assert Caller(app, made["key"]).get("/documents").status_code == 200
+    for path, tag in tags.items():
+        assert ada.get(path, if_none_match=tag).status_code == 304
+    flush(app)
+    for path, tag in tags.items():
+        changed = ada.get(path, if_none_match=tag)
+        assert (changed.status_code, "last_used_at" in changed.text) == (200, True)
+        flush(app)
+        assert ada.get(path, if_none_match=changed.headers["ETag"]).status_code == 304
+
+
+def test_rotation_hands_no_use_on(app: Flask, ada: Caller) -> None:
+    old = ada.post("/keys", {"name": "rotated", "scopes": ["documents:read"]}).json
+    assert Caller(app, old["key"]).get("/documents").status_code == 200
+    flush(app)
+    rotated = ada.post(f"/keys/{old['id']}/rotate", {})
+    assert (rotated.status_code, "last_used_at" in rotated.json) == (201, False)
+    assert "last_used_at" not in ada.get(f"/keys/{rotated.json['id']}").json
+    assert "last_used_at" in ada.get(f"/keys/{old['id']}").json
+
+
+def test_a_request_writes_nothing_and_asks_no_more_than_before(
+    app: Flask, ada: Caller, asked: list[tuple[str, ...]], module_prefix: str
+) -> None:
+    made = ada.post("/keys", {"name": "quiet", "scopes": ["documents:read"]}).json
+    asked.clear()
+    user = Caller(app, made["key"])
+    assert [user.get("/documents?limit=1").status_code for _ in range(5)] == [200] * 5
+    assert {method for method, *_ in asked} <= {"GET", "POST"}
+    assert {path[0] for _, *path in asked} == {f"{module_prefix}-keys", f"{module_prefix}-documents"}
+    assert "_bulk_docs" not in {path[-1] for _, *path in asked}
+    assert [path[-1] for _, *path in asked if path[0] == f"{module_prefix}-keys"] == ["_all_docs"] * 2
+    asked.clear()
+    flush(app)
+    assert asked == [("POST", f"{module_prefix}-meta", which) for which in ("_all_docs", "_bulk_docs")]
+
+
+def test_a_page_reads_the_uses_of_its_keys_in_one_request(
+    ada: Caller, asked: list[tuple[str, ...]], module_prefix: str
+) -> None:
+    for _ in range(3):
+        ada.post("/keys", {"name": "listed", "scopes": ["documents:read"]})
+    asked.clear()
+    assert len(ada.get("/keys?limit=3").json) == 3
+    assert [path for _, *path in asked if path[0] == f"{module_prefix}-meta"] == [
+        [f"{module_prefix}-meta", "_all_docs"]
+    ]
+
+
+def test_the_later_moment_stays_whoever_writes_last(make_app: Callable[..., Flask], services: Services) -> None:
+    key, text = services.keys.create("shared", ["documents:read"])
+    early, late = make_app(), make_app()
+    assert Caller(early, text).get("/documents").status_code == 200
+    assert Caller(late, text).get("/documents").status_code == 200
+    flush(late)
+    kept = services.usage.last_used([key.id])
+    flush(early)
+    assert services.usage.last_used([key.id]) == kept
+    assert services.keys.get(key.id) == replace(key, last_used_at=kept[key.id])
+    assert [one.last_used_at for one in services.keys.all() if one.id == key.id] == [kept[key.id]]
+    assert kept[key.id] <= stamp(now())
+
+
+def test_what_is_stored_can_be_found_by_its_id(app: Flask, ada: Caller, services: Services) -> None:
+    flush(app)
+    holder = ada.get("/keys?limit=1").json[0]
+    stored = services.store["meta"].get(USAGE.key(holder["id"]))
+    assert stored is not None
+    assert {name: stored[name] for name in ("type", "key")} == {"type": "usage", "key": holder["id"]}
