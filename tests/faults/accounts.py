@@ -38,8 +38,9 @@ class Account:
         """Hold what the clients know against the ``stored`` documents, as the service serves them."""
         wanted = {creation.value["title"]: creation for creation in creations}
         promised = {title: c.acknowledged[0].json for title, c in wanted.items() if c.acknowledged}
-        there = {title_of(item): item for item in stored}
-        extra = [title for title in there if title in wanted and title not in promised]
+        served = {item["id"]: item for item in stored}
+        there = {title_of(item) for item in stored}
+        extra = sorted(title for title in there if title in wanted and title not in promised)
         names = (
             [title_of(item) for item in stored],
             [item["id"] for item in stored],
@@ -47,7 +48,7 @@ class Account:
         )
         return cls(
             acknowledged=len(promised),
-            lost=[title for title, item in promised.items() if there.get(title) != item],
+            lost=[title for title, item in promised.items() if served.get(item["id"]) != item],
             foreign=[item for item in stored if not sent_so(item, wanted)],
             repeated=[str(name) for each in names for name, count in Counter(each).items() if count > 1],
             unlike=[title for title, c in wanted.items() if len({reply.body for reply in c.acknowledged}) > 1],

@@ -50,6 +50,11 @@ def test_what_was_left_in_doubt_may_be_there() -> None:
     found.require_sound()
 
 
+def test_what_was_stored_twice_is_not_called_lost() -> None:
+    found = Account.of(SENT, [*STORED, item("a", 3)])
+    assert (found.lost, found.repeated) == ([], ["a"])
+
+
 @pytest.mark.parametrize(
     ("creations", "stored", "name"),
     [

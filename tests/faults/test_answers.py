@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -118,7 +119,6 @@ def test_what_is_late_or_wrongly_declared_is_an_answer(faulty: Faulty, proxy: Pr
     with faulty(proxy):
         answers = clients.send_all()
     assert [fault for call, reply in answers for fault in call.faults(reply)] == []
-    assert [(c.path, r.body) for c, r in answers if r.status == 503] == []
     assert {reply.status for _, reply in answers} == {200, 201}
 
 
@@ -127,15 +127,16 @@ def sizes(service: Service) -> dict[int, Footprint]:
     return {worker: footprint(worker) for worker in service.workers()}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows what a process holds in /proc")
 def test_faults_leave_nothing_behind_in_the_workers(
     proxy: Proxy, service: Service, clients: Clients, seed: int, rounds: int, report: Callable[[str], None]
 ) -> None:
     every = LOST + CORRUPT
     weights = {fault: 0.8 / len(every) for fault in every}
-    held = []
+    held, before_all = [], proxy.counts.copy()
     with proxy.under(by_seed(seed, weights)):
         for _ in range(WARMING + 3 * rounds):
-            for _ in range(10):
+            for _ in range(5):
                 clients.send_all(4)
             held.append(sizes(service))
     assert poll(clients.succeed, RECOVERY)
@@ -146,7 +147,8 @@ def test_faults_leave_nothing_behind_in_the_workers(
         f"{before[pid].memory / 2**20:.1f} to {after[pid].memory / 2**20:.1f} MiB"
         for pid in after
     ]
-    report(f"workers after {sum(proxy.counts.values()) - proxy.counts['pass']} faults: {'; '.join(lines)}")
+    happened = proxy.counts - before_all
+    report(f"workers after {happened.total() - happened['pass']} faults: {'; '.join(lines)}")
     for pid in after:
         # A worker keeps as many connections as it has threads, and has as many clients.
         assert after[pid].descriptors <= before[pid].descriptors + THREADS
