@@ -27,6 +27,10 @@ bench: install ## measure what pages cost, as ratios, on the tests' database
 prove-deploy: install ## read while a changed view is deployed over 50,000 documents
 	DREAMSCRIPT_PROOF_DOCUMENTS=50000 $(RUN) -m pytest -s --timeout 900 tests/couchapp/test_readers.py
 
+prove-keys: install ## revoke 1,000 keys and rotate 20 under load, and time 10,000 refusals of each kind
+	DREAMSCRIPT_PROOF_REVOCATIONS=1000 DREAMSCRIPT_PROOF_ROTATIONS=20 $(RUN) -m pytest -s --timeout 1800 tests/cli/test_live_keys.py
+	@$(RUN) -m tests.prove_times
+
 prove-walk: install ## walk 10,000 documents, page by page, while others come and go
 	DREAMSCRIPT_WALK=10000 $(RUN) -m pytest -s --timeout 900 tests/api/test_walk.py
 
@@ -51,4 +55,4 @@ format: install ## let ruff rewrite what it can
 clean: ## remove .venv and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/database/pouchdb/node_modules var/pythons
 
-.PHONY: help install run test test-pythons bench prove-deploy prove-walk prove-faults diff-views deploy-views rollback-views lint format clean
+.PHONY: help install run test test-pythons bench prove-deploy prove-keys prove-walk prove-faults diff-views deploy-views rollback-views lint format clean

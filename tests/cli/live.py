@@ -76,9 +76,9 @@ class Live(AbstractContextManager["Live"]):
         assert found, "\n".join(self.said + self.logged)
         return found
 
-    def events(self) -> list[dict[str, Any]]:
-        """Return the log so far; every line that was whole is a JSON object."""
-        return [json.loads(line) for line in list(self.logged) if line.startswith("{")]
+    def events(self, last: int = 0) -> list[dict[str, Any]]:
+        """Return the log so far, or its ``last`` lines; every line that was whole is a JSON object."""
+        return [json.loads(line) for line in self.logged[-last:] if line.startswith("{")]
 
     def _listening(self) -> str:
         said = (line["message"] for line in self.events() if line["message"].startswith("Listening at: "))
