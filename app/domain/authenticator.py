@@ -19,7 +19,10 @@ ENTRIES = 10_000
 
 
 class Authenticator:
-    """Remembers each key that it has met for SECONDS. Unknown keys are not remembered, so a new key works at once.
+    """Remembers for SECONDS each key that it has met, also those that are unknown or have ended.
+
+    These are all remembered alike, so that no time tells which of them it is, and apart from the good ones, so that no
+    stream of wrong keys drives those out. Nobody has a new key's text before the key is there to be found.
 
     ``note`` is told of each use, by the key's id and the moment; it must be quick and raise nothing. ``now`` is the
     time of day, for expiry; ``clock`` counts seconds and never goes back. ``out_of_scope`` is for keys that say nothing
@@ -36,7 +39,8 @@ class Authenticator:
     ) -> None:
         self._keys, self._note, self._out_of_scope, self._now, self._clock = keys, note, out_of_scope, now, clock
         self._lock = Lock()
-        self._met: OrderedDict[bytes, tuple[float, Key]] = OrderedDict()
+        self._good: OrderedDict[bytes, tuple[float, Key | None]] = OrderedDict()
+        self._bad: OrderedDict[bytes, tuple[float, Key | None]] = OrderedDict()
 
     def authenticate(self, text: str | None) -> Access:
         """Return what the key ``text`` allows.
@@ -54,16 +58,17 @@ class Authenticator:
     def _key(self, text: str) -> Key | None:
         mark, started = sha256(text.encode("utf-8", "surrogateescape")).digest(), self._clock()
         with self._lock:
-            read_at, key = self._met.get(mark, (started - SECONDS, None))
+            read_at, key = self._good.get(mark) or self._bad.get(mark) or (started - SECONDS, None)
         if started - read_at >= SECONDS:
             key = self._keys.recognise(text)
             self._remember(mark, started, key)
         return key
 
     def _remember(self, mark: bytes, read_at: float, key: Key | None) -> None:
+        memory = self._good if key is not None and key.is_alive(self._now()) else self._bad
         with self._lock:
-            self._met.pop(mark, None)
-            if key is not None:
-                self._met[mark] = (read_at, key)
-            if len(self._met) > ENTRIES:
-                self._met.popitem(last=False)
+            for other in (self._good, self._bad):
+                other.pop(mark, None)
+            memory[mark] = (read_at, key)
+            if len(memory) > ENTRIES:
+                memory.popitem(last=False)

@@ -35,6 +35,8 @@ OVERLAPS = (0, 3_600, 86_400, 604_800)
 USUAL_OVERLAP = 86_400
 # How many projects, and how many documents, a key can be limited to.
 MOST_IDS = 1_000
+# The id of no key: public ids begin with 1.
+NOBODY = 0
 # What a rotated key hands on.
 KEPT = ("principal", "name", "scopes", "projects", "documents", "out_of_scope", "expires_at")
 
@@ -163,18 +165,17 @@ class Keys:
     def recognise(self, text: str) -> Key | None:
         """Return the key that ``text`` is, alive or not.
 
-        A key known only under an older secret is from now on known under the first as well, so that the older one can
-        be dropped once every key was used.
+        An unknown text takes as many reads as a known one, so that little time tells which it is. A key known only
+        under an older secret is from now on known under the first as well, so that the older one can be dropped once
+        every key was used.
         """
         if not is_well_formed(text):
             return None
         marks = [digest(secret, text) for secret in self._secrets]
         pointers = self._keys.get_many([f"digest:{mark}" for mark in marks])
         known = [mark for mark in marks if _leads(pointers.get(f"digest:{mark}"), mark)]
-        if not known:
-            return None
-        key_id = pointers[f"digest:{known[0]}"]["key"]
-        if known[0] != marks[0]:
+        key_id = pointers[f"digest:{known[0]}"]["key"] if known else NOBODY
+        if known and known[0] != marks[0]:
             self._point(marks[0], key_id)
         return next(iter(self._read([key_id])), None)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -13,6 +14,7 @@ from app.domain.clock import now
 from app.domain.key_text import compose
 from app.domain.services import Services
 from app.settings import Settings
+from app.store import Database
 from couchapp.connection import Connection
 from tests.api.conftest import Caller
 
@@ -115,3 +117,21 @@ def test_a_revocation_is_found_when_the_key_is_read_again(services: Services) ->
     assert found is not None
     assert not found.is_alive(now())
     assert services.keys.revoke(key.id) == found
+
+
+def test_every_well_formed_key_takes_as_many_reads(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else how long a refusal takes would tell a key that never was from one that has ended."""
+    reads: list[int] = []
+    get_many = Database.get_many
+
+    def counted(database: Database, doc_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        reads.append(len(doc_ids))
+        return get_many(database, doc_ids)
+
+    key, text = services.keys.create("ended", ["documents:read"])
+    services.keys.revoke(key.id)
+    monkeypatch.setattr(Database, "get_many", counted)
+    services.keys.recognise(text)
+    revoked, reads = reads, []
+    assert services.keys.recognise(compose("live", b"\x02" * 32)) is None
+    assert reads == revoked

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from app.domain import authenticator
 from app.domain.authenticator import SECONDS, Authenticator
 from app.domain.clock import stamp
 from app.domain.key import Key
@@ -87,10 +88,26 @@ def test_a_missing_key_costs_no_lookup(desk: Desk) -> None:
     assert desk.keys.lookups == 0
 
 
-def test_an_unknown_key_is_not_remembered(desk: Desk) -> None:
-    assert not desk.accepts("bad")
-    assert not desk.accepts("bad")
+@pytest.mark.parametrize("text", ["unknown", "good"])
+def test_what_is_refused_is_remembered_alike(desk: Desk, text: str) -> None:
+    """Else how long a refusal takes would tell an unknown key from one that was revoked."""
+    desk.keys.key = Key(7, "p7", "test", (), stamp(NOON), revoked_at=stamp(NOON))
+    assert not any(desk.accepts(text) for _ in range(5))
+    assert desk.keys.lookups == 1
+    desk.seconds = SECONDS
+    assert not desk.accepts(text)
     assert desk.keys.lookups == 2
+
+
+def test_wrong_keys_do_not_drive_out_good_ones(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authenticator, "ENTRIES", 3)
+    assert desk.accepts("good")
+    assert not any(desk.accepts(f"wrong {n}") for n in range(5))
+    lookups = desk.keys.lookups
+    assert desk.accepts("good")
+    assert desk.keys.lookups == lookups
+    assert not desk.accepts("wrong 0")
+    assert desk.keys.lookups == lookups + 1
 
 
 def test_a_revocation_takes_effect_within_five_seconds(desk: Desk) -> None:
