@@ -24,6 +24,9 @@ test-pythons: install ## run the tests that need no database on each Python 3.11
 bench: install ## measure what pages cost, as ratios, on the tests' database
 	@$(RUN) -m tests.bench
 
+bench-writes: install ## compare writes through the service with CouchDB alone, as ratios, on the tests' database
+	@$(RUN) -m tests.bench_writes
+
 prove-deploy: install ## read while a changed view is deployed over 50,000 documents
 	DREAMSCRIPT_PROOF_DOCUMENTS=50000 $(RUN) -m pytest -s --timeout 900 tests/couchapp/test_readers.py
 
@@ -55,4 +58,4 @@ format: install ## let ruff rewrite what it can
 clean: ## remove .venv and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/database/pouchdb/node_modules var/pythons
 
-.PHONY: help install run test test-pythons bench prove-deploy prove-keys prove-walk prove-faults diff-views deploy-views rollback-views lint format clean
+.PHONY: help install run test test-pythons bench bench-writes prove-deploy prove-keys prove-walk prove-faults diff-views deploy-views rollback-views lint format clean
