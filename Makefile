@@ -34,6 +34,9 @@ prove-keys: install ## revoke 1,000 keys and rotate 20 under load, and time 10,0
 	DREAMSCRIPT_PROOF_REVOCATIONS=1000 DREAMSCRIPT_PROOF_ROTATIONS=20 $(RUN) -m pytest -s --timeout 1800 tests/cli/test_live_keys.py
 	@$(RUN) -m tests.prove_times
 
+prove-reads: install ## write 10,000 times in one of two workers and read at once in the other
+	DREAMSCRIPT_PROOF_PAIRS=10000 $(RUN) -m pytest -s --timeout 1800 tests/cli/test_live_reads.py
+
 prove-walk: install ## walk 10,000 documents, page by page, while others come and go
 	DREAMSCRIPT_WALK=10000 $(RUN) -m pytest -s --timeout 900 tests/api/test_walk.py
 
@@ -58,4 +61,4 @@ format: install ## let ruff rewrite what it can
 clean: ## remove .venv and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/database/pouchdb/node_modules var/pythons
 
-.PHONY: help install run test test-pythons bench bench-writes prove-deploy prove-keys prove-walk prove-faults diff-views deploy-views rollback-views lint format clean
+.PHONY: help install run test test-pythons bench bench-writes prove-deploy prove-keys prove-reads prove-walk prove-faults diff-views deploy-views rollback-views lint format clean

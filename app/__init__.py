@@ -7,14 +7,14 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.api import documents, health, keys, projects, reference, root
 from app.api.openapi import Api
-from app.domain.services import Services
+from app.domain.services import Services, Shared
 from app.http import errors, options, rate_limits, request_scope
-from app.limits.limiter import Limiter
 from app.settings import Settings
+from app.short_path.layer import ShortPath
 
 
-def create_app(settings: Settings, limiter: Limiter | None = None) -> Flask:
-    """Return the WSGI application, which counts with ``limiter`` if its process shares one with others.
+def create_app(settings: Settings, shared: Shared | None = None) -> Flask:
+    """Return the WSGI application, with what its process has in common with others, if there are others.
 
     It opens no connection until the first request.
     """
@@ -30,7 +30,7 @@ def create_app(settings: Settings, limiter: Limiter | None = None) -> Flask:
     options.install(app)
     rate_limits.install(app)
 
-    services = app.extensions["dreamscript"] = Services.build(settings, limiter=limiter)
+    services = app.extensions["dreamscript"] = Services.build(settings, shared=shared)
     api = Api(app)
     api.register_blueprint(documents.blueprint(services))
     api.register_blueprint(projects.blueprint(services))
@@ -40,6 +40,8 @@ def create_app(settings: Settings, limiter: Limiter | None = None) -> Flask:
     api.register_blueprint(reference.blueprint(api.document))
 
     request_scope.install(app, settings.deadline)
+    app.extensions["short_path"] = ShortPath(app.wsgi_app, services)
+    app.wsgi_app = app.extensions["short_path"]  # type: ignore[method-assign]
     hops = settings.trusted_proxies
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     return app

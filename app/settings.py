@@ -82,6 +82,12 @@ WORKERS = Setting(
 PAGE_SIZE = Setting("DREAMSCRIPT_PAGE_SIZE", "50", "Items on a page when `limit` is absent.", positive)
 MAX_PAGE_SIZE = Setting("DREAMSCRIPT_MAX_PAGE_SIZE", "1000", "Items on a page at most.", positive)
 MAX_BODY_BYTES = Setting("DREAMSCRIPT_MAX_BODY_BYTES", "1048576", "A larger request body is a 413.", body_bytes)
+CACHE_BYTES = Setting(
+    "DREAMSCRIPT_CACHE_BYTES",
+    "67108864",
+    "Memory that each server process keeps documents in; a quarter more goes to projects and to pages.",
+    positive,
+)
 OUT_OF_SCOPE = Setting(
     "DREAMSCRIPT_OUT_OF_SCOPE",
     "forbid",
@@ -121,6 +127,7 @@ SETTINGS: tuple[Setting, ...] = (
     PAGE_SIZE,
     MAX_PAGE_SIZE,
     MAX_BODY_BYTES,
+    CACHE_BYTES,
     OUT_OF_SCOPE,
     REGION,
     REGIONS,
@@ -150,6 +157,7 @@ class Settings:
     page_size: int
     max_page_size: int
     max_body_bytes: int
+    cache_bytes: int
     out_of_scope: str
     region: int
     regions: int
@@ -174,6 +182,7 @@ class Settings:
             page_size=PAGE_SIZE.read(environ),
             max_page_size=MAX_PAGE_SIZE.read(environ),
             max_body_bytes=MAX_BODY_BYTES.read(environ),
+            cache_bytes=CACHE_BYTES.read(environ),
             out_of_scope=OUT_OF_SCOPE.read(environ),
             region=REGION.read(environ),
             regions=REGIONS.read(environ),

@@ -11,11 +11,11 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import couchdb.http
 
-from couchapp.deadline import Deadline
-from couchapp.failures import DatabaseError, Interrupted, Refused, Unreachable
+from couchapp.deadline import Deadline, Patience
+from couchapp.failures import DatabaseError, Interrupted, Refused, Unreachable, Unwanted
 from couchapp.transport import Session
 
-__all__ = ["Answer", "Connection", "DatabaseError", "Interrupted", "Refused", "Unreachable"]
+__all__ = ["Answer", "Connection", "DatabaseError", "Interrupted", "Refused", "Unreachable", "Unwanted"]
 
 # These are JSON even where they are plain texts, since CouchDB parses them (its API reference, "/db/_design/_view").
 JSON_PARAMETERS = frozenset({"startkey", "start_key", "endkey", "end_key", "key", "keys"})
@@ -56,21 +56,23 @@ class Connection:
         params: Mapping[str, Any] | None = None,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,
+        timeout: float | Patience | None = None,
         read: bool | None = None,
     ) -> Answer:
         """Send one request. The segments of ``path`` are encoded; ``params`` are JSON unless they are plain texts.
 
-        ``read`` marks a request that changes nothing and may be sent again when its answer is cut: GET and HEAD unless
-        said otherwise. Raises Unreachable, Interrupted and Refused.
+        ``timeout`` is for this request, instead of the usual one. ``read`` marks a request that changes nothing and may
+        be sent again when its answer is cut: GET and HEAD unless said otherwise. Raises Unreachable, Interrupted,
+        Refused, and Unwanted if its ``timeout`` does.
         """
+        timeout = self._timeout if timeout is None else timeout
         status, found, content = self._session().request(
             method,
             couchdb.http.urljoin(self.url, *path, **_encoded(params or {})),
             None if body is None else _json(body),
             {**({} if body is None else {"Content-Type": "application/json"}), **(headers or {})},
             self._credentials,
-            deadline=Deadline.after(self._timeout if timeout is None else timeout),
+            deadline=Deadline.after(timeout) if isinstance(timeout, float | int) else timeout,
             read=method in ("GET", "HEAD") if read is None else read,
         )
         if status >= 300:

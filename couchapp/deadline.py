@@ -7,8 +7,18 @@ import select
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
+
+from couchapp.failures import Unwanted
+
+
+class Patience(Protocol):
+    """How long to wait for the next bytes."""
+
+    def remaining(self) -> float:
+        """Return the seconds that are left. Raises TimeoutError when there are none."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +40,28 @@ class Deadline:
         return left
 
 
+@dataclass(frozen=True)
+class Silence:
+    """Waits without end for one who gives a sign of life at least every ``seconds``, as long as that is ``wanted``."""
+
+    seconds: float
+    wanted: Callable[[], bool]
+
+    def remaining(self) -> float:
+        """Return the seconds until the next sign. Raises Unwanted."""
+        if not self.wanted():
+            raise Unwanted("nobody waits any more")
+        return self.seconds
+
+
 class TimedSocket:
     """As much of a connected socket, plain or TLS, as http.client asks for.
 
     A timeout of Python's holds for each call alone, so a server that sends a byte at a time would stretch it without
-    end. Here each call gets what is left until ``deadline``, which is set anew for each request.
+    end. Here each call gets what is left of ``deadline``, which is set anew for each request.
     """
 
-    def __init__(self, wrapped: socket.socket, deadline: Deadline) -> None:
+    def __init__(self, wrapped: socket.socket, deadline: Patience) -> None:
         self._wrapped, self.deadline = wrapped, deadline
 
     def sendall(self, data: bytes) -> None:
@@ -61,7 +85,7 @@ class TimedSocket:
 
 
 class _Reader(io.RawIOBase):
-    def __init__(self, wrapped: socket.socket, deadline: Deadline) -> None:
+    def __init__(self, wrapped: socket.socket, deadline: Patience) -> None:
         self._socket, self._deadline = wrapped, deadline
         self._raw = wrapped.makefile("rb", buffering=0)
 
@@ -77,7 +101,7 @@ class _Reader(io.RawIOBase):
         super().close()
 
 
-def connect(host: str, port: int, tls: ssl.SSLContext | None, deadline: Deadline) -> TimedSocket:
+def connect(host: str, port: int, tls: ssl.SSLContext | None, deadline: Patience) -> TimedSocket:
     """Connect to the first address of ``host`` that answers, with TLS if a context is given.
 
     Raises OSError, and UnicodeError for a name that no host can have. Only the resolver's own timeouts bound how long
@@ -94,7 +118,7 @@ def connect(host: str, port: int, tls: ssl.SSLContext | None, deadline: Deadline
     raise failure
 
 
-def _prepared(plain: socket.socket, host: str, tls: ssl.SSLContext | None, deadline: Deadline) -> socket.socket:
+def _prepared(plain: socket.socket, host: str, tls: ssl.SSLContext | None, deadline: Patience) -> socket.socket:
     try:
         # Headers and body are sent apart, and the second must not wait for the first to be acknowledged.
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -15,6 +15,10 @@ class Interrupted(DatabaseError):
     """The request went out and no whole answer came back in time: whether a write happened is unknown."""
 
 
+class Unwanted(DatabaseError):
+    """Nobody waited for the answer to a read any more."""
+
+
 class Refused(DatabaseError):
     """CouchDB answered with a status of 300 or above."""
 

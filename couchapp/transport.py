@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import couchdb.http
 
-from couchapp.deadline import Deadline, TimedSocket, connect
+from couchapp.deadline import Patience, TimedSocket, connect
 from couchapp.failures import Interrupted, Unreachable
 
 # As many connections are kept for later as a worker has threads.
@@ -31,7 +31,7 @@ class Pool(couchdb.http.ConnectionPool):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__(timeout=None)
 
-    def get(self, url: str, deadline: Deadline) -> HTTPConnection:
+    def get(self, url: str, deadline: Patience) -> HTTPConnection:
         """Return a usable connection, idle or new.
 
         Raises OSError when there is none in time, UnicodeError and HTTPException for a host that cannot be.
@@ -67,7 +67,7 @@ class Pool(couchdb.http.ConnectionPool):  # type: ignore[misc]
             idle: list[HTTPConnection] = self.conns.get(_server(url), [])
             return idle.pop() if idle else None
 
-    def _new(self, url: str, deadline: Deadline) -> HTTPConnection:
+    def _new(self, url: str, deadline: Patience) -> HTTPConnection:
         scheme, host = _server(url)
         tls = self._tls if scheme == "https" else None
         connection = HTTPSConnection(host, context=tls) if tls else HTTPConnection(host)
@@ -94,7 +94,7 @@ class Session(couchdb.http.Session):  # type: ignore[misc]
         headers: Mapping[str, str],
         credentials: tuple[str, str] | None,
         *,
-        deadline: Deadline,
+        deadline: Patience,
         read: bool,
     ) -> Reply:
         """Return status, headers and whole body of the answer, whatever its status.
@@ -114,7 +114,7 @@ class Session(couchdb.http.Session):  # type: ignore[misc]
         return self._exchange(method, url, body, sent, deadline)
 
     def _exchange(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], deadline: Deadline
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], deadline: Patience
     ) -> Reply:
         try:
             connection = self.connection_pool.get(url, deadline)

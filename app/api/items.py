@@ -17,6 +17,7 @@ from app.domain.attempt import Attempt
 from app.domain.batch import Operation, Outcome
 from app.domain.collection import Stored
 from app.domain.condition import Condition
+from app.domain.current import Shown
 from app.domain.pages import Page, Query
 from app.domain.services import Services
 from app.http import conditional, paging, tagged
@@ -30,8 +31,8 @@ BATCHED = 8
 class Shelf(Protocol):
     """The items of one kind, as a key reaches them."""
 
-    def get(self, access: Access, public_id: int, /) -> Stored:
-        """Return one item."""
+    def read(self, access: Access, public_id: int, /, *, afresh: bool) -> Shown:
+        """Return one item, from the database if it is wanted ``afresh``."""
 
     def reserve(self) -> int:
         """Return an id for an item to come."""
@@ -117,7 +118,9 @@ class Items:
         `x-next`.
         """
         asked = self._pages.query(query)
-        return self._pages.answer(asked, self._shelf.page(g.access, asked), partial(self._shelf.load, g.access))
+        paging.declare(self._noun.many)
+        page, load = self._shelf.page(g.access, asked), partial(self._shelf.load, g.access)
+        return self._pages.answer(asked, page, load, paging.bodies)
 
     def create(self, body: dict[str, Any]) -> Any:
         """Create a {one}
@@ -127,8 +130,13 @@ class Items:
         return self._created(self._shelf.create(g.access, body, g.attempt))
 
     def get(self, **path: int) -> Any:
-        """Read one {one}"""
-        return tagged.answer(self._shelf.get(g.access, self._id(path)))
+        """Read one {one}
+
+        What was read before is answered only where nobody on this host has changed it since, nor on another host as
+        far as is known here; `Cache-Control: no-cache` has it read from the database.
+        """
+        item = self._shelf.read(g.access, self._id(path), afresh=conditional.wants_fresh())
+        return tagged.answer(item.revision, tagged.body(item))
 
     def replace(self, body: dict[str, Any], **path: int) -> Any:
         """Replace a {one}

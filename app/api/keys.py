@@ -7,7 +7,6 @@ from typing import Any
 
 from flask import Response, g, url_for
 
-from app.domain.collection import Stored
 from app.domain.key import Key
 from app.domain.pages import Page
 from app.domain.services import Services
@@ -54,7 +53,7 @@ def blueprint(services: Services) -> Blueprint:
     def get_key(key_id: int) -> Any:
         """Read one key, without its secret"""
         key = keys.get(key_id, g.access)
-        return tagged.answer(Stored(key.revision, key.shown))
+        return tagged.answer(key.revision, key.shown)
 
     @routes.operation(
         "POST",

@@ -39,6 +39,8 @@ def blueprint(services: Services) -> Blueprint:
         The same as `GET /documents?project_id=`, and 404 where there is no such project.
         """
         asked = pages.query(query, project_id=project_id)
-        return pages.answer(asked, documents.page_in_project(g.access, asked), partial(documents.load, g.access))
+        paging.declare("documents", "projects")
+        page, load = documents.page_in_project(g.access, asked), partial(documents.load, g.access)
+        return pages.answer(asked, page, load, paging.bodies)
 
     return routes

@@ -14,7 +14,7 @@ from gunicorn.arbiter import Arbiter
 from app import create_app
 from app.cli.logs import LOGGING
 from app.domain import usage
-from app.limits.limiter import Limiter
+from app.domain.services import Shared
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ def serve(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
 class Server(BaseApplication):  # type: ignore[misc]
     """Gunicorn, configured from the settings alone. Each worker builds its own application after the fork.
 
-    All they share is what requests are counted with, which is therefore made before.
+    What they share is made before: what requests and writes are counted with.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings, self._limiter = settings, Limiter.build(settings)
+        self._settings, self._shared = settings, Shared.build(settings)
         super().__init__()
 
     def load_config(self) -> None:
@@ -73,7 +73,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Flask:
         """Return the application of one worker."""
-        return create_app(self._settings, self._limiter)
+        return create_app(self._settings, self._shared)
 
     def run(self) -> None:
         """Serve. Raises SystemExit when it ends, in the workers too."""

@@ -13,7 +13,8 @@ from app.domain.allocator import Allocator
 from app.domain.attempt import Attempt
 from app.domain.clock import timestamp
 from app.domain.condition import ANY, Condition
-from app.domain.kinds import Kind, digits
+from app.domain.current import Current, Shown
+from app.domain.kinds import digits
 from app.domain.pages import Listed, Page, Query, cut
 from app.domain.writes import Writes, pauses
 from app.errors import Conflict, NotFound, PreconditionFailed, ServiceError
@@ -52,8 +53,8 @@ Compose = Callable[[Stored], Mapping[str, Any]]
 class Collection:
     """All items of one kind."""
 
-    def __init__(self, kind: Kind, items: Database, allocator: Allocator) -> None:
-        self.kind, self._items, self._allocator = kind, items, allocator
+    def __init__(self, items: Database, allocator: Allocator, current: Current) -> None:
+        self.kind, self._items, self._allocator, self._current = current.kind, items, allocator, current
         self._writes = Writes(items)
 
     def members(self, item: Stored) -> dict[str, Any]:
@@ -70,6 +71,14 @@ class Collection:
         if found is None:
             raise NotFound(f"There is no {self.kind.name} {public_id}.")
         return found
+
+    def read(self, public_id: int, *, afresh: bool = False) -> Shown:
+        """Return what clients get of one item, from the database if it is wanted ``afresh``. Raises NotFound."""
+        known = None if afresh else self._current.get(public_id)
+        if known:
+            return known
+        mark = self._current.mark(public_id)
+        return self._current.keep(self.get(public_id).fields, mark)
 
     def find(self, public_id: int) -> Stored | None:
         """Return one item, None if there is none."""
@@ -174,17 +183,19 @@ class Collection:
         rows = self._range(query) if query.ids is None else islice(self.chosen(query), query.limit + 1)
         return cut(list(rows), query.limit)
 
-    def load(self, page: Page, admits: Callable[[Mapping[str, Any]], bool] = lambda _: True) -> Page:
-        """Return ``page`` with those of its items that ``admits`` lets pass.
+    def load(self, page: Page, admits: Callable[[Shown], bool] = lambda _: True) -> Page:
+        """Return ``page`` with those of its items that ``admits`` lets pass; only what is not known is read.
 
         An item that changed after its row was read is listed as it is now, and one that was deleted is left out, so
         that the page's tag always describes what is served.
         """
-        found = self._items.get_many([self.kind.key(row.public_id) for row in page.rows])
-        items = [found[key] for row in page.rows if (key := self.kind.key(row.public_id)) in found]
-        items = [item for item in items if admits(item)]
-        rows = tuple(Listed(item["id"], item["_rev"]) for item in items)
-        return replace(page, rows=rows, items=tuple(items))
+        shown = {row.public_id: self._current.at(row.public_id, row.revision) for row in page.rows}
+        lacking = {public_id: self._current.mark(public_id) for public_id, known in shown.items() if known is None}
+        found = self.find_many(list(lacking))
+        shown |= {public_id: self._current.keep(item.fields, lacking[public_id]) for public_id, item in found.items()}
+        items = tuple(item for item in shown.values() if item and admits(item))
+        rows = tuple(Listed(item.public_id, item.revision) for item in items)
+        return replace(page, rows=rows, items=items)
 
     def chosen(self, query: Query) -> Iterator[Listed]:
         """Yield the rows of ``query.ids``; a page's worth is read at once."""

@@ -14,6 +14,7 @@ from app.domain.attempt import Attempt
 from app.domain.batch import Operation, Outcome, carry_out
 from app.domain.collection import Collection, Compose, Stored, merged
 from app.domain.condition import ANY, Condition
+from app.domain.current import Shown
 from app.domain.merged_walk import MergedWalk
 from app.domain.pages import Listed, Page, Query, cut
 from app.domain.projects import Projects
@@ -37,6 +38,13 @@ class Documents:
         """Return one document. Raises NotFound and Forbidden."""
         self._require_reached(access, document_id)
         found = self._documents.get(document_id)
+        self.require_still_reached(access, found)
+        return found
+
+    def read(self, access: Access, document_id: int, *, afresh: bool = False) -> Shown:
+        """Return what clients get of one document. Raises as ``get`` does."""
+        self._require_reached(access, document_id)
+        found = self._documents.read(document_id, afresh=afresh)
         self.require_still_reached(access, found)
         return found
 
@@ -109,7 +117,7 @@ class Documents:
 
     def load(self, access: Access, page: Page) -> Page:
         """Return ``page`` with its documents, less those that left the key's reach since."""
-        return self._documents.load(page, lambda item: access.admits(item["id"], item.get("project_id")))
+        return self._documents.load(page, lambda item: access.admits(item.public_id, item.project_id))
 
     def _change(
         self, access: Access, document_id: int, compose: Compose, condition: Condition, attempt: Attempt | None = None
@@ -178,7 +186,7 @@ class Documents:
         if row is None or row.public_id != document_id or not access.admits_project(row.project_id):
             raise _refusal(access, document_id)
 
-    def require_still_reached(self, access: Access, found: Stored) -> None:
+    def require_still_reached(self, access: Access, found: Stored | Shown) -> None:
         """Raise if the document was moved out of the key's reach since the index was read."""
         if not access.admits(found.public_id, found.project_id):
             raise _refusal(access, found.public_id)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 # JSON numbers are exact up to here in every client (RFC 8259, section 6).
 MAX_ID = 2**53 - 1
@@ -26,6 +29,11 @@ class Kind:
     def public_id(self, key: str) -> int:
         """Return the id that ``key`` was made of."""
         return int(key.removeprefix(f"{self.name}:"))
+
+    def body(self, fields: Mapping[str, Any]) -> bytes:
+        """Return what clients get to read of an item, as JSON: its id, and those of its members that are set."""
+        shown = {name: fields[name] for name in ("id", *self.members) if name in fields}
+        return json.dumps(shown, ensure_ascii=False, separators=(",", ":")).encode()
 
     @property
     def first(self) -> str:

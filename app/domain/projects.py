@@ -14,6 +14,7 @@ from app.domain.batch import Operation, Outcome, carry_out
 from app.domain.clock import stamp
 from app.domain.collection import Collection, Compose, Stored, merged
 from app.domain.condition import ANY, Condition
+from app.domain.current import Shown
 from app.domain.pages import Page, Query
 from app.errors import Conflict, Forbidden, NotFound, PreconditionFailed, ProjectNotEmpty, ServiceError
 
@@ -31,6 +32,11 @@ class Projects:
         """Return one project. Raises NotFound and Forbidden."""
         _require_reached(access, project_id)
         return self._projects.get(project_id)
+
+    def read(self, access: Access, project_id: int, *, afresh: bool = False) -> Shown:
+        """Return what clients get of one project. Raises as ``get`` does."""
+        _require_reached(access, project_id)
+        return self._projects.read(project_id, afresh=afresh)
 
     def create(self, access: Access, fields: Mapping[str, Any], attempt: Attempt | None = None) -> Stored:
         """Store a new project. Raises Forbidden for a limited key, which could not reach it."""
@@ -102,7 +108,7 @@ class Projects:
 
     def load(self, access: Access, page: Page) -> Page:
         """Return ``page`` with its projects, less those beyond the key's reach."""
-        return self._projects.load(page, lambda item: access.admits_project(item["id"]))
+        return self._projects.load(page, lambda item: access.admits_project(item.public_id))
 
     def require_possible(self, access: Access, found: Stored | None, *_: object) -> None:
         """Raise unless the key may make a project, or change one that it reaches."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +11,7 @@ from app.domain import clock
 from app.domain.allocator import Allocator
 from app.domain.authenticator import Authenticator
 from app.domain.collection import Collection
+from app.domain.current import Current
 from app.domain.cursors import Cursors
 from app.domain.documents import Documents
 from app.domain.idempotency import Idempotency
@@ -22,7 +23,24 @@ from app.domain.readiness import Readiness
 from app.domain.usage import Usage
 from app.limits.limiter import Limiter
 from app.settings import Settings
-from app.store import Store
+from app.store import Follower, Freshness, Store, Versions
+
+# Projects are few beside documents.
+PROJECTS_SHARE = 8
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the processes of a host share, made before they are forked."""
+
+    limiter: Limiter | None
+    versions: Mapping[str, Versions]
+
+    @classmethod
+    def build(cls, settings: Settings) -> Shared:
+        """Make it for as many processes as the settings say. It opens no connection."""
+        kinds = (DOCUMENT, PROJECT)
+        return cls(Limiter.build(settings), {kind.database: Versions(settings.workers) for kind in kinds})
 
 
 @dataclass(frozen=True)
@@ -40,27 +58,36 @@ class Services:
     idempotency: Idempotency
     readiness: Readiness
     limiter: Limiter | None
+    current: Mapping[str, Current]
+    followers: Sequence[Follower]
 
     def close(self) -> None:
         """Write the last uses of keys that were not written yet, and let go of the database."""
+        for follower in self.followers:
+            follower.close()
         self.usage.close()
         self.store.close()
 
     @classmethod
     def build(
-        cls, settings: Settings, now: Callable[[], datetime] = clock.now, limiter: Limiter | None = None
+        cls, settings: Settings, now: Callable[[], datetime] = clock.now, shared: Shared | None = None
     ) -> Services:
-        """Wire the services of one process. ``limiter`` is one that it shares with others, else it gets its own."""
-        store = Store(settings.couchdb_url, settings.prefix)
+        """Wire the services of one process. ``shared`` is what it shares with others, else it gets its own."""
+        shared = shared or Shared.build(settings)
+        store = Store(settings.couchdb_url, settings.prefix, shared.versions)
+        freshness = {name: Freshness(versions) for name, versions in shared.versions.items()}
+        followers = {name: Follower(store[name], listener) for name, listener in freshness.items()}
+
+        def current(kind: Kind, most_bytes: int) -> Current:
+            name = kind.database
+            return Current(kind, freshness[name], followers[name].start, most_bytes)
 
         def allocator(kind: Kind) -> Allocator:
             return Allocator(store["meta"], kind, settings.region, settings.regions, clock.timestamp)
 
-        def collection(kind: Kind) -> Collection:
-            return Collection(kind, store[kind.database], allocator(kind))
-
-        stored = collection(DOCUMENT)
-        projects = Projects(collection(PROJECT), stored, now)
+        bodies = [current(DOCUMENT, settings.cache_bytes), current(PROJECT, settings.cache_bytes // PROJECTS_SHARE)]
+        stored, containers = (Collection(store[each.kind.database], allocator(each.kind), each) for each in bodies)
+        projects = Projects(containers, stored, now)
         idempotency = Idempotency(store["meta"], settings.deadline + 2, now)
         usage = Usage(store["meta"], idempotency.sweep)
         keys = Keys(store["keys"], allocator(KEY), usage, settings.secrets, now)
@@ -75,5 +102,7 @@ class Services:
             cursors=Cursors(settings.secrets),
             idempotency=idempotency,
             readiness=Readiness(store),
-            limiter=limiter or Limiter.build(settings),
+            limiter=shared.limiter,
+            current={each.kind.database: each for each in bodies},
+            followers=tuple(followers.values()),
         )

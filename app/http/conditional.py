@@ -34,7 +34,18 @@ def tags(text: str) -> set[str]:
 
 def not_modified(tag: str) -> bool:
     """Tell whether If-None-Match names ``tag``, so that the client has what would be sent."""
-    return not tags(request.headers.get("If-None-Match", "")).isdisjoint({tag, "*"})
+    return names(request.headers.get("If-None-Match", ""), tag)
+
+
+def names(text: str, tag: str) -> bool:
+    """Tell whether a list of entity tags names ``tag``, or any."""
+    return not tags(text).isdisjoint({tag, "*"})
+
+
+def wants_fresh() -> bool:
+    """Tell whether the client takes nothing that was read before (RFC 9111, section 5.2.1)."""
+    asked = request.cache_control
+    return bool(asked.no_cache) or asked.max_age == 0
 
 
 def condition() -> Condition:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from flask import request
 from werkzeug.exceptions import HTTPException
 
@@ -13,6 +15,16 @@ MERGE_PATCH = "application/merge-patch+json"
 # A patch may also be declared as the JSON that it is.
 KINDS = {"PATCH": (JSON, MERGE_PATCH)}
 INCOMPLETE = "The body could not be read to its end."
+
+
+def line(body: bytes) -> bytes:
+    """Return a body as it is sent: it ends with its line, for who reads it on a terminal."""
+    return body + b"\n"
+
+
+def array(bodies: Iterable[bytes]) -> bytes:
+    """Return the JSON array of these bodies as it is sent."""
+    return line(b"[" + b",".join(bodies) + b"]")
 
 
 def require_acceptable(kind: str = JSON) -> None:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from flask import Response, g, request
 
+from app.domain.access import Access
+from app.domain.current import Shown
 from app.domain.cursors import Cursors
 from app.domain.pages import Page, Query
 from app.domain.services import Services
-from app.http import conditional
+from app.http import conditional, media
 
 HEADERS = (*conditional.NAMES, "x-next", "Link")
+# Under which name in a WSGI environ an answer is declared to be a page.
+PAGE_OF = "dreamscript.page"
+
+
+class PageOf(NamedTuple):
+    """Who a page was made for, and which databases it was made of."""
+
+    access: Access
+    databases: tuple[str, ...]
 
 
 class Paging:
@@ -38,13 +49,18 @@ class Paging:
         position = self._cursors.read(cursor, *_binding(query))
         return Query(limit=limit, position=position, **filters, **fixed)
 
-    def answer(self, query: Query, page: Page, load: Callable[[Page], Page]) -> Response | tuple[Any, dict[str, str]]:
-        """Return the page's items with its headers, or a 304; ``load`` reads the items, which a 304 does without."""
+    def answer(
+        self, query: Query, page: Page, load: Callable[[Page], Page], show: Callable[[Sequence[Any]], Any] = tuple
+    ) -> Response | tuple[Any, dict[str, str]]:
+        """Return the page's items with its headers, or a 304; ``load`` reads the items, which a 304 does without.
+
+        ``show`` makes of the items what is answered.
+        """
         headers = self._headers(query, page)
         if conditional.not_modified(page.tag):
             return conditional.without_body(headers)
         page = load(page)
-        return page.items, self._headers(query, page)
+        return show(page.items), self._headers(query, page)
 
     def _headers(self, query: Query, page: Page) -> dict[str, str]:
         headers = conditional.headers(page.tag)
@@ -53,6 +69,16 @@ class Paging:
         cursor = self._cursors.write(page.next_position, *_binding(query))
         url = f"{request.base_url}?{urlencode({**request.args.to_dict(), 'cursor': cursor}, safe=',')}"
         return {**headers, "x-next": url, "Link": f'<{url}>; rel="next"'}
+
+
+def declare(*databases: str) -> None:
+    """Say that the answer will be a page that changes only when something in these databases does."""
+    request.environ[PAGE_OF] = PageOf(g.access, databases)
+
+
+def bodies(items: Sequence[Shown]) -> Response:
+    """Return the answer with the bodies of these items."""
+    return Response(media.array(item.body for item in items), mimetype=media.JSON)
 
 
 def _binding(query: Query) -> tuple[object, ...]:

@@ -7,19 +7,23 @@ from typing import Any
 from flask import Response
 
 from app.domain.collection import Stored
-from app.http import conditional
+from app.domain.current import Shown
+from app.http import conditional, media
 
 # The headers of such answers for the OpenAPI document.
 HEADERS = conditional.NAMES
 CREATED_HEADERS = (*HEADERS, "Location")
 
 
-def answer(item: Stored) -> Response | tuple[Any, dict[str, str]]:
-    """Return the item with its tag, or a 304."""
-    headers = conditional.headers(item.revision)
-    if conditional.not_modified(item.revision):
-        return conditional.without_body(headers)
-    return item.fields, headers
+def answer(tag: str, content: Any) -> Response | tuple[Any, dict[str, str]]:
+    """Return an item's content with its tag, or a 304."""
+    headers = conditional.headers(tag)
+    return conditional.without_body(headers) if conditional.not_modified(tag) else (content, headers)
+
+
+def body(item: Shown) -> Response:
+    """Return what is there to be read of an item, without its tag."""
+    return Response(media.line(item.body), mimetype=media.JSON)
 
 
 def written(item: Stored) -> tuple[Any, dict[str, str]]:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
-import mmap
-import os
-import sys
-import tempfile
 import time
-import weakref
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from hashlib import blake2b
-from threading import Lock
 
 from limits.storage import MovingWindowSupport, Storage
+
+from app.shared_memory import SharedMemory
 
 # A key can be in one set of slots only, chosen by its hash, and takes there the place of the one longest unused.
 SETS, WAYS = 1024, 8
@@ -35,12 +29,10 @@ class SharedWindows(Storage, MovingWindowSupport):
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(wrap_exceptions=True)
         self._places, self._clock = limit + 1, clock
-        self._file = sparse_file(WORD * SETS * WAYS * (HEAD + self._places))
-        weakref.finalize(self, os.close, self._file)
-        self._memory = mmap.mmap(self._file, 0)
+        self._shared = SharedMemory(WORD * SETS * WAYS * (HEAD + self._places))
+        self._memory = self._shared.bytes
         self._words = memoryview(self._memory).cast("Q")
         self._moments = memoryview(self._memory).cast("d")
-        self._threads = Lock()
 
     @property
     def base_exceptions(self) -> type[Exception]:
@@ -50,7 +42,7 @@ class SharedWindows(Storage, MovingWindowSupport):
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Make ``amount`` entries now, unless more than ``limit`` would be younger than ``expiry`` seconds."""
         digest, chosen = locate(key)
-        with self._locked(chosen):
+        with self._shared.locked(chosen):
             now = self._clock()
             slot = self._find(digest, chosen)
             if slot is None:
@@ -86,7 +78,7 @@ class SharedWindows(Storage, MovingWindowSupport):
     def clear(self, key: str) -> None:
         """Forget the entries of ``key``."""
         digest, chosen = locate(key)
-        with self._locked(chosen):
+        with self._shared.locked(chosen):
             slot = self._find(digest, chosen)
             if slot is not None:
                 self._words[slot * HEAD + ENTRIES] = 0
@@ -94,7 +86,7 @@ class SharedWindows(Storage, MovingWindowSupport):
     def reset(self) -> int | None:
         """Forget all entries; how many keys had some is not counted."""
         for chosen in range(SETS):
-            with self._locked(chosen):
+            with self._shared.locked(chosen):
                 for slot in range(chosen * WAYS, chosen * WAYS + WAYS):
                     self._words[slot * HEAD + ENTRIES] = 0
         return None
@@ -114,16 +106,6 @@ class SharedWindows(Storage, MovingWindowSupport):
     def get_expiry(self, key: str) -> float:
         """Refuse: fixed windows are not kept here."""
         raise NotImplementedError
-
-    @contextmanager
-    def _locked(self, chosen: int) -> Iterator[None]:
-        """Hold one set of slots. The system's lock is the process's, and it lets go of it however the process ends."""
-        with self._threads:
-            fcntl.lockf(self._file, fcntl.LOCK_EX, 1, chosen)
-            try:
-                yield
-            finally:
-                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, chosen)
 
     def _find(self, digest: bytes, chosen: int) -> int | None:
         start, size = chosen * WAYS * HEAD * WORD, HEAD * WORD
@@ -147,14 +129,3 @@ def locate(key: str) -> tuple[bytes, int]:
     """Return the digest that stands for ``key``, and the set of slots that it may be in."""
     digest = blake2b(key.encode(), digest_size=ENTRIES * WORD).digest()
     return digest, int.from_bytes(digest[:4]) % SETS
-
-
-def sparse_file(size: int) -> int:
-    """Return a descriptor of a file without a name and without content, on Linux in memory."""
-    if sys.platform == "linux":
-        file = os.memfd_create("rate-limits")
-    else:
-        file, path = tempfile.mkstemp()
-        os.unlink(path)
-    os.ftruncate(file, size)
-    return file

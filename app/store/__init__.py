@@ -1,7 +1,20 @@
 """The only room in app that speaks to CouchDB: documents, ranges and views in; revisions, rows and two failures out."""
 
 from app.store.database import Database, Revision, Row
+from app.store.follower import Follower
+from app.store.freshness import Freshness
 from app.store.outcomes import DocumentFailure, Outcome
 from app.store.server import Store
+from app.store.versions import Versions
 
-__all__ = ["Database", "DocumentFailure", "Outcome", "Revision", "Row", "Store"]
+__all__ = [
+    "Database",
+    "DocumentFailure",
+    "Follower",
+    "Freshness",
+    "Outcome",
+    "Revision",
+    "Row",
+    "Store",
+    "Versions",
+]

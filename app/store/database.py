@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from app.errors import Conflict
 from app.store.exchange import Exchange
 from app.store.outcomes import Outcome, outcomes
+from app.store.versions import Versions
+from couchapp.deadline import Silence
 
 # None is a key like any other, and comes before all others.
 NOT_GIVEN: Any = object()
+# So many changes are taken at once.
+MOST_CHANGES = 1000
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,13 @@ class Revision:
 
 
 class Database:
-    """All of it raises Unavailable when CouchDB gives no usable answer within the deadline."""
+    """All of it raises Unavailable when CouchDB gives no usable answer within the deadline.
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
+    Writes are counted in ``versions``, if there are any, for those who keep what they have read.
+    """
+
+    def __init__(self, exchange: Exchange, versions: Versions | None = None) -> None:
+        self._exchange, self._versions = exchange, versions
 
     @property
     def name(self) -> str:
@@ -86,7 +93,10 @@ class Database:
         doc_ids = [document["_id"] for document in documents]
         if len(set(doc_ids)) < len(doc_ids):
             raise ValueError("an _id is there more than once")
-        return outcomes(doc_ids, self._exchange.results(documents)) if documents else {}
+        if not documents:
+            return {}
+        with self._writing(doc_ids):
+            return outcomes(doc_ids, self._exchange.results(documents))
 
     def view(
         self,
@@ -128,6 +138,18 @@ class Database:
         )
         return [change["id"] for change in found["results"]], found["last_seq"]
 
+    def await_changes(self, sequence: object, silence: float, wanted: Callable[[], bool]) -> tuple[list[str], object]:
+        """Return as ``changed_since`` does, once there is a change.
+
+        The database gives a sign of life each second; without one for ``silence`` seconds it is lost. When nobody has
+        ``wanted`` an answer any more, that is found with the next sign.
+        """
+        params = {"since": sequence, "feed": "longpoll", "heartbeat": 1000, "limit": MOST_CHANGES}
+        patience = Silence(silence, wanted)
+        members = ("results", "last_seq")
+        found = self._exchange.send("GET", "_changes", members=members, params=params, timeout=patience)
+        return [change["id"] for change in found["results"]], found["last_seq"]
+
     def last_id(self, startkey: str, endkey: str) -> str | None:
         """Return the highest `_id` in a range, both ends included."""
         found = self.ids(endkey, startkey, limit=1, descending=True)
@@ -147,8 +169,12 @@ class Database:
             self._exchange.send("PUT", "_local", name, body={"_rev": found["_rev"]} if found else {})
 
     def _write(self, document: Mapping[str, Any]) -> str:
-        stored = self._exchange.send("PUT", document["_id"], members=("rev",), body=dict(document))
+        with self._writing([document["_id"]]):
+            stored = self._exchange.send("PUT", document["_id"], members=("rev",), body=dict(document))
         return str(stored["rev"])
+
+    def _writing(self, doc_ids: Sequence[str]) -> AbstractContextManager[object]:
+        return self._versions.writing(doc_ids) if self._versions else nullcontext()
 
 
 def _documents(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.errors import Conflict, Unavailable, Unconfirmed
 from app.request_context import current_request_id, remaining
-from couchapp.connection import Answer, Connection, DatabaseError, Interrupted, Refused
+from couchapp.connection import Answer, Connection, DatabaseError, Interrupted, Refused, Unwanted
 
 log = logging.getLogger("dreamscript.store")
 
@@ -91,19 +91,18 @@ class Exchange:
     def _answer(self, method: str, path: tuple[str, ...], **options: Any) -> Answer:
         # With nothing left the connection sends nothing.
         left, request_id = remaining(), current_request_id()
-        return self._connection.request(
-            method,
-            self.name,
-            *path,
-            headers={"X-Couch-Request-ID": request_id} if request_id else None,
-            timeout=TIMEOUT if left is None else min(TIMEOUT, left),
-            **options,
-        )
+        usual = {
+            "headers": {"X-Couch-Request-ID": request_id} if request_id else None,
+            "timeout": TIMEOUT if left is None else min(TIMEOUT, left),
+        }
+        return self._connection.request(method, self.name, *path, **usual | options)
 
     @contextmanager
     def _translated(self, method: str, path: tuple[str, ...]) -> Iterator[None]:
         try:
             yield
+        except Unwanted as failure:
+            raise Unavailable from failure
         except DatabaseError as failure:
             if isinstance(failure, Refused) and failure.status == 409:
                 raise Conflict from failure

@@ -18,6 +18,7 @@ from app.limits.policies import MEMORY
 from app.settings import Settings
 from couchapp import deployment, tree
 from couchapp.connection import Connection
+from tests.api import two_paths
 
 
 class Answer(TestResponse):
@@ -28,7 +29,11 @@ class Answer(TestResponse):
 
 @dataclass(frozen=True)
 class Caller:
-    """Someone with a key, or without one. Requests go through the whole WSGI application."""
+    """Someone with a key, or without one. Requests go through the whole WSGI application.
+
+    What the short path would have answered to a GET is held against what the long path does, wherever nothing is
+    counted.
+    """
 
     app: Flask
     key: str | None
@@ -36,8 +41,11 @@ class Caller:
     def request(self, method: str, path: str, *, headers: dict[str, str] | None = None, **kwargs: Any) -> Answer:
         """Send one request; ``headers`` come on top of the key."""
         own = {"X-API-Key": self.key} if self.key else {}
-        client = FlaskClient(self.app, Answer)
-        return cast(Answer, client.open(path, method=method, headers={**own, **(headers or {})}, **kwargs))
+        client, sent = FlaskClient(self.app, Answer), {**own, **(headers or {})}
+        answer = cast(Answer, client.open(path, method=method, headers=sent, **kwargs))
+        if method == "GET" and not kwargs and self.app.extensions["dreamscript"].limiter is None:
+            two_paths.compare(self.app, path, sent)
+        return answer
 
     def get(self, path: str, **headers: str) -> Answer:
         """Send a GET; ``if_none_match="x"`` is the header If-None-Match."""
@@ -87,6 +95,7 @@ def deployed_settings(server_url: str, prefix: str, **changes: Any) -> Settings:
         "page_size": 50,
         "max_page_size": 1000,
         "max_body_bytes": 2**20,
+        "cache_bytes": 2**26,
         "out_of_scope": "forbid",
         "region": 0,
         "regions": 1,

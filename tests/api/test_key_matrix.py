@@ -129,7 +129,7 @@ BROKEN: dict[str, tuple[Patch, Callable[[Matrix], list[Cell]], str]] = {
         "said 200",
     ),
     "documents are shown to all": (
-        put(Documents, "get", lambda documents, _, number: documents._documents.get(number)),
+        put(Documents, "read", lambda documents, _, number, **how: documents._documents.read(number, **how)),
         lambda matrix: matrix.beyond(template("/documents/{document_id}"), "hide", "project"),
         "is told",
     ),

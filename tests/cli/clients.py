@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import threading
 import time
@@ -9,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from http.client import HTTPConnection, HTTPException
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.cli.live import PATIENCE, Live
 
@@ -31,6 +32,14 @@ def workers(live: Live, count: int) -> list[int]:
     return live.wait_for(booted)
 
 
+class Told(NamedTuple):
+    """An answer: its status, its tag and its JSON."""
+
+    status: int
+    tag: str
+    value: Any
+
+
 class Line:
     """A kept connection, and the worker at its other end."""
 
@@ -47,10 +56,15 @@ class Line:
 
     def get(self, path: str, headers: dict[str, str]) -> int:
         """Return the status of an answer. Raises one of CLOSED."""
-        self._connection.request("GET", path, headers=headers)
+        return self.ask("GET", path, headers).status
+
+    def ask(self, method: str, path: str, headers: dict[str, str], value: object = None) -> Told:
+        """Return an answer; ``value`` is sent as JSON. Raises one of CLOSED."""
+        body = None if value is None else json.dumps(value)
+        self._connection.request(method, path, body, {"Content-Type": "application/json", **headers})
         answer = self._connection.getresponse()
-        answer.read()
-        return answer.status
+        content = answer.read()
+        return Told(answer.status, answer.headers.get("ETag", ""), json.loads(content) if content else None)
 
     def close(self) -> None:
         """Hang up."""
@@ -66,10 +80,18 @@ class Desk(AbstractContextManager["Desk"]):
 
     def ask(self, worker: int, key: str) -> int:
         """Return the status with which ``worker`` answers to ``key``."""
+        return self.tell(worker, key, "GET", "/documents?limit=1").status
+
+    def tell(self, worker: int, key: str, method: str, path: str, value: object = None, **headers: str) -> Told:
+        """Return what ``worker`` answers; ``if_none_match="x"`` is the header If-None-Match.
+
+        Where the connection was closed before the answer it is asked once more, which a PUT or a GET can be.
+        """
+        sent = {"X-API-Key": key, **{name.replace("_", "-"): value for name, value in headers.items()}}
         while True:
             line = self._line(worker)
             try:
-                return line.get("/documents?limit=1", {"X-API-Key": key})
+                return line.ask(method, path, sent, value)
             except CLOSED:
                 self._lines.pop(worker).close()
 

@@ -12,11 +12,11 @@ pytestmark = pytest.mark.nodatabase
 
 ROOT = Path(__file__).parents[2]
 
-LEAVES = {"app.settings", "app.errors", "app.request_context", "app.version"}
+LEAVES = {"app.settings", "app.errors", "app.request_context", "app.shared_memory", "app.version"}
 
 # What each room may import of this project, itself and the leaves aside.
 MAY_IMPORT: dict[str, set[str]] = {
-    "app": {"app.api", "app.domain", "app.http", "app.limits"},
+    "app": {"app.api", "app.domain", "app.http", "app.short_path"},
     "app.__main__": {"app.cli"},
     "app.api": {"app.domain", "app.http", "app.schemas"},
     "app.cli": {"app", "app.domain", "app.database", "app.limits", "couchapp"},
@@ -28,8 +28,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "app.limits.policies": set(),
     "app.request_context": set(),
     "app.schemas": {"app.domain"},
+    "app.shared_memory": set(),
     "app.settings": {"app.database.settings", "app.limits.policies", "couchapp.settings"},
-    "app.store": {"couchapp.connection"},
+    "app.short_path": {"app.domain", "app.http", "app.limits"},
+    "app.store": {"couchapp.connection", "couchapp.deadline"},
     "app.version": set(),
     "couchapp": set(),
 }

@@ -112,7 +112,7 @@ def test_entries_can_be_forgotten(clock: Clock) -> None:
 def test_unused_slots_cost_no_memory() -> None:
     windows = SharedWindows(600)
     assert windows.acquire_entry("one", 600, EXPIRY)
-    status = os.fstat(windows._file)
+    status = os.fstat(windows._shared._file)
     assert status.st_size > 2**25
     assert status.st_blocks * 512 <= 2**16
 

@@ -12,6 +12,7 @@ from itertools import count
 from threading import Thread
 from types import FrameType
 
+from app import shared_memory
 from app.limits import shared_windows
 from app.limits.shared_windows import WAYS, SharedWindows, locate
 
@@ -106,7 +107,7 @@ def enter_and_die(windows: SharedWindows, line: int) -> None:
 
     def trace(frame: FrameType, event: str, _: object) -> object:
         nonlocal left
-        if frame.f_code.co_filename != shared_windows.__file__:
+        if frame.f_code.co_filename not in (shared_memory.__file__, shared_windows.__file__):
             return None
         left -= event == "line"
         if left == 0:

@@ -1,0 +1,151 @@
+"""Hot reads take a short path, which answers exactly as the long one does, and never with what is no longer so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+
+from app.domain.services import Services
+from tests.api import two_paths
+from tests.api.conftest import Caller
+from tests.waiting import wait_until
+
+
+@pytest.fixture(scope="module", autouse=True)
+def followed(app: Flask, ada: Caller) -> None:
+    """A service that follows its databases, as it does soon after the first read."""
+    ada.get("/documents/1")
+    ada.get("/projects/1")
+    wait_until(lambda: None not in marks(app))
+
+
+def marks(app: Flask) -> list[int | None]:
+    """Return what stays the same until there is news of a write."""
+    services: Services = app.extensions["dreamscript"]
+    return [current.mark() for current in services.current.values()]
+
+
+def is_short(caller: Caller, path: str, **headers: str) -> bool:
+    """Tell whether a second reader is answered on the short path, as on the long one, while there is no news."""
+    sent = {"X-API-Key": caller.key or "", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    while True:
+        before = marks(caller.app)
+        caller.get(path, **headers)
+        found = two_paths.compare(caller.app, path, sent)
+        if found or before == marks(caller.app):
+            return found
+
+
+def paths(ada: Caller) -> list[str]:
+    project = ada.new_project(description="With a description: ü, 漢, \U0001f600")["id"]
+    documents = [ada.new_document("T", content="x" * n, project_id=project)["id"] for n in range(3)]
+    first, second = (
+        f"/documents?limit=1&ids={','.join(map(str, documents))}",
+        f"/projects/{project}/documents?limit=2",
+    )
+    return [
+        f"/documents/{documents[0]}",
+        f"/projects/{project}",
+        "/documents",
+        "/documents?limit=2&order=desc",
+        f"/documents?project_id={project}",
+        first,
+        ada.get(first).headers["x-next"],
+        second,
+        ada.get(second).headers["x-next"],
+        "/projects?limit=1",
+    ]
+
+
+def test_each_kind_of_hot_read_takes_it(ada: Caller) -> None:
+    found = paths(ada)
+    assert {path: is_short(ada, path) for path in found} == dict.fromkeys(found, True)
+    for path in found:
+        tag = ada.get(path).headers["ETag"]
+        assert is_short(ada, path, If_None_Match=tag)
+        assert is_short(ada, path, If_None_Match='"other"')
+        assert is_short(ada, path, X_Request_ID="my-own")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Cache_Control": "no-cache"},
+        {"Accept": "text/html"},
+        {"Accept": "application/json;q=0"},
+        {"Host": "elsewhere"},
+        {"Host": ""},
+        {"X_API_Key": "unknown"},
+    ],
+)
+def test_what_may_need_another_answer_does_not(ada: Caller, headers: dict[str, str]) -> None:
+    path = f"/documents/{ada.new_document()['id']}"
+    assert is_short(ada, path)
+    sent = {"X-API-Key": ada.key or "", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    assert two_paths.short_path(ada.app, path, sent) is None
+
+
+@pytest.mark.parametrize(
+    "path", ["/documents/{}?x=1", "/documents/0{}", "/documents/{}/", "/documents/{}/documents", "/projects/{}"]
+)
+def test_another_path_does_not(ada: Caller, path: str) -> None:
+    number = ada.new_document()["id"]
+    assert is_short(ada, f"/documents/{number}")
+    assert not is_short(ada, path.format(number + 10_000 if "projects" in path else number))
+
+
+def test_a_key_without_the_scope_is_refused_as_ever(ada: Caller, caller: Callable[..., Caller]) -> None:
+    project = ada.new_project()["id"]
+    inside = f"/projects/{project}/documents"
+    path = f"/documents/{ada.new_document(project_id=project)['id']}"
+    reader, other = caller("documents:read"), caller("projects:read")
+    reads = {
+        each: [is_short(one, each) for one in (ada, reader, other)] for each in (path, inside, f"/projects/{project}")
+    }
+    assert reads == {
+        path: [True, True, False],
+        inside: [True, True, False],
+        f"/projects/{project}": [True, False, True],
+    }
+    assert other.get(path).status_code == reader.get(f"/projects/{project}").status_code == 403
+
+
+def test_a_limited_key_gets_what_it_reaches_and_pages_on_the_long_path(ada: Caller, services: Services) -> None:
+    inside, outside = ada.new_document()["id"], ada.new_document()["id"]
+    _, text = services.keys.create("limited", ["documents:read"], documents=[inside])
+    limited = Caller(ada.app, text)
+    assert is_short(ada, f"/documents/{outside}")
+    assert is_short(limited, f"/documents/{inside}")
+    assert not is_short(limited, f"/documents/{outside}")
+    assert limited.get(f"/documents/{outside}").status_code == 403
+    assert not is_short(limited, "/documents")
+
+
+def test_a_write_is_seen_at_once(ada: Caller) -> None:
+    document = ada.new_document("first")
+    path = f"/documents/{document['id']}"
+    pages = ["/documents?order=desc", f"/documents?ids={document['id']}"]
+    for title in ("second", "third"):
+        assert all(is_short(ada, each) for each in (path, *pages))
+        ada.request("PUT", path, json={"title": title})
+        assert ada.get(path).json["title"] == title
+        assert {ada.get(page).json[0]["title"] for page in pages} == {title}
+    assert is_short(ada, path)
+    ada.request("DELETE", path)
+    assert ada.get(path).status_code == 404
+    assert document["id"] not in [each["id"] for each in ada.get(pages[0]).json]
+
+
+def test_a_change_by_others_is_seen_when_it_was_told(ada: Caller, services: Services) -> None:
+    """These services share nothing with the application but the database, as if they were on another host."""
+    document = ada.new_document("here")
+    path = f"/documents/{document['id']}"
+    assert is_short(ada, path)
+    stored = services.store["documents"].get(f"document:{document['id']:016d}")
+    assert stored is not None
+    services.store["documents"].replace({**stored, "title": "elsewhere"})
+    assert ada.get(path, Cache_Control="no-cache").json["title"] == "elsewhere"
+    wait_until(lambda: ada.get(path).json["title"] == "elsewhere")
+    assert is_short(ada, path)
