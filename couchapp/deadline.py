@@ -13,6 +13,9 @@ from typing import Any, Protocol
 
 from couchapp.failures import Unwanted
 
+# What is larger is sent as soon as it is there.
+LARGE = 2**16
+
 
 class Patience(Protocol):
     """How long to wait for the next bytes."""
@@ -63,15 +66,25 @@ class TimedSocket:
 
     def __init__(self, wrapped: socket.socket, deadline: Patience) -> None:
         self._wrapped, self.deadline = wrapped, deadline
+        self._unsent: list[bytes] = []
 
     def sendall(self, data: bytes) -> None:
-        """Send all of ``data``. Raises OSError."""
-        self._wrapped.settimeout(self.deadline.remaining())
-        self._wrapped.sendall(data)
+        """Send all of ``data``, at the latest when an answer is wanted. Raises OSError."""
+        self._unsent.append(data)
+        if len(data) > LARGE:
+            self._flush()
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        """Return a reader of what comes; the socket stays open until both are closed."""
+        """Return a reader of what comes; the socket stays open until both are closed. Raises OSError."""
+        self._flush()
         return io.BufferedReader(_Reader(self._wrapped, self.deadline))
+
+    def _flush(self) -> None:
+        """Send headers and body as one piece, which wakes the other side up once."""
+        data = b"".join(self._unsent)
+        self._unsent.clear()
+        self._wrapped.settimeout(self.deadline.remaining())
+        self._wrapped.sendall(data)
 
     def has_news(self) -> bool:
         """Tell whether there is something to read, which may be the end."""
@@ -120,7 +133,7 @@ def connect(host: str, port: int, tls: ssl.SSLContext | None, deadline: Patience
 
 def _prepared(plain: socket.socket, host: str, tls: ssl.SSLContext | None, deadline: Patience) -> socket.socket:
     try:
-        # Headers and body are sent apart, and the second must not wait for the first to be acknowledged.
+        # A large body is sent apart from its headers, and must not wait for these to be acknowledged.
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls is None:
             return plain
