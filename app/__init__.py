@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from flask import Flask
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.api import documents, health, keys, projects, reference, root
 from app.api.openapi import Api
 from app.domain.services import Services, Shared
-from app.http import errors, options, rate_limits, request_scope
+from app.http import errors, options, proxies, rate_limits, request_scope
 from app.settings import Settings
 from app.short_path.layer import ShortPath
 
@@ -40,8 +39,6 @@ def create_app(settings: Settings, shared: Shared | None = None) -> Flask:
     api.register_blueprint(reference.blueprint(api.document))
 
     request_scope.install(app, settings.deadline)
-    app.extensions["short_path"] = ShortPath(app.wsgi_app, services)
-    app.wsgi_app = app.extensions["short_path"]  # type: ignore[method-assign]
-    hops = settings.trusted_proxies
-    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    short_path = app.extensions["short_path"] = ShortPath(app.wsgi_app, services)
+    app.wsgi_app = proxies.trusting(settings.trusted_proxies, short_path)  # type: ignore[method-assign]
     return app

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+# What a WSGI environment calls the moment, by the monotonic clock, from which a request's time is counted.
+STARTED = "dreamscript.started"
+
 _REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 _DEADLINE: ContextVar[float | None] = ContextVar("deadline", default=None)
 

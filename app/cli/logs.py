@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from gunicorn.glogging import Logger
+
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -19,7 +21,11 @@ LOGGING: dict[str, Any] = {
     "root": {"level": "INFO", "handlers": ["stderr"]},
     "loggers": {
         "gunicorn.error": {"level": "INFO", "handlers": [], "propagate": True},
-        # The service's own line for each request says more.
-        "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
     },
 }
+
+
+class Log(Logger):  # type: ignore[misc]
+    """Gunicorn's log, for which no line is prepared that nobody reads."""
+
+    access_log_enabled = False

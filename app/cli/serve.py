@@ -5,23 +5,25 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
-from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
 from app import create_app
-from app.cli.logs import LOGGING
+from app.cli.gateway import Gateway
+from app.cli.logs import LOGGING, Log
 from app.domain import usage
 from app.domain.services import Shared
+from app.http.proxies import trusting
 from app.settings import Settings
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-# Each thread spends most of its time waiting for the database.
-THREADS = 16
+# A batch may be so many times as large as other bodies.
+BATCH = 8
 # The longest list of ids that is accepted leaves room for a cursor, so that x-next can be fetched; gunicorn takes no
 # more than this.
 MAX_REQUEST_LINE = 8190
@@ -53,27 +55,42 @@ class Server(BaseApplication):  # type: ignore[misc]
         """Set what differs from gunicorn's defaults."""
         settings = self._settings
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        # What was begun ends by its deadline; a little more lets the answer be sent, and last uses be written.
+        grace = math.ceil(settings.deadline + usage.LONGEST) + 2
         chosen = {
             "bind": f"{host}:{settings.port}",
             "workers": settings.workers,
-            "threads": THREADS,
             "worker_class": "app.cli.worker.Worker",
+            "asgi_lifespan": "off",
+            "asgi_loop": "asyncio",
             "limit_request_line": MAX_REQUEST_LINE,
-            # What was begun ends by its deadline; a little more lets the answer be sent, and last uses be written.
-            "graceful_timeout": math.ceil(settings.deadline + usage.LONGEST) + 2,
+            "graceful_timeout": grace,
+            # A client that leaves takes nothing with it that it had begun.
+            "asgi_disconnect_grace_period": grace,
             # Proxies are believed as far as DREAMSCRIPT_TRUSTED_PROXIES says, and nowhere else.
             "secure_scheme_headers": {},
             "forwarder_headers": "",
             "forwarded_allow_ips": "",
             "control_socket_disable": True,
+            "logger_class": Log,
             "logconfig_dict": LOGGING,
         }
         for name, value in chosen.items():
             self.cfg.set(name, value)
 
-    def load(self) -> Flask:
+    def load(self) -> Gateway:
         """Return the application of one worker."""
-        return create_app(self._settings, self._shared)
+        settings = self._settings
+        application = create_app(settings, self._shared)
+        short_path, hops = application.extensions["short_path"], settings.trusted_proxies
+        quick = trusting(hops, lambda environ, start_response: short_path.answer(environ))  # noqa: ARG005
+        return Gateway(
+            trusting(hops, short_path.learn) if short_path.is_immediate else application.wsgi_app,
+            seconds=settings.deadline,
+            largest=BATCH * settings.max_body_bytes,
+            quick=partial(quick, start_response=None) if short_path.is_immediate else None,
+            finish=application.extensions["dreamscript"].close,
+        )
 
     def run(self) -> None:
         """Serve. Raises SystemExit when it ends, in the workers too."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from flask import request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import ClientDisconnected, HTTPException
 
 from app.errors import BadContentType, BadRequest, NotAcceptable, TooLarge
 from app.http import strict_json
@@ -68,6 +68,8 @@ def _read() -> bytes:
     """Return the bytes of the body. Each server has its own failures for a body that is framed wrongly."""
     try:
         content = request.get_data(cache=False)
+    except ClientDisconnected as error:
+        raise BadRequest(INCOMPLETE) from error
     except HTTPException:
         raise
     except Exception as error:

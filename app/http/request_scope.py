@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import time
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, g, request
 
-from app.errors import BadRequest
-from app.request_context import request_context
+from app.errors import BadRequest, Unavailable
+from app.http.errors import HEADERS, body
+from app.request_context import STARTED, current_request_id, request_context
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -31,7 +33,7 @@ class RequestScope:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
-        started = self._clock()
+        started = environ.get(STARTED) or self._clock()
         request_id = choose_request_id(environ.get("HTTP_X_REQUEST_ID"))
         facts: dict[str, object] = {
             "method": environ["REQUEST_METHOD"],
@@ -46,9 +48,10 @@ class RequestScope:
             facts["status"] = int(status.split(" ", 1)[0])
             return start_response(status, [*headers, ("X-Request-ID", request_id)], *exc_info)  # type: ignore[arg-type]
 
+        left = started + self._seconds - self._clock()
         try:
-            with request_context(request_id=request_id, seconds=self._seconds):
-                return self._wrapped(environ, start)
+            with request_context(request_id=request_id, seconds=left):
+                return self._wrapped(environ, start) if left > 0 else too_late(start)
         finally:
             log_request(facts, started, self._clock())
 
@@ -56,6 +59,15 @@ class RequestScope:
 def log_request(facts: Mapping[str, object], started: float, ended: float) -> None:
     """Write a request's line of the access log; the moments are seconds."""
     log.info("request", extra={**facts, "duration_ms": round((ended - started) * 1000, 2)})
+
+
+def too_late(start_response: Callable[..., object]) -> Iterable[bytes]:
+    """Answer what nobody had time for; not even the router is asked."""
+    error = Unavailable("The service is busy; try again later.")
+    content = json.dumps(body(error, current_request_id())).encode()
+    headers = {"Cache-Control": "no-store", "Content-Type": "application/json", "Content-Length": str(len(content))}
+    start_response("503 Service Unavailable", list({**headers, **HEADERS[error.code]}.items()))
+    return [content]
 
 
 def choose_request_id(offered: str | None) -> str:

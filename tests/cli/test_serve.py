@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from app.cli.serve import THREADS
+from app.cli.gateway import THREADS
 from app.domain.clock import now
 from tests.api.conftest import deployed_settings
 from tests.cli.live import PATIENCE, SECRET, Live, command, environment

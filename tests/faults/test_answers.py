@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from app.cli.serve import THREADS
+from app.cli.gateway import THREADS
 from app.database.process import poll
 from tests.faults.conftest import Installation
 from tests.faults.faults import CORRUPT, HARMLESS, LOST, SILENT, delay

@@ -19,7 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "app": {"app.api", "app.domain", "app.http", "app.short_path"},
     "app.__main__": {"app.cli"},
     "app.api": {"app.domain", "app.http", "app.schemas"},
-    "app.cli": {"app", "app.domain", "app.database", "app.limits", "couchapp"},
+    "app.cli": {"app", "app.domain", "app.database", "app.http", "app.limits", "app.short_path", "couchapp"},
     "app.database": {"couchapp.settings"},
     "app.domain": {"app.limits", "app.store", "couchapp.tree", "couchapp.diff"},
     "app.errors": set(),
