@@ -21,11 +21,11 @@ test: install ## run the whole suite against a real HTTP database
 test-pythons: install ## run the tests that need no database on each Python 3.11 to 3.13 of this machine
 	@$(RUN) -m tests.pythons
 
-bench: install ## measure what pages cost, as ratios, on the tests' database
-	@$(RUN) -m tests.bench
+bench-pages: install ## measure what pages cost, as ratios, on the tests' database
+	@$(RUN) -m tests.performance.pages
 
 bench-writes: install ## compare writes through the service with CouchDB alone, as ratios, on the tests' database
-	@$(RUN) -m tests.bench_writes
+	@$(RUN) -m tests.performance.writes
 
 prove-deploy: install ## read while a changed view is deployed over 50,000 documents
 	DREAMSCRIPT_PROOF_DOCUMENTS=50000 $(RUN) -m pytest -s --timeout 900 tests/couchapp/test_readers.py
@@ -61,4 +61,4 @@ format: install ## let ruff rewrite what it can
 clean: ## remove .venv and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/database/pouchdb/node_modules var/pythons
 
-.PHONY: help install run test test-pythons bench bench-writes prove-deploy prove-keys prove-reads prove-walk prove-faults diff-views deploy-views rollback-views lint format clean
+.PHONY: help install run test test-pythons bench-pages bench-writes prove-deploy prove-keys prove-reads prove-walk prove-faults diff-views deploy-views rollback-views lint format clean

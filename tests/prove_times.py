@@ -26,9 +26,9 @@ from app.domain.kinds import DOCUMENT
 from app.domain.services import Services
 from couchapp.connection import Connection
 from tests.api.conftest import deployed_settings
-from tests.bench import timed
 from tests.cli.live import SECRET, Live, environment
 from tests.databases import TestDatabase
+from tests.performance.pages import timed
 
 REFUSALS = int(os.environ.get("DREAMSCRIPT_PROOF_REFUSALS", "10000"))
 # Documents of others, between whose ids others are free.

@@ -17,7 +17,7 @@ from couchapp.connection import Connection
 from tests.api.conftest import deployed_settings
 from tests.cli.live import SECRET, Live, command, environment
 from tests.databases import TestDatabase
-from tests.load import Target, throughput
+from tests.performance.load import Target, throughput
 
 ROUNDS = int(os.environ.get("DREAMSCRIPT_BENCH_ROUNDS", "7"))
 SECONDS = 2.0

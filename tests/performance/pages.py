@@ -1,4 +1,4 @@
-"""`make bench`: what a page costs, wherever it is and whoever reads it; ratios of medians, measured in turns."""
+"""`make bench-pages`: what a page costs, wherever it is and whoever reads it; ratios of medians, measured in turns."""
 
 from __future__ import annotations
 
