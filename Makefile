@@ -21,6 +21,9 @@ test: install ## run the whole suite against a real HTTP database
 test-pythons: install ## run the tests that need no database on each Python 3.11 to 3.13 of this machine
 	@$(RUN) -m tests.pythons
 
+bench: install ## compare the service with CouchDB alone, as ratios; needs wrk
+	@$(RUN) -m tests.performance
+
 bench-pages: install ## measure what pages cost, as ratios, on the tests' database
 	@$(RUN) -m tests.performance.pages
 
@@ -61,4 +64,4 @@ format: install ## let ruff rewrite what it can
 clean: ## remove .venv and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/database/pouchdb/node_modules var/pythons
 
-.PHONY: help install run test test-pythons bench-pages bench-writes prove-deploy prove-keys prove-reads prove-walk prove-faults diff-views deploy-views rollback-views lint format clean
+.PHONY: help install run test test-pythons bench bench-pages bench-writes prove-deploy prove-keys prove-reads prove-walk prove-faults diff-views deploy-views rollback-views lint format clean

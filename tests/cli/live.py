@@ -39,9 +39,12 @@ def command(*arguments: str, environ: Mapping[str, str]) -> subprocess.Completed
 
 
 class Live(AbstractContextManager["Live"]):
-    """`python -m app serve` or `run`, on a free port, with its log at hand."""
+    """`python -m app serve` or `run`, on a free port, with its log at hand.
 
-    def __init__(self, verb: str, environ: Mapping[str, str]) -> None:
+    Where ``keep_log`` is false, what it logs once it runs is dropped, since under load that is more than fits.
+    """
+
+    def __init__(self, verb: str, environ: Mapping[str, str], keep_log: bool = True) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "app", verb],
             env={**environ, "DREAMSCRIPT_PORT": "0"},
@@ -51,7 +54,7 @@ class Live(AbstractContextManager["Live"]):
         )
         self.said: list[str] = []
         self.logged: list[str] = []
-        self._news = threading.Condition()
+        self._news, self._dropping = threading.Condition(), threading.Event()
         self._readers = [
             threading.Thread(target=self._read, args=(stream, lines))
             for stream, lines in ((self._process.stdout, self.said), (self._process.stderr, self.logged))
@@ -60,12 +63,22 @@ class Live(AbstractContextManager["Live"]):
             reader.start()
         self.address = self.wait_for(self._listening)
         self.wait_for(lambda: [line for line in self.events() if line["message"].startswith("Booting worker")])
+        if not keep_log:
+            self._dropping.set()
+
+    @property
+    def pid(self) -> int:
+        """The id of the process that was started, which may have started others."""
+        return self._process.pid
 
     def _read(self, stream: Any, lines: list[str]) -> None:
         for line in stream:
             with self._news:
                 lines.append(line.rstrip("\n"))
                 self._news.notify_all()
+            if self._dropping.is_set():
+                while stream.read(2**16):
+                    pass
         stream.close()
 
     def wait_for(self, find: Callable[[], T]) -> T:
