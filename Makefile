@@ -24,6 +24,12 @@ test-pythons: install ## run the tests that need no database on each Python 3.11
 bench: install ## compare the service with CouchDB alone, as ratios; needs wrk
 	@$(RUN) -m tests.performance
 
+bench-scale: install ## compare pages among 1,000 documents with pages among 1,000,000
+	@$(RUN) -m tests.performance.scale
+
+bench-memory: install ## watch the memory of the workers during as many requests as an hour has; needs wrk
+	@$(RUN) -m tests.performance.memory
+
 bench-pages: install ## measure what pages cost, as ratios, on the tests' database
 	@$(RUN) -m tests.performance.pages
 
@@ -64,4 +70,4 @@ format: install ## let ruff rewrite what it can
 clean: ## remove .venv and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/database/pouchdb/node_modules var/pythons
 
-.PHONY: help install run test test-pythons bench bench-pages bench-writes prove-deploy prove-keys prove-reads prove-walk prove-faults diff-views deploy-views rollback-views lint format clean
+.PHONY: help install run test test-pythons bench bench-scale bench-memory bench-pages bench-writes prove-deploy prove-keys prove-reads prove-walk prove-faults diff-views deploy-views rollback-views lint format clean

@@ -42,7 +42,7 @@ class Bench:
             return [self._fresh(row, number) for number in range(ROUNDS)]
         targets = row.ours(self._scene), row.theirs(self._scene)
         for target in targets:
-            wrk.run(target, row.connections, 1)
+            wrk.run(target, row.connections, row.longer)
         return [self._round(row, targets, number, self._live) for number in range(ROUNDS)]
 
     def _fresh(self, row: Row, number: int) -> Round:

@@ -38,6 +38,7 @@ class Installation:
     prefix: str
     documents: int
     key: str = field(default="", repr=False)
+    workers: int = WORKERS
 
     @property
     def environ(self) -> dict[str, str]:
@@ -46,7 +47,7 @@ class Installation:
             COUCHDB_URL=self.couchdb,
             DREAMSCRIPT_DATABASE_PREFIX=self.prefix,
             DREAMSCRIPT_SECRET_KEY=SECRET,
-            DREAMSCRIPT_WORKERS=str(WORKERS),
+            DREAMSCRIPT_WORKERS=str(self.workers),
             DREAMSCRIPT_RATE_LIMIT=LIMITS,
         )
 
@@ -58,7 +59,7 @@ class Installation:
     def serve(self) -> Live:
         """Start a service whose workers all run."""
         live = Live("serve", self.environ, keep_log=False)
-        poll(lambda: len(processes.descendants(live.pid)) >= WORKERS, 10)
+        poll(lambda: len(processes.descendants(live.pid)) >= self.workers, 10)
         return live
 
 

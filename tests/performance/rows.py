@@ -17,7 +17,6 @@ from tests.performance.wrk import Request, Target, send
 
 PAGE = 50
 JSON = {"Content-Type": "application/json"}
-NO_CACHE = {"Cache-Control": "no-cache"}
 FIRST_PAGE = f"/documents?limit={PAGE}"
 # The document and the place that are asked for again and again.
 ONE = 1

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
+from tests.performance import __main__ as bench
 from tests.performance import machine, processes
 from tests.performance.figures import Round, Side, cells, is_flat, table
 from tests.performance.processes import Stat
@@ -99,6 +101,19 @@ def test_what_ends_as_it_was_half_way_is_flat() -> None:
 def test_a_value_is_found_in_a_list_of_names() -> None:
     assert machine.value("MemFree: 1 kB\nMemTotal:   2048 kB\n", "MemTotal") == "2048 kB"
     assert machine.value("", "model name") == "unknown"
+
+
+def test_a_report_takes_the_place_of_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "performance.md"
+    file.write_text(f"Before.\n{bench.BEGIN}\n{bench.END}\nAfter.\n")
+    monkeypatch.setattr(bench, "REPORT", file)
+    bench.write("first")
+    bench.write("second")
+    assert file.read_text() == f"Before.\n{bench.BEGIN}\n\nsecond\n\n{bench.END}\nAfter.\n"
+
+
+def test_the_documentation_has_a_place_for_the_report() -> None:
+    assert [bench.REPORT.read_text().count(mark) for mark in (bench.BEGIN, bench.END)] == [1, 1]
 
 
 def test_rows_have_names_of_their_own() -> None:
