@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
+from socket import socket
 from typing import Any
 
 from gunicorn.asgi import protocol
@@ -120,8 +122,7 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
 
     def _setup_event_loop(self) -> None:
         super()._setup_event_loop()
-        # The loop would shorten the queue of those who wait for a connection to 100.
-        self.loop.create_server = partial(self.loop.create_server, backlog=self.cfg.backlog)
+        self.loop.create_server = partial(listen, self.loop.create_server, self.cfg.backlog)
 
     def handle_quit_signal(self) -> None:
         """Take no less care when Ctrl-C reaches the worker from the terminal and from the master."""
@@ -136,6 +137,16 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
         """Let the application finish, while the loop still sees to it that no further signal cuts this off."""
         self.asgi.close()
         super()._cleanup()
+
+
+async def listen(create_server: Callable[..., Any], backlog: int, *args: Any, sock: socket, **kwargs: Any) -> Any:
+    """Return a server that takes one connection at a time, so that its neighbours get their share of them.
+
+    The loop takes as many at once as it lets wait, which are ``backlog`` all the same.
+    """
+    server = await create_server(*args, sock=sock, backlog=1, **kwargs)
+    sock.listen(backlog)
+    return server
 
 
 def whole_answer(error: ServiceError, request_id: str) -> bytes:
