@@ -14,6 +14,9 @@ from app.limits.policies import MEMORY, Policy, policies, storage
 from couchapp.settings import COUCHDB_URL, DATABASE_PREFIX, VAR, Setting, SettingError, local_url
 from couchapp.settings import SETTINGS as COUCHAPP_SETTINGS
 
+# A batch may be so many times as large as what comes alone.
+BATCHED = 8
+
 
 def positive(text: str) -> int:
     """Return a whole number of at least 1."""

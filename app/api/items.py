@@ -23,9 +23,7 @@ from app.domain.services import Services
 from app.http import conditional, paging, tagged
 from app.http.blueprint import Blueprint
 from app.schemas.batches import BatchSchema, OutcomesSchema
-
-# A batch may be so many times as large as what comes alone.
-BATCHED = 8
+from app.settings import BATCHED
 
 
 class Shelf(Protocol):

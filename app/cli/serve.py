@@ -17,13 +17,11 @@ from app.cli.logs import LOGGING, Log
 from app.domain import usage
 from app.domain.services import Shared
 from app.http.proxies import trusting
-from app.settings import Settings
+from app.settings import BATCHED, Settings
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-# A batch may be so many times as large as other bodies.
-BATCH = 8
 # The longest list of ids that is accepted leaves room for a cursor, so that x-next can be fetched; gunicorn takes no
 # more than this.
 MAX_REQUEST_LINE = 8190
@@ -87,7 +85,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         return Gateway(
             trusting(hops, short_path.learn) if short_path.is_immediate else application.wsgi_app,
             seconds=settings.deadline,
-            largest=BATCH * settings.max_body_bytes,
+            largest=BATCHED * settings.max_body_bytes,
             quick=partial(quick, start_response=None) if short_path.is_immediate else None,
             finish=application.extensions["dreamscript"].close,
         )

@@ -27,6 +27,8 @@ PATIENCE = 5.0
 # Gunicorn's own names only some of the statuses, and itself with the kind of its worker.
 protocol._REASON_PHRASES.update({status.value: status.phrase for status in HTTPStatus})
 protocol._CACHED_SERVER_HEADER = b"Server: gunicorn\r\n"
+# A class derived from gunicorn's would note there, and not where gunicorn looks, that the parser in C is installed.
+protocol.ASGIProtocol._check_h1c_protocol_available()
 
 
 class Protocol(protocol.ASGIProtocol):  # type: ignore[misc]
@@ -60,6 +62,11 @@ class Protocol(protocol.ASGIProtocol):  # type: ignore[misc]
         """Close what was opened for a first request that may never come; what is kept open closes itself soon."""
         if self.req_count <= 1 and self._awaiting_request:
             self._arm_keepalive_timer()
+
+    def _close_transport(self) -> None:
+        super()._close_transport()
+        # Where the client has hung up already, gunicorn's goodbye fails, and it goes no further.
+        self.transport.close()
 
     def _arm_keepalive_timer(self) -> None:
         super()._arm_keepalive_timer()
