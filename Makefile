@@ -3,12 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 TESTS ?= tests
+# gunicorn's parser in C; it is there as source for some Pythons, and where it cannot be built gunicorn uses its own.
+PARSER := gunicorn_h1c==0.6.10
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 $(VENV)/installed: requirements.txt constraints.txt
-	$(PYTHON) -m venv $(VENV) && $(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt && touch $@
+	$(PYTHON) -m venv $(VENV) && $(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt && { $(RUN) -m pip install --quiet --disable-pip-version-check $(PARSER) 2>/dev/null || echo "without a C compiler HTTP is parsed in Python"; } && touch $@
 
 install: $(VENV)/installed ## create .venv with the pinned dependencies
 

@@ -53,7 +53,7 @@ class Gateway:
         quick: Hook | None = None,
         finish: Callable[[], object] = lambda: None,
     ) -> None:
-        self._wsgi, self._seconds, self._largest, self._quick = wsgi, seconds, largest, quick
+        self._wsgi, self._seconds, self._largest, self.quick = wsgi, seconds, largest, quick
         self._finish = finish
         self._pool = ThreadPoolExecutor(THREADS)
 
@@ -66,7 +66,7 @@ class Gateway:
         """Answer one request (ASGI 3.0)."""
         environ = wsgi_environ(scope)
         environ[STARTED] = time.monotonic()
-        answer = self._quick(environ) if self._quick else None
+        answer = self.quick(environ) if self.quick else None
         if answer is not None:
             await respond(send, environ, answer)
             return

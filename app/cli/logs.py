@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from gunicorn.glogging import Logger
+
+# None of these is told, and each would be looked up for each line (Python's logging HOWTO, "Optimization").
+logging.logThreads = logging.logMultiprocessing = logging.logAsyncioTasks = False  # type: ignore[attr-defined]
 
 LOGGING: dict[str, Any] = {
     "version": 1,

@@ -16,6 +16,7 @@ from gunicorn.http.errors import ExpectationFailed, InvalidRequestLine
 from gunicorn.util import split_request_uri
 from gunicorn.workers import gasgi
 
+from app.cli.express import Express
 from app.errors import BadRequest, ServiceError
 
 REASON = "The request is not valid HTTP, or its request line or headers are too long."
@@ -31,7 +32,7 @@ protocol._CACHED_SERVER_HEADER = b"Server: gunicorn\r\n"
 protocol.ASGIProtocol._check_h1c_protocol_available()
 
 
-class Protocol(protocol.ASGIProtocol):  # type: ignore[misc]
+class Protocol(Express):
     """One connection: plain HTTP/1, whatever upgrade is asked for."""
 
     # Whether the client has sent all that it will ever send, and whether the answer to this request has begun.
@@ -76,9 +77,13 @@ class Protocol(protocol.ASGIProtocol):  # type: ignore[misc]
     def _on_headers_complete(self) -> bool:
         """Begin a request. Raises ParseException for what cannot be one, which is then answered as such."""
         self._answered = False
-        skip: bool = super()._on_headers_complete()
-        require_sense(self._current_request)
+        skip = super()._on_headers_complete()
+        if not self._was_quick:
+            require_sense(self._current_request)
         return skip
+
+    def _may_go_on(self) -> bool:
+        return super()._may_go_on() and not self._ended
 
     def _is_websocket_upgrade(self, _: Any) -> bool:
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 from threading import Lock
 
@@ -65,7 +66,7 @@ class Authenticator:
         if key is None or self._clock() - read_at >= SECONDS or not key.is_alive(now):
             return None
         self._note(key.id, now)
-        return key.access(self._out_of_scope)
+        return _access(key, self._out_of_scope)
 
     def _key(self, text: str) -> Key | None:
         mark, started = _mark(text), self._clock()
@@ -84,6 +85,11 @@ class Authenticator:
             memory[mark] = (read_at, key)
             if len(memory) > ENTRIES:
                 memory.popitem(last=False)
+
+
+@lru_cache(ENTRIES)
+def _access(key: Key, out_of_scope: str) -> Access:
+    return key.access(out_of_scope)
 
 
 def _mark(text: str) -> bytes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,11 @@ class RequestScope:
 
 def log_request(facts: Mapping[str, object], started: float, ended: float) -> None:
     """Write a request's line of the access log; the moments are seconds."""
-    log.info("request", extra={**facts, "duration_ms": round((ended - started) * 1000, 2)})
+    if log.isEnabledFor(logging.INFO):
+        # The logger itself would look for the place in the code, which is always this one.
+        record = logging.LogRecord(log.name, logging.INFO, __file__, 0, "request", None, None)
+        record.__dict__.update(facts, duration_ms=round((ended - started) * 1000, 2))
+        log.handle(record)
 
 
 def too_late(start_response: Callable[..., object]) -> Iterable[bytes]:
@@ -72,7 +76,7 @@ def too_late(start_response: Callable[..., object]) -> Iterable[bytes]:
 
 def choose_request_id(offered: str | None) -> str:
     """Return the client's own id for the request if it can be logged and sent on as it is, else a new one."""
-    return offered if offered and REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
+    return offered if offered and REQUEST_ID.fullmatch(offered) else secrets.token_hex(16)
 
 
 def install(app: Flask, seconds: float) -> None:

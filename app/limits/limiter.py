@@ -8,11 +8,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Lock
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from limits.errors import StorageError
-from limits.storage import RedisStorage, Storage
-from limits.strategies import MovingWindowRateLimiter
+from limits.storage import RedisStorage
 from redis import ConnectionPool
 
 from app.limits.policies import MEMORY, Policy
@@ -41,6 +40,24 @@ class Verdict:
     seconds: int
 
 
+class Windows(Protocol):
+    """Where requests are counted, in moving windows of ``expiry`` seconds."""
+
+    def enter(self, key: str, limit: int, expiry: int) -> tuple[bool, float, int]:
+        """Make an entry if it is one of ``limit`` at most; tell whether, and what ``get_moving_window`` does then."""
+
+    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
+        """Return the moment of the oldest entry that counts, else now, and the number of entries."""
+
+
+class RedisWindows(RedisStorage):
+    """The windows that all hosts share."""
+
+    def enter(self, key: str, limit: int, expiry: int) -> tuple[bool, float, int]:
+        """Ask two questions; another host may come between them."""
+        return self.acquire_entry(key, limit, expiry), *self.get_moving_window(key, limit, expiry)
+
+
 class Limiter:
     """Counts requests under the named policies, each in its storage. Verdicts are None where a storage gives none.
 
@@ -50,12 +67,12 @@ class Limiter:
 
     def __init__(
         self,
-        storages: Mapping[Policy, Storage],
+        windows: Mapping[Policy, Windows],
         clock: Callable[[], float],
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._policies = {policy.name: policy for policy in storages}
-        self._windows = {policy.name: MovingWindowRateLimiter(storage) for policy, storage in storages.items()}
+        self._policies = {policy.name: policy for policy in windows}
+        self._windows = {policy.name: kept for policy, kept in windows.items()}
         self._clock, self._steady = clock, steady
         self._lock = Lock()
         self._resting_until = -math.inf
@@ -78,22 +95,28 @@ class Limiter:
     def acquire(self, name: str, who: str) -> Verdict | None:
         """Count one request of ``who`` under the policy ``name``, if it is within it."""
         policy, windows = self._policies[name], self._windows[name]
-        return self._ask(lambda: self._verdict(policy, windows.hit(policy.item, name, who), who))
+        key, amount, expiry = f"{name}/{who}", policy.item.amount, policy.item.get_expiry()
+        return self._ask(lambda: self._verdict(policy, *windows.enter(key, amount, expiry)))
 
     def look(self, name: str, who: str) -> Verdict | None:
         """Tell whether one more request of ``who`` would be within the policy ``name``."""
-        return self._ask(lambda: self._verdict(self._policies[name], None, who))
+        policy, windows = self._policies[name], self._windows[name]
+        key, amount, expiry = f"{name}/{who}", policy.item.amount, policy.item.get_expiry()
 
-    def _verdict(self, policy: Policy, granted: bool | None, who: str) -> Verdict:
-        stats = self._windows[policy.name].get_window_stats(policy.item, policy.name, who)
-        if granted is None:
-            granted = stats.remaining > 0
-        if granted and stats.remaining >= policy.item.amount:
-            return Verdict(policy, True, policy.item.amount, 0)
-        # Between the two questions an entry may have grown too old; who was refused is still told to wait. The clock
-        # of another host may be ahead.
-        seconds = min(max(1, math.ceil(stats.reset_time - self._clock())), policy.item.get_expiry())
-        return Verdict(policy, granted, max(0, stats.remaining) if granted else 0, seconds)
+        def look() -> Verdict:
+            oldest, count = windows.get_moving_window(key, amount, expiry)
+            return self._verdict(policy, count < amount, oldest, count)
+
+        return self._ask(look)
+
+    def _verdict(self, policy: Policy, granted: bool, oldest: float, count: int) -> Verdict:
+        amount, expiry = policy.item.amount, policy.item.get_expiry()
+        if granted and count <= 0:
+            return Verdict(policy, True, amount, 0)
+        # Between two questions an entry may have grown too old; who was refused is still told to wait. The clock of
+        # another host may be ahead.
+        seconds = min(max(1, math.ceil(oldest + expiry - self._clock())), expiry)
+        return Verdict(policy, granted, max(0, amount - count) if granted else 0, seconds)
 
     def _ask(self, question: Callable[[], T]) -> T | None:
         """Return the storage's answer; without one let it rest, so that requests do not wait for it one by one."""
@@ -101,8 +124,8 @@ class Limiter:
         if self._steady() >= self._resting_until:
             try:
                 return question()
-            except StorageError as error:
-                reason = error.storage_error
+            except (StorageError, OSError) as error:
+                reason = error.storage_error if isinstance(error, StorageError) else error
         with self._lock:
             self.failures += 1
             if reason is None or self._steady() < self._resting_until:
@@ -114,8 +137,8 @@ class Limiter:
         return None
 
 
-def redis_storage(url: str, prefix: str) -> RedisStorage:
+def redis_storage(url: str, prefix: str) -> RedisWindows:
     """Return the storage at ``url``, where all keys begin with ``prefix``. It connects when it is first asked."""
     # A pool made like this replaces a connection that was closed while idle, and tries nothing else again.
     pool = ConnectionPool.from_url(url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
-    return RedisStorage(url, connection_pool=pool, key_prefix=prefix, wrap_exceptions=True)
+    return RedisWindows(url, connection_pool=pool, key_prefix=prefix, wrap_exceptions=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections.abc import Callable
+from functools import lru_cache
 from hashlib import blake2b
 
 from limits.storage import MovingWindowSupport, Storage
@@ -13,9 +14,13 @@ from app.shared_memory import SharedMemory
 
 # A key can be in one set of slots only, chosen by its hash, and takes there the place of the one longest unused.
 SETS, WAYS = 1024, 8
-# A slot's head has four words of 8 bytes: two of digest, how many entries were ever made, when the last was asked for.
-WORD, HEAD = 8, 4
-ENTRIES, USED = 2, 3
+# A slot's head has five words of 8 bytes: two of digest, how many entries were ever made, when the last was asked for,
+# and the number of an entry before which all are too old.
+WORD, HEAD = 8, 5
+ENTRIES, USED, FIRST = 2, 3, 4
+DIGEST = 2 * WORD
+# So many keys' digests are remembered.
+MOST_DIGESTS = 4096
 
 
 class SharedWindows(Storage, MovingWindowSupport):
@@ -41,22 +46,28 @@ class SharedWindows(Storage, MovingWindowSupport):
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Make ``amount`` entries now, unless more than ``limit`` would be younger than ``expiry`` seconds."""
+        return self.enter(key, limit, expiry, amount)[0]
+
+    def enter(self, key: str, limit: int, expiry: int, amount: int = 1) -> tuple[bool, float, int]:
+        """Do that, and return whether it was done and what ``get_moving_window`` returns then."""
         digest, chosen = locate(key)
         with self._shared.locked(chosen):
             now = self._clock()
             slot = self._find(digest, chosen)
             if slot is None:
                 slot = self._claim(digest, chosen)
-            self._moments[slot * HEAD + USED] = now
-            entries = self._words[slot * HEAD + ENTRIES]
+            head = slot * HEAD
+            self._moments[head + USED] = now
+            entries = self._words[head + ENTRIES]
             # As many entries before this one are the first that would have to go.
             before = entries + amount - limit - 1
             if amount > limit or (before >= 0 and self._moments[self._place(slot, before)] >= now - expiry):
-                return False
+                return False, *self._window(slot, limit, expiry, now)
             for number in range(entries, entries + amount):
                 self._moments[self._place(slot, number)] = now
-                self._words[slot * HEAD + ENTRIES] = number + 1
-            return True
+                self._words[head + ENTRIES] = number + 1
+            self._words[head + FIRST] = self._first(slot, limit, now - expiry)
+            return True, *self._window(slot, limit, expiry, now)
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
         """Return the moment of the oldest entry that is younger than ``expiry`` seconds, else now, and their number.
@@ -65,15 +76,23 @@ class SharedWindows(Storage, MovingWindowSupport):
         """
         now = self._clock()
         slot = self._find(*locate(key))
-        entries = 0 if slot is None else self._words[slot * HEAD + ENTRIES]
-        if slot is None or entries == 0:
-            return now, 0
+        return (now, 0) if slot is None else self._window(slot, limit, expiry, now)
 
-        def moment(age: int) -> float:
-            return self._moments[self._place(slot, entries - 1 - age)]
+    def _window(self, slot: int, limit: int, expiry: int, now: float) -> tuple[float, int]:
+        first, entries = self._first(slot, limit, now - expiry), self._words[slot * HEAD + ENTRIES]
+        return (self._moments[self._place(slot, first)], entries - first) if first < entries else (now, 0)
 
-        count = bisect_left(range(min(entries, limit)), True, key=lambda age: moment(age) < now - expiry)
-        return (moment(count - 1) if count else now), count
+    def _first(self, slot: int, limit: int, horizon: float) -> int:
+        """Return the number of the first entry that is not before ``horizon``; it is looked for near the last one."""
+        entries = self._words[slot * HEAD + ENTRIES]
+        low = high = max(self._words[slot * HEAD + FIRST], entries - limit)
+
+        def is_young(number: int) -> bool:
+            return self._moments[self._place(slot, number)] >= horizon
+
+        while high < entries and not is_young(high):
+            low, high = high + 1, 2 * high - low + 2
+        return low + bisect_left(range(low, min(high, entries)), True, key=is_young)
 
     def clear(self, key: str) -> None:
         """Forget the entries of ``key``."""
@@ -81,14 +100,14 @@ class SharedWindows(Storage, MovingWindowSupport):
         with self._shared.locked(chosen):
             slot = self._find(digest, chosen)
             if slot is not None:
-                self._words[slot * HEAD + ENTRIES] = 0
+                self._empty(slot)
 
     def reset(self) -> int | None:
         """Forget all entries; how many keys had some is not counted."""
         for chosen in range(SETS):
             with self._shared.locked(chosen):
                 for slot in range(chosen * WAYS, chosen * WAYS + WAYS):
-                    self._words[slot * HEAD + ENTRIES] = 0
+                    self._empty(slot)
         return None
 
     def check(self) -> bool:
@@ -116,16 +135,21 @@ class SharedWindows(Storage, MovingWindowSupport):
         """Give the slot that was not asked for longest to a new key; its entries go first."""
         slots = range(chosen * WAYS, chosen * WAYS + WAYS)
         slot = min(slots, key=lambda slot: self._moments[slot * HEAD + USED])
-        self._words[slot * HEAD + ENTRIES] = 0
-        self._memory[slot * HEAD * WORD : (slot * HEAD + ENTRIES) * WORD] = digest
+        self._empty(slot)
+        self._memory[slot * HEAD * WORD : slot * HEAD * WORD + DIGEST] = digest
         return slot
+
+    def _empty(self, slot: int) -> None:
+        self._words[slot * HEAD + FIRST] = 0
+        self._words[slot * HEAD + ENTRIES] = 0
 
     def _place(self, slot: int, number: int) -> int:
         """Return where in memory the entry of this number is, in words."""
         return SETS * WAYS * HEAD + slot * self._places + number % self._places
 
 
+@lru_cache(MOST_DIGESTS)
 def locate(key: str) -> tuple[bytes, int]:
     """Return the digest that stands for ``key``, and the set of slots that it may be in."""
-    digest = blake2b(key.encode(), digest_size=ENTRIES * WORD).digest()
+    digest = blake2b(key.encode(), digest_size=DIGEST).digest()
     return digest, int.from_bytes(digest[:4]) % SETS

@@ -161,7 +161,8 @@ class ShortPath:
     ) -> Quick | None:
         """Return the answer with what is this request's own, None if its principal has asked too often."""
         limiter, verdict = self._services.limiter, None
-        is_known = conditional.names(environ.get("HTTP_IF_NONE_MATCH", ""), found.tag)
+        has = environ.get("HTTP_IF_NONE_MATCH")
+        is_known = has is not None and conditional.names(has, found.tag)
         if limiter is not None:
             verdict = (limiter.look if is_known else limiter.acquire)(READ, access.principal)
             if verdict is not None and not verdict.granted:

@@ -12,9 +12,10 @@ from gunicorn.asgi.protocol import ASGIProtocol
 
 from app.cli import worker
 from app.cli.environ import MOST_NAMES, variable, wsgi_environ
-from app.cli.gateway import IN_MEMORY, THREADS, Gateway, Quick
+from app.cli.gateway import IN_MEMORY, THREADS, Gateway
 from app.http.request_scope import RequestScope
 from app.request_context import STARTED
+from app.short_path.layer import Quick
 
 pytestmark = pytest.mark.nodatabase
 

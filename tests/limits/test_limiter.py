@@ -7,10 +7,9 @@ import socket
 from collections.abc import Callable
 
 import pytest
-from limits.storage import Storage
 
 from app.limits import limiter as limiter_module
-from app.limits.limiter import PAUSE, Limiter, Verdict, redis_storage
+from app.limits.limiter import PAUSE, Limiter, RedisWindows, Verdict, redis_storage
 from app.limits.policies import policies
 from app.limits.shared_windows import SharedWindows
 
@@ -83,7 +82,7 @@ def test_looking_counts_nothing(limiter: Limiter) -> None:
         assert facts(limiter.look("read", "p1")) == (True, 3, 0)
 
 
-def unreachable(storage: Storage, steady: Callable[[], float]) -> Limiter:
+def unreachable(storage: RedisWindows, steady: Callable[[], float]) -> Limiter:
     """Return a limiter whose storage is not there."""
     return Limiter(dict.fromkeys(POLICIES, storage), lambda: 0.0, steady)
 
