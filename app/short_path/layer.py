@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from app.domain.access import Access
 from app.domain.current import Shown
 from app.domain.services import Services
+from app.errors import ServiceError
 from app.http import conditional, media, rate_limits
 from app.http.paging import PAGE_OF
 from app.http.request_scope import choose_request_id, log_request
 from app.limits.policies import MEMORY, READ
+from app.request_context import STARTED, request_context
 from app.short_path.pages import Answered, Asked, Headers, Pages
+from app.short_path.together import Together
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -32,6 +35,8 @@ ROUTES = {
 }
 PATH = re.compile(r"/(documents|projects)(?:/([1-9][0-9]{0,15})(/documents)?)?", re.ASCII)
 ACCEPTED = (None, "*/*", media.JSON)
+# With one of these what is known is not good enough.
+UNDERSTOOD = (None, "no-cache", "max-age=0")
 # What each answer has of its own, and what is said of a body.
 OWN = frozenset({"X-Request-ID", *rate_limits.HEADERS})
 OF_BODY = frozenset({"Content-Type", "Content-Length"})
@@ -75,6 +80,7 @@ class ShortPath:
     def __init__(self, long_path: WSGIApplication, services: Services) -> None:
         self.long_path, self._services = long_path, services
         self._pages = Pages(services.current, services.settings.cache_bytes // SHARE)
+        self._together = Together[Answered]()
         self._hosts: set[str] = set()
 
     @property
@@ -92,30 +98,78 @@ class ShortPath:
         return [quick.body]
 
     def answer(self, environ: WSGIEnvironment) -> Quick | None:
-        """Return the answer to a hot read, None where the long path is to be taken."""
+        """Return the answer to a hot read, None where another path is to be taken."""
         started = time.monotonic()
+        admitted = None if "HTTP_CACHE_CONTROL" in environ else self._admit(environ)
+        if admitted is None:
+            return None
+        wanted, access = admitted
+        found = self._page(environ, access) if wanted.public_id is None else self._item(environ, wanted, access)
+        return None if found is None else self._finish(environ, found, access, wanted.route, started, "hit")
+
+    def learn(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer what is not known yet, and remember it."""
+        admitted, quick = self._admit(environ), None
+        if admitted is not None and environ.get("HTTP_CACHE_CONTROL") in UNDERSTOOD:
+            quick = self._ask(environ, *admitted)
+        if quick is None:
+            return self._take_long_path(environ, start_response)[0]
+        start_response(f"{quick.status} {HTTPStatus(quick.status).phrase}", quick.headers)
+        return [quick.body]
+
+    def _admit(self, environ: WSGIEnvironment) -> tuple[Wanted, Access] | None:
+        """Return what a request is for and what its key allows, if the framework has nothing to object."""
         if (
             environ["REQUEST_METHOD"] != "GET"
-            or "HTTP_CACHE_CONTROL" in environ
             or environ.get("HTTP_ACCEPT") not in ACCEPTED
             or environ.get("HTTP_HOST") not in self._hosts
         ):
             return None
-        wanted, access = (
-            Wanted.of(environ["PATH_INFO"]),
-            self._services.authenticator.recall(environ.get("HTTP_X_API_KEY")),
-        )
-        if wanted is None or access is None or wanted.scope not in access.scopes:
-            return None
-        found = self._page(environ, access) if wanted.public_id is None else self._item(environ, wanted, access)
+        wanted = Wanted.of(environ["PATH_INFO"])
+        access = self._services.authenticator.recall(environ.get("HTTP_X_API_KEY"))
+        return (wanted, access) if wanted and access and wanted.scope in access.scopes else None
+
+    def _ask(self, environ: WSGIEnvironment, wanted: Wanted, access: Access) -> Quick | None:
+        """Return an item that the database is asked for, or a page that is shared by those who want it now."""
+        started = environ.get(STARTED) or time.monotonic()
+        left = started + self._services.settings.deadline - time.monotonic()
+        environ["HTTP_X_REQUEST_ID"] = choose_request_id(environ.get("HTTP_X_REQUEST_ID"))
+        with request_context(request_id=environ["HTTP_X_REQUEST_ID"], seconds=left):
+            if wanted.public_id is None:
+                return self._share(environ, wanted, access, started) if access.reach is None else None
+            found = None if environ["QUERY_STRING"] else self._read(environ, wanted.many, wanted.public_id, access)
         return None if found is None else self._finish(environ, found, access, wanted.route, started)
 
-    def learn(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Take the long path, and remember what it answers if that is a page."""
+    def _read(self, environ: WSGIEnvironment, many: str, public_id: int, access: Access) -> Answered | None:
+        """Return an item from the database. Whatever is wrong with it is told on the long path."""
+        shelf = self._services.documents if many == "documents" else self._services.projects
+        try:
+            return _whole(shelf.read(access, public_id, afresh="HTTP_CACHE_CONTROL" in environ))
+        except ServiceError:
+            return None
+
+    def _share(self, environ: WSGIEnvironment, wanted: Wanted, access: Access, started: float) -> Quick | None:
+        """Return a page, for which one of those who want it at the same time takes the long path."""
+        own: list[Quick] = []
+
+        def lead() -> Answered | None:
+            told: list[tuple[str, Headers]] = []
+            parts, answered = self._take_long_path(environ, lambda *said, **_: told.append(said))  # type: ignore
+            own.append(Quick(int(told[-1][0][:3]), told[-1][1], b"".join(parts)))
+            return answered
+
+        found = self._together.ask(_asked(environ, access), lead)
+        if own or found is None:
+            return own[0] if own else None
+        return self._finish(environ, found, access, wanted.route, started, "shared")
+
+    def _take_long_path(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> tuple[Iterable[bytes], Answered | None]:
+        """Return what is answered there, and what can be answered again if it is a page."""
         if environ["REQUEST_METHOD"] != "GET":
-            return self.long_path(environ, start_response)
-        marks = self._pages.marks()
-        told: list[tuple[str, Headers]] = []
+            return self.long_path(environ, start_response), None
+        marks, told = self._pages.marks(), list[tuple[str, Headers]]()
 
         def start(status: str, headers: Headers, *exc_info: object) -> Callable[[bytes], object]:
             told[:] = [(status, headers)]
@@ -124,16 +178,21 @@ class ShortPath:
         answer = self.long_path(environ, start)
         (status, headers), host = told[0], environ.get("HTTP_HOST")
         if not status.startswith("200 ") or not host:
-            return answer
+            return answer, None
         if len(self._hosts) < MOST_HOSTS:
             self._hosts.add(host)
         page = environ.get(PAGE_OF)
         if page is None or page.access.reach is not None:
-            return answer
+            return answer, None
         body = b"".join(answer)
-        kept = [(name, value) for name, value in headers if name not in OWN]
-        self._pages.keep(_asked(environ, page.access), kept, body, {name: marks[name] for name in page.databases})
-        return [body]
+        found = Answered(
+            dict(headers)["ETag"].strip('"'),
+            [(name, value) for name, value in headers if name not in OWN],
+            body,
+            {name: marks[name] for name in page.databases},
+        )
+        self._pages.keep(_asked(environ, page.access), found)
+        return [body], found
 
     def _item(self, environ: WSGIEnvironment, wanted: Wanted, access: Access) -> Answered | None:
         """Return what everyone gets who may have the item, if it is known as it is now."""
@@ -142,9 +201,7 @@ class ShortPath:
         item = self._services.current[wanted.many].get(wanted.public_id)
         if item is None or not self._admits(access, wanted, item):
             return None
-        body = media.line(item.body)
-        headers = {"Content-Type": media.JSON, "Content-Length": str(len(body)), **conditional.headers(item.revision)}
-        return Answered(item.revision, list(headers.items()), body, {})
+        return _whole(item)
 
     @staticmethod
     def _admits(access: Access, wanted: Wanted, item: Shown) -> bool:
@@ -157,7 +214,7 @@ class ShortPath:
         return self._pages.get(_asked(environ, access)) if access.reach is None else None
 
     def _finish(
-        self, environ: WSGIEnvironment, found: Answered, access: Access, route: str, started: float
+        self, environ: WSGIEnvironment, found: Answered, access: Access, route: str, started: float, cache: str = "miss"
     ) -> Quick | None:
         """Return the answer with what is this request's own, None if its principal has asked too often."""
         limiter, verdict = self._services.limiter, None
@@ -172,9 +229,15 @@ class ShortPath:
         status, kept = 200, found.headers
         if is_known:
             status, kept = 304, [header for header in kept if header[0] not in OF_BODY]
-        facts = {"method": "GET", "request_id": request_id, "status": status, "route": route, "cache": "hit"}
+        facts = {"method": "GET", "request_id": request_id, "status": status, "route": route, "cache": cache}
         log_request({**facts, "principal": access.principal}, started, time.monotonic())
         return Quick(status, [*kept, *own.items()], b"" if is_known else found.body)
+
+
+def _whole(item: Shown) -> Answered:
+    body = media.line(item.body)
+    headers = {"Content-Type": media.JSON, "Content-Length": str(len(body)), **conditional.headers(item.revision)}
+    return Answered(item.revision, list(headers.items()), body, {})
 
 
 def _asked(environ: WSGIEnvironment, access: Access) -> Asked:

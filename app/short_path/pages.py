@@ -50,15 +50,14 @@ class Pages:
         """Return marks to be taken before a page is read."""
         return {name: current.mark() for name, current in self._current.items()}
 
-    def keep(self, asked: Asked, headers: Headers, body: bytes, marks: Marks) -> None:
-        """Remember an answer that was made after ``marks`` were taken, unless one of them was not given."""
-        if None in marks.values() or len(body) + OVERHEAD > self._most_bytes:
+    def keep(self, asked: Asked, answered: Answered) -> None:
+        """Remember an answer, unless it is too large or something was just changing when it was made."""
+        if None in answered.marks.values() or len(answered.body) + OVERHEAD > self._most_bytes:
             return
-        tag = dict(headers)["ETag"].strip('"')
         with self._lock:
             self._drop([self._answers.pop(asked, None)])
-            self._answers[asked] = Answered(tag, headers, body, marks)
-            self.bytes += len(body) + OVERHEAD
+            self._answers[asked] = answered
+            self.bytes += len(answered.body) + OVERHEAD
             while self.bytes > self._most_bytes:
                 self._drop([self._answers.popitem(last=False)[1]])
 
