@@ -2,7 +2,9 @@
 
 A look-up in a view costs CouchDB about as much as fifty rows of it, and a key may have hundreds of projects. So the
 rows read are remembered, and each walk begins with what has changed since in the database's own order of changes:
-what is remembered is as true as the index itself (docs/decisions/limited-keys.md).
+what is remembered is as true as the index itself. Rows that had to be read are of different moments, between which a
+document may have moved from one project to another; so the walk is repeated until it needs none
+(docs/decisions/limited-keys.md).
 """
 
 from __future__ import annotations
@@ -23,9 +25,15 @@ from app.store import Database
 
 # More changes than these cost more to look up than to forget.
 MOST_CHANGES = 50
-# A longer window is begun anew where the walk is; all windows together take some tens of megabytes at most.
+# While a walk goes on there is more to forget, so that more changes are looked up.
+MOST_MEANWHILE = 1_000
+# How often a walk is repeated in which rows had to be read; the second time there are hardly ever any.
+MOST_WALKS = 10
+# A longer window forgets what lies behind the walk; all windows together take some tens of megabytes at most.
 LONGEST = 1_000
 MOST_ROWS = 100_000
+# How many rows more than the even share of a page are read of each project.
+SPARE = 8
 # What an empty window counts, in rows.
 WEIGHT = 10
 
@@ -52,6 +60,16 @@ class Window:
         if self._rows.pop(public_id, None):
             del self._ids[bisect_left(self._ids, public_id)]
 
+    def forget_behind(self, place: int, *, descending: bool) -> None:
+        """Begin at ``place``, which the window holds or touches."""
+        behind = [public_id for public_id in self._ids if (public_id > place if descending else public_id < place)]
+        for public_id in behind:
+            self.discard(public_id)
+        if descending:
+            self.high = place
+        else:
+            self.low = place
+
     def holds(self, public_id: int) -> bool:
         """Tell whether a row with this id would have to be here."""
         return self.low <= public_id <= self.high
@@ -73,20 +91,25 @@ class MergedWalk:
         self._documents, self._lock = documents, Lock()
         self._windows: OrderedDict[int, Window] = OrderedDict()
         self._sequence: object = None
+        self._reads = 0
 
     def rows(self, projects: Iterable[int], start: int, count: int, *, descending: bool) -> list[Listed]:
         """Return the first ``count`` rows of ``projects`` from the id ``start`` on.
 
-        Raises Unavailable, also when others kept it from beginning in time.
+        Raises Unavailable, also when others kept it from beginning in time, and when too much changed meanwhile.
         """
+        chosen = sorted(projects)
+        at_once = count // max(1, len(chosen)) + SPARE
         with self._alone():
-            self._catch_up()
-            chosen = sorted(projects)
-            at_once = count // max(1, len(chosen)) + 8
-            walks = [self._walk(project, start, at_once, descending=descending) for project in chosen]
-            found = list(islice(merge(*walks, key=lambda row: row.public_id, reverse=descending), count))
-            self._make_room()
-            return found
+            for number in range(MOST_WALKS):
+                self._catch_up(MOST_MEANWHILE if number else MOST_CHANGES)
+                reads = self._reads
+                walks = [self._walk(project, start, at_once, descending=descending) for project in chosen]
+                found = list(islice(merge(*walks, key=lambda row: row.public_id, reverse=descending), count))
+                if self._reads == reads or len(chosen) == 1:
+                    self._make_room()
+                    return found
+            raise Unavailable
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -95,17 +118,18 @@ class MergedWalk:
             raise Unavailable
         try:
             yield
-        except Unavailable:
+        except BaseException:
+            # The changes that were being taken in will not be told again.
             self._windows.clear()
             raise
         finally:
             self._lock.release()
 
-    def _catch_up(self) -> None:
-        """Let the windows be as the index is now."""
+    def _catch_up(self, most: int) -> None:
+        """Let the windows be as the index is now; at ``most`` changes or more let there be none."""
         if self._windows:
-            changed, self._sequence = self._documents.changed_since(self._sequence, limit=MOST_CHANGES)
-            if len(changed) < MOST_CHANGES:
+            changed, self._sequence = self._documents.changed_since(self._sequence, limit=most)
+            if len(changed) < most:
                 self._renew([doc_id for doc_id in changed if doc_id.startswith(f"{DOCUMENT.name}:")])
                 return
         self._windows.clear()
@@ -123,7 +147,7 @@ class MergedWalk:
                 home.put(found)
 
     def _walk(self, project: int, place: int, at_once: int, *, descending: bool) -> Iterator[Listed]:
-        window = self._window(project, place, descending=descending)
+        window, start = self._window(project, place, descending=descending), place
         while True:
             for row in window.ahead(place, descending=descending):
                 yield row
@@ -131,7 +155,7 @@ class MergedWalk:
             if window.low <= 0 if descending else window.high >= MAX_ID:
                 return
             if len(window) > LONGEST:
-                window = self._begin(project, place, descending=descending)
+                window.forget_behind(start, descending=descending)
             self._extend(project, window, at_once, descending=descending)
 
     def _window(self, project: int, place: int, *, descending: bool) -> Window:
@@ -149,6 +173,7 @@ class MergedWalk:
         return window
 
     def _extend(self, project: int, window: Window, at_once: int, *, descending: bool) -> None:
+        self._reads += 1
         start, end = (window.low - 1, 0) if descending else (window.high + 1, MAX_ID)
         found = self._documents.view(
             "listing",
