@@ -11,7 +11,7 @@ from app.domain.kinds import Kind
 from app.store import Freshness
 
 # What an entry takes beside its body, in bytes, measured on CPython 3.11.
-OVERHEAD = 400
+OVERHEAD = 340
 
 
 class Shown(NamedTuple):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from app.domain.current import Current
 
 # What an entry takes beside its body, in bytes, measured on CPython 3.11.
-OVERHEAD = 2_500
+OVERHEAD = 2_000
 
 # What a page was asked for with: by whom, under which address, with which query.
 Asked = tuple[str, ...]
