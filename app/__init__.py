@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.api import documents, health, keys, projects, reference, root
+from app.api import documents, health, keys, metrics, projects, reference, root
 from app.api.openapi import Api
 from app.domain.services import Services, Shared
 from app.http import errors, options, proxies, rate_limits, request_scope
@@ -36,6 +36,7 @@ def create_app(settings: Settings, shared: Shared | None = None) -> Flask:
     api.register_blueprint(keys.blueprint(services))
     api.register_blueprint(root.blueprint(services))
     api.register_blueprint(health.blueprint(services))
+    api.register_blueprint(metrics.blueprint(services))
     api.register_blueprint(reference.blueprint(api.document))
 
     request_scope.install(app, settings.deadline)

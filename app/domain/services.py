@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,6 +22,7 @@ from app.domain.projects import Projects
 from app.domain.readiness import Readiness
 from app.domain.usage import Usage
 from app.limits.limiter import Limiter
+from app.metrics import Tally
 from app.settings import Settings
 from app.store import Follower, Freshness, Store, Versions
 
@@ -59,11 +60,12 @@ class Services:
     readiness: Readiness
     limiter: Limiter | None
     current: Mapping[str, Current]
-    followers: Sequence[Follower]
+    followers: Mapping[str, Follower]
+    reads: Tally
 
     def close(self) -> None:
         """Write the last uses of keys that were not written yet, and let go of the database."""
-        for follower in self.followers:
+        for follower in self.followers.values():
             follower.close()
         self.usage.close()
         self.store.close()
@@ -104,5 +106,6 @@ class Services:
             readiness=Readiness(store),
             limiter=shared.limiter,
             current={each.kind.database: each for each in bodies},
-            followers=tuple(followers.values()),
+            followers=followers,
+            reads=Tally("hit", "shared", "miss"),
         )

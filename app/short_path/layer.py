@@ -224,6 +224,7 @@ class ShortPath:
             verdict = (limiter.look if is_known else limiter.acquire)(READ, access.principal)
             if verdict is not None and not verdict.granted:
                 return None
+        self._services.reads.count(cache)
         request_id = choose_request_id(environ.get("HTTP_X_REQUEST_ID"))
         own = {**(rate_limits.described(verdict) if verdict else {}), "X-Request-ID": request_id}
         status, kept = 200, found.headers

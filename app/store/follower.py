@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterable
 from threading import Event, Lock, Thread
 from typing import Protocol
 
 from app.errors import ServiceError
+from app.metrics import Tally
 from app.store.database import Database
 
 log = logging.getLogger("dreamscript.follower")
@@ -40,6 +42,12 @@ class Follower:
     def __init__(self, database: Database, listener: Listener) -> None:
         self._database, self._listener = database, listener
         self._lock, self._pid, self._ending = Lock(), 0, Event()
+        self._heard_at = time.monotonic()
+        self.is_live, self.tally = False, Tally("changes", "losses")
+
+    def silence(self) -> float:
+        """Return the seconds since the last sign of life."""
+        return time.monotonic() - self._heard_at
 
     def start(self) -> None:
         """See to it that the thread runs. It costs nothing when it does."""
@@ -55,6 +63,17 @@ class Follower:
         self._ending.set()
         self._listener.lost()
 
+    def _lose(self) -> None:
+        if self.is_live:
+            self.tally.count("losses")
+        self.is_live = False
+        self._listener.lost()
+
+    def _is_wanted(self) -> bool:
+        """Tell whether anyone waits for changes; it is asked with each sign of life."""
+        self._heard_at = time.monotonic()
+        return not self._ending.is_set()
+
     def _run(self) -> None:
         while not self._ending.is_set():
             try:
@@ -63,16 +82,18 @@ class Follower:
                 pass  # The store has said so in the log.
             except Exception:
                 log.exception("following %s failed", self._database.name)
-            self._listener.lost()
+            self._lose()
             self._ending.wait(REST)
 
     def _follow(self) -> None:
         """Tell of changes until the feed is lost or nobody wants to know. Raises what the database does."""
         since = self._database.sequence()
         self._listener.caught_up()
+        self.is_live = True
         while not self._ending.is_set():
-            changed, since = self._database.await_changes(since, SILENCE, lambda: not self._ending.is_set())
+            changed, since = self._database.await_changes(since, SILENCE, self._is_wanted)
             if self._ending.is_set():
                 return
             self._listener.changed(changed)
+            self.tally.count("changes", len(changed))
             self._ending.wait(PAUSE)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app import create_app
+from app.api.metrics import METRICS
 from app.cli.main import parser
 from app.domain.access import SCOPES
 from app.errors import ERRORS
@@ -71,6 +72,11 @@ def routes() -> list[str]:
 @pytest.mark.parametrize("route", routes())
 def test_every_route_is_in_the_table(route: str) -> None:
     assert re.search(rf"^\| `{re.escape(route)}` \| .+ \|$", README, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("metric", "meaning"), METRICS.items())
+def test_every_metric_is_in_the_table(metric: str, meaning: str) -> None:
+    assert re.search(rf"^\| `{metric}(_total)?` \| {re.escape(meaning)} \|$", README, re.MULTILINE)
 
 
 def targets() -> list[str]:

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.nodatabase
 
 ROOT = Path(__file__).parents[2]
 
-LEAVES = {"app.settings", "app.errors", "app.request_context", "app.shared_memory", "app.version"}
+LEAVES = {"app.settings", "app.errors", "app.metrics", "app.request_context", "app.shared_memory", "app.version"}
 
 # What each room may import of this project, itself and the leaves aside.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "app.domain": {"app.limits", "app.store", "couchapp.tree", "couchapp.diff"},
     "app.errors": set(),
     "app.http": {"app.domain", "app.limits"},
+    "app.metrics": set(),
     "app.limits": set(),
     "app.limits.policies": set(),
     "app.request_context": set(),
@@ -45,6 +46,7 @@ KEPT_IN: dict[str, set[str]] = {
     "gunicorn": {"app.cli"},
     "limits": {"app.limits", "app.limits.policies"},
     "marshmallow": {"app.api", "app.http", "app.schemas"},
+    "prometheus_client": {"app.api"},
     "redis": {"app.limits"},
 }
 
