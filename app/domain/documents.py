@@ -23,6 +23,10 @@ from app.errors import Conflict, Fault, Forbidden, NotFound, ServiceError, Valid
 Takes = Callable[[int], bool]
 
 
+class _MovedOn(Exception):
+    """Others have put a document elsewhere."""
+
+
 class Documents:
     """Whatever names something beyond the key's reach is refused alike whether it exists or not, in words that
     ``access.refusal`` chooses; listings leave it out.
@@ -146,29 +150,45 @@ class Documents:
                 raise Forbidden("This key does not reach the project that the document would leave.")
 
     def require_arrived(self, access: Access, before: Stored | None, after: Stored, takes: Takes) -> None:
-        """Take a document back, or back to where it was, if its new project was deleted meanwhile, and raise."""
+        """Take a document back, or back to where it was, if its new project was deleted meanwhile, and raise.
+
+        If others have put it elsewhere by then, they went on from a write that counts.
+        """
         if before is not None and after.project_id == before.project_id:
             return
         try:
             self._require_open(access, after.project_id, takes)
         except (ValidationFailed, Conflict):
-            with suppress(NotFound):
-                self._take_back(before, after)
+            try:
+                self._take_back(access, before, after)
+            except _MovedOn:
+                return
+            except NotFound:
+                pass
             raise
 
-    def _take_back(self, before: Stored | None, after: Stored) -> None:
+    def _take_back(self, access: Access, before: Stored | None, after: Stored) -> None:
+        def require_still_there(found: Stored) -> None:
+            if found.project_id != after.project_id:
+                raise _MovedOn
+
         if before is None:
-            self._documents.delete(after.public_id)
+            self._documents.delete(after.public_id, check=require_still_there)
             return
         back = {name: value for name, value in before.fields.items() if name == "project_id"}
 
         def compose(found: Stored) -> Mapping[str, Any]:
+            require_still_there(found)
             if found.revision == after.revision:
                 return self._documents.members(before)
             # What others have made of it meanwhile stays, but not there.
             return {**merged(self._documents.members(found), {"project_id": None}), **back}
 
-        self._documents.change(after.public_id, compose)
+        _, returned = self._documents.change(after.public_id, compose)
+        # Where it was may be gone as well; then it is in no project.
+        nowhere = Stored(returned.revision, {name: it for name, it in returned.fields.items() if name != "project_id"})
+        with suppress(ValidationFailed, Conflict):
+            self.require_arrived(access, nowhere, returned, self._projects.takes_documents)
 
     def _require_open(self, access: Access, project_id: int | None, takes: Takes) -> None:
         """Raise unless a document can be put into this project, or into none."""

@@ -141,7 +141,11 @@ class Projects:
         if marked_at > stamp(self._now() - GIVEN_UP):
             raise Conflict(f"Project {project_id} is being deleted.")
         # A new revision without the mark also keeps a deletion from happening that was only late.
-        self._projects.change(project_id, self._projects.members, Condition(frozenset({found.revision})))
+        try:
+            self._projects.change(project_id, self._projects.members, Condition(frozenset({found.revision})))
+        except (PreconditionFailed, NotFound):
+            # Others were faster: with another document, or with another deletion.
+            return self.takes_documents(project_id)
         return True
 
     def _change(

@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 
 from app.domain.access import SCOPES
+from app.domain.collection import Collection
 from app.domain.kinds import DOCUMENT, PROJECT
 from app.domain.projects import Projects
 from app.domain.services import Services
@@ -207,6 +208,25 @@ def test_a_document_that_comes_while_its_project_goes(ada: Caller, monkeypatch: 
     assert len(ada.get("/documents?limit=1000").json) == count
 
 
+def test_a_document_goes_back_to_no_project_that_is_gone(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is moved to a project that is deleted before it comes, and the one that it left is deleted after it went."""
+    old, new = ada.new_project()["id"], ada.new_project()["id"]
+    path = f"/documents/{ada.new_document('Kept', project_id=old)['id']}"
+    takes, looks = Projects.takes_documents, [new, old]
+
+    def look(self: Projects, asked: int) -> bool:
+        # The first look comes before the document is written, the second after.
+        gone = looks.pop(0) if looks else None
+        found = gone == new and takes(self, asked)
+        if gone is not None:
+            assert send(ada, "DELETE", f"/projects/{gone}").status_code == 204
+        return found or takes(self, asked)
+
+    monkeypatch.setattr(Projects, "takes_documents", look)
+    assert send(ada, "PATCH", path, {"project_id": new}).status_code == 400
+    assert ada.get(path).json == {"id": int(path.rpartition("/")[2]), "title": "Kept"}
+
+
 def test_a_document_that_came_first_keeps_its_project(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is written after the project was seen to be empty and before it is marked: the project stays."""
     project_id = ada.new_project()["id"]
@@ -242,6 +262,30 @@ def test_a_project_that_is_being_deleted_takes_no_documents(ada: Caller, service
     found = projects.get(PROJECT.key(project_id))
     assert found is not None
     assert "deleting_at" not in found
+
+
+@pytest.mark.parametrize("others", ["POST", "DELETE"])
+def test_others_take_the_mark_of_a_deletion_away_that_was_given_up(
+    ada: Caller, services: Services, monkeypatch: pytest.MonkeyPatch, others: str
+) -> None:
+    project_id = ada.new_project()["id"]
+    projects = services.store["projects"]
+    found = projects.get(PROJECT.key(project_id))
+    assert found is not None
+    projects.replace({**found, "deleting_at": "2020-01-01T00:00:00.000000Z"})
+    change = Collection.change
+
+    def overtaken(self: Collection, *args: Any) -> Any:
+        monkeypatch.undo()
+        if others == "POST":
+            ada.new_document("First", project_id=project_id)
+        else:
+            assert send(ada, "DELETE", f"/projects/{project_id}").status_code == 204
+        return change(self, *args)
+
+    monkeypatch.setattr(Collection, "change", overtaken)
+    answer = ada.post("/documents", {"title": "Second", "project_id": project_id})
+    assert answer.status_code == (201 if others == "POST" else 400)
 
 
 def test_documents_are_made_while_their_project_is_deleted(ada: Caller) -> None:
@@ -311,3 +355,27 @@ def test_writing_needs_the_scope(ada: Caller, caller: Callable[..., Caller]) -> 
         for method, value in (("PUT", FIELDS[kind]), ("PATCH", {}), ("DELETE", None), ("COPY", None)):
             assert send(reader, method, path, value).status_code == 403
         assert ada.get(path).json == item
+
+
+@pytest.mark.parametrize("write", ["POST", "PUT"])
+def test_a_move_by_others_outlives_the_undoing_of_a_write(
+    ada: Caller, monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    """A document is written into a project, others move it on, and the project goes before it is looked at again."""
+    project_id, other = ada.new_project()["id"], ada.new_project()["id"]
+    path, _, _ = make(ada, "documents")
+    name = "create" if write == "POST" else "change"
+    real = getattr(Collection, name)
+
+    def overtaken(self: Collection, *args: Any) -> Any:
+        made = real(self, *args)
+        monkeypatch.undo()
+        moved = f"/documents/{(made if write == 'POST' else made[1]).public_id}"
+        assert send(ada, "PATCH", moved, {"project_id": other}).status_code == 200
+        assert send(ada, "DELETE", f"/projects/{project_id}").status_code == 204
+        return made
+
+    monkeypatch.setattr(Collection, name, overtaken)
+    answer = send(ada, write, "/documents" if write == "POST" else path, {"title": "x", "project_id": project_id})
+    assert answer.status_code in (200, 201)
+    assert ada.get(f"/documents/{answer.json['id']}").json["project_id"] == other
