@@ -65,10 +65,14 @@ class Rules(Protocol):
     def require_arrived(self, access: Access, before: Stored | None, after: Stored, takes: Any, /) -> None:
         """Undo what became impossible meanwhile, and raise."""
 
-    def replace(self, access: Access, public_id: int, fields: Mapping[str, Any], condition: Condition, /) -> Stored:
+    def replace(
+        self, access: Access, public_id: int, fields: Mapping[str, Any], condition: Condition, attempt: Attempt, /
+    ) -> Stored:
         """Replace one item."""
 
-    def patch(self, access: Access, public_id: int, patch: Mapping[str, Any], condition: Condition, /) -> Stored:
+    def patch(
+        self, access: Access, public_id: int, patch: Mapping[str, Any], condition: Condition, attempt: Attempt, /
+    ) -> Stored:
         """Patch one item."""
 
     def delete(self, access: Access, public_id: int, condition: Condition, /) -> None:
@@ -143,7 +147,7 @@ class _Batch:
                 if step.public_id in refusals:
                     raise refusals[step.public_id]
                 before = found.get(step.public_id)
-                outcome = self._done_before(step, before) or self._done_alone(step)
+                outcome = self._done_before(step, before, takes) or self._done_alone(step)
                 if outcome:
                     outcomes[step.place] = outcome
                 else:
@@ -158,9 +162,15 @@ class _Batch:
                 outcomes[step.place] = self._stored(step, found.get(step.public_id), written[step.place], stored, takes)
         return outcomes
 
-    def _done_before(self, step: Step, found: Stored | None) -> Outcome | None:
+    def _done_before(self, step: Step, found: Stored | None, takes: Any) -> Outcome | None:
         """Return what an earlier run of the same request has made of this step."""
-        made = self._items.made(step.public_id, step.nonce) if self._resumed and found else None
+        if not self._resumed or found is None:
+            return None
+        is_current = found.fields.get("nonce") == step.nonce
+        made = found if is_current else self._items.made(step.public_id, step.nonce)
+        if made and step.asked.op == "create":
+            # That run may have ended before it looked again.
+            self._rules.require_arrived(self._access, None, made, takes)
         return Outcome(step.public_id, made) if made else None
 
     def _done_alone(self, step: Step) -> Outcome | None:
@@ -173,7 +183,9 @@ class _Batch:
             rules.delete(self._access, step.public_id, asked.condition)
             return Outcome(step.public_id)
         change = rules.replace if asked.op == "replace" else rules.patch
-        return Outcome(step.public_id, change(self._access, step.public_id, asked.value or {}, asked.condition))
+        attempt = Attempt(nonce=step.nonce)
+        item = change(self._access, step.public_id, asked.value or {}, asked.condition, attempt)
+        return Outcome(step.public_id, item)
 
     def _composed(self, step: Step, found: Stored | None, takes: Any) -> dict[str, Any]:
         """Return the document to write. Raises what speaks against it."""

@@ -96,16 +96,27 @@ class Collection:
         the items, which happens when one is restored from a backup without the other; the next ids are tried.
         """
         attempt = attempt or Attempt()
+        made = self.resumed(attempt)
+        if made:
+            return made
         for public_id in attempt.ids or (self.reserve() for _ in range(MAX_TAKEN)):
-            made = self.made(public_id, attempt.nonce) if attempt.resumed else None
-            if made:
-                return made
             item = self.compose(public_id, None, fields)
             try:
                 return Stored(self._writes.store(item, attempt.nonce), item)
             except Conflict:
+                # What an earlier run sent may have arrived since it was looked for.
+                made = self.resumed(attempt)
+                if made:
+                    return made
                 log.error("id already taken: is -meta older than -%s?", self.kind.database, extra={"id": item["id"]})
         raise Conflict("No free id was found; try again.")
+
+    def resumed(self, attempt: Attempt | None) -> Stored | None:
+        """Return the item that an earlier run of a resumed ``attempt`` has created, if it has. Raises Unavailable."""
+        if not attempt or not attempt.resumed:
+            return None
+        found = (self._proven(public_id, attempt.nonce) for public_id in attempt.ids)
+        return next(filter(None, found), None)
 
     def compose(self, public_id: int, found: Stored | None, fields: Mapping[str, Any] | None) -> dict[str, Any]:
         """Return the document that follows ``found``, or begins, with these members; a tombstone without any."""
@@ -130,6 +141,14 @@ class Collection:
         found = self._writes.made(self.kind.key(public_id), nonce)
         return Stored(found["_rev"], found) if found else None
 
+    def _proven(self, public_id: int, nonce: str) -> Stored | None:
+        """Return the same, known to be stored by a quorum."""
+        made = self.made(public_id, nonce)
+        if made is None:
+            return None
+        item = self._writes.prove(dict(made.fields))
+        return Stored(item["_rev"], item)
+
     def change(
         self, public_id: int, compose: Compose, condition: Condition = ANY, attempt: Attempt | None = None
     ) -> tuple[Stored, Stored]:
@@ -140,7 +159,7 @@ class Collection:
         PreconditionFailed, Unavailable, and Conflict if others were faster every time.
         """
         attempt = attempt or Attempt()
-        made = self.made(public_id, attempt.nonce) if attempt.resumed else None
+        made = self._proven(public_id, attempt.nonce) if attempt.resumed else None
         if made:
             return made, made
         for _ in chain((None,), pauses()):

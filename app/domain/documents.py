@@ -58,8 +58,17 @@ class Documents:
         The project is looked at before, to refuse without a trace, and after, since it may have been deleted
         meanwhile: whoever deletes it looks for documents after saying that they will (docs/decisions/writes.md).
         """
-        self.require_possible(access, None, fields, self._projects.takes_documents)
-        created = self._documents.create(fields, attempt)
+        return self._create(access, lambda: fields, attempt)
+
+    def _create(
+        self, access: Access, compose: Callable[[], Mapping[str, Any]], attempt: Attempt | None = None
+    ) -> Stored:
+        """Store what ``compose`` returns. What was made before counts, though it may not be possible any more."""
+        created = self._documents.resumed(attempt)
+        if created is None:
+            fields = compose()
+            self.require_possible(access, None, fields, self._projects.takes_documents)
+            created = self._documents.create(fields, attempt)
         self.require_arrived(access, None, created, self._projects.takes_documents)
         return created
 
@@ -68,10 +77,15 @@ class Documents:
         return self._documents.reserve()
 
     def replace(
-        self, access: Access, document_id: int, fields: Mapping[str, Any], condition: Condition = ANY
+        self,
+        access: Access,
+        document_id: int,
+        fields: Mapping[str, Any],
+        condition: Condition = ANY,
+        attempt: Attempt | None = None,
     ) -> Stored:
         """Give a document these members and no others. Raises what ``create`` does, NotFound and PreconditionFailed."""
-        return self._change(access, document_id, lambda _: fields, condition)
+        return self._change(access, document_id, lambda _: fields, condition, attempt)
 
     def patch(
         self,
@@ -95,10 +109,14 @@ class Documents:
 
     def copy(self, access: Access, document_id: int, attempt: Attempt | None = None) -> Stored:
         """Store a copy of a document under an id of its own, in the same project. Raises as ``get`` and ``create``."""
-        found = self.get(access, document_id)
-        if not access.admits_project(found.project_id):
-            raise Forbidden("This key does not reach the project that the copy would be in.")
-        return self.create(access, self._documents.members(found), attempt)
+
+        def compose() -> Mapping[str, Any]:
+            found = self.get(access, document_id)
+            if not access.admits_project(found.project_id):
+                raise Forbidden("This key does not reach the project that the copy would be in.")
+            return self._documents.members(found)
+
+        return self._create(access, compose, attempt)
 
     def page(self, access: Access, query: Query) -> Page:
         """Return a page of documents. Raises Forbidden where ``query`` names a project beyond the key's reach."""

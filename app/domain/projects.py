@@ -47,9 +47,16 @@ class Projects:
         """Return an id that nobody else is given."""
         return self._projects.reserve()
 
-    def replace(self, access: Access, project_id: int, fields: Mapping[str, Any], condition: Condition = ANY) -> Stored:
+    def replace(
+        self,
+        access: Access,
+        project_id: int,
+        fields: Mapping[str, Any],
+        condition: Condition = ANY,
+        attempt: Attempt | None = None,
+    ) -> Stored:
         """Give a project these members and no others. Raises NotFound, Forbidden, PreconditionFailed and Conflict."""
-        return self._change(access, project_id, lambda _: fields, condition)
+        return self._change(access, project_id, lambda _: fields, condition, attempt)
 
     def patch(
         self,
@@ -97,7 +104,8 @@ class Projects:
 
     def copy(self, access: Access, project_id: int, attempt: Attempt | None = None) -> Stored:
         """Store a copy of a project, without documents. Raises as ``get`` and ``create``."""
-        return self.create(access, self._projects.members(self.get(access, project_id)), attempt)
+        made = self._projects.resumed(attempt)
+        return made or self.create(access, self._projects.members(self.get(access, project_id)), attempt)
 
     def page(self, access: Access, query: Query) -> Page:
         """Return a page of projects."""

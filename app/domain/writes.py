@@ -103,6 +103,16 @@ class Writes:
         found = (self._database.get(doc_id, rev=revision) for revision in self._database.history(doc_id)[:LOOKED_BACK])
         return next((document for document in found if document and document.get("nonce") == nonce), None)
 
+    def prove(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Return a revision that may be on fewer nodes than a quorum: once more on top of itself, with a 201 for both.
+
+        A revision that others went on from is returned as it is: a quorum has what came of it. Raises Unavailable.
+        """
+        try:
+            return {**document, "_rev": self.store(document, document["nonce"])}
+        except Conflict:
+            return document
+
     def _settle(self, document: Mapping[str, Any]) -> str:
         """Find out what became of a write. That a later try does not come through says nothing of the first."""
         before = document.get("_rev")

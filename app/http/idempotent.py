@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from hashlib import sha256
 from typing import Any
@@ -13,7 +14,7 @@ from flask import Response, g, make_response, request
 
 from app.domain.attempt import Attempt
 from app.domain.idempotency import Answer, Begun, Idempotency
-from app.errors import Conflict, Fault, ServiceError, ValidationFailed
+from app.errors import Conflict, Fault, ServiceError, Unavailable, ValidationFailed
 from app.http import errors
 
 View = Callable[..., Any]
@@ -79,7 +80,9 @@ def carry_out(
         idempotency.release(begun)
         return response
     if secret and response.status_code < 300:
-        idempotency.finish(begun, content(errors.answer(Conflict(SHOWN))))
+        # What is made is made: who is not shown it now could never have it.
+        with suppress(Unavailable):
+            idempotency.finish(begun, content(errors.answer(Conflict(SHOWN))))
         return response
     return answer(idempotency.finish(begun, content(response)))
 

@@ -11,6 +11,7 @@ from flask import Flask
 
 from app.domain import writes
 from app.domain.access import SCOPES
+from app.domain.documents import Documents
 from app.domain.idempotency import Idempotency
 from app.domain.services import Services
 from app.errors import Unavailable, Unconfirmed
@@ -236,6 +237,77 @@ def test_a_race_is_run_again_unless_it_is_conditional(ada: Caller, monkeypatch: 
     assert statuses(answer) == [200, 412]
     assert ada.get(f"/documents/{one}").json == {"id": one, "title": "1", "content": "1"}
     assert outcomes(answer)[1]["etag"] == ada.get(f"/documents/{other}").headers["ETag"]
+
+
+@pytest.mark.parametrize("op", ["patch", "replace"])
+def test_what_was_run_again_alone_is_known_when_it_is_repeated(
+    ada: Caller, monkeypatch: pytest.MonkeyPatch, op: str
+) -> None:
+    document, key = ada.new_document()["id"], secrets.token_hex(8)
+    path, write_many = f"/documents/{document}", Database.write_many
+    operations = [{"op": op, "id": document, "value": {"title": "batch"}}]
+
+    def overtaken(self: Database, documents: list[dict[str, Any]]) -> Any:
+        assert ada.request("PATCH", path, json={"content": "1"}).status_code == 200
+        return write_many(self, documents)
+
+    monkeypatch.setattr(Database, "write_many", overtaken)
+    monkeypatch.setattr(Documents, "batch", cut_off(Documents.batch))
+    assert send(ada, operations, Idempotency_Key=key).status_code == 503
+    monkeypatch.undo()
+    assert ada.get(path).json["title"] == "batch"
+    assert ada.request("PATCH", path, json={"title": "later"}).status_code == 200
+    assert statuses(send(ada, operations, Idempotency_Key=key)) == [200]
+    assert ada.get(path).json["title"] == "later"
+
+
+def test_what_is_done_is_seen_without_reading_each(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    operations = [create(str(number)) for number in range(20)]
+    key, get, read = secrets.token_hex(8), Database.get, []
+
+    def counted(self: Database, doc_id: str, **options: Any) -> Any:
+        read.extend([doc_id] if doc_id.startswith("document:") else [])
+        return get(self, doc_id, **options)
+
+    monkeypatch.setattr(Documents, "batch", cut_off(Documents.batch))
+    assert send(ada, operations, Idempotency_Key=key).status_code == 503
+    monkeypatch.undo()
+    monkeypatch.setattr(Database, "get", counted)
+    assert statuses(send(ada, operations, Idempotency_Key=key)) == [201] * 20
+    assert read == []
+
+
+def test_a_creation_that_was_cut_off_is_in_a_project_that_is_there(
+    ada: Caller, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The project goes after it was looked at, the document is stored, and the process ends before it looks again."""
+    project_id, key = ada.new_project()["id"], secrets.token_hex(8)
+    operations = [{"op": "create", "value": {"title": "Late", "project_id": project_id}}]
+    write_many = Database.write_many
+
+    def crash(self: Database, documents: list[dict[str, Any]]) -> Any:
+        assert ada.request("DELETE", f"/projects/{project_id}").status_code == 204
+        write_many(self, documents)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Database, "write_many", crash)
+    monkeypatch.setattr(Idempotency, "release", lambda *_: None)
+    with pytest.raises(KeyboardInterrupt):
+        send(ada, operations, Idempotency_Key=key)
+    monkeypatch.undo()
+    end_leases(services)
+    assert statuses(send(ada, operations, Idempotency_Key=key)) == [400]
+    assert ada.get(f"/documents?project_id={project_id}").json == []
+
+
+def cut_off(done: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what does the same, and then answers nothing."""
+
+    def do(*args: Any) -> Any:
+        done(*args)
+        raise Unavailable
+
+    return do
 
 
 def test_a_batch_is_repeated_as_a_whole(ada: Caller) -> None:

@@ -227,3 +227,64 @@ def test_a_record_is_over_after_a_day(ada: Caller, services: Services) -> None:
     assert again.json["id"] != first.json["id"]
     assert Idempotency(meta, 5.0, now).sweep() == 0
     assert same(again, send(ada, "POST", "/documents", {"title": "x"}, key))
+
+
+@pytest.mark.parametrize("method", ["POST", "COPY"])
+def test_what_was_made_is_answered_whatever_became_of_its_origin(
+    ada: Caller, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Between a creation that was cut off and its repetition the document moves, and where it came from is deleted."""
+    project_id = ada.new_project()["id"]
+    source = ada.new_document("Source", project_id=project_id)["id"]
+    key, create, made = secrets.token_hex(8), Collection.create, []
+
+    def crash(self: Collection, *args: Any, **kwargs: Any) -> Any:
+        made.append(create(self, *args, **kwargs).public_id)
+        raise Crash
+
+    monkeypatch.setattr(Collection, "create", crash)
+    path = "/documents" if method == "POST" else f"/documents/{source}"
+    value = {"title": "One", "project_id": project_id} if method == "POST" else None
+    assert send(ada, method, path, value, key).status_code == 500
+    monkeypatch.undo()
+    assert ada.request("PATCH", f"/documents/{made[0]}", json={"project_id": None}).status_code == 200
+    for gone in (f"/documents/{source}", f"/projects/{project_id}"):
+        assert ada.request("DELETE", gone).status_code == 204
+    answer = send(ada, method, path, value, key)
+    assert (answer.status_code, answer.json.get("id")) == (201, made[0])
+    assert "project_id" not in ada.get(f"/documents/{made[0]}").json
+
+
+@pytest.mark.parametrize("path", ["/documents", "/projects"])
+def test_a_first_attempt_that_arrives_during_the_second_counts(
+    ada: Caller, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """It was under way when it was looked for, and has arrived when the second is written."""
+    key, create, made = secrets.token_hex(8), Collection.create, []
+
+    def crash(self: Collection, *args: Any, **kwargs: Any) -> Any:
+        made.append(create(self, *args, **kwargs).public_id)
+        raise Crash
+
+    def blind(*_: Any) -> None:
+        monkeypatch.undo()
+
+    value = {"title" if path == "/documents" else "name": "One"}
+    monkeypatch.setattr(Collection, "create", crash)
+    assert send(ada, "POST", path, value, key).status_code == 500
+    monkeypatch.undo()
+    monkeypatch.setattr(Collection, "made", blind)
+    answer = send(ada, "POST", path, value, key)
+    assert (answer.status_code, answer.json.get("id")) == (201, made[0])
+
+
+def test_a_key_whose_record_could_not_be_kept_is_shown(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made and cannot be had again: whoever rotated a key would be left without one."""
+
+    def fail(*_: Any) -> Any:
+        raise Unavailable
+
+    monkeypatch.setattr(Idempotency, "finish", fail)
+    answer = send(ada, "POST", "/keys", {"name": "once", "scopes": ["documents:read"]})
+    assert answer.status_code == 201
+    assert answer.json["key"].startswith("ds_")

@@ -158,3 +158,20 @@ def test_nothing_is_made_anew_where_something_was_deleted(documents: Database, s
     with pytest.raises(Conflict):
         through.store({"_id": "a"})
     assert documents.get("a") is None
+
+
+def test_what_few_may_have_is_proven_to_be_stored(documents: Database) -> None:
+    through, found = losing(documents, "pass", "lost after")
+    through.store({"_id": "a"}, "0" * 32)
+    proven = through.prove(stored(documents))
+    assert proven["_rev"] == stored(documents)["_rev"]
+    assert (proven["_rev"][:2], found.sent) == ("3-", 4)
+
+
+def test_what_others_went_on_from_needs_no_proof(documents: Database) -> None:
+    through, _ = losing(documents)
+    through.store({"_id": "a"}, "0" * 32)
+    first = stored(documents)
+    documents.replace({"_id": "a", "_rev": first["_rev"], "by": "another"})
+    assert through.prove(first) == first
+    assert stored(documents)["by"] == "another"
