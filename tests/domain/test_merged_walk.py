@@ -155,7 +155,7 @@ def test_what_is_there_all_the_while_is_listed_once(asked: list[Step]) -> None:
     def check(index: Index, step: Step, found: list[int]) -> None:
         assert found == sorted(set(found), reverse=step.descending)
         first, last = step.start, found[-1] if len(found) == step.count else 0 if step.descending else HIGHEST
-        span = range(min(first, last), max(first, last) + 1)
+        span = range(last, first + 1) if step.descending else range(first, last + 1)
         places = {i: index.seen.get(i, {None}) for i in span}
         assert {i for i in span if places[i] <= step.projects} <= set(found)
         assert all(index.seen[i] & step.projects for i in found)
