@@ -134,11 +134,24 @@ class ShortPath:
         started = environ.get(STARTED) or time.monotonic()
         left = started + self._services.settings.deadline - time.monotonic()
         environ["HTTP_X_REQUEST_ID"] = choose_request_id(environ.get("HTTP_X_REQUEST_ID"))
+        if self._is_over(access):
+            return None
         with request_context(request_id=environ["HTTP_X_REQUEST_ID"], seconds=left):
             if wanted.public_id is None:
                 return self._share(environ, wanted, access, started) if access.reach is None else None
             found = None if environ["QUERY_STRING"] else self._read(environ, wanted.many, wanted.public_id, access)
         return None if found is None else self._finish(environ, found, access, wanted.route, started)
+
+    def _is_over(self, access: Access) -> bool:
+        """Tell whether a principal has asked too often, before anything is read on its behalf.
+
+        What is counted far away is asked for once in a request, which the long path does.
+        """
+        limiter = self._services.limiter
+        if limiter is None or not self.is_immediate:
+            return limiter is not None
+        verdict = limiter.look(READ, access.principal)
+        return verdict is not None and not verdict.granted
 
     def _read(self, environ: WSGIEnvironment, many: str, public_id: int, access: Access) -> Answered | None:
         """Return an item from the database. Whatever is wrong with it is told on the long path."""
@@ -176,23 +189,25 @@ class ShortPath:
             return start_response(status, headers, *exc_info)  # type: ignore[arg-type]
 
         answer = self.long_path(environ, start)
-        (status, headers), host = told[0], environ.get("HTTP_HOST")
-        if not status.startswith("200 ") or not host:
+        (status, headers), page = told[0], environ.get(PAGE_OF)
+        self._meet(environ, status)
+        if page is None or page.access.reach is not None or not status.startswith(("200 ", "304 ")):
             return answer, None
-        if len(self._hosts) < MOST_HOSTS:
+        asked, made_of = _asked(environ, page.access), {name: marks[name] for name in page.databases}
+        tag = dict(headers)["ETag"].strip('"')
+        if status.startswith("304 "):
+            return answer, self._pages.renew(asked, tag, made_of)
+        body, kept = b"".join(answer), [(name, value) for name, value in headers if name not in OWN]
+        return [body], self._pages.keep(asked, Answered(tag, kept, body, made_of))
+
+    def _meet(self, environ: WSGIEnvironment, status: str) -> None:
+        """Remember by which name a client with a key has reached the service, which took it for one of its own."""
+        host: str = environ.get("HTTP_HOST", "")
+        is_new = status.startswith("200 ") and host and host not in self._hosts
+        if is_new and self._services.authenticator.recall(environ.get("HTTP_X_API_KEY")):
+            if len(self._hosts) >= MOST_HOSTS:
+                self._hosts.clear()
             self._hosts.add(host)
-        page = environ.get(PAGE_OF)
-        if page is None or page.access.reach is not None:
-            return answer, None
-        body = b"".join(answer)
-        found = Answered(
-            dict(headers)["ETag"].strip('"'),
-            [(name, value) for name, value in headers if name not in OWN],
-            body,
-            {name: marks[name] for name in page.databases},
-        )
-        self._pages.keep(_asked(environ, page.access), found)
-        return [body], found
 
     def _item(self, environ: WSGIEnvironment, wanted: Wanted, access: Access) -> Answered | None:
         """Return what everyone gets who may have the item, if it is known as it is now."""

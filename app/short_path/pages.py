@@ -50,16 +50,23 @@ class Pages:
         """Return marks to be taken before a page is read."""
         return {name: current.mark() for name, current in self._current.items()}
 
-    def keep(self, asked: Asked, answered: Answered) -> None:
-        """Remember an answer, unless it is too large or something was just changing when it was made."""
+    def keep(self, asked: Asked, answered: Answered) -> Answered:
+        """Remember and return an answer; not if it is too large, or if something was just changing when it was made."""
         if None in answered.marks.values() or len(answered.body) + OVERHEAD > self._most_bytes:
-            return
+            return answered
         with self._lock:
             self._drop([self._answers.pop(asked, None)])
             self._answers[asked] = answered
             self.bytes += len(answered.body) + OVERHEAD
             while self.bytes > self._most_bytes:
                 self._drop([self._answers.popitem(last=False)[1]])
+        return answered
+
+    def renew(self, asked: Asked, tag: str, marks: Marks) -> Answered | None:
+        """Return what was answered, if it is known and was found to be the same after ``marks`` were taken."""
+        with self._lock:
+            found = self._answers.get(asked)
+        return self.keep(asked, found._replace(marks=marks)) if found and found.tag == tag else None
 
     def _drop(self, answers: Iterable[Answered | None]) -> None:
         self.bytes -= sum(len(answer.body) + OVERHEAD for answer in answers if answer)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import Any
 
 import pytest
 from flask import Flask
 
+from app.domain.access import SCOPES
+from app.domain.collection import Collection
 from app.domain.services import Services
+from app.limits.policies import policies
+from app.store.exchange import Exchange
 from tests.api import two_paths
-from tests.api.conftest import Caller
-from tests.waiting import wait_until
+from tests.api.conftest import Answer, Caller
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -149,3 +156,52 @@ def test_a_change_by_others_is_seen_when_it_was_told(ada: Caller, services: Serv
     assert ada.get(path, Cache_Control="no-cache").json["title"] == "elsewhere"
     wait_until(lambda: ada.get(path).json["title"] == "elsewhere")
     assert is_short(ada, path)
+
+
+def test_who_asks_with_a_tag_only_keeps_the_page_warm(ada: Caller) -> None:
+    """Something else has changed, so that the page must be looked at once more, but not each time."""
+    number = ada.new_document()["id"]
+    path = f"/documents?ids={number}"
+    tag = ada.get(path).headers["ETag"]
+    ada.new_document("something else")
+    assert is_short(ada, path, If_None_Match=tag)
+    assert ada.get(path, if_none_match=tag).status_code == 304
+    assert is_short(ada, path)
+
+
+def test_who_has_asked_too_often_has_nothing_read(
+    make_app: Callable[..., Flask], services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited = Caller(make_app(rate_limit=policies("read=3/hour,write=3/hour")), services.keys.create("l", SCOPES)[1])
+    path = f"/documents/{limited.new_document()['id']}"
+    assert [limited.get(path, cache_control="no-cache").status_code for _ in range(3)] == [200] * 3
+    monkeypatch.setattr(Exchange, "find", lambda *_, **__: pytest.fail("the database was asked"))
+    answer = limited.get(path, cache_control="no-cache")
+    assert (answer.status_code, answer.json["error"]) == (429, "too_many_requests")
+
+
+def test_a_page_that_is_shared_is_the_page(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of those who ask while it is being made, one reads for all; each gets headers of its own."""
+    for _ in range(3):
+        ada.new_document()
+    path, read, reading, may_read = "/documents?limit=3", Collection._range, Event(), Event()
+
+    def slow(*args: Any) -> Any:
+        reading.set()
+        may_read.wait()
+        return read(*args)
+
+    monkeypatch.setattr(Collection, "_range", slow)
+
+    def ask(number: int) -> Answer:
+        return ada.request("GET", path, headers={"Cache-Control": "no-cache", "X-Request-ID": f"r{number}"})
+
+    with ThreadPoolExecutor(6) as pool:
+        asked = [pool.submit(ask, number) for number in range(6)]
+        assert reading.wait(PATIENCE)
+        may_read.set()
+        answers = [each.result() for each in asked]
+    assert {(answer.status_code, answer.data, answer.headers["ETag"]) for answer in answers} == {
+        (200, answers[0].data, answers[0].headers["ETag"])
+    }
+    assert [answer.headers["X-Request-ID"] for answer in answers] == [f"r{number}" for number in range(6)]
