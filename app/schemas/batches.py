@@ -6,11 +6,14 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, fields, validate
 
+from app.domain.kinds import MAX_ID
 from app.errors import ERRORS
 from app.schemas.values import Identifier
 
 OPERATIONS = ("create", "replace", "patch", "delete")
 MOST_OPERATIONS = 1_000
+# What a member of an item can be; whether it is one of this kind of item is found out operation by operation.
+MEMBER = {"type": ["string", "integer", "null"], "minimum": 1, "maximum": MAX_ID}
 
 
 class OperationSchema(Schema):
@@ -21,7 +24,10 @@ class OperationSchema(Schema):
     if_match = fields.String(metadata={"description": "A tag that must be current; for all but a creation."})
     value = fields.Dict(
         keys=fields.String(),
-        metadata={"description": "What it would be sent with alone; not for a deletion."},
+        metadata={
+            "description": "What it would be sent with alone; not for a deletion.",
+            "additionalProperties": MEMBER,
+        },
     )
 
 

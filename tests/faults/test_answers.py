@@ -57,7 +57,8 @@ class Clients:
 
     def send(self, call: Call) -> Reply:
         """Make one call."""
-        return self.service.ask(call.method, call.path, self.key, call.value)
+        # What a worker keeps in memory it may answer while the database does not.
+        return self.service.ask(call.method, call.path, self.key, call.value, {"Cache-Control": "no-cache"})
 
     def send_all(self, times: int = AT_ONCE) -> list[tuple[Call, Reply]]:
         """Make each call so often, all at once."""
