@@ -60,7 +60,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "workers": settings.workers,
             "worker_class": "app.cli.worker.Worker",
             "asgi_lifespan": "off",
-            "asgi_loop": "auto",
+            "asgi_loop": "asyncio",
             "limit_request_line": MAX_REQUEST_LINE,
             "graceful_timeout": grace,
             # A client that leaves takes nothing with it that it had begun.
