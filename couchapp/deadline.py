@@ -69,18 +69,17 @@ class TimedSocket:
         self._unsent: list[bytes] = []
 
     def sendall(self, data: bytes) -> None:
-        """Send all of ``data``, at the latest when an answer is wanted. Raises OSError."""
+        """Send all of ``data``, at the latest when it is flushed. Raises OSError."""
         self._unsent.append(data)
         if len(data) > LARGE:
-            self._flush()
+            self.flush()
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        """Return a reader of what comes; the socket stays open until both are closed. Raises OSError."""
-        self._flush()
+        """Return a reader of what comes; the socket stays open until both are closed."""
         return io.BufferedReader(_Reader(self._wrapped, self.deadline))
 
-    def _flush(self) -> None:
-        """Send headers and body as one piece, which wakes the other side up once."""
+    def flush(self) -> None:
+        """Send headers and body as one piece, which wakes the other side up once. Raises OSError."""
         data = b"".join(self._unsent)
         self._unsent.clear()
         self._wrapped.settimeout(self.deadline.remaining())

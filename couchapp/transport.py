@@ -140,6 +140,7 @@ def _ask(
     connection: HTTPConnection, method: str, target: str, body: bytes | None, headers: Mapping[str, str]
 ) -> tuple[HTTPResponse, bytes]:
     connection.request(method, target, body, dict(headers))
+    cast(TimedSocket, connection.sock).flush()
     response = connection.getresponse()
     if response.status < 200:
         # The answer itself is still to come, and the next request would be given it.
