@@ -7,7 +7,6 @@ refused by the long path.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -24,16 +23,11 @@ from app.limits.policies import MEMORY, READ
 from app.request_context import STARTED, request_context
 from app.short_path.pages import Answered, Asked, Headers, Pages
 from app.short_path.together import Together
+from app.short_path.wanted import Wanted
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# The short paths, with the route that the log names and the scope that is needed.
-ROUTES = {
-    "documents": ("/documents", "/documents/<id:document_id>", "documents:read"),
-    "projects": ("/projects", "/projects/<id:project_id>", "projects:read"),
-}
-PATH = re.compile(r"/(documents|projects)(?:/([1-9][0-9]{0,15})(/documents)?)?", re.ASCII)
 ACCEPTED = (None, "*/*", media.JSON)
 # With one of these what is known is not good enough.
 UNDERSTOOD = (None, "no-cache", "max-age=0")
@@ -51,27 +45,6 @@ class Quick(NamedTuple):
     status: int
     headers: Headers
     body: bytes
-
-
-class Wanted(NamedTuple):
-    """What a request is for: its route, its scope, and the item's kind and id, or that of the items on a page."""
-
-    route: str
-    scope: str
-    many: str
-    public_id: int | None
-
-    @classmethod
-    def of(cls, path: str) -> Wanted | None:
-        """Return what ``path`` is for, None if it is for none of these."""
-        matched = PATH.fullmatch(path)
-        if matched is None:
-            return None
-        many, number, inside = matched.groups()
-        listing, item, scope = ROUTES[many]
-        if inside:
-            return cls(f"{item}/documents", "documents:read", "documents", None) if many == "projects" else None
-        return cls(item, scope, many, int(number)) if number else cls(listing, scope, many, None)
 
 
 class ShortPath:
