@@ -155,7 +155,8 @@ class ShortPath:
         """Return what is answered there, and what can be answered again if it is a page."""
         if environ["REQUEST_METHOD"] != "GET":
             return self.long_path(environ, start_response), None
-        marks, told = self._pages.marks(), list[tuple[str, Headers]]()
+        wanted, told = Wanted.of(environ["PATH_INFO"]), list[tuple[str, Headers]]()
+        marks = self._pages.marks() if wanted and wanted.public_id is None else {}
 
         def start(status: str, headers: Headers, *exc_info: object) -> Callable[[bytes], object]:
             told[:] = [(status, headers)]
