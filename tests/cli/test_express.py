@@ -113,4 +113,3 @@ def test_what_is_not_plain_goes_the_usual_way(live: Live, key: str, hot: str) ->
     assert b'{"id":' not in talk(live, sent(hot, live, key, method="HEAD") + end)
     with_body = sent(hot, live, key, "Content-Length: 2") + b"{}"
     assert talk(live, with_body + end).count(b"HTTP/1.1 200 ") == 2
-    assert talk(live, sent(f"{hot}#part", live, key) + end).count(b"HTTP/1.1 ") >= 1

@@ -53,7 +53,7 @@ class Feed:
     def await_changes(self, since: object, _: float, wanted: Callable[[], bool]) -> tuple[list[str], object]:
         self.asked.append(since)
         found = self.coming.get()
-        assert wanted() in (True, False)
+        wanted()
         if isinstance(found, Exception):
             raise found
         return found, f"{since}+{len(found)}"
