@@ -14,12 +14,12 @@ from marshmallow import Schema
 from app.api import batches
 from app.domain.access import Access
 from app.domain.attempt import Attempt
-from app.domain.batch import Operation, Outcome
-from app.domain.collection import Stored
 from app.domain.condition import Condition
 from app.domain.current import Shown
+from app.domain.operations import Operation, Outcome
 from app.domain.pages import Page, Query
 from app.domain.services import Services
+from app.domain.stored import Stored
 from app.http import conditional, paging, tagged
 from app.http.blueprint import Blueprint
 from app.schemas.batches import BatchSchema, OutcomesSchema

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Attempt:
-    """``ids`` are taken for new items as far as they go; ``resumed`` tells that another attempt may have done it."""
+    """``ids`` are taken for new items as far as they go; ``since`` is when an earlier run of it began, if one did."""
 
     ids: tuple[int, ...] = ()
     nonce: str = field(default_factory=lambda: uuid.uuid4().hex)
-    resumed: bool = False
+    since: str | None = None

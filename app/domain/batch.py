@@ -5,36 +5,19 @@ Operations on different items go together in one `_bulk_docs`; of those on one i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any
 
 from app.domain.access import Access
 from app.domain.attempt import Attempt
-from app.domain.collection import Collection, Stored, merged, stale
-from app.domain.condition import ANY, Condition
+from app.domain.collection import Collection
+from app.domain.histories import made
+from app.domain.operations import Operation, Outcome, Rules
+from app.domain.stored import Stored, merged, stale
+from app.domain.writes import Result
 from app.errors import Conflict, NotFound, ServiceError, Unavailable
-
-
-@dataclass(frozen=True)
-class Operation:
-    """``op`` is create, replace, patch or delete; ``fault`` is what was found wrong with it when it was read."""
-
-    op: str
-    public_id: int | None = None
-    condition: Condition = ANY
-    value: Mapping[str, Any] | None = None
-    fault: ServiceError | None = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of an operation: the item as it is now, None where it is gone, or why nothing became of it."""
-
-    public_id: int | None
-    item: Stored | None = None
-    error: ServiceError | None = None
 
 
 @dataclass(frozen=True)
@@ -45,38 +28,6 @@ class Step:
     public_id: int
     nonce: str
     asked: Operation
-
-
-class Rules(Protocol):
-    """What the items of one kind demand, of which a batch asks for many at once what the single ones ask for one."""
-
-    def refusals(self, access: Access, public_ids: Sequence[int], /) -> dict[int, ServiceError]:
-        """Return what to say of the items that the key does not reach."""
-
-    def takes(self) -> Any:
-        """Return what ``require_possible`` and ``require_arrived`` are to look with."""
-
-    def require_still_reached(self, access: Access, found: Stored, /) -> None:
-        """Raise if an item left the key's reach."""
-
-    def require_possible(self, access: Access, found: Stored | None, fields: Mapping[str, Any], takes: Any, /) -> None:
-        """Raise unless ``found``, or nothing, may become this."""
-
-    def require_arrived(self, access: Access, before: Stored | None, after: Stored, takes: Any, /) -> None:
-        """Undo what became impossible meanwhile, and raise."""
-
-    def replace(
-        self, access: Access, public_id: int, fields: Mapping[str, Any], condition: Condition, attempt: Attempt, /
-    ) -> Stored:
-        """Replace one item."""
-
-    def patch(
-        self, access: Access, public_id: int, patch: Mapping[str, Any], condition: Condition, attempt: Attempt, /
-    ) -> Stored:
-        """Patch one item."""
-
-    def delete(self, access: Access, public_id: int, condition: Condition, /) -> None:
-        """Delete one item."""
 
 
 def carry_out(
@@ -95,13 +46,15 @@ def carry_out(
         place: Outcome(asked.public_id, error=asked.fault) for place, asked in enumerate(operations) if asked.fault
     }
     batch = _Batch(rules, items, access, attempt, alone)
-    for steps in _rounds(_steps(operations, items, attempt)):
+    steps = list(_steps(operations, items, attempt))
+    outcomes.update(batch.done_before(steps))
+    for together in _rounds(step for step in steps if step.place not in outcomes):
         try:
-            outcomes.update(batch.carry_out(steps))
+            outcomes.update(batch.carry_out(together))
         except Unavailable as error:
             if not any(outcome.error is None for outcome in outcomes.values()):
                 raise
-            outcomes.update({step.place: Outcome(step.asked.public_id, error=error) for step in steps})
+            outcomes.update({step.place: Outcome(step.asked.public_id, error=error) for step in together})
     return [outcomes[place] for place in range(len(operations))]
 
 
@@ -115,7 +68,7 @@ def _steps(operations: Sequence[Operation], items: Collection, attempt: Attempt)
             yield Step(place, public_id, nonce, asked)
 
 
-def _rounds(steps: Iterator[Step]) -> list[list[Step]]:
+def _rounds(steps: Iterable[Step]) -> list[list[Step]]:
     """Return the steps so that no item is twice in a round, and each item's steps keep their order."""
     rounds: list[list[Step]] = []
     met: dict[int, int] = {}
@@ -132,13 +85,37 @@ class _Batch:
 
     def __init__(self, rules: Rules, items: Collection, access: Access, attempt: Attempt, alone: Sequence[str]) -> None:
         self._rules, self._items, self._access = rules, items, access
-        self._resumed, self._alone = attempt.resumed, alone
+        self._since, self._alone = attempt.since, alone
+
+    def done_before(self, steps: Sequence[Step]) -> dict[int, Outcome]:
+        """Return the outcomes of those steps that an earlier run of the same request has done, by place.
+
+        What nobody has gone on from may be on fewer nodes than a quorum, and is written again on top of itself.
+        """
+        if self._since is None or not steps:
+            return {}
+        histories = self._items.histories(list({step.public_id for step in steps}), self._since)
+        done = [(step, made(histories.get(step.public_id, ()), step.nonce)) for step in steps]
+        last = {public_id: history[0] for public_id, history in histories.items() if not history[0].is_deleted}
+        unproven = [change.after for step, change in done if change and change.after is last.get(step.public_id)]
+        stored = self._items.store_many([item.fields for item in unproven])
+        takes = self._rules.takes()
+        outcomes = {}
+        for step, change in done:
+            if change:
+                after = change.after
+                result = stored.get(after.fields["_id"], after.revision) if after in unproven else after.revision
+                # A conflict tells that others have gone on from it after all.
+                revision = after.revision if isinstance(result, Conflict) else result
+                before = None if step.asked.op == "create" else change.before
+                outcomes[step.place] = self._outcome(step, before, revision, after.fields, takes)
+        return outcomes
 
     def carry_out(self, steps: Sequence[Step]) -> dict[int, Outcome]:
         """Return the outcomes of steps on different items, by place."""
         existing = [step.public_id for step in steps if step.asked.op != "create"]
         refusals = self._rules.refusals(self._access, existing) if existing else {}
-        found = self._items.find_many([step.public_id for step in steps] if self._resumed else existing)
+        found = self._items.find_many(existing)
         outcomes: dict[int, Outcome] = {}
         written: dict[int, dict[str, Any]] = {}
         takes = self._rules.takes()
@@ -146,46 +123,44 @@ class _Batch:
             try:
                 if step.public_id in refusals:
                     raise refusals[step.public_id]
-                before = found.get(step.public_id)
-                outcome = self._done_before(step, before, takes) or self._done_alone(step)
-                if outcome:
-                    outcomes[step.place] = outcome
+                if step.asked.op in self._alone:
+                    outcomes[step.place] = self._done_alone(step)
                 else:
-                    written[step.place] = self._composed(step, before, takes)
+                    written[step.place] = self._composed(step, found.get(step.public_id), takes)
             except ServiceError as error:
                 outcomes[step.place] = Outcome(step.asked.public_id, error=error)
         stored = self._items.store_many(list(written.values()))
         # What was looked at before the write is looked at again after it.
         takes = self._rules.takes()
         for step in steps:
-            if step.place in written:
-                outcomes[step.place] = self._stored(step, found.get(step.public_id), written[step.place], stored, takes)
-        return outcomes
+            if document := written.get(step.place):
+                result = stored[document["_id"]]
+                outcomes[step.place] = self._outcome(step, found.get(step.public_id), result, document, takes)
+        # What an earlier run sent may have arrived since it was looked for.
+        late = self.done_before([step for step in steps if outcomes[step.place].error])
+        lost = {step.place for step in steps if isinstance(stored.get(self._items.kind.key(step.public_id)), Conflict)}
+        again = [step for step in steps if step.place in lost - late.keys() and step.public_id in found]
+        return outcomes | late | {step.place: self._again(step) for step in again}
 
-    def _done_before(self, step: Step, found: Stored | None, takes: Any) -> Outcome | None:
-        """Return what an earlier run of the same request has made of this step."""
-        if not self._resumed or found is None:
-            return None
-        is_current = found.fields.get("nonce") == step.nonce
-        made = found if is_current else self._items.made(step.public_id, step.nonce)
-        if made and step.asked.op == "create":
-            # That run may have ended before it looked again.
-            self._rules.require_arrived(self._access, None, made, takes)
-        return Outcome(step.public_id, made) if made else None
+    def _again(self, step: Step) -> Outcome:
+        """Return what becomes of a step that others were faster than."""
+        try:
+            if not step.asked.condition.is_open:
+                raise stale(self._items.get(step.public_id))
+            return self._done_alone(step)
+        except ServiceError as error:
+            return Outcome(step.asked.public_id, error=error)
 
-    def _done_alone(self, step: Step) -> Outcome | None:
+    def _done_alone(self, step: Step) -> Outcome:
         """Do what is not done together."""
-        return self._alone_now(step) if step.asked.op in self._alone else None
-
-    def _alone_now(self, step: Step) -> Outcome:
         asked, rules = step.asked, self._rules
+        attempt = Attempt((step.public_id,), step.nonce, self._since)
+        value = asked.value or {}
         if asked.op == "delete":
-            rules.delete(self._access, step.public_id, asked.condition)
+            rules.delete(self._access, step.public_id, asked.condition, attempt)
             return Outcome(step.public_id)
         change = rules.replace if asked.op == "replace" else rules.patch
-        attempt = Attempt(nonce=step.nonce)
-        item = change(self._access, step.public_id, asked.value or {}, asked.condition, attempt)
-        return Outcome(step.public_id, item)
+        return Outcome(step.public_id, change(self._access, step.public_id, value, asked.condition, attempt))
 
     def _composed(self, step: Step, found: Stored | None, takes: Any) -> dict[str, Any]:
         """Return the document to write. Raises what speaks against it."""
@@ -205,23 +180,14 @@ class _Batch:
             self._rules.require_possible(self._access, found, fields, takes)
         return {**self._items.compose(step.public_id, found, fields), "_rev": revision, "nonce": step.nonce}
 
-    def _stored(
-        self,
-        step: Step,
-        before: Stored | None,
-        document: Mapping[str, Any],
-        stored: Mapping[str, str | ServiceError],
-        takes: Any,
+    def _outcome(
+        self, step: Step, before: Stored | None, result: Result, document: Mapping[str, Any], takes: Any
     ) -> Outcome:
-        """Return what became of a document that was written together with others."""
-        result = stored[document["_id"]]
         try:
-            if isinstance(result, Conflict) and before is not None:
-                if not step.asked.condition.is_open:
-                    raise stale(self._items.get(step.public_id))
-                return self._alone_now(step)
             if isinstance(result, ServiceError):
                 raise result
+            if before is not None:
+                self._rules.require_still_reached(self._access, before)
             if step.asked.op == "delete":
                 return Outcome(step.public_id)
             after = Stored(result, document)

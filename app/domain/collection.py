@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
@@ -14,36 +13,18 @@ from app.domain.attempt import Attempt
 from app.domain.clock import timestamp
 from app.domain.condition import ANY, Condition
 from app.domain.current import Current, Shown
+from app.domain.histories import History, histories, made
 from app.domain.kinds import digits
 from app.domain.pages import Listed, Page, Query, cut
-from app.domain.writes import Writes, pauses
-from app.errors import Conflict, NotFound, PreconditionFailed, ServiceError
+from app.domain.stored import Change, Stored, stale
+from app.domain.writes import Result, Writes, pauses
+from app.errors import Conflict, NotFound, PreconditionFailed
 from app.store import Database
 
 log = logging.getLogger("dreamscript.collection")
 
 # How many ids in a row may turn out to be taken before a creation gives up.
 MAX_TAKEN = 5
-
-
-@dataclass(frozen=True)
-class Stored:
-    """An item as it is in the database, with the revision that its tag is made of."""
-
-    revision: str
-    fields: Mapping[str, Any]
-
-    @property
-    def public_id(self) -> int:
-        """The id that clients know it by."""
-        found: int = self.fields["id"]
-        return found
-
-    @property
-    def project_id(self) -> int | None:
-        """The project that it is in, if it is a document and in one."""
-        found: int | None = self.fields.get("project_id")
-        return found
 
 
 # What an item's members become, made of what it is; it is called again for each try.
@@ -96,27 +77,27 @@ class Collection:
         the items, which happens when one is restored from a backup without the other; the next ids are tried.
         """
         attempt = attempt or Attempt()
-        made = self.resumed(attempt)
-        if made:
-            return made
+        created = self.resumed(attempt)
+        if created:
+            return created
         for public_id in attempt.ids or (self.reserve() for _ in range(MAX_TAKEN)):
             item = self.compose(public_id, None, fields)
             try:
                 return Stored(self._writes.store(item, attempt.nonce), item)
             except Conflict:
                 # What an earlier run sent may have arrived since it was looked for.
-                made = self.resumed(attempt)
-                if made:
-                    return made
+                created = self.resumed(attempt)
+                if created:
+                    return created
                 log.error("id already taken: is -meta older than -%s?", self.kind.database, extra={"id": item["id"]})
         raise Conflict("No free id was found; try again.")
 
     def resumed(self, attempt: Attempt | None) -> Stored | None:
         """Return the item that an earlier run of a resumed ``attempt`` has created, if it has. Raises Unavailable."""
-        if not attempt or not attempt.resumed:
+        if attempt is None or attempt.since is None:
             return None
-        found = (self._proven(public_id, attempt.nonce) for public_id in attempt.ids)
-        return next(filter(None, found), None)
+        found = (self._made(public_id, attempt) for public_id in attempt.ids)
+        return next((change.after for change in found if change), None)
 
     def compose(self, public_id: int, found: Stored | None, fields: Mapping[str, Any] | None) -> dict[str, Any]:
         """Return the document that follows ``found``, or begins, with these members; a tombstone without any."""
@@ -127,7 +108,7 @@ class Collection:
         created_at = found.fields["created_at"] if found else now
         return {**head, **fields, "created_at": created_at, "updated_at": now}
 
-    def store_many(self, documents: Sequence[Mapping[str, Any]]) -> dict[str, str | ServiceError]:
+    def store_many(self, documents: Sequence[Mapping[str, Any]]) -> dict[str, Result]:
         """Store composed documents in few requests; return by `_id` the revision, or why there is none."""
         return self._writes.store_many(documents)
 
@@ -136,83 +117,105 @@ class Collection:
         found = self._items.get_many([self.kind.key(public_id) for public_id in public_ids])
         return {item["id"]: Stored(item["_rev"], item) for item in found.values()}
 
-    def made(self, public_id: int, nonce: str) -> Stored | None:
-        """Return what the write with this nonce has made of an item."""
-        found = self._writes.made(self.kind.key(public_id), nonce)
-        return Stored(found["_rev"], found) if found else None
+    def histories(self, public_ids: Sequence[int], since: str) -> dict[int, History]:
+        """Return what became of items ``since``, by id."""
+        found = histories(self._items, [self.kind.key(public_id) for public_id in public_ids], since)
+        return {self.kind.public_id(doc_id): history for doc_id, history in found.items()}
 
-    def _proven(self, public_id: int, nonce: str) -> Stored | None:
-        """Return the same, known to be stored by a quorum."""
-        made = self.made(public_id, nonce)
-        if made is None:
+    def _made(self, public_id: int, attempt: Attempt) -> Change | None:
+        """Return what an earlier run of ``attempt`` has made of an item, known to be stored by a quorum."""
+        if attempt.since is None:
             return None
-        item = self._writes.prove(dict(made.fields))
-        return Stored(item["_rev"], item)
+        change = made(self.histories([public_id], attempt.since).get(public_id, ()), attempt.nonce)
+        if change is None or change.after.is_deleted:
+            return change
+        item = self._writes.prove(dict(change.after.fields))
+        return Change(change.before, Stored(item["_rev"], item))
 
     def change(
         self, public_id: int, compose: Compose, condition: Condition = ANY, attempt: Attempt | None = None
-    ) -> tuple[Stored, Stored]:
-        """Replace an item's members by what ``compose`` makes of it; return what it was and what it is.
+    ) -> Change:
+        """Replace an item's members by what ``compose`` makes of it, unless an earlier run of ``attempt`` has.
 
-        What a resumed ``attempt`` has changed is not changed again: it is both. Without a condition, of two changes at
-        once the later is composed anew on top of the earlier. Raises NotFound, what ``compose`` raises,
-        PreconditionFailed, Unavailable, and Conflict if others were faster every time.
+        Without a condition, of two changes at once the later is composed anew on top of the earlier. Raises NotFound,
+        what ``compose`` raises, PreconditionFailed, Unavailable, and Conflict if others were faster every time.
         """
-        attempt = attempt or Attempt()
-        made = self._proven(public_id, attempt.nonce) if attempt.resumed else None
-        if made:
-            return made, made
-        for _ in chain((None,), pauses()):
-            found = self.get(public_id)
-            item = self.compose(public_id, found, compose(found))
-            with suppress(Conflict):
-                return found, Stored(self._replace(found, item, condition, attempt), item)
-        raise Conflict
+
+        def composed(found: Stored) -> dict[str, Any]:
+            return self.compose(public_id, found, compose(found))
+
+        return self._carry_out(public_id, composed, condition, attempt or Attempt())
 
     def delete(
-        self, public_id: int, condition: Condition = ANY, check: Callable[[Stored], object] = lambda _: None
+        self,
+        public_id: int,
+        condition: Condition = ANY,
+        check: Callable[[Stored], object] = lambda _: None,
+        attempt: Attempt | None = None,
     ) -> None:
         """Leave of an item a tombstone that tells what it was and in which project.
 
         Raises what ``check`` raises of the item, and what ``change`` does.
         """
-        for _ in chain((None,), pauses()):
-            found = self.get(public_id)
+
+        def composed(found: Stored) -> dict[str, Any]:
             check(found)
-            item = self.compose(public_id, found, None)
-            with suppress(Conflict):
-                self._replace(found, item, condition, Attempt())
-                return
+            return self.compose(public_id, found, None)
+
+        self._carry_out(public_id, composed, condition, attempt or Attempt())
+
+    def _carry_out(
+        self, public_id: int, composed: Callable[[Stored], dict[str, Any]], condition: Condition, attempt: Attempt
+    ) -> Change:
+        done = self._made(public_id, attempt)
+        if done:
+            return done
+        for _ in chain((None,), pauses()):
+            try:
+                done = self._try(public_id, composed, condition, attempt)
+            except (NotFound, PreconditionFailed):
+                # What an earlier run sent may have arrived since it was looked for.
+                done = self._made(public_id, attempt)
+                if done is None:
+                    raise
+            if done:
+                return done
         raise Conflict
 
-    def _replace(self, found: Stored, item: Mapping[str, Any], condition: Condition, attempt: Attempt) -> str:
-        """Return the new revision. Raises PreconditionFailed, and Conflict if another try can succeed."""
+    def _try(
+        self, public_id: int, composed: Callable[[Stored], dict[str, Any]], condition: Condition, attempt: Attempt
+    ) -> Change | None:
+        """Return what was done, None if others were faster and another try can succeed. Raises PreconditionFailed."""
+        found = self.get(public_id)
+        item = composed(found)
         revision = condition.revision(found.revision)
-        if revision is not None:
-            try:
-                return self._writes.store({**item, "_rev": revision}, attempt.nonce)
-            except Conflict:
-                if condition.is_open:
-                    raise
-                found = self.get(found.public_id)
-        raise stale(found)
+        if revision is None:
+            raise stale(found)
+        try:
+            return Change(found, Stored(self._writes.store({**item, "_rev": revision}, attempt.nonce), item))
+        except Conflict as conflict:
+            if condition.is_open:
+                return self._made(public_id, attempt)
+            raise stale(self.get(public_id)) from conflict
 
     def page(self, query: Query) -> Page:
         """Return the rows of a page, read from the index alone."""
         rows = self._range(query) if query.ids is None else islice(self.chosen(query), query.limit + 1)
-        return cut(list(rows), query.limit)
+        return cut(list(rows), query)
 
     def load(self, page: Page, admits: Callable[[Shown], bool] = lambda _: True) -> Page:
         """Return ``page`` with those of its items that ``admits`` lets pass; only what is not known is read.
 
-        An item that changed after its row was read is listed as it is now, and one that was deleted is left out, so
-        that the page's tag always describes what is served.
+        An item that changed after its row was read is listed as it is now, and one that was deleted, or left the
+        project that is listed, is left out, so that the page's tag always describes what is served.
         """
         shown = {row.public_id: self._current.at(row.public_id, row.revision) for row in page.rows}
         lacking = {public_id: self._current.mark(public_id) for public_id, known in shown.items() if known is None}
         found = self.find_many(list(lacking))
         shown |= {public_id: self._current.keep(item.fields, lacking[public_id]) for public_id, item in found.items()}
-        items = tuple(item for item in shown.values() if item and admits(item))
+        items = tuple(
+            item for item in shown.values() if item and page.project_id in (None, item.project_id) and admits(item)
+        )
         rows = tuple(Listed(item.public_id, item.revision) for item in items)
         return replace(page, rows=rows, items=items)
 
@@ -250,13 +253,3 @@ class Collection:
     @staticmethod
     def _view_key(query: Query, key: str) -> str | list[str]:
         return key if query.project_id is None else [digits(query.project_id), key]
-
-
-def stale(found: Stored) -> PreconditionFailed:
-    """Return what to say to who demanded another revision than the one ``found``."""
-    return PreconditionFailed(headers={"ETag": f'"{found.revision}"'})
-
-
-def merged(members: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
-    """Return flat ``members`` with a merge patch applied (RFC 7396): what is None in ``patch`` goes."""
-    return {name: value for name, value in {**members, **patch}.items() if value is not None}

@@ -11,13 +11,15 @@ from typing import Any
 
 from app.domain.access import Access, Reach
 from app.domain.attempt import Attempt
-from app.domain.batch import Operation, Outcome, carry_out
-from app.domain.collection import Collection, Compose, Stored, merged
+from app.domain.batch import carry_out
+from app.domain.collection import Collection, Compose
 from app.domain.condition import ANY, Condition
 from app.domain.current import Shown
 from app.domain.merged_walk import MergedWalk
+from app.domain.operations import Operation, Outcome
 from app.domain.pages import Listed, Page, Query, cut
 from app.domain.projects import Projects
+from app.domain.stored import Stored, merged
 from app.errors import Conflict, Fault, Forbidden, NotFound, ServiceError, ValidationFailed
 
 Takes = Callable[[int], bool]
@@ -102,10 +104,12 @@ class Documents:
 
         return self._change(access, document_id, compose, condition, attempt)
 
-    def delete(self, access: Access, document_id: int, condition: Condition = ANY) -> None:
+    def delete(
+        self, access: Access, document_id: int, condition: Condition = ANY, attempt: Attempt | None = None
+    ) -> None:
         """Delete a document for ever. Raises NotFound, Forbidden, PreconditionFailed and Conflict."""
         self._require_reached(access, document_id)
-        self._documents.delete(document_id, condition, lambda found: self.require_still_reached(access, found))
+        self._documents.delete(document_id, condition, lambda found: self.require_still_reached(access, found), attempt)
 
     def copy(self, access: Access, document_id: int, attempt: Attempt | None = None) -> Stored:
         """Store a copy of a document under an id of its own, in the same project. Raises as ``get`` and ``create``."""
@@ -126,10 +130,10 @@ class Documents:
         if query.project_id is not None and not access.hides:
             raise access.refusal(NotFound())
         if query.project_id is None and query.ids is None:
-            return cut(self._reached(reach, query), query.limit)
+            return cut(self._reached(reach, query), query)
         chosen = query if query.ids is not None else replace(query, ids=tuple(reach.documents))
         rows = (row for row in self._documents.chosen(chosen) if reach.admits(row.public_id, row.project_id))
-        return cut(list(islice(rows, query.limit + 1)), query.limit)
+        return cut(list(islice(rows, query.limit + 1)), query)
 
     def page_in_project(self, access: Access, query: Query) -> Page:
         """Return a page of the documents in the project ``query.project_id``. Raises NotFound and Forbidden."""
@@ -204,9 +208,8 @@ class Documents:
 
         _, returned = self._documents.change(after.public_id, compose)
         # Where it was may be gone as well; then it is in no project.
-        nowhere = Stored(returned.revision, {name: it for name, it in returned.fields.items() if name != "project_id"})
         with suppress(ValidationFailed, Conflict):
-            self.require_arrived(access, nowhere, returned, self._projects.takes_documents)
+            self.require_arrived(access, returned.nowhere(), returned, self._projects.takes_documents)
 
     def _require_open(self, access: Access, project_id: int | None, takes: Takes) -> None:
         """Raise unless a document can be put into this project, or into none."""

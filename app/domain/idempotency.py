@@ -21,6 +21,8 @@ from app.errors import Conflict, IdempotencyInProgress, IdempotencyMismatch, Una
 from app.store import Database
 
 KEPT = timedelta(hours=24)
+# How far the clocks of two hosts may be apart: what a run has written is looked for from so long before it began.
+CLOCKS = timedelta(minutes=1)
 # How many records a sweep removes at most.
 SWEPT = 500
 
@@ -100,7 +102,8 @@ class Idempotency:
             revision = self._writes.store(record)
         except Conflict as conflict:
             raise IdempotencyInProgress from conflict
-        return Begun({**record, "_rev": revision}, Attempt(tuple(record["ids"]), record["attempt"], resumed))
+        since = stamp(datetime.fromisoformat(record["created_at"]) - CLOCKS) if resumed else None
+        return Begun({**record, "_rev": revision}, Attempt(tuple(record["ids"]), record["attempt"], since))
 
     def _leased(self) -> dict[str, str]:
         return {"leased_until": stamp(self._now() + self._lease)}

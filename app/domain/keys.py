@@ -148,7 +148,7 @@ class Keys:
         at_once = CHUNK if by is not None and by.reach is not None else query.limit + 1
         admitted = (key for key in self._walk(query, at_once) if by is None or by.covers(key.reach))
         keys = self._with_usage(list(islice(admitted, query.limit + 1)))
-        page = cut([Listed(key.id, key.revision) for key in keys], query.limit)
+        page = cut([Listed(key.id, key.revision) for key in keys], query)
         return replace(page, items=tuple(keys[: query.limit]))
 
     def _walk(self, query: Query, at_once: int) -> Iterator[Key]:

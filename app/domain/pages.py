@@ -58,10 +58,14 @@ class Listed:
 
 @dataclass(frozen=True)
 class Page:
-    """The rows of a page, in order, and the position after which the next page begins, if there is one."""
+    """The rows of a page, in order, and the position after which the next page begins, if there is one.
+
+    Where it is one of a project's documents, ``project_id`` is the project.
+    """
 
     rows: tuple[Listed, ...]
     next_position: int | None
+    project_id: int | None = None
     items: tuple[Any, ...] = field(default=(), repr=False)
 
     @property
@@ -71,7 +75,7 @@ class Page:
         return sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
-def cut(rows: Sequence[Listed], limit: int) -> Page:
-    """Return the page that begins ``rows``, which were read with one row more than ``limit``."""
-    more = len(rows) > limit
-    return Page(tuple(rows[:limit]), rows[limit - 1].public_id if more else None)
+def cut(rows: Sequence[Listed], query: Query) -> Page:
+    """Return the page that begins ``rows``, which were read with one row more than the limit of ``query``."""
+    limit = query.limit
+    return Page(tuple(rows[:limit]), rows[limit - 1].public_id if len(rows) > limit else None, query.project_id)

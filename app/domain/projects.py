@@ -10,12 +10,14 @@ from typing import Any
 
 from app.domain.access import Access
 from app.domain.attempt import Attempt
-from app.domain.batch import Operation, Outcome, carry_out
+from app.domain.batch import carry_out
 from app.domain.clock import stamp
-from app.domain.collection import Collection, Compose, Stored, merged
+from app.domain.collection import Collection, Compose
 from app.domain.condition import ANY, Condition
 from app.domain.current import Shown
+from app.domain.operations import Operation, Outcome
 from app.domain.pages import Page, Query
+from app.domain.stored import Stored, merged
 from app.errors import Conflict, Forbidden, NotFound, PreconditionFailed, ProjectNotEmpty, ServiceError
 
 # Whoever began a deletion so long ago has given it up: no request lives longer.
@@ -73,7 +75,9 @@ class Projects:
 
         return self._change(access, project_id, compose, condition, attempt)
 
-    def delete(self, access: Access, project_id: int, condition: Condition = ANY) -> None:
+    def delete(
+        self, access: Access, project_id: int, condition: Condition = ANY, attempt: Attempt | None = None
+    ) -> None:
         """Delete an empty project for ever. Raises ProjectNotEmpty and what ``replace`` raises.
 
         First it is marked, from when on it takes no documents; then it is looked whether one came before that.
@@ -89,7 +93,7 @@ class Projects:
                 self._projects.change(project_id, self._projects.members, marked)
             raise
         try:
-            self._projects.delete(project_id, marked)
+            self._projects.delete(project_id, marked, attempt=attempt)
         except PreconditionFailed as error:
             raise Conflict from error
 

@@ -2,7 +2,8 @@
 
 Every revision carries a nonce of its write. A write of unknown outcome is sent again as it was: it is refused if it had
 arrived, and then the revision that it made is known by its nonce. That revision may be on fewer nodes than a quorum, so
-it is written once more on top of itself, for a 201 that proves what was lost (docs/decisions/writes.md).
+it is written once more on top of itself, for a 201 that proves what was lost (docs/decisions/writes.md). One or many,
+what is lost is found out together.
 """
 
 from __future__ import annotations
@@ -13,20 +14,21 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import chain
 from typing import Any
 
 from app.errors import Conflict, ServiceError, Unavailable, Unconfirmed
 from app.request_context import remaining
-from app.store import Database, DocumentFailure, Outcome
+from app.store import Database, DocumentFailure, Leaf, Outcome
 
 # How often a write is sent again, and the longest pause before the last time, in seconds.
 TRIES = 6
 LONGEST_PAUSE = 0.3
-# How many revisions a repeated request is looked for in.
-LOOKED_BACK = 20
 # CouchDB takes 8,000,000 bytes in one request, and some go to what is around the documents.
 MOST_BYTES = 7_500_000
+# What a tombstone keeps of a document, so that its deletion can be scoped.
+KEPT = ("type", "id", "project_id", "updated_at")
+
+Result = str | ServiceError
 
 
 def pauses() -> Iterator[None]:
@@ -53,55 +55,21 @@ class Writes:
         stored, and Unconfirmed if that could not be found out.
         """
         document = {**document, "nonce": nonce or uuid.uuid4().hex}
+        send = self._database.replace if "_rev" in document else self._database.create
         try:
-            return self._send(document)
+            return self._first(document, send(document))
         except Unconfirmed:
-            return self._settle(document)
+            result = self._found_out([document])[document["_id"]]
+        if isinstance(result, ServiceError):
+            raise result
+        return result
 
-    def store_many(self, documents: Sequence[Mapping[str, Any]]) -> dict[str, str | ServiceError]:
+    def store_many(self, documents: Sequence[Mapping[str, Any]]) -> dict[str, Result]:
         """Store documents of different `_id`s, each with a nonce; return by `_id` what ``store`` would of each."""
-        pending = {document["_id"]: dict(document) for document in documents}
-        results: dict[str, str | ServiceError] = {}
-        unsure: set[str] = set()
-        for _ in chain((None,), pauses()):
-            sent = self._send_many(list(pending.values()))
-            lost = {doc_id for doc_id, outcome in sent.items() if outcome is DocumentFailure.UNKNOWN}
-            for doc_id in sent.keys() - lost:
-                results[doc_id] = self._result(pending.pop(doc_id), sent[doc_id], unsure)
-            unsure |= lost
-            if not pending:
-                break
-        return results | dict.fromkeys(pending, Unconfirmed())
-
-    def _send_many(self, documents: list[dict[str, Any]]) -> dict[str, Outcome]:
-        """Write documents in requests of at most MOST_BYTES."""
-        sent: dict[str, Outcome] = {}
-        for part in _parts(documents):
-            try:
-                sent |= self._database.write_many(part)
-            except Unavailable:
-                # Of some nothing may have been sent; to send them again tells.
-                sent |= {document["_id"]: DocumentFailure.UNKNOWN for document in part}
-        return sent
-
-    def _result(self, document: dict[str, Any], outcome: Outcome, unsure: set[str]) -> str | ServiceError:
-        """Return what came of a document; a conflict that may be with its own earlier self is looked into."""
-        try:
-            if isinstance(outcome, str):
-                return self._first(document, outcome)
-            if outcome is DocumentFailure.CONFLICT:
-                return self._settle(document) if document["_id"] in unsure else Conflict()
-        except ServiceError as error:
-            return error
-        return ServiceError()
-
-    def made(self, doc_id: str, nonce: str) -> dict[str, Any] | None:
-        """Return the revision of a living document that was written with ``nonce``, as far back as is kept."""
-        current = self._database.get(doc_id)
-        if current is None or current.get("nonce") == nonce:
-            return current
-        found = (self._database.get(doc_id, rev=revision) for revision in self._database.history(doc_id)[:LOOKED_BACK])
-        return next((document for document in found if document and document.get("nonce") == nonce), None)
+        outcomes = self._send(documents)
+        lost = [each for each in documents if outcomes[each["_id"]] is DocumentFailure.UNKNOWN]
+        results = {each["_id"]: self._result(each, outcomes[each["_id"]]) for each in documents}
+        return results | self._found_out(lost)
 
     def prove(self, document: dict[str, Any]) -> dict[str, Any]:
         """Return a revision that may be on fewer nodes than a quorum: once more on top of itself, with a 201 for both.
@@ -113,28 +81,26 @@ class Writes:
         except Conflict:
             return document
 
-    def _settle(self, document: Mapping[str, Any]) -> str:
-        """Find out what became of a write. That a later try does not come through says nothing of the first."""
-        before = document.get("_rev")
-        for _ in pauses():
-            with suppress(Unavailable):
-                try:
-                    return self._send(document)
-                except Conflict:
-                    current = self._database.get(document["_id"])
-                    if current is None and document.get("_deleted"):
-                        # Whoever did it, it is deleted.
-                        return str(before)
-                    if current is None:
-                        raise
-                    if current.get("nonce") != document["nonce"]:
-                        return self._found_below(document, before)
-                    document = {**document, "_rev": self._first(document, current["_rev"])}
-        raise Unconfirmed
+    def _send(self, documents: Sequence[Mapping[str, Any]]) -> dict[str, Outcome]:
+        """Write documents in requests of at most MOST_BYTES."""
+        sent: dict[str, Outcome] = {}
+        for part in _parts(documents):
+            try:
+                sent |= self._database.write_many(part)
+            except Unavailable:
+                # Of some nothing may have been sent; to send them again tells.
+                sent |= {document["_id"]: DocumentFailure.UNKNOWN for document in part}
+        return sent
 
-    def _send(self, document: Mapping[str, Any]) -> str:
-        send = self._database.replace if "_rev" in document else self._database.create
-        return self._first(document, send(document))
+    def _result(self, document: Mapping[str, Any], outcome: Outcome) -> Result:
+        """Return what came of a document."""
+        try:
+            if isinstance(outcome, str):
+                return self._first(document, outcome)
+        except ServiceError as error:
+            return error
+        found = {DocumentFailure.CONFLICT: Conflict, DocumentFailure.UNKNOWN: Unconfirmed}
+        return found.get(outcome, ServiceError)()
 
     def _first(self, document: Mapping[str, Any], revision: str) -> str:
         """Return the ``revision`` that ``document`` was stored as, unless a deleted one came back to life with it.
@@ -142,27 +108,96 @@ class Writes:
         The database lets a document be made anew over a tombstone; a deleted id stays deleted.
         """
         if "_rev" not in document and not revision.startswith("1-") and not self._again:
-            self._database.replace({"_id": document["_id"], "_rev": revision, "_deleted": True})
+            self._bury(document, revision)
             raise Conflict
         return revision
 
-    def _found_below(self, document: Mapping[str, Any], before: str | None) -> str:
-        """Return the revision that the write made if others have gone on from it, else raise Conflict."""
-        generation = 1 + (int(before.partition("-")[0]) if before else 0)
-        history = self._database.history(document["_id"])
-        revision = next((found for found in history if found.startswith(f"{generation}-")), None)
-        made = self._database.get(document["_id"], rev=revision) if revision else None
+    def _bury(self, document: Mapping[str, Any], revision: str) -> None:
+        """Delete what came back to life."""
+        kept = {name: document[name] for name in KEPT if name in document}
+        self._database.replace({**kept, "_id": document["_id"], "_rev": revision, "_deleted": True})
+
+    def _found_out(self, lost: Sequence[Mapping[str, Any]]) -> dict[str, Result]:
+        """Return what became of writes whose answers were lost, by `_id`.
+
+        Each is sent again until it is stored or refused; that a try does not come through says nothing of those
+        before it.
+        """
+        results: dict[str, Result] = {}
+        # What is sent again: a write as it was, or its proof.
+        pending = {document["_id"]: document for document in lost}
+        for _ in pauses() if lost else ():
+            found = {
+                doc_id: self._result(pending[doc_id], outcome)
+                for doc_id, outcome in self._send(list(pending.values())).items()
+            }
+            refused = [each for each in lost if isinstance(found.get(each["_id"]), Conflict)]
+            open_still = {doc_id for doc_id, result in found.items() if isinstance(result, Conflict | Unavailable)}
+            results |= {doc_id: result for doc_id, result in found.items() if doc_id not in open_still}
+            with suppress(Unavailable):
+                for doc_id, verdict in self._judged(refused).items():
+                    if isinstance(verdict, str | ServiceError):
+                        results[doc_id] = verdict
+                    else:
+                        pending[doc_id] = verdict
+            pending = {doc_id: document for doc_id, document in pending.items() if doc_id not in results}
+            if not pending:
+                break
+        return results | dict.fromkeys(pending, Unconfirmed())
+
+    def _judged(self, refused: Sequence[Mapping[str, Any]]) -> dict[str, Result | Mapping[str, Any]]:
+        """Return by `_id` what became of writes that are refused now: a result, or what proves that one is stored.
+
+        What follows the revision that a write replaces tells whose it is. Raises Unavailable.
+        """
+        leaves = self._database.leaves([document["_id"] for document in refused])
+        places = {document["_id"]: self._place(document, leaves.get(document["_id"])) for document in refused}
+        found = self._database.revisions([(doc_id, place) for doc_id, place in places.items() if place])
+        made = {document["_id"]: document for document in found}
+        return {
+            document["_id"]: self._verdict(document, leaves.get(document["_id"]), made.get(document["_id"]))
+            for document in refused
+        }
+
+    def _place(self, document: Mapping[str, Any], leaf: Leaf | None) -> str | None:
+        """Return the revision that a write made, if it made one and the lineage reaches back to it."""
+        if leaf is None:
+            return None
+        if self._again and "_rev" not in document:
+            # It may have begun anew at any place, and only as the last one can it be told from what was before.
+            return leaf.lineage[0]
+        generation = 1 + _generation(document.get("_rev", "0-"))
+        return next((revision for revision in leaf.lineage if _generation(revision) == generation), None)
+
+    def _verdict(
+        self, document: Mapping[str, Any], leaf: Leaf | None, made: Mapping[str, Any] | None
+    ) -> Result | Mapping[str, Any]:
+        """Return what became of one write, of which ``made`` is what is found in its place, None if it is not kept."""
+        if leaf is None:
+            return Conflict()
+        is_last = leaf.document.get("nonce") == document["nonce"]
+        if leaf.document.get("_deleted") and document.get("_deleted"):
+            # Whoever did it, it is deleted.
+            return leaf.lineage[0]
         if made is None:
             # It is compacted away, and with it whose it was.
-            raise Unconfirmed
-        if made.get("nonce") != document["nonce"]:
-            raise Conflict
-        return str(made["_rev"])
+            return Unconfirmed()
+        if made.get("nonce") == document["nonce"]:
+            is_alive = is_last and not leaf.document.get("_deleted")
+            return {**document, "_rev": leaf.lineage[0]} if is_alive else str(made["_rev"])
+        if is_last and "_rev" not in document and not leaf.document.get("_deleted"):
+            # It came through over a tombstone, and what took it back did not.
+            self._bury(document, leaf.lineage[0])
+        return Conflict()
 
 
-def _parts(documents: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def _generation(revision: str) -> int:
+    return int(revision.partition("-")[0])
+
+
+def _parts(documents: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
     """Yield the documents in parts of at most MOST_BYTES."""
-    part: list[dict[str, Any]] = []
+    part: list[Mapping[str, Any]] = []
     size = 0
     for document in documents:
         length = len(json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace"))

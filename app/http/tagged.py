@@ -6,8 +6,8 @@ from typing import Any
 
 from flask import Response
 
-from app.domain.collection import Stored
 from app.domain.current import Shown
+from app.domain.stored import Stored
 from app.http import conditional, media
 
 # The headers of such answers for the OpenAPI document.

@@ -1,6 +1,6 @@
 """The only room in app that speaks to CouchDB: documents, ranges and views in; revisions, rows and two failures out."""
 
-from app.store.database import Database, Revision, Row
+from app.store.database import Database, Leaf, Revision, Row
 from app.store.follower import Follower
 from app.store.freshness import Freshness
 from app.store.outcomes import DocumentFailure, Outcome
@@ -12,6 +12,7 @@ __all__ = [
     "DocumentFailure",
     "Follower",
     "Freshness",
+    "Leaf",
     "Outcome",
     "Revision",
     "Row",

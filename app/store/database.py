@@ -36,6 +36,14 @@ class Revision:
     rev: str
 
 
+@dataclass(frozen=True)
+class Leaf:
+    """The winning revision of a document, a tombstone included, and the revisions up to it, the latest first."""
+
+    lineage: list[str]
+    document: dict[str, Any]
+
+
 class Database:
     """All of it raises Unavailable when CouchDB gives no usable answer within the deadline.
 
@@ -50,20 +58,9 @@ class Database:
         """The database's full name."""
         return self._exchange.name
 
-    def get(self, doc_id: str, *, rev: str | None = None) -> dict[str, Any] | None:
-        """Return a document with its `_id` and `_rev`, or None if it is absent or deleted.
-
-        With ``rev`` it is that revision, or None if its body is not kept: CouchDB forgets bodies when it compacts.
-        """
-        return self._exchange.find(doc_id, params={"rev": rev} if rev else None)
-
-    def history(self, doc_id: str) -> list[str]:
-        """Return the revisions that led to a living document, the latest first; an empty list if there is none."""
-        found = self._exchange.find(doc_id, params={"revs": True})
-        if found is None:
-            return []
-        start, ids = found["_revisions"]["start"], found["_revisions"]["ids"]
-        return [f"{start - age}-{digest}" for age, digest in enumerate(ids)]
+    def get(self, doc_id: str) -> dict[str, Any] | None:
+        """Return a document with its `_id` and `_rev`, or None if it is absent or deleted."""
+        return self._exchange.find(doc_id)
 
     def get_many(self, doc_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return by `_id` those of the documents that are there, read in one request."""
@@ -71,6 +68,22 @@ class Database:
             return {}
         found = _documents(self._exchange.rows("_all_docs", params={"include_docs": True}, keys=doc_ids))
         return {document["_id"]: document for document in found}
+
+    def leaves(self, doc_ids: Sequence[str]) -> dict[str, Leaf]:
+        """Return by `_id` the winning revision of each document that is there or was deleted, read in two requests."""
+        if not doc_ids:
+            return {}
+        rows = self._exchange.rows("_all_docs", params={}, keys=doc_ids)
+        winners = [(row["id"], row["value"]["rev"]) for row in rows if "value" in row]
+        found = self._exchange.revisions(winners, revs=True)
+        return {document["_id"]: Leaf(_lineage(document.pop("_revisions")), document) for document in found}
+
+    def revisions(self, wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+        """Return those of the revisions, each an `_id` and a `_rev`, whose bodies are kept, read in one request.
+
+        CouchDB forgets the bodies of older revisions when it compacts.
+        """
+        return self._exchange.revisions(wanted)
 
     def create(self, document: Mapping[str, Any]) -> str:
         """Store a document under its new `_id`; return its revision.
@@ -180,3 +193,9 @@ class Database:
 def _documents(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what the rows hold: nothing where a document is absent, was deleted, or went while it was read."""
     return [row["doc"] for row in rows if row.get("doc")]
+
+
+def _lineage(revisions: Mapping[str, Any]) -> list[str]:
+    """Return what `_revisions` says as revisions, the latest first."""
+    start = revisions["start"]
+    return [f"{start - age}-{digest}" for age, digest in enumerate(revisions["ids"])]

@@ -68,6 +68,27 @@ class Exchange:
                 _holding(row, *members)
             return rows
 
+    def revisions(self, wanted: Sequence[tuple[str, str]], *, revs: bool = False) -> list[dict[str, Any]]:
+        """Return those of the revisions, each an `_id` and a `_rev`, that are kept; with ``revs`` what led to each.
+
+        What is not kept CouchDB marks as not found, and PouchDB as missing.
+        """
+        if not wanted:
+            # PouchDB Server never answers that.
+            return []
+        path, params = ("_bulk_get",), {"revs": True} if revs else {}
+        docs = [{"id": doc_id, "rev": revision} for doc_id, revision in wanted]
+        members = ("_id", "_rev", "_revisions") if revs else ("_id", "_rev")
+        with self._translated("POST", path):
+            results = self._ask("POST", path, params=params, body={"docs": docs}, read=True).get("results")
+            if not isinstance(results, list):
+                raise Interrupted("the answer has no results")
+            found = [_holding(each) for result in results for each in _holding(result, "docs")["docs"]]
+            for failure in (each["error"] for each in found if "error" in each):
+                if _holding(failure).get("error") != "not_found":
+                    raise Interrupted("a revision could not be read")
+            return [_holding(each["ok"], *members) for each in found if "ok" in each]
+
     def results(self, documents: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Write ``documents`` in one request; return what CouchDB says of each, in no order that can be relied on."""
         with self._translated("POST", BULK):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -11,13 +10,10 @@ from flask import Flask
 
 from app.domain import writes
 from app.domain.access import SCOPES
-from app.domain.documents import Documents
-from app.domain.idempotency import Idempotency
 from app.domain.services import Services
-from app.errors import Unavailable, Unconfirmed
+from app.errors import Unconfirmed
 from app.store import Database
 from tests.api.conftest import Answer, Caller
-from tests.api.test_idempotency import end_leases
 
 
 def send(caller: Caller, operations: list[dict[str, Any]], kind: str = "documents", **headers: str) -> Answer:
@@ -237,140 +233,3 @@ def test_a_race_is_run_again_unless_it_is_conditional(ada: Caller, monkeypatch: 
     assert statuses(answer) == [200, 412]
     assert ada.get(f"/documents/{one}").json == {"id": one, "title": "1", "content": "1"}
     assert outcomes(answer)[1]["etag"] == ada.get(f"/documents/{other}").headers["ETag"]
-
-
-@pytest.mark.parametrize("op", ["patch", "replace"])
-def test_what_was_run_again_alone_is_known_when_it_is_repeated(
-    ada: Caller, monkeypatch: pytest.MonkeyPatch, op: str
-) -> None:
-    document, key = ada.new_document()["id"], secrets.token_hex(8)
-    path, write_many = f"/documents/{document}", Database.write_many
-    operations = [{"op": op, "id": document, "value": {"title": "batch"}}]
-
-    def overtaken(self: Database, documents: list[dict[str, Any]]) -> Any:
-        assert ada.request("PATCH", path, json={"content": "1"}).status_code == 200
-        return write_many(self, documents)
-
-    monkeypatch.setattr(Database, "write_many", overtaken)
-    monkeypatch.setattr(Documents, "batch", cut_off(Documents.batch))
-    assert send(ada, operations, Idempotency_Key=key).status_code == 503
-    monkeypatch.undo()
-    assert ada.get(path).json["title"] == "batch"
-    assert ada.request("PATCH", path, json={"title": "later"}).status_code == 200
-    assert statuses(send(ada, operations, Idempotency_Key=key)) == [200]
-    assert ada.get(path).json["title"] == "later"
-
-
-def test_what_is_done_is_seen_without_reading_each(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    operations = [create(str(number)) for number in range(20)]
-    key, get, read = secrets.token_hex(8), Database.get, []
-
-    def counted(self: Database, doc_id: str, **options: Any) -> Any:
-        read.extend([doc_id] if doc_id.startswith("document:") else [])
-        return get(self, doc_id, **options)
-
-    monkeypatch.setattr(Documents, "batch", cut_off(Documents.batch))
-    assert send(ada, operations, Idempotency_Key=key).status_code == 503
-    monkeypatch.undo()
-    monkeypatch.setattr(Database, "get", counted)
-    assert statuses(send(ada, operations, Idempotency_Key=key)) == [201] * 20
-    assert read == []
-
-
-def test_a_creation_that_was_cut_off_is_in_a_project_that_is_there(
-    ada: Caller, services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The project goes after it was looked at, the document is stored, and the process ends before it looks again."""
-    project_id, key = ada.new_project()["id"], secrets.token_hex(8)
-    operations = [{"op": "create", "value": {"title": "Late", "project_id": project_id}}]
-    write_many = Database.write_many
-
-    def crash(self: Database, documents: list[dict[str, Any]]) -> Any:
-        assert ada.request("DELETE", f"/projects/{project_id}").status_code == 204
-        write_many(self, documents)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Database, "write_many", crash)
-    monkeypatch.setattr(Idempotency, "release", lambda *_: None)
-    with pytest.raises(KeyboardInterrupt):
-        send(ada, operations, Idempotency_Key=key)
-    monkeypatch.undo()
-    end_leases(services)
-    assert statuses(send(ada, operations, Idempotency_Key=key)) == [400]
-    assert ada.get(f"/documents?project_id={project_id}").json == []
-
-
-def cut_off(done: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what does the same, and then answers nothing."""
-
-    def do(*args: Any) -> Any:
-        done(*args)
-        raise Unavailable
-
-    return do
-
-
-def test_a_batch_is_repeated_as_a_whole(ada: Caller) -> None:
-    document, key = ada.new_document()["id"], secrets.token_hex(8)
-    operations = [create("once"), {"op": "patch", "id": document, "value": {"title": "once"}}]
-    first, second = (send(ada, operations, Idempotency_Key=key) for _ in range(2))
-    assert (first.data, second.headers["Idempotency-Replayed"]) == (second.data, "true")
-    assert send(ada, [create("other")], Idempotency_Key=key).status_code == 422
-
-
-@pytest.mark.parametrize("kept", [0, 1, 2, 3])
-def test_a_batch_that_was_cut_off_is_finished(
-    ada: Caller, services: Services, monkeypatch: pytest.MonkeyPatch, kept: int
-) -> None:
-    """The process ends when ``kept`` of three documents are stored, and nothing is answered."""
-    document, key = ada.new_document("old", content="old")["id"], secrets.token_hex(8)
-    before = sum(len(page) for page in ada.walk("/documents?limit=1000"))
-    operations = [create("one"), create("two"), {"op": "patch", "id": document, "value": {"title": "new"}}]
-    write_many = Database.write_many
-
-    def crash(self: Database, documents: list[dict[str, Any]]) -> Any:
-        write_many(self, documents[:kept])
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Database, "write_many", crash)
-    monkeypatch.setattr(Idempotency, "release", lambda *_: None)
-    with pytest.raises(KeyboardInterrupt):
-        send(ada, operations, Idempotency_Key=key)
-    monkeypatch.undo()
-    end_leases(services)
-    answer = send(ada, operations, Idempotency_Key=key)
-    assert statuses(answer) == [201, 201, 200]
-    assert sum(len(page) for page in ada.walk("/documents?limit=1000")) == before + 2
-    assert ada.get(f"/documents/{document}").json == {"id": document, "title": "new", "content": "old"}
-    assert send(ada, operations, Idempotency_Key=key).data == answer.data
-
-
-def test_a_batch_that_failed_in_part_is_not_kept(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writes, "TRIES", 1)
-    key, write_many = secrets.token_hex(8), Database.write_many
-
-    def failing(self: Database, documents: list[dict[str, Any]]) -> Any:
-        if len(documents) > 1:
-            write_many(self, documents[:1])
-        raise Unavailable
-
-    monkeypatch.setattr(Database, "write_many", failing)
-    monkeypatch.setattr(Database, "create", failing_alone)
-    first = send(ada, [create("one"), create("two")], Idempotency_Key=key)
-    assert [outcome["status"] for outcome in outcomes(first)] == [503, 503]
-    monkeypatch.undo()
-    before = sum(len(page) for page in ada.walk("/documents?limit=1000"))
-    second = send(ada, [create("one"), create("two")], Idempotency_Key=key)
-    assert statuses(second) == [201, 201]
-    assert "Idempotency-Replayed" not in second.headers
-    assert sum(len(page) for page in ada.walk("/documents?limit=1000")) == before + 1
-
-
-CREATE = Database.create
-
-
-def failing_alone(self: Database, document: dict[str, Any]) -> str:
-    """Fail for documents alone, and let records and claims pass."""
-    if document["type"] == "document":
-        raise Unavailable
-    return CREATE(self, document)

@@ -15,13 +15,16 @@ from app.domain.clock import now
 from app.domain.collection import Collection
 from app.domain.idempotency import Idempotency
 from app.domain.services import Services
+from app.domain.writes import Writes
 from app.errors import Unavailable
 from tests.api.conftest import Answer, Caller
 
 
-def send(caller: Caller, method: str, path: str, value: object = None, key: str | None = None) -> Answer:
+def send(
+    caller: Caller, method: str, path: str, value: object = None, key: str | None = None, if_match: str | None = None
+) -> Answer:
     """Send a request with an Idempotency-Key, a new one if none is given."""
-    headers = {"Idempotency-Key": key or secrets.token_hex(8)}
+    headers = {"Idempotency-Key": key or secrets.token_hex(8), **({"If-Match": if_match} if if_match else {})}
     return caller.request(method, path, headers=headers, **({} if value is None else {"json": value}))
 
 
@@ -172,7 +175,7 @@ def test_a_crash_is_finished_by_the_retry(
     assert (in_progress.status_code, in_progress.json["error"]) == (409, "idempotency_in_progress")
 
     if moment == "edited after":
-        item = made[0][1] if method == "PATCH" else made[0]
+        item = made[0].after if method == "PATCH" else made[0]
         edited = ada.request("PATCH", f"/documents/{item.public_id}", json={"content": "edited"})
         assert edited.status_code == 200
     end_leases(services)
@@ -255,27 +258,57 @@ def test_what_was_made_is_answered_whatever_became_of_its_origin(
     assert "project_id" not in ada.get(f"/documents/{made[0]}").json
 
 
-@pytest.mark.parametrize("path", ["/documents", "/projects"])
+@pytest.mark.parametrize(("method", "condition"), [("POST", False), ("PATCH", False), ("PATCH", True)])
+@pytest.mark.parametrize("kind", ["documents", "projects"])
 def test_a_first_attempt_that_arrives_during_the_second_counts(
-    ada: Caller, monkeypatch: pytest.MonkeyPatch, path: str
+    ada: Caller, monkeypatch: pytest.MonkeyPatch, kind: str, method: str, condition: bool
 ) -> None:
     """It was under way when it was looked for, and has arrived when the second is written."""
-    key, create, made = secrets.token_hex(8), Collection.create, []
+    key, name = secrets.token_hex(8), "create" if method == "POST" else "change"
+    real, made = getattr(Collection, name), []
+    value = {"title" if kind == "documents" else "name": "One"}
+    found = ada.post(f"/{kind}", value)
+    path = f"/{kind}" if method == "POST" else f"/{kind}/{found.json['id']}"
+    if_match = found.headers["ETag"] if condition else None
 
     def crash(self: Collection, *args: Any, **kwargs: Any) -> Any:
-        made.append(create(self, *args, **kwargs).public_id)
+        made.append(real(self, *args, **kwargs))
         raise Crash
 
-    def blind(*_: Any) -> None:
+    def blind(*_: Any) -> dict[int, Any]:
         monkeypatch.undo()
+        return {}
 
-    value = {"title" if path == "/documents" else "name": "One"}
-    monkeypatch.setattr(Collection, "create", crash)
-    assert send(ada, "POST", path, value, key).status_code == 500
+    monkeypatch.setattr(Collection, name, crash)
+    assert send(ada, method, path, value, key, if_match).status_code == 500
     monkeypatch.undo()
-    monkeypatch.setattr(Collection, "made", blind)
-    answer = send(ada, "POST", path, value, key)
-    assert (answer.status_code, answer.json.get("id")) == (201, made[0])
+    monkeypatch.setattr(Collection, "histories", blind)
+    answer = send(ada, method, path, value, key, if_match)
+    stored = made[0] if method == "POST" else made[0].after
+    assert (answer.status_code, answer.json.get("id")) == (201 if method == "POST" else 200, stored.public_id)
+
+
+def test_a_move_that_was_cut_off_does_not_end_in_a_project_that_is_gone(
+    ada: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The project goes after it was looked at, the document moves, and the process ends before it looks again."""
+    home, away = (ada.new_project()["id"] for _ in range(2))
+    path = f"/documents/{ada.new_document('Moving', project_id=home)['id']}"
+    key, change = secrets.token_hex(8), Writes.store
+
+    def crash(self: Writes, document: dict[str, Any], *args: Any) -> Any:
+        if document.get("project_id") != away:
+            return change(self, document, *args)
+        monkeypatch.undo()
+        assert ada.request("DELETE", f"/projects/{away}").status_code == 204
+        change(self, document, *args)
+        raise Crash
+
+    monkeypatch.setattr(Writes, "store", crash)
+    assert send(ada, "PATCH", path, {"project_id": away}, key).status_code == 500
+    assert ada.get(path).json["project_id"] == away
+    assert send(ada, "PATCH", path, {"project_id": away}, key).status_code == 400
+    assert ada.get(path).json["project_id"] == home
 
 
 def test_a_key_whose_record_could_not_be_kept_is_shown(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:

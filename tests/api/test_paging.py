@@ -9,6 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from flask import Flask
 
+from app.domain.collection import Collection
+from app.domain.pages import Page, Query
 from tests.api.conftest import Caller
 
 
@@ -141,3 +143,20 @@ def test_a_trusted_proxy_tells_what_the_client_asked_for(
 def test_behind_no_proxy_forwarded_headers_are_not_believed(ada: Caller, listing: str) -> None:
     answer = ada.get(f"{listing}?limit=1", x_forwarded_host="evil.example", x_forwarded_proto="https")
     assert answer.headers["x-next"].startswith("http://localhost/")
+
+
+def test_what_leaves_a_project_while_it_is_listed_is_not_on_its_page(
+    ada: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project_id = ada.new_project()["id"]
+    moving, staying = (ada.new_document(title, project_id=project_id) for title in ("moving", "staying"))
+    page = Collection.page
+
+    def moved(self: Collection, query: Query) -> Page:
+        found = page(self, query)
+        monkeypatch.undo()
+        assert ada.request("PATCH", f"/documents/{moving['id']}", json={"project_id": None}).status_code == 200
+        return found
+
+    monkeypatch.setattr(Collection, "page", moved)
+    assert ada.get(f"/projects/{project_id}/documents").json == [staying]

@@ -26,13 +26,13 @@ def seen(page: Page) -> tuple[object, ...]:
 
 @given(ROWS, ROWS, LIMITS)
 def test_tags_are_equal_if_and_only_if_pages_are(one: list[Listed], other: list[Listed], limit: int) -> None:
-    first, second = cut(one, limit), cut(other, limit)
+    first, second = cut(one, Query(limit)), cut(other, Query(limit))
     assert (first.tag == second.tag) == (seen(first) == seen(second))
 
 
 @given(ROWS, LIMITS)
 def test_a_page_holds_at_most_its_limit_and_knows_of_more(rows: list[Listed], limit: int) -> None:
-    page = cut(rows, limit)
+    page = cut(rows, Query(limit))
     assert list(page.rows) == rows[:limit]
     assert (page.next_position is not None) == (len(rows) > limit)
 
@@ -43,7 +43,7 @@ def test_a_walk_meets_every_wanted_id_once_and_in_order(ids: set[int], limit: in
     position: int | None = None
     while True:
         query = Query(limit, order, position, ids=tuple(ids))  # type: ignore[arg-type]
-        page = cut([Listed(i, "1-a") for i in query.wanted()], limit)
+        page = cut([Listed(i, "1-a") for i in query.wanted()], query)
         met += [row.public_id for row in page.rows]
         position = page.next_position
         if position is None:

@@ -10,7 +10,7 @@ import pytest
 from app.domain import writes
 from app.domain.writes import Writes
 from app.errors import Conflict, Unavailable, Unconfirmed
-from app.store import Database, Store
+from app.store import Database, DocumentFailure, Outcome, Store
 from couchapp.connection import Connection
 
 REFUSE_ALL = "(newDoc, oldDoc) => {}"
@@ -21,7 +21,7 @@ class Losing:
 
     def __init__(self, documents: Database, *script: str) -> None:
         self._database, self._script = documents, list(script)
-        self.get, self.history = documents.get, documents.history
+        self.leaves, self.revisions = documents.leaves, documents.revisions
         self.sent = 0
 
     def create(self, document: dict[str, Any]) -> str:
@@ -31,6 +31,18 @@ class Losing:
     def replace(self, document: dict[str, Any]) -> str:
         """Store a revision, or lose it on the way."""
         return self._write(document)
+
+    def write_many(self, documents: list[dict[str, Any]]) -> dict[str, Outcome]:
+        """Store documents, or lose them on the way."""
+        return {document["_id"]: self._outcome(document) for document in documents}
+
+    def _outcome(self, document: dict[str, Any]) -> Outcome:
+        try:
+            return self._write(document)
+        except Conflict:
+            return DocumentFailure.CONFLICT
+        except Unconfirmed:
+            return DocumentFailure.UNKNOWN
 
     def _write(self, document: dict[str, Any]) -> str:
         step = self._script.pop(0) if self._script else "pass"
@@ -44,9 +56,11 @@ class Losing:
         if step == "unreachable":
             raise Unavailable
         revision = self._database.replace(document)
+        if step == "deleted":
+            self._database.replace({"_id": document["_id"], "_rev": revision, "_deleted": True})
         if step == "followed":
             self._database.replace({"_id": document["_id"], "_rev": revision, "by": "another"})
-        if step in ("lost after", "followed"):
+        if step in ("lost after", "followed", "deleted"):
             raise Unconfirmed
         return revision
 
@@ -131,6 +145,50 @@ def test_a_write_that_others_went_on_from_counts(documents: Database) -> None:
 def test_a_creation_that_others_went_on_from_counts(documents: Database) -> None:
     through, _ = losing(documents, "followed")
     assert through.store({"_id": "a"}).startswith("1-")
+
+
+def test_a_creation_that_others_deleted_counts_and_is_not_repeated(documents: Database) -> None:
+    through, _ = losing(documents, "deleted")
+    assert through.store({"_id": "a", "type": "thing", "id": 1}).startswith("1-")
+    assert documents.get("a") is None
+
+
+def test_what_takes_back_a_revival_tells_what_it_was(documents: Database) -> None:
+    first = documents.create({"_id": "a"})
+    documents.replace({"_id": "a", "_rev": first, "_deleted": True})
+    through, _ = losing(documents)
+    with pytest.raises(Conflict):
+        through.store({"_id": "a", "type": "document", "id": 1, "project_id": 2, "title": "secret"})
+    tombstone = documents.leaves(["a"])["a"].document
+    assert {name: value for name, value in tombstone.items() if name != "_rev"} == {
+        "_id": "a", "_deleted": True, "type": "document", "id": 1, "project_id": 2
+    }  # fmt: skip
+
+
+def test_what_many_lost_writes_came_to_is_found_out_together(documents: Database) -> None:
+    """Of forty, ten arrive, ten do not, ten are followed by others, and ten are overtaken before they arrive."""
+    revisions = {f"{n:02}": documents.create({"_id": f"{n:02}"}) for n in range(40)}
+    mine = [{"_id": key, "_rev": revisions[key], "nonce": "0" * 32, "by": "me"} for key in revisions]
+    requests: list[str] = []
+
+    class Cut(Losing):
+        def write_many(self, documents: list[dict[str, Any]]) -> dict[str, Outcome]:
+            requests.append("write")
+            if len(requests) > 1:
+                return self._database.write_many(documents)
+            arrived = self._database.write_many([each for each in documents if each["_id"] < "20"])
+            for key, base in revisions.items():
+                if key >= "30" or "10" <= key < "20":
+                    self._database.replace({"_id": key, "_rev": arrived.get(key, base), "by": "another"})
+            raise Unconfirmed
+
+    found = Writes(Cut(documents)).store_many(mine)  # type: ignore[arg-type]
+    assert all(isinstance(found[key], Conflict) for key in sorted(found)[30:])
+    assert [str(found[key])[:2] for key in sorted(found)[:30]] == ["3-"] * 10 + ["2-"] * 20
+    assert {key: found["by"] for key, found in documents.get_many(list(revisions)).items()} == {
+        key: "another" if key >= "30" or "10" <= key < "20" else "me" for key in revisions
+    }
+    assert requests == ["write"] * 3
 
 
 @pytest.mark.parametrize("script", [["overtaken"], ["lost before", "overtaken"]])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.errors import Conflict, Unavailable
-from app.store import Database, DocumentFailure, Revision, Row, Store
+from app.store import Database, DocumentFailure, Leaf, Revision, Row, Store
 from couchapp.connection import Connection
 
 VIEWS = {
@@ -207,3 +207,21 @@ def test_wrong_credentials_are_unavailable(documents: Database, server: Connecti
             call()
     stranger.close()
     assert documents.get("a") is None
+
+
+def test_revisions_are_read_as_far_as_they_are_kept(documents: Database) -> None:
+    first = documents.create({"_id": "a", "n": 1})
+    second = documents.replace({"_id": "a", "_rev": first, "n": 2})
+    gone = documents.create({"_id": "b", "n": 1})
+    tombstone = documents.replace({"_id": "b", "_rev": gone, "_deleted": True, "n": 2})
+    assert documents.leaves(["a", "b", "never"]) == {
+        "a": Leaf([second, first], {"_id": "a", "_rev": second, "n": 2}),
+        "b": Leaf([tombstone, gone], {"_id": "b", "_rev": tombstone, "_deleted": True, "n": 2}),
+    }
+    wanted = [("b", gone), ("a", first), ("a", "1-0785e9eb543380151003dc452c3a001a"), ("never", first)]
+    assert sorted(documents.revisions(wanted), key=lambda each: str(each["_id"])) == [
+        {"_id": "a", "_rev": first, "n": 1},
+        {"_id": "b", "_rev": gone, "n": 1},
+    ]
+    assert documents.leaves([]) == {}
+    assert documents.revisions([]) == []

@@ -24,6 +24,8 @@ REFUSED = {"error": "unauthorized", "reason": "Name or password is incorrect."}
 READS: dict[str, Call] = {
     "get": lambda database: database.get("a"),
     "get_many": lambda database: database.get_many(["a"]),
+    "leaves": lambda database: database.leaves(["a"]),
+    "revisions": lambda database: database.revisions([("a", "1-a")]),
     "view": lambda database: database.view("listing", "by_id"),
     "view of keys": lambda database: database.view("listing", "by_id", keys=["a"]),
     "ids": lambda database: database.ids("a", "b", limit=1),
@@ -52,6 +54,8 @@ FAILURES: dict[str, Behaviour] = {
     "another object": answer(200, {"ok": True}),
     "rows that are none": answer(200, {"rows": [{}]}),
     "rows that are texts": answer(200, {"rows": ["a"]}),
+    "results that are none": answer(200, {"results": [{}]}),
+    "results of another error": answer(200, {"results": [{"docs": [{"error": {"error": "internal"}}]}]}),
     "accepted": answer(202, {"ok": True, "rev": "1-a", "rows": []}),
     "reset": reset,
 }
@@ -176,7 +180,7 @@ def test_a_write_that_was_refused_is_not_called_unknown(call: str, status: int) 
 
 @pytest.mark.parametrize("call", READS.values(), ids=READS)
 def test_every_read_survives_a_reset(call: Call) -> None:
-    rows = {"rows": [], "_id": "a", "_rev": "1-a"}
+    rows = {"rows": [], "results": [], "_id": "a", "_rev": "1-a"}
     with database(reset, answer(200, rows)) as (documents, server):
         call(documents)
     assert len(server.requests) == 2

@@ -1,0 +1,65 @@
+"""The operations of a batch, what becomes of them, and what the items of a kind demand of those who carry them out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from app.domain.access import Access
+from app.domain.attempt import Attempt
+from app.domain.condition import ANY, Condition
+from app.domain.stored import Stored
+from app.errors import ServiceError
+
+
+@dataclass(frozen=True)
+class Operation:
+    """``op`` is create, replace, patch or delete; ``fault`` is what was found wrong with it when it was read."""
+
+    op: str
+    public_id: int | None = None
+    condition: Condition = ANY
+    value: Mapping[str, Any] | None = None
+    fault: ServiceError | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an operation: the item as it is now, None where it is gone, or why nothing became of it."""
+
+    public_id: int | None
+    item: Stored | None = None
+    error: ServiceError | None = None
+
+
+class Rules(Protocol):
+    """What the items of one kind demand, of which a batch asks for many at once what the single ones ask for one."""
+
+    def refusals(self, access: Access, public_ids: Sequence[int], /) -> dict[int, ServiceError]:
+        """Return what to say of the items that the key does not reach."""
+
+    def takes(self) -> Any:
+        """Return what ``require_possible`` and ``require_arrived`` are to look with."""
+
+    def require_still_reached(self, access: Access, found: Stored, /) -> None:
+        """Raise if an item left the key's reach."""
+
+    def require_possible(self, access: Access, found: Stored | None, fields: Mapping[str, Any], takes: Any, /) -> None:
+        """Raise unless ``found``, or nothing, may become this."""
+
+    def require_arrived(self, access: Access, before: Stored | None, after: Stored, takes: Any, /) -> None:
+        """Undo what became impossible meanwhile, and raise."""
+
+    def replace(
+        self, access: Access, public_id: int, fields: Mapping[str, Any], condition: Condition, attempt: Attempt, /
+    ) -> Stored:
+        """Replace one item."""
+
+    def patch(
+        self, access: Access, public_id: int, patch: Mapping[str, Any], condition: Condition, attempt: Attempt, /
+    ) -> Stored:
+        """Patch one item."""
+
+    def delete(self, access: Access, public_id: int, condition: Condition, attempt: Attempt, /) -> None:
+        """Delete one item."""
