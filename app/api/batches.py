@@ -21,7 +21,8 @@ class Reader:
     """Reads operations on one kind of item, whose values are shaped as ``new`` and ``patch`` say."""
 
     def __init__(self, new: type[Schema], patch: type[Schema], max_bytes: int) -> None:
-        self._schemas = {"create": new, "replace": new, "patch": patch}
+        whole, partial = new(), patch()
+        self._schemas = {"create": whole, "replace": whole, "patch": partial}
         self._max_bytes = max_bytes
 
     def read(self, operations: Sequence[Mapping[str, Any]]) -> list[Operation]:

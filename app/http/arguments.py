@@ -44,10 +44,10 @@ class StrictParser(FlaskParser):
         raise ValidationFailed(faults=tuple(_faults(error.messages, ""))) from error
 
 
-def load(schema: type[marshmallow.Schema], value: object, location: str) -> dict[str, Any]:
+def load(schema: marshmallow.Schema, value: object, location: str) -> dict[str, Any]:
     """Return what ``schema`` makes of a JSON value at ``location``. Raises ValidationFailed."""
     try:
-        loaded: dict[str, Any] = schema(unknown=marshmallow.RAISE).load(value)  # type: ignore[arg-type]
+        loaded: dict[str, Any] = schema.load(value, unknown=marshmallow.RAISE)  # type: ignore[arg-type]
     except marshmallow.ValidationError as error:
         raise ValidationFailed(faults=tuple(_faults(error.messages, location))) from error
     return loaded

@@ -78,7 +78,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             if body is not None:
                 documented = self._with_body(body, method)(documented)
             if query is not Nothing:
-                documented = self.arguments(query, location="query", arg_name="query")(documented)
+                documented = self.arguments(query(), location="query", arg_name="query")(documented)
             for other in sorted(_implied(method, scope, body, rule).union(also)):
                 documented = self.alt_response(other, HTTPStatus(other).name)(documented)
             documented = self.doc(operationId=view.__name__, **_access(view, scope))(documented)
@@ -89,8 +89,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         return decorate
 
     def _with_body(self, body: type[Schema], method: str) -> Callable[[View], View]:
-        described = {"content_type": media.KINDS.get(method, (media.JSON,))[-1], "example": _example(body())}
-        found: Callable[[View], View] = self.arguments(body, location="json", arg_name="body", **described)
+        # Of a class, a schema would be made anew for each request, which takes longer than to load a body with it.
+        schema = body()
+        described = {"content_type": media.KINDS.get(method, (media.JSON,))[-1], "example": _example(schema)}
+        found: Callable[[View], View] = self.arguments(schema, location="json", arg_name="body", **described)
         return found
 
     def _store_endpoint_docs(self, endpoint: str, *args: Any, **kwargs: Any) -> None:
@@ -110,7 +112,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             if max_bytes is not None:
                 # The first byte too many must still be read, as app.create_app has it.
                 request.max_content_length = max_bytes + 1
-            if query is Nothing:
+            if query is Nothing and request.query_string:
                 self.ARGUMENTS_PARSER.parse(Nothing, request, location="query")
             return view(*args, **kwargs)
 
