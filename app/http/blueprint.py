@@ -70,20 +70,23 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         def decorate(view: View) -> View:
             carried = {name: name for name in ("X-Request-ID", *_counted(scope), *headers)}
             success = {"headers": carried, "content_type": media_type, "example": _example(answer)}
-            documented = self.response(status, answer, **success)(view)
+            answering = self.response(status, answer, **success)(view)
+            if self._services is not None and method in idempotent.METHODS:
+                answering = idempotent.once(self._services.idempotency, answering, reserve, secret=secret)
+            if body is not None:
+                answering = self._with_body(body, method)(answering)
+            if query is not Nothing:
+                answering = self.arguments(query(), location="query", arg_name="query")(answering)
+            # What follows only describes, and is not called: each of a dozen layers would cost a call.
+            documented = answering
             if method == "GET" and "ETag" in headers:
                 documented = self.alt_response(304, headers=carried, description=SPARED)(documented)
-            if self._services is not None and method in idempotent.METHODS:
-                documented = idempotent.once(self._services.idempotency, documented, reserve, secret=secret)
-            if body is not None:
-                documented = self._with_body(body, method)(documented)
-            if query is not Nothing:
-                documented = self.arguments(query(), location="query", arg_name="query")(documented)
             for other in sorted(_implied(method, scope, body, rule).union(also)):
                 documented = self.alt_response(other, HTTPStatus(other).name)(documented)
             documented = self.doc(operationId=view.__name__, **_access(view, scope))(documented)
             add = self.add_url_rule if listed else super(flask_smorest.Blueprint, self).add_url_rule
-            add(rule, view.__name__, self._guard(documented, scope, query, media_type, max_bytes), methods=[method])
+            guarded = wraps(documented)(self._guard(answering, scope, query, media_type, max_bytes))
+            add(rule, view.__name__, guarded, methods=[method])
             return view
 
         return decorate
@@ -104,7 +107,6 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     def _guard(
         self, view: View, scope: str | None, query: type[Schema], media_type: str, max_bytes: int | None
     ) -> View:
-        @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             if scope is not None:
                 self._authenticate().require(scope)
