@@ -158,7 +158,9 @@ class Body:
 
     async def drain(self) -> None:
         """Let the client finish for a moment, since one that is still sending might not see its answer."""
+        if not self._more:
+            return
         with suppress(TimeoutError, EOFError):
-            async with asyncio.timeout(DRAIN if self._more else None):
+            async with asyncio.timeout(DRAIN):
                 while self._more:
                     await self._next()

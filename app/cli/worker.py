@@ -82,6 +82,10 @@ class Protocol(Express):
             require_sense(self._current_request)
         return skip
 
+    async def _serve_http_request(self, request: Any, sockname: Any, peername: Any) -> bool:
+        """Answer one request, in this connection's own task: the gateway has nothing to do after its answers."""
+        return bool(await self._handle_http_request(request, sockname, peername))
+
     def _may_go_on(self) -> bool:
         return super()._may_go_on() and not self._ended
 
