@@ -51,8 +51,8 @@ prove-reads: install ## write 10,000 times in one of two workers and read at onc
 prove-walk: install ## walk 10,000 documents, page by page, while others come and go
 	DREAMSCRIPT_WALK=10000 $(RUN) -m pytest -s --timeout 900 tests/api/test_walk.py
 
-prove-faults: install ## let the network, the workers and the database fail twenty times as often as in a test run
-	DREAMSCRIPT_PROOF_ROUNDS=20 $(RUN) -m pytest -s --timeout 3600 tests/faults
+prove-faults: install ## let the network, the workers and the database fail fifty times as often as in a test run
+	DREAMSCRIPT_PROOF_ROUNDS=50 $(RUN) -m pytest -s --timeout 3600 tests/faults
 
 diff-views: install ## show what deploy-views would change; exit 1 if anything
 	@$(RUN) -m couchapp diff

@@ -12,7 +12,7 @@ from tests.faults.faults import CUT_AFTER, CUT_BEFORE, CUT_WITHIN
 from tests.faults.proxy import Proxy, by_seed, writes
 from tests.faults.service import Service
 
-CREATIONS = 120
+CREATIONS = 200
 # Documents that are acknowledged between two kills of a worker.
 BETWEEN = 50
 WEIGHTS = {CUT_AFTER: 0.16, CUT_WITHIN: 0.04, CUT_BEFORE: 0.02}

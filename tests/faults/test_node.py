@@ -18,7 +18,7 @@ from tests.faults.service import Service
 # Seconds from the database's return until the first success.
 RECOVERY = 5.0
 # Documents that are acknowledged before each fault and after it, and failures that are waited for.
-ENOUGH, FAILURES = 30, CLIENTS
+ENOUGH, FAILURES = 200, CLIENTS
 
 
 @pytest.fixture(scope="module")
