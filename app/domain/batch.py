@@ -48,13 +48,19 @@ def carry_out(
     batch = _Batch(rules, items, access, attempt, alone)
     steps = list(_steps(operations, items, attempt))
     outcomes.update(batch.done_before(steps))
+    # What follows an operation that is to be tried again would otherwise come before it.
+    unsettled: set[int] = set()
     for together in _rounds(step for step in steps if step.place not in outcomes):
         try:
-            outcomes.update(batch.carry_out(together))
-        except Unavailable as error:
+            done = batch.carry_out([step for step in together if step.public_id not in unsettled])
+        except Unavailable:
             if not any(outcome.error is None for outcome in outcomes.values()):
                 raise
-            outcomes.update({step.place: Outcome(step.asked.public_id, error=error) for step in together})
+            done = {}
+        for step in together:
+            outcome = done.get(step.place) or Outcome(step.asked.public_id, error=Unavailable())
+            outcomes[step.place] = outcome
+            unsettled |= {step.public_id} if isinstance(outcome.error, Unavailable) else set()
     return [outcomes[place] for place in range(len(operations))]
 
 
@@ -95,20 +101,19 @@ class _Batch:
         if self._since is None or not steps:
             return {}
         histories = self._items.histories(list({step.public_id for step in steps}), self._since)
-        done = [(step, made(histories.get(step.public_id, ()), step.nonce)) for step in steps]
+        found = ((step, made(histories.get(step.public_id, ()), step.nonce)) for step in steps)
+        done = {step.place: (step, *change) for step, change in found if change}
         last = {public_id: history[0] for public_id, history in histories.items() if not history[0].is_deleted}
-        unproven = [change.after for step, change in done if change and change.after is last.get(step.public_id)]
-        stored = self._items.store_many([item.fields for item in unproven])
+        unproven = {place: after for place, (step, _, after) in done.items() if after is last.get(step.public_id)}
+        stored = self._items.store_many([after.fields for after in unproven.values()])
         takes = self._rules.takes()
         outcomes = {}
-        for step, change in done:
-            if change:
-                after = change.after
-                result = stored.get(after.fields["_id"], after.revision) if after in unproven else after.revision
-                # A conflict tells that others have gone on from it after all.
-                revision = after.revision if isinstance(result, Conflict) else result
-                before = None if step.asked.op == "create" else change.before
-                outcomes[step.place] = self._outcome(step, before, revision, after.fields, takes)
+        for place, (step, before, after) in done.items():
+            result = stored[after.fields["_id"]] if place in unproven else after.revision
+            # A conflict tells that others have gone on from it after all.
+            revision = after.revision if isinstance(result, Conflict) else result
+            origin = None if step.asked.op == "create" else before
+            outcomes[place] = self._outcome(step, origin, revision, after.fields, takes)
         return outcomes
 
     def carry_out(self, steps: Sequence[Step]) -> dict[int, Outcome]:

@@ -113,9 +113,10 @@ class Writes:
         return revision
 
     def _bury(self, document: Mapping[str, Any], revision: str) -> None:
-        """Delete what came back to life."""
+        """Delete what came back to life, unless others have gone on from it."""
         kept = {name: document[name] for name in KEPT if name in document}
-        self._database.replace({**kept, "_id": document["_id"], "_rev": revision, "_deleted": True})
+        with suppress(Conflict):
+            self._database.replace({**kept, "_id": document["_id"], "_rev": revision, "_deleted": True})
 
     def _found_out(self, lost: Sequence[Mapping[str, Any]]) -> dict[str, Result]:
         """Return what became of writes whose answers were lost, by `_id`.
