@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 
 @dataclass(frozen=True)
@@ -13,3 +14,12 @@ class Attempt:
     ids: tuple[int, ...] = ()
     nonce: str = field(default_factory=lambda: uuid.uuid4().hex)
     since: str | None = None
+
+    def part(self, name: str) -> Attempt:
+        """Return what one of a request's several writes is made with, without ids; a name always gives one nonce."""
+        return Attempt(nonce=sha256(f"{self.nonce} {name}".encode()).hexdigest()[:32], since=self.since)
+
+
+def undoing(nonce: str) -> str:
+    """Return the nonce of the write that undoes the one with ``nonce``, so that it is not taken for done."""
+    return Attempt(nonce=nonce).part("undone").nonce

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from app.domain.access import Access
 from app.domain.attempt import Attempt
 from app.domain.collection import Collection
-from app.domain.histories import made
+from app.domain.histories import created, made
 from app.domain.operations import Operation, Outcome, Rules
 from app.domain.stored import Stored, merged, stale
 from app.domain.writes import Result
@@ -47,7 +46,15 @@ def carry_out(
     }
     batch = _Batch(rules, items, access, attempt, alone)
     steps = list(_steps(operations, items, attempt))
-    outcomes.update(batch.done_before(steps))
+    done_before = batch.done_before(steps)
+    # An operation that was refused or undone is not tried again below what has come after it.
+    latest = {step.public_id: step.place for step in steps if step.place in done_before}
+    outcomes |= {
+        step.place: Outcome(step.public_id, error=Conflict("A later operation on it was done before."))
+        for step in steps
+        if step.place < latest.get(step.public_id, 0) and step.asked.condition.is_open
+    }
+    outcomes |= done_before
     # What follows an operation that is to be tried again would otherwise come before it.
     unsettled: set[int] = set()
     for together in _rounds(step for step in steps if step.place not in outcomes):
@@ -70,8 +77,7 @@ def _steps(operations: Sequence[Operation], items: Collection, attempt: Attempt)
     for place, asked in enumerate(operations):
         if asked.fault is None:
             public_id = asked.public_id or next(reserved, 0) or items.reserve()
-            nonce = sha256(f"{attempt.nonce} {place}".encode()).hexdigest()[:32]
-            yield Step(place, public_id, nonce, asked)
+            yield Step(place, public_id, attempt.part(str(place)).nonce, asked)
 
 
 def _rounds(steps: Iterable[Step]) -> list[list[Step]]:
@@ -101,7 +107,8 @@ class _Batch:
         if self._since is None or not steps:
             return {}
         histories = self._items.histories(list({step.public_id for step in steps}), self._since)
-        found = ((step, made(histories.get(step.public_id, ()), step.nonce)) for step in steps)
+        told = {"create": created}
+        found = ((step, told.get(step.asked.op, made)(histories.get(step.public_id, ()), step.nonce)) for step in steps)
         done = {step.place: (step, *change) for step, change in found if change}
         last = {public_id: history[0] for public_id, history in histories.items() if not history[0].is_deleted}
         unproven = {place: after for place, (step, _, after) in done.items() if after is last.get(step.public_id)}
@@ -112,8 +119,7 @@ class _Batch:
             result = stored[after.fields["_id"]] if place in unproven else after.revision
             # A conflict tells that others have gone on from it after all.
             revision = after.revision if isinstance(result, Conflict) else result
-            origin = None if step.asked.op == "create" else before
-            outcomes[place] = self._outcome(step, origin, revision, after.fields, takes)
+            outcomes[place] = self._outcome(step, before, revision, after.fields, takes)
         return outcomes
 
     def carry_out(self, steps: Sequence[Step]) -> dict[int, Outcome]:
@@ -142,10 +148,16 @@ class _Batch:
                 result = stored[document["_id"]]
                 outcomes[step.place] = self._outcome(step, found.get(step.public_id), result, document, takes)
         # What an earlier run sent may have arrived since it was looked for.
-        late = self.done_before([step for step in steps if outcomes[step.place].error])
+        late = self._arrived_late([step for step in steps if outcomes[step.place].error])
         lost = {step.place for step in steps if isinstance(stored.get(self._items.kind.key(step.public_id)), Conflict)}
         again = [step for step in steps if step.place in lost - late.keys() and step.public_id in found]
         return outcomes | late | {step.place: self._again(step) for step in again}
+
+    def _arrived_late(self, refused: Sequence[Step]) -> dict[int, Outcome]:
+        try:
+            return self.done_before(refused)
+        except Unavailable as error:
+            return {step.place: Outcome(step.asked.public_id, error=error) for step in refused}
 
     def _again(self, step: Step) -> Outcome:
         """Return what becomes of a step that others were faster than."""

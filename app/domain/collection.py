@@ -13,7 +13,7 @@ from app.domain.attempt import Attempt
 from app.domain.clock import timestamp
 from app.domain.condition import ANY, Condition
 from app.domain.current import Current, Shown
-from app.domain.histories import History, histories, made
+from app.domain.histories import History, created, histories, made
 from app.domain.kinds import digits
 from app.domain.pages import Listed, Page, Query, cut
 from app.domain.stored import Change, Stored, stale
@@ -77,18 +77,18 @@ class Collection:
         the items, which happens when one is restored from a backup without the other; the next ids are tried.
         """
         attempt = attempt or Attempt()
-        created = self.resumed(attempt)
-        if created:
-            return created
+        earlier = self.resumed(attempt)
+        if earlier:
+            return earlier
         for public_id in attempt.ids or (self.reserve() for _ in range(MAX_TAKEN)):
-            item = self.compose(public_id, None, fields)
+            item = {**self.compose(public_id, None, fields), "nonce": attempt.nonce}
             try:
                 return Stored(self._writes.store(item, attempt.nonce), item)
             except Conflict:
                 # What an earlier run sent may have arrived since it was looked for.
-                created = self.resumed(attempt)
-                if created:
-                    return created
+                arrived = self.resumed(attempt)
+                if arrived:
+                    return arrived
                 log.error("id already taken: is -meta older than -%s?", self.kind.database, extra={"id": item["id"]})
         raise Conflict("No free id was found; try again.")
 
@@ -96,7 +96,7 @@ class Collection:
         """Return the item that an earlier run of a resumed ``attempt`` has created, if it has. Raises Unavailable."""
         if attempt is None or attempt.since is None:
             return None
-        found = (self._made(public_id, attempt) for public_id in attempt.ids)
+        found = (self._made(public_id, attempt, created) for public_id in attempt.ids)
         return next((change.after for change in found if change), None)
 
     def compose(self, public_id: int, found: Stored | None, fields: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -122,11 +122,11 @@ class Collection:
         found = histories(self._items, [self.kind.key(public_id) for public_id in public_ids], since)
         return {self.kind.public_id(doc_id): history for doc_id, history in found.items()}
 
-    def _made(self, public_id: int, attempt: Attempt) -> Change | None:
+    def _made(self, public_id: int, attempt: Attempt, told: Callable[..., Change | None] = made) -> Change | None:
         """Return what an earlier run of ``attempt`` has made of an item, known to be stored by a quorum."""
         if attempt.since is None:
             return None
-        change = made(self.histories([public_id], attempt.since).get(public_id, ()), attempt.nonce)
+        change = told(self.histories([public_id], attempt.since).get(public_id, ()), attempt.nonce)
         if change is None or change.after.is_deleted:
             return change
         item = self._writes.prove(dict(change.after.fields))
@@ -187,7 +187,7 @@ class Collection:
     ) -> Change | None:
         """Return what was done, None if others were faster and another try can succeed. Raises PreconditionFailed."""
         found = self.get(public_id)
-        item = composed(found)
+        item = {**composed(found), "nonce": attempt.nonce}
         revision = condition.revision(found.revision)
         if revision is None:
             raise stale(found)

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from app.domain.access import Access, Reach
-from app.domain.attempt import Attempt
+from app.domain.attempt import Attempt, undoing
 from app.domain.batch import carry_out
 from app.domain.collection import Collection, Compose
 from app.domain.condition import ANY, Condition
@@ -174,7 +174,7 @@ class Documents:
     def require_arrived(self, access: Access, before: Stored | None, after: Stored, takes: Takes) -> None:
         """Take a document back, or back to where it was, if its new project was deleted meanwhile, and raise.
 
-        If others have put it elsewhere by then, they went on from a write that counts.
+        If others have put it elsewhere or deleted it by then, they went on from a write that counts.
         """
         if before is not None and after.project_id == before.project_id:
             return
@@ -183,10 +183,8 @@ class Documents:
         except (ValidationFailed, Conflict):
             try:
                 self._take_back(access, before, after)
-            except _MovedOn:
+            except (_MovedOn, NotFound):
                 return
-            except NotFound:
-                pass
             raise
 
     def _take_back(self, access: Access, before: Stored | None, after: Stored) -> None:
@@ -194,8 +192,9 @@ class Documents:
             if found.project_id != after.project_id:
                 raise _MovedOn
 
+        undo = Attempt(nonce=undoing(after.fields["nonce"]))
         if before is None:
-            self._documents.delete(after.public_id, check=require_still_there)
+            self._documents.delete(after.public_id, check=require_still_there, attempt=undo)
             return
         back = {name: value for name, value in before.fields.items() if name == "project_id"}
 
@@ -206,7 +205,7 @@ class Documents:
             # What others have made of it meanwhile stays, but not there.
             return {**merged(self._documents.members(found), {"project_id": None}), **back}
 
-        _, returned = self._documents.change(after.public_id, compose)
+        _, returned = self._documents.change(after.public_id, compose, attempt=undo)
         # Where it was may be gone as well; then it is in no project.
         with suppress(ValidationFailed, Conflict):
             self.require_arrived(access, returned.nowhere(), returned, self._projects.takes_documents)

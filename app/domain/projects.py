@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.domain.access import Access
-from app.domain.attempt import Attempt
+from app.domain.attempt import Attempt, undoing
 from app.domain.batch import carry_out
 from app.domain.clock import stamp
 from app.domain.collection import Collection, Compose
@@ -85,25 +85,27 @@ class Projects:
         _require_reached(access, project_id)
         self._projects.get(project_id)
         self._require_empty(project_id)
-        marked = self._mark(project_id, condition)
+        mark = (attempt or Attempt()).part("mark")
+        marked = self._mark(project_id, condition, mark)
         try:
             self._require_empty(project_id)
         except ProjectNotEmpty:
             with suppress(PreconditionFailed, NotFound):
-                self._projects.change(project_id, self._projects.members, marked)
+                unmark = Attempt(nonce=undoing(mark.nonce))
+                self._projects.change(project_id, self._projects.members, marked, unmark)
             raise
         try:
             self._projects.delete(project_id, marked, attempt=attempt)
         except PreconditionFailed as error:
             raise Conflict from error
 
-    def _mark(self, project_id: int, condition: Condition) -> Condition:
+    def _mark(self, project_id: int, condition: Condition, attempt: Attempt) -> Condition:
         """Say that a project is about to be deleted; return the condition that nobody has changed it since."""
 
         def compose(found: Stored) -> Mapping[str, Any]:
             return {**self._projects.members(found), "deleting_at": stamp(self._now())}
 
-        _, marked = self._projects.change(project_id, compose, condition)
+        _, marked = self._projects.change(project_id, compose, condition, attempt)
         return Condition(frozenset({marked.revision}))
 
     def copy(self, access: Access, project_id: int, attempt: Attempt | None = None) -> Stored:

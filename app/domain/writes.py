@@ -67,8 +67,9 @@ class Writes:
     def store_many(self, documents: Sequence[Mapping[str, Any]]) -> dict[str, Result]:
         """Store documents of different `_id`s, each with a nonce; return by `_id` what ``store`` would of each."""
         outcomes = self._send(documents)
-        lost = [each for each in documents if outcomes[each["_id"]] is DocumentFailure.UNKNOWN]
         results = {each["_id"]: self._result(each, outcomes[each["_id"]]) for each in documents}
+        # Those too that came to life over a tombstone and could not be buried.
+        lost = [each for each in documents if isinstance(results[each["_id"]], Unavailable)]
         return results | self._found_out(lost)
 
     def prove(self, document: dict[str, Any]) -> dict[str, Any]:
@@ -113,10 +114,14 @@ class Writes:
         return revision
 
     def _bury(self, document: Mapping[str, Any], revision: str) -> None:
-        """Delete what came back to life, unless others have gone on from it."""
+        """Delete what came back to life, unless others have gone on from it. Raises Unconfirmed: it may be alive."""
         kept = {name: document[name] for name in KEPT if name in document}
-        with suppress(Conflict):
+        try:
             self._database.replace({**kept, "_id": document["_id"], "_rev": revision, "_deleted": True})
+        except Conflict:
+            pass
+        except Unavailable as error:
+            raise Unconfirmed from error
 
     def _found_out(self, lost: Sequence[Mapping[str, Any]]) -> dict[str, Result]:
         """Return what became of writes whose answers were lost, by `_id`.
@@ -175,11 +180,14 @@ class Writes:
     ) -> Result | Mapping[str, Any]:
         """Return what became of one write, of which ``made`` is what is found in its place, None if it is not kept."""
         if leaf is None:
-            return Conflict()
+            # Something refused it, and the read has missed that; the next try looks again.
+            return document
         is_last = leaf.document.get("nonce") == document["nonce"]
         if leaf.document.get("_deleted") and document.get("_deleted"):
             # Whoever did it, it is deleted.
             return leaf.lineage[0]
+        if 1 + _generation(document.get("_rev", "0-")) > _generation(leaf.lineage[0]):
+            return Conflict()
         if made is None:
             # It is compacted away, and with it whose it was.
             return Unconfirmed()

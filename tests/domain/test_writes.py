@@ -165,6 +165,45 @@ def test_what_takes_back_a_revival_tells_what_it_was(documents: Database) -> Non
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_a_revival_that_could_not_be_taken_back_is_taken_back_later(documents: Database, many: bool) -> None:
+    first = documents.create({"_id": "a"})
+    documents.replace({"_id": "a", "_rev": first, "_deleted": True})
+    through, _ = losing(documents, "pass", "unreachable")
+    if many:
+        assert isinstance(through.store_many([{"_id": "a", "nonce": "0" * 32}])["a"], Conflict)
+    else:
+        with pytest.raises(Conflict):
+            through.store({"_id": "a"})
+    assert documents.get("a") is None
+
+
+@pytest.mark.parametrize("missed", [1, 100])
+def test_what_a_read_misses_was_not_lost_for_that(
+    documents: Database, monkeypatch: pytest.MonkeyPatch, missed: int
+) -> None:
+    """It is refused because it is there, and a node that lags behind does not know of it."""
+    through, found = losing(documents, "lost after")
+    looks = iter(range(missed))
+
+    def lagging(doc_ids: list[str]) -> Any:
+        return {} if next(looks, None) is not None else documents.leaves(doc_ids)
+
+    monkeypatch.setattr(found, "leaves", lagging)
+    if missed == 1:
+        assert through.store({"_id": "a"}).startswith("2-")
+    else:
+        with pytest.raises(Unconfirmed):
+            through.store({"_id": "a"})
+
+
+def test_a_revision_that_is_yet_to_come_was_not_replaced(documents: Database) -> None:
+    documents.create({"_id": "a"})
+    through, _ = losing(documents, "lost before")
+    with pytest.raises(Conflict):
+        through.store({"_id": "a", "_rev": f"7-{'a' * 32}"})
+
+
 def test_what_many_lost_writes_came_to_is_found_out_together(documents: Database) -> None:
     """Of forty, ten arrive, ten do not, ten are followed by others, and ten are overtaken before they arrive."""
     revisions = {f"{n:02}": documents.create({"_id": f"{n:02}"}) for n in range(40)}
