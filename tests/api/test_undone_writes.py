@@ -1,0 +1,184 @@
+"""Repeated requests whose first run was undone in part, or of which is not kept what it replaced."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app.domain import writes
+from app.domain.access import SCOPES
+from app.domain.clock import timestamp
+from app.domain.collection import Collection
+from app.domain.documents import Documents
+from app.domain.idempotency import Idempotency
+from app.domain.kinds import DOCUMENT, PROJECT
+from app.domain.services import Services
+from app.errors import Unavailable
+from app.store import Database, DocumentFailure
+from tests.api.conftest import Caller
+from tests.api.test_batches import create, outcomes, send, statuses
+from tests.api.test_idempotency import Crash, end_leases
+from tests.api.test_idempotency import send as send_one
+from tests.api.test_repeated_batches import cut_off
+
+Mark = Callable[[int, bool], None]
+
+
+@pytest.fixture
+def mark(services: Services) -> Mark:
+    """Say of a project that it is being deleted, or that it is not."""
+
+    def said(project_id: int, deleting: bool) -> None:
+        projects = services.store["projects"]
+        found = projects.get(PROJECT.key(project_id))
+        assert found is not None
+        found.pop("deleting_at", None)
+        projects.replace({**found, **({"deleting_at": timestamp()} if deleting else {})})
+
+    return said
+
+
+def test_what_was_taken_back_is_not_called_done(ada: Caller, mark: Mark, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The project is marked while documents come to it, the deletion gives way, and the batch is repeated."""
+    monkeypatch.setattr(writes, "TRIES", 1)
+    home, away = (ada.new_project()["id"] for _ in range(2))
+    moving, key = ada.new_document("Moving", project_id=home)["id"], secrets.token_hex(8)
+    operations = [
+        create("New", project_id=away),
+        {"op": "patch", "id": moving, "value": {"project_id": away}},
+        create("Failing"),
+    ]
+    write_many, stored = Database.write_many, list[str]()
+
+    def meanwhile(self: Database, documents: list[dict[str, Any]]) -> Any:
+        if not stored:
+            mark(away, True)
+            stored.extend(document["_id"] for document in documents)
+        failing = {each["_id"]: DocumentFailure.UNKNOWN for each in documents if each.get("title") == "Failing"}
+        return failing | write_many(self, [each for each in documents if each["_id"] not in failing])
+
+    monkeypatch.setattr(Database, "write_many", meanwhile)
+    assert [each["status"] for each in outcomes(send(ada, operations, Idempotency_Key=key))] == [409, 409, 503]
+    monkeypatch.undo()
+    assert ada.get(f"/documents/{moving}").json == {"id": moving, "title": "Moving", "project_id": home}
+    mark(away, False)
+    assert statuses(send(ada, operations, Idempotency_Key=key)) == [409, 200, 201]
+    assert ada.get(f"/documents/{DOCUMENT.public_id(stored[0])}").status_code == 404
+    assert ada.get(f"/documents/{moving}").json["project_id"] == away
+
+
+def test_what_was_refused_is_not_tried_below_what_came_after_it(
+    ada: Caller, mark: Mark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writes, "TRIES", 1)
+    project_id, one, key = ada.new_project()["id"], ada.new_document()["id"], secrets.token_hex(8)
+    operations = [
+        {"op": "patch", "id": one, "value": {"title": "first", "project_id": project_id}},
+        {"op": "patch", "id": one, "value": {"title": "second"}},
+        create("Failing"),
+    ]
+    write_many = Database.write_many
+
+    def failing(self: Database, documents: list[dict[str, Any]]) -> Any:
+        lost = {each["_id"]: DocumentFailure.UNKNOWN for each in documents if each["title"] == "Failing"}
+        return lost | write_many(self, [each for each in documents if each["_id"] not in lost])
+
+    mark(project_id, True)
+    monkeypatch.setattr(Database, "write_many", failing)
+    assert [each["status"] for each in outcomes(send(ada, operations, Idempotency_Key=key))] == [409, 200, 503]
+    monkeypatch.undo()
+    mark(project_id, False)
+    assert statuses(send(ada, operations, Idempotency_Key=key)) == [409, 200, 201]
+    assert ada.get(f"/documents/{one}").json == {"id": one, "title": "second"}
+
+
+@pytest.mark.parametrize("limits", ["projects", "documents"])
+@pytest.mark.parametrize("mode", ["hide", "forbid"])
+@pytest.mark.parametrize("batch", [True, False])
+def test_a_patch_of_which_is_not_kept_what_it_replaced_stays_where_it_is(
+    ada: Caller, app: Flask, services: Services, monkeypatch: pytest.MonkeyPatch, batch: bool, mode: Any, limits: str
+) -> None:
+    """A compaction has come between a request whose answer was lost and its repetition."""
+    project_id = ada.new_project()["id"]
+    one, key = ada.new_document("old", project_id=project_id), secrets.token_hex(8)
+    reach = {"projects": [project_id]} if limits == "projects" else {"documents": [one["id"]]}
+    few = Caller(app, services.keys.create("few", SCOPES, **reach, out_of_scope=mode)[1])  # type: ignore[arg-type]
+    path, value = f"/documents/{one['id']}", {"title": "new"}
+
+    def ask() -> list[int]:
+        if batch:
+            answer = send(few, [{"op": "patch", "id": one["id"], "value": value}], Idempotency_Key=key)
+            return statuses(answer) if answer.status_code == 200 else [answer.status_code]
+        return [send_one(few, "PATCH", path, value, key).status_code]
+
+    name = "batch" if batch else "patch"
+    monkeypatch.setattr(Documents, name, cut_off(getattr(Documents, name)))
+    assert ask() == [503]
+    monkeypatch.undo()
+    revisions = Database.revisions
+    monkeypatch.setattr(Database, "revisions", lambda *_: [])
+    assert ask() == [200]
+    monkeypatch.setattr(Database, "revisions", revisions)
+    assert ada.get(path).json == {"id": one["id"], "title": "new", "project_id": project_id}
+
+
+def test_a_creation_is_not_found_where_a_deleted_document_came_back(
+    ada: Caller, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The id that was reserved turns out to be one of a deleted document, as after a restored backup of `-meta`."""
+    key, reserved = secrets.token_hex(8), list[int]()
+
+    def crash(_: Collection, __: object, attempt: Any) -> Any:
+        reserved.extend(attempt.ids)
+        raise Crash
+
+    monkeypatch.setattr(Collection, "create", crash)
+    monkeypatch.setattr(Idempotency, "release", lambda *_: None)
+    assert send_one(ada, "POST", "/documents", {"title": "x"}, key).status_code == 500
+    monkeypatch.undo()
+    documents, [public_id] = services.store["documents"], reserved
+    now, head = timestamp(), {"_id": DOCUMENT.key(public_id), "type": "document", "id": public_id}
+    first = documents.create({**head, "title": "Older", "created_at": now, "updated_at": now})
+    documents.replace({**head, "_rev": first, "_deleted": True})
+    end_leases(services)
+    answer = send_one(ada, "POST", "/documents", {"title": "x"}, key)
+    assert (answer.status_code, answer.json["error"]) == (409, "conflict")
+    assert ada.get(f"/documents/{public_id}").status_code == 404
+
+
+def test_a_deletion_of_a_project_goes_on_from_its_own_mark(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, key = ada.post("/projects", {"name": "x"}), secrets.token_hex(8)
+    path = f"/projects/{project.json['id']}"
+    operations = [{"op": "delete", "id": project.json["id"], "if_match": project.headers["ETag"]}]
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise Unavailable
+
+    monkeypatch.setattr(Collection, "delete", fail)
+    assert [each["status"] for each in outcomes(send(ada, operations, "projects", Idempotency_Key=key))] == [503]
+    monkeypatch.undo()
+    assert ada.get(path).status_code == 200
+    assert statuses(send(ada, operations, "projects", Idempotency_Key=key)) == [204]
+    assert ada.get(path).status_code == 404
+
+
+def test_what_was_made_and_deleted_by_others_was_made(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the repetition the document is deleted, and then the project that it was in."""
+    project_id, key, made = ada.new_project()["id"], secrets.token_hex(8), list[int]()
+    real, value = Collection.create, {"title": "x", "project_id": project_id}
+
+    def crash(self: Collection, *args: Any) -> Any:
+        made.append(real(self, *args).public_id)
+        raise Crash
+
+    monkeypatch.setattr(Collection, "create", crash)
+    assert send_one(ada, "POST", "/documents", value, key).status_code == 500
+    monkeypatch.undo()
+    for path in (f"/documents/{made[0]}", f"/projects/{project_id}"):
+        assert ada.request("DELETE", path).status_code == 204
+    answer = send_one(ada, "POST", "/documents", value, key)
+    assert (answer.status_code, answer.json["id"]) == (201, made[0])
