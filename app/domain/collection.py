@@ -26,7 +26,6 @@ log = logging.getLogger("dreamscript.collection")
 # How many ids in a row may turn out to be taken before a creation gives up.
 MAX_TAKEN = 5
 
-
 # What an item's members become, made of what it is; it is called again for each try.
 Compose = Callable[[Stored], Mapping[str, Any]]
 
@@ -55,8 +54,7 @@ class Collection:
 
     def read(self, public_id: int, *, afresh: bool = False) -> Shown:
         """Return what clients get of one item, from the database if it is wanted ``afresh``. Raises NotFound."""
-        known = None if afresh else self._current.get(public_id)
-        if known:
+        if known := None if afresh else self._current.get(public_id):
             return known
         mark = self._current.mark(public_id)
         return self._current.keep(self.get(public_id).fields, mark)
@@ -77,8 +75,7 @@ class Collection:
         the items, which happens when one is restored from a backup without the other; the next ids are tried.
         """
         attempt = attempt or Attempt()
-        earlier = self.resumed(attempt)
-        if earlier:
+        if earlier := self.resumed(attempt):
             return earlier
         for public_id in attempt.ids or (self.reserve() for _ in range(MAX_TAKEN)):
             item = {**self.compose(public_id, None, fields), "nonce": attempt.nonce}
@@ -86,8 +83,7 @@ class Collection:
                 return Stored(self._writes.store(item, attempt.nonce), item)
             except Conflict:
                 # What an earlier run sent may have arrived since it was looked for.
-                arrived = self.resumed(attempt)
-                if arrived:
+                if arrived := self.resumed(attempt):
                     return arrived
                 log.error("id already taken: is -meta older than -%s?", self.kind.database, extra={"id": item["id"]})
         raise Conflict("No free id was found; try again.")
@@ -167,8 +163,7 @@ class Collection:
     def _carry_out(
         self, public_id: int, composed: Callable[[Stored], dict[str, Any]], condition: Condition, attempt: Attempt
     ) -> Change:
-        done = self._made(public_id, attempt)
-        if done:
+        if done := self._made(public_id, attempt):
             return done
         for _ in chain((None,), pauses()):
             try:

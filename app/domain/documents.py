@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from app.domain.access import Access, Reach
-from app.domain.attempt import Attempt, undoing
+from app.domain.attempt import Attempt
 from app.domain.batch import carry_out
 from app.domain.collection import Collection, Compose
 from app.domain.condition import ANY, Condition
@@ -20,13 +20,10 @@ from app.domain.operations import Operation, Outcome
 from app.domain.pages import Listed, Page, Query, cut
 from app.domain.projects import Projects
 from app.domain.stored import Stored, merged
+from app.domain.taking_back import MovedOn, take_back
 from app.errors import Conflict, Fault, Forbidden, NotFound, ServiceError, ValidationFailed
 
 Takes = Callable[[int], bool]
-
-
-class _MovedOn(Exception):
-    """Others have put a document elsewhere."""
 
 
 class Documents:
@@ -182,33 +179,14 @@ class Documents:
             self._require_open(access, after.project_id, takes)
         except (ValidationFailed, Conflict):
             try:
-                self._take_back(access, before, after)
-            except (_MovedOn, NotFound):
+                returned = take_back(self._documents, before, after)
+            except (MovedOn, NotFound):
                 return
+            if returned:
+                # Where it was may be gone as well; then it is in no project.
+                with suppress(ValidationFailed, Conflict):
+                    self.require_arrived(access, returned.nowhere(), returned, self._projects.takes_documents)
             raise
-
-    def _take_back(self, access: Access, before: Stored | None, after: Stored) -> None:
-        def require_still_there(found: Stored) -> None:
-            if found.project_id != after.project_id:
-                raise _MovedOn
-
-        undo = Attempt(nonce=undoing(after.fields["nonce"]))
-        if before is None:
-            self._documents.delete(after.public_id, check=require_still_there, attempt=undo)
-            return
-        back = {name: value for name, value in before.fields.items() if name == "project_id"}
-
-        def compose(found: Stored) -> Mapping[str, Any]:
-            require_still_there(found)
-            if found.revision == after.revision:
-                return self._documents.members(before)
-            # What others have made of it meanwhile stays, but not there.
-            return {**merged(self._documents.members(found), {"project_id": None}), **back}
-
-        _, returned = self._documents.change(after.public_id, compose, attempt=undo)
-        # Where it was may be gone as well; then it is in no project.
-        with suppress(ValidationFailed, Conflict):
-            self.require_arrived(access, returned.nowhere(), returned, self._projects.takes_documents)
 
     def _require_open(self, access: Access, project_id: int | None, takes: Takes) -> None:
         """Raise unless a document can be put into this project, or into none."""

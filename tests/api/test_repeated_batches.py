@@ -146,14 +146,26 @@ def test_a_creation_that_was_cut_off_is_in_a_project_that_is_there(
         write_many(self, documents)
         raise KeyboardInterrupt
 
+    die(ada, services, monkeypatch, operations, key, crash)
+    assert statuses(send(ada, operations, Idempotency_Key=key)) == [400]
+    assert ada.get(f"/documents?project_id={project_id}").json == []
+
+
+def die(
+    ada: Caller,
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+    operations: list[dict[str, Any]],
+    key: str,
+    crash: Callable[..., Any],
+) -> None:
+    """Have the process end within a batch, as ``crash`` does in place of the database, and so much time go by."""
     monkeypatch.setattr(Database, "write_many", crash)
     monkeypatch.setattr(Idempotency, "release", lambda *_: None)
     with pytest.raises(KeyboardInterrupt):
         send(ada, operations, Idempotency_Key=key)
     monkeypatch.undo()
     end_leases(services)
-    assert statuses(send(ada, operations, Idempotency_Key=key)) == [400]
-    assert ada.get(f"/documents?project_id={project_id}").json == []
 
 
 def cut_off(done: Callable[..., Any]) -> Callable[..., Any]:
@@ -188,12 +200,7 @@ def test_a_batch_that_was_cut_off_is_finished(
         write_many(self, documents[:kept])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Database, "write_many", crash)
-    monkeypatch.setattr(Idempotency, "release", lambda *_: None)
-    with pytest.raises(KeyboardInterrupt):
-        send(ada, operations, Idempotency_Key=key)
-    monkeypatch.undo()
-    end_leases(services)
+    die(ada, services, monkeypatch, operations, key, crash)
     answer = send(ada, operations, Idempotency_Key=key)
     assert statuses(answer) == [201, 201, 200]
     assert sum(len(page) for page in ada.walk("/documents?limit=1000")) == before + 2
