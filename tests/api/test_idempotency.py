@@ -15,7 +15,6 @@ from app.domain.clock import now
 from app.domain.collection import Collection
 from app.domain.idempotency import Idempotency
 from app.domain.services import Services
-from app.domain.writes import Writes
 from app.errors import Unavailable
 from tests.api.conftest import Answer, Caller
 
@@ -286,29 +285,6 @@ def test_a_first_attempt_that_arrives_during_the_second_counts(
     answer = send(ada, method, path, value, key, if_match)
     stored = made[0] if method == "POST" else made[0].after
     assert (answer.status_code, answer.json.get("id")) == (201 if method == "POST" else 200, stored.public_id)
-
-
-def test_a_move_that_was_cut_off_does_not_end_in_a_project_that_is_gone(
-    ada: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The project goes after it was looked at, the document moves, and the process ends before it looks again."""
-    home, away = (ada.new_project()["id"] for _ in range(2))
-    path = f"/documents/{ada.new_document('Moving', project_id=home)['id']}"
-    key, change = secrets.token_hex(8), Writes.store
-
-    def crash(self: Writes, document: dict[str, Any], *args: Any) -> Any:
-        if document.get("project_id") != away:
-            return change(self, document, *args)
-        monkeypatch.undo()
-        assert ada.request("DELETE", f"/projects/{away}").status_code == 204
-        change(self, document, *args)
-        raise Crash
-
-    monkeypatch.setattr(Writes, "store", crash)
-    assert send(ada, "PATCH", path, {"project_id": away}, key).status_code == 500
-    assert ada.get(path).json["project_id"] == away
-    assert send(ada, "PATCH", path, {"project_id": away}, key).status_code == 400
-    assert ada.get(path).json["project_id"] == home
 
 
 def test_a_key_whose_record_could_not_be_kept_is_shown(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:

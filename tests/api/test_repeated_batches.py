@@ -15,7 +15,7 @@ from app.domain.idempotency import Idempotency
 from app.domain.projects import Projects
 from app.domain.services import Services
 from app.errors import Unavailable
-from app.store import Database, DocumentFailure
+from app.store import Database
 from app.store.exchange import Exchange
 from tests.api.conftest import Caller
 from tests.api.test_batches import create, outcomes, send, statuses
@@ -206,25 +206,6 @@ def test_a_batch_that_was_cut_off_is_finished(
     assert sum(len(page) for page in ada.walk("/documents?limit=1000")) == before + 2
     assert ada.get(f"/documents/{document}").json == {"id": document, "title": "new", "content": "old"}
     assert send(ada, operations, Idempotency_Key=key).data == answer.data
-
-
-def test_what_follows_an_operation_that_failed_is_not_done_before_it(
-    ada: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(writes, "TRIES", 1)
-    one, other, key = ada.new_document()["id"], ada.new_document()["id"], secrets.token_hex(8)
-    operations = [{"op": "patch", "id": each, "value": {"content": text}} for text in "ab" for each in (one, other)]
-    path, write_many = f"document:{one:016}", Database.write_many
-
-    def failing(self: Database, documents: list[dict[str, Any]]) -> Any:
-        left = [document for document in documents if document["_id"] != path]
-        return {path: DocumentFailure.UNKNOWN} | write_many(self, left)
-
-    monkeypatch.setattr(Database, "write_many", failing)
-    assert [each["status"] for each in outcomes(send(ada, operations, Idempotency_Key=key))] == [503, 200, 503, 200]
-    monkeypatch.undo()
-    assert statuses(send(ada, operations, Idempotency_Key=key)) == [200] * 4
-    assert [ada.get(f"/documents/{each}").json["content"] for each in (one, other)] == ["b", "b"]
 
 
 def test_a_batch_that_failed_in_part_is_not_kept(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:

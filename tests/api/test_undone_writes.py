@@ -17,6 +17,7 @@ from app.domain.documents import Documents
 from app.domain.idempotency import Idempotency
 from app.domain.kinds import DOCUMENT, PROJECT
 from app.domain.services import Services
+from app.domain.writes import Writes
 from app.errors import Unavailable
 from app.store import Database, DocumentFailure
 from tests.api.conftest import Caller
@@ -182,3 +183,45 @@ def test_what_was_made_and_deleted_by_others_was_made(ada: Caller, monkeypatch: 
         assert ada.request("DELETE", path).status_code == 204
     answer = send_one(ada, "POST", "/documents", value, key)
     assert (answer.status_code, answer.json["id"]) == (201, made[0])
+
+
+def test_what_follows_an_operation_that_failed_is_not_done_before_it(
+    ada: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writes, "TRIES", 1)
+    one, other, key = ada.new_document()["id"], ada.new_document()["id"], secrets.token_hex(8)
+    operations = [{"op": "patch", "id": each, "value": {"content": text}} for text in "ab" for each in (one, other)]
+    path, write_many = f"document:{one:016}", Database.write_many
+
+    def failing(self: Database, documents: list[dict[str, Any]]) -> Any:
+        left = [document for document in documents if document["_id"] != path]
+        return {path: DocumentFailure.UNKNOWN} | write_many(self, left)
+
+    monkeypatch.setattr(Database, "write_many", failing)
+    assert [each["status"] for each in outcomes(send(ada, operations, Idempotency_Key=key))] == [503, 200, 503, 200]
+    monkeypatch.undo()
+    assert statuses(send(ada, operations, Idempotency_Key=key)) == [200] * 4
+    assert [ada.get(f"/documents/{each}").json["content"] for each in (one, other)] == ["b", "b"]
+
+
+def test_a_move_that_was_cut_off_does_not_end_in_a_project_that_is_gone(
+    ada: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The project goes after it was looked at, the document moves, and the process ends before it looks again."""
+    home, away = (ada.new_project()["id"] for _ in range(2))
+    path = f"/documents/{ada.new_document('Moving', project_id=home)['id']}"
+    key, change = secrets.token_hex(8), Writes.store
+
+    def crash(self: Writes, document: dict[str, Any], *args: Any) -> Any:
+        if document.get("project_id") != away:
+            return change(self, document, *args)
+        monkeypatch.undo()
+        assert ada.request("DELETE", f"/projects/{away}").status_code == 204
+        change(self, document, *args)
+        raise Crash
+
+    monkeypatch.setattr(Writes, "store", crash)
+    assert send_one(ada, "PATCH", path, {"project_id": away}, key).status_code == 500
+    assert ada.get(path).json["project_id"] == away
+    assert send_one(ada, "PATCH", path, {"project_id": away}, key).status_code == 400
+    assert ada.get(path).json["project_id"] == home
