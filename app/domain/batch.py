@@ -163,7 +163,9 @@ class _Batch:
         """Return what becomes of a step that others were faster than."""
         try:
             if not step.asked.condition.is_open:
-                raise stale(self._items.get(step.public_id))
+                found = self._items.get(step.public_id)
+                self._rules.require_still_reached(self._access, found)
+                raise stale(found)
             return self._done_alone(step)
         except ServiceError as error:
             return Outcome(step.asked.public_id, error=error)
@@ -188,6 +190,9 @@ class _Batch:
         if found is None:
             raise NotFound(f"There is no {self._items.kind.name} {step.public_id}.")
         self._rules.require_still_reached(self._access, found)
+        if found.fields.get("nonce") == step.nonce:
+            # What an earlier run sent has arrived since it was looked for, and is found when it is looked for again.
+            raise Conflict
         revision = asked.condition.revision(found.revision)
         if revision is None:
             raise stale(found)

@@ -182,6 +182,9 @@ class Collection:
     ) -> Change | None:
         """Return what was done, None if others were faster and another try can succeed. Raises PreconditionFailed."""
         found = self.get(public_id)
+        if found.fields.get("nonce") == attempt.nonce and (done := self._made(public_id, attempt)):
+            # What an earlier run sent has arrived since it was looked for.
+            return done
         item = {**composed(found), "nonce": attempt.nonce}
         revision = condition.revision(found.revision)
         if revision is None:
@@ -191,7 +194,10 @@ class Collection:
         except Conflict as conflict:
             if condition.is_open:
                 return self._made(public_id, attempt)
-            raise stale(self.get(public_id)) from conflict
+            found = self.get(public_id)
+            # Whoever may not change it any more is not told its tag.
+            composed(found)
+            raise stale(found) from conflict
 
     def page(self, query: Query) -> Page:
         """Return the rows of a page, read from the index alone."""

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-
-# What CouchDB takes for a revision; a tag of another form is none of ours and never current.
-REVISION = re.compile(r"[1-9][0-9]{0,9}-[0-9a-f]{32}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -21,13 +17,11 @@ class Condition:
         return self.tags is None or "*" in self.tags
 
     def revision(self, current: str) -> str | None:
-        """Return the revision to replace, which is for the database to compare; None if no tag can ever be one.
+        """Return the revision to replace, which is for the database to compare again; None if no tag is ``current``.
 
-        ``current`` was read a moment ago, and decides only which of several tags is meant.
+        What follows a revision is composed of what was read with it, so that another tag is never written on.
         """
-        if self.tags is None or self.is_open or current in self.tags:
-            return current
-        return min(filter(REVISION.fullmatch, self.tags), default=None)
+        return current if self.tags is None or "*" in self.tags or current in self.tags else None
 
 
 ANY = Condition()

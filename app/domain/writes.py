@@ -158,12 +158,16 @@ class Writes:
         """
         leaves = self._database.leaves([document["_id"] for document in refused])
         places = {document["_id"]: self._place(document, leaves.get(document["_id"])) for document in refused}
-        found = self._database.revisions([(doc_id, place) for doc_id, place in places.items() if place])
-        made = {document["_id"]: document for document in found}
-        return {
-            document["_id"]: self._verdict(document, leaves.get(document["_id"]), made.get(document["_id"]))
-            for document in refused
-        }
+        below = {doc_id: leaf.lineage[1] for doc_id, leaf in leaves.items() if len(leaf.lineage) > 1}
+        wanted = {(doc_id, place) for doc_id, place in (*places.items(), *below.items()) if place}
+        kept = {(each["_id"], each["_rev"]): each for each in self._database.revisions(sorted(wanted))}
+
+        def verdict(document: Mapping[str, Any]) -> Result | Mapping[str, Any]:
+            doc_id = document["_id"]
+            made, before = (kept.get((doc_id, place or "")) for place in (places[doc_id], below.get(doc_id)))
+            return self._verdict(document, leaves.get(doc_id), made, before)
+
+        return {document["_id"]: verdict(document) for document in refused}
 
     def _place(self, document: Mapping[str, Any], leaf: Leaf | None) -> str | None:
         """Return the revision that a write made, if it made one and the lineage reaches back to it."""
@@ -176,9 +180,16 @@ class Writes:
         return next((revision for revision in leaf.lineage if _generation(revision) == generation), None)
 
     def _verdict(
-        self, document: Mapping[str, Any], leaf: Leaf | None, made: Mapping[str, Any] | None
+        self,
+        document: Mapping[str, Any],
+        leaf: Leaf | None,
+        made: Mapping[str, Any] | None,
+        before: Mapping[str, Any] | None,
     ) -> Result | Mapping[str, Any]:
-        """Return what became of one write, of which ``made`` is what is found in its place, None if it is not kept."""
+        """Return what became of one write, of which ``made`` is what is found in its place, None if it is not kept.
+
+        ``before`` is what the last revision was made on top of, None if it is the first or that is not kept.
+        """
         if leaf is None:
             # Something refused it, and the read has missed that; the next try looks again.
             return document
@@ -191,12 +202,15 @@ class Writes:
         if made is None:
             # It is compacted away, and with it whose it was.
             return Unconfirmed()
-        if made.get("nonce") == document["nonce"]:
-            is_alive = is_last and not leaf.document.get("_deleted")
-            return {**document, "_rev": leaf.lineage[0]} if is_alive else str(made["_rev"])
-        if is_last and "_rev" not in document and not leaf.document.get("_deleted"):
-            # It came through over a tombstone, and what took it back did not.
+        is_alive = is_last and not leaf.document.get("_deleted")
+        is_its_own = made.get("nonce") == document["nonce"]
+        is_over_tombstone = not is_its_own or bool((before or {}).get("_deleted"))
+        if is_alive and "_rev" not in document and not self._again and is_over_tombstone:
+            # It came to life again, and what took it back did not come through. Others may have deleted its own first.
             self._bury(document, leaf.lineage[0])
+            is_alive = False
+        if is_its_own:
+            return {**document, "_rev": leaf.lineage[0]} if is_alive else str(made["_rev"])
         return Conflict()
 
 

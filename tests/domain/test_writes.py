@@ -272,3 +272,16 @@ def test_what_others_went_on_from_needs_no_proof(documents: Database) -> None:
     documents.replace({"_id": "a", "_rev": first["_rev"], "by": "another"})
     assert through.prove(first) == first
     assert stored(documents)["by"] == "another"
+
+
+@pytest.mark.parametrize("then", [["lost after"], ["pass", "unreachable"]])
+@pytest.mark.parametrize("many", [False, True])
+def test_what_others_deleted_stays_deleted_where_its_creation_is_sent_again(
+    documents: Database, then: list[str], many: bool
+) -> None:
+    """The answer is lost, others delete it, and sent again it comes to life; that answer or its burial is lost too."""
+    through, _ = losing(documents, "deleted", *then)
+    document = {"_id": "a", "nonce": "0" * 32}
+    result = through.store_many([document])["a"] if many else through.store(document, "0" * 32)
+    assert result == documents.leaves(["a"])["a"].lineage[-1]
+    assert documents.get("a") is None
