@@ -57,6 +57,12 @@ def made(history: History, nonce: str) -> Change | None:
 
 
 def created(history: History, nonce: str) -> Change | None:
-    """Return the same of a creation: what stands on a tombstone came to life over it, and is none."""
+    """Return the same of a creation: what stands on a tombstone came to life over it, and is none.
+
+    Unless its own creation is below, which others have deleted before it was sent again.
+    """
     change = made(history, nonce)
-    return Change(None, change.after) if change and change.before in (None, change.after) else None
+    if change is None or any(item.fields.get("nonce") == undoing(nonce) for item in history):
+        return None
+    is_first = history[-1].revision.startswith("1-") and history[-1].fields.get("nonce") == nonce
+    return Change(None, change.after) if is_first or change.before in (None, change.after) else None

@@ -86,6 +86,9 @@ class Projects:
         self._projects.get(project_id)
         self._require_empty(project_id)
         mark = (attempt or Attempt()).part("mark")
+        if condition.is_open:
+            # Only a condition holds before the mark alone; without one a mark that others overtook is made anew.
+            mark = replace(mark, since=None)
         marked = self._mark(project_id, condition, mark)
         try:
             self._require_empty(project_id)

@@ -167,6 +167,24 @@ def test_a_deletion_of_a_project_goes_on_from_its_own_mark(ada: Caller, monkeypa
     assert ada.get(path).status_code == 404
 
 
+def test_a_deletion_of_a_project_that_demanded_nothing_is_begun_anew(
+    ada: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others have changed the project since it was marked."""
+    project_id, key = ada.new_project()["id"], secrets.token_hex(8)
+    path, operations = f"/projects/{project_id}", [{"op": "delete", "id": project_id}]
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise Unavailable
+
+    monkeypatch.setattr(Collection, "delete", fail)
+    assert [each["status"] for each in outcomes(send(ada, operations, "projects", Idempotency_Key=key))] == [503]
+    monkeypatch.undo()
+    assert ada.request("PATCH", path, json={"name": "of others"}).status_code == 200
+    assert statuses(send(ada, operations, "projects", Idempotency_Key=key)) == [204]
+    assert ada.get(path).status_code == 404
+
+
 def test_what_was_made_and_deleted_by_others_was_made(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the repetition the document is deleted, and then the project that it was in."""
     project_id, key, made = ada.new_project()["id"], secrets.token_hex(8), list[int]()

@@ -104,3 +104,8 @@ def test_a_creation_is_the_first_of_all() -> None:
     assert created([item(2, MINE)], MINE) == Change(None, item(2, MINE))
     # It came to life over a tombstone.
     assert created([item(4, None), item(3, MINE), item(2, None), item(1, OTHER)], MINE) is None
+    # It did so only after others had deleted what it had made.
+    again = [item(4, None), item(3, MINE), item(2, None), item(1, MINE)]
+    assert created(again, MINE) == Change(None, again[1])
+    assert created([item(2, undoing(MINE)), item(1, MINE)], MINE) is None
+    assert created([item(4, None), item(3, MINE), item(2, undoing(MINE)), item(1, MINE)], MINE) is None
