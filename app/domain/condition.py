@@ -21,7 +21,7 @@ class Condition:
 
         What follows a revision is composed of what was read with it, so that another tag is never written on.
         """
-        return current if self.tags is None or "*" in self.tags or current in self.tags else None
+        return current if self.is_open or current in (self.tags or ()) else None
 
 
 ANY = Condition()
