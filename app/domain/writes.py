@@ -18,7 +18,7 @@ from typing import Any
 
 from app.errors import Conflict, ServiceError, Unavailable, Unconfirmed
 from app.request_context import remaining
-from app.store import Database, DocumentFailure, Leaf, Outcome
+from app.store import Database, DocumentFailure, GroupCommit, Leaf, Outcome
 
 # How often a write is sent again, and the longest pause before the last time, in seconds.
 TRIES = 6
@@ -47,6 +47,7 @@ class Writes:
 
     def __init__(self, database: Database, *, again: bool = False) -> None:
         self._database, self._again = database, again
+        self._single = GroupCommit(database)
 
     def store(self, document: Mapping[str, Any], nonce: str | None = None) -> str:
         """Store a new document, or the successor of the revision in `_rev`; return its revision.
@@ -55,7 +56,7 @@ class Writes:
         stored, and Unconfirmed if that could not be found out.
         """
         document = {**document, "nonce": nonce or uuid.uuid4().hex}
-        send = self._database.replace if "_rev" in document else self._database.create
+        send = self._single.replace if "_rev" in document else self._single.create
         try:
             return self._first(document, send(document))
         except Unconfirmed:

@@ -3,6 +3,7 @@
 from app.store.database import Database, Leaf, Revision, Row
 from app.store.follower import Follower
 from app.store.freshness import Freshness
+from app.store.group_commit import GroupCommit
 from app.store.outcomes import DocumentFailure, Outcome
 from app.store.server import Store
 from app.store.versions import Versions
@@ -12,6 +13,7 @@ __all__ = [
     "DocumentFailure",
     "Follower",
     "Freshness",
+    "GroupCommit",
     "Leaf",
     "Outcome",
     "Revision",

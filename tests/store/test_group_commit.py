@@ -1,0 +1,319 @@
+"""Group commit: who goes alone, who goes together, and that each is told what became of their own document."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+
+from app.database.process import poll
+from app.errors import Conflict, Unavailable, Unconfirmed
+from app.request_context import remaining, request_context
+from app.store import DocumentFailure, GroupCommit, Store, group_commit
+from app.store.outcomes import Outcome
+from couchapp.connection import Connection
+
+LIMIT = 60
+
+Answers = Callable[[Sequence[Mapping[str, Any]]], dict[str, Outcome]]
+
+
+def store_all(documents: Sequence[Mapping[str, Any]]) -> dict[str, Outcome]:
+    """Answer as if each document was stored."""
+    return {document["_id"]: f"1-{document['_id']}" for document in documents}
+
+
+class Held:
+    """A database that holds every request until it is let go, and answers groups by ``answers``."""
+
+    def __init__(self, answers: Answers = store_all) -> None:
+        self._answers = answers
+        self.requests: SimpleQueue[tuple[str, ...]] = SimpleQueue()
+        self.left: list[float | None] = []
+        self._turns = threading.Semaphore(0)
+
+    def create(self, document: Mapping[str, Any]) -> str:
+        self._hold("create", document)
+        return f"1-{document['_id']} alone"
+
+    def replace(self, document: Mapping[str, Any]) -> str:
+        self._hold("replace", document)
+        return f"2-{document['_id']} alone"
+
+    def write_many(self, documents: Sequence[Mapping[str, Any]]) -> dict[str, Outcome]:
+        self.left.append(remaining())
+        self._hold("many", *documents)
+        return self._answers(documents)
+
+    def _hold(self, what: str, *documents: Mapping[str, Any]) -> None:
+        self.requests.put((what, *(document["_id"] for document in documents)))
+        assert self._turns.acquire(timeout=LIMIT)
+
+    def let_go(self, count: int = 1) -> None:
+        """Let so many requests end, present or to come."""
+        self._turns.release(count)
+
+    def next(self) -> tuple[str, ...]:
+        """Return what the next request does and with what, as soon as it is there."""
+        return self.requests.get(timeout=LIMIT)
+
+
+class Writers:
+    """Threads that write through one group commit."""
+
+    def __init__(self, database: Any, pool: ThreadPoolExecutor) -> None:
+        self.group, self._pool = GroupCommit(database), pool
+
+    def write(self, doc_id: str, *, seconds: float = LIMIT, **fields: object) -> Future[str]:
+        """Begin to write within a request of so many seconds."""
+
+        def work() -> str:
+            document = {"_id": doc_id, **fields}
+            with request_context(request_id=doc_id, seconds=seconds):
+                return (self.group.replace if "_rev" in fields else self.group.create)(document)
+
+        return self._pool.submit(work)
+
+    def wait(self, doc_id: str, **options: Any) -> Future[str]:
+        """Begin to write, and return as soon as the document waits for the next group."""
+        found = self.write(doc_id, **options)
+        assert poll(lambda: doc_id in self.group._waiting, LIMIT)
+        return found
+
+
+@contextmanager
+def writers(database: Any) -> Iterator[Writers]:
+    with ThreadPoolExecutor(20) as pool:
+        yield Writers(database, pool)
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "PATIENCE", float(LIMIT))
+
+
+@pytest.mark.nodatabase
+def test_who_comes_alone_goes_at_once_and_alone() -> None:
+    database = Held()
+    database.let_go(2)
+    with writers(database) as threads:
+        assert threads.write("a").result(LIMIT) == "1-a alone"
+        assert threads.write("b", _rev="1-b").result(LIMIT) == "2-b alone"
+    assert (database.next(), database.next()) == (("create", "a"), ("replace", "b"))
+
+
+@pytest.mark.nodatabase
+def test_who_comes_meanwhile_goes_together_in_the_order_of_coming() -> None:
+    database = Held()
+    with writers(database) as threads:
+        first = threads.write("a")
+        assert database.next() == ("create", "a")
+        waiting = [threads.wait(doc_id) for doc_id in "cbd"]
+        database.let_go()
+        assert first.result(LIMIT) == "1-a alone"
+        assert database.next() == ("many", "c", "b", "d")
+        later = [threads.wait(doc_id) for doc_id in "fe"]
+        database.let_go()
+        assert [found.result(LIMIT) for found in waiting] == ["1-c", "1-b", "1-d"]
+        assert database.next() == ("many", "f", "e")
+        database.let_go(2)
+        assert [found.result(LIMIT) for found in later] == ["1-f", "1-e"]
+        assert threads.write("g").result(LIMIT) == "1-g alone"
+
+
+def outcomes_of(answers: Answers, *doc_ids: str) -> list[str | type[BaseException]]:
+    """Return what each of some writers, who go together, is given or meets."""
+    database = Held(answers)
+    with writers(database) as threads:
+        first = threads.write("first")
+        database.next()
+        waiting = [threads.wait(doc_id) for doc_id in doc_ids]
+        database.let_go(20)
+        first.result(LIMIT)
+        errors = [one.exception(LIMIT) for one in waiting]
+        assert threads.write("last").result(LIMIT) == "1-last alone"
+        return [type(error) if error else one.result() for one, error in zip(waiting, errors, strict=True)]
+
+
+@pytest.mark.nodatabase
+def test_each_is_told_of_its_own_document() -> None:
+    found: dict[str, Outcome] = {
+        "stored": "1-x",
+        "conflict": DocumentFailure.CONFLICT,
+        "unknown": DocumentFailure.UNKNOWN,
+        "refused": DocumentFailure.FORBIDDEN,
+    }
+    assert outcomes_of(lambda _: found, *found) == ["1-x", Conflict, Unconfirmed, "1-refused alone"]
+
+
+def failing(error: BaseException) -> Answers:
+    """Return answers that are none."""
+
+    def answers(_: object) -> dict[str, Outcome]:
+        raise error
+
+    return answers
+
+
+@pytest.mark.nodatabase
+def test_a_group_without_an_answer_is_unconfirmed_for_all() -> None:
+    assert outcomes_of(failing(Unconfirmed()), *"abc") == [Unconfirmed] * 3
+
+
+@pytest.mark.nodatabase
+def test_a_group_that_was_refused_as_a_whole_goes_one_by_one() -> None:
+    """What is wrong with one document is not the others' failure."""
+    assert outcomes_of(failing(Unavailable()), *"abc") == ["1-a alone", "1-b alone", "1-c alone"]
+
+
+@pytest.mark.nodatabase
+def test_a_bug_is_the_leaders_and_leaves_nobody_waiting() -> None:
+    assert sorted(map(str, outcomes_of(failing(KeyError()), *"abc"))) == [str(KeyError)] + [str(Unconfirmed)] * 2
+
+
+@pytest.mark.nodatabase
+def test_after_a_failure_of_the_first_the_others_go_on() -> None:
+    database = Held()
+    database.create = failing(Unavailable())  # type: ignore[assignment, method-assign]
+    with writers(database) as threads:
+        for doc_id in "ab":
+            with pytest.raises(Unavailable):
+                threads.write(doc_id).result(LIMIT)
+
+
+@pytest.mark.nodatabase
+def test_a_second_write_to_the_same_document_goes_alone() -> None:
+    database = Held()
+    with writers(database) as threads:
+        threads.write("a")
+        database.next()
+        threads.wait("b", n=1)
+        threads.write("b", n=2)
+        assert database.next() == ("create", "b")
+        database.let_go(3)
+        assert database.next() == ("many", "b")
+
+
+@pytest.mark.nodatabase
+def test_what_is_too_much_for_a_group_goes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ü has two bytes, and is counted as at least as many."""
+    monkeypatch.setattr(group_commit, "MAX_BYTES", 300)
+    database = Held()
+    with writers(database) as threads:
+        threads.write("a")
+        database.next()
+        threads.wait("b", text="x" * 100)
+        threads.write("c", text="ü" * 100)
+        assert database.next() == ("create", "c")
+        threads.wait("d", text="x" * 100)
+        database.let_go(3)
+        assert database.next() == ("many", "b", "d")
+
+
+@pytest.mark.nodatabase
+def test_who_has_waited_long_enough_goes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "PATIENCE", 0.01)
+    database = Held()
+    with writers(database) as threads:
+        threads.write("a")
+        database.next()
+        threads.write("b")
+        assert database.next() == ("create", "b")
+        database.let_go(2)
+
+
+@pytest.mark.nodatabase
+def test_who_has_no_time_left_waits_no_longer() -> None:
+    """Alone it is told that the time is over, before anything is sent."""
+    database = Held()
+    with writers(database) as threads:
+        threads.write("a")
+        database.next()
+        threads.write("b", seconds=0.05)
+        assert database.next() == ("create", "b")
+        assert database.requests.empty()
+        database.let_go(2)
+
+
+@pytest.mark.nodatabase
+def test_who_runs_out_of_time_in_a_group_is_unconfirmed_and_the_others_go_on() -> None:
+    """Nobody's end is the others': whoever has the most time writes."""
+    database = Held()
+    with writers(database) as threads:
+        threads.write("a")
+        database.next()
+        short, long = threads.wait("b"), threads.wait("c", seconds=1000)
+        caller = threads.group._waiting["b"]
+        database.let_go()
+        assert database.next() == ("many", "b", "c")
+        # Its time is over now.
+        caller.ends = 0.0
+        caller.news.put(None)  # type: ignore[arg-type]
+        with pytest.raises(Unconfirmed):
+            short.result(LIMIT)
+        database.let_go()
+        assert long.result(LIMIT) == "1-c"
+    assert database.left[0]
+    assert database.left[0] > 500
+
+
+class HeldFirst:
+    """A real database whose first write is held, until so many others wait."""
+
+    def __init__(self, inner: Any) -> None:
+        self.create, self.write_many = inner.create, inner.write_many
+        self._inner, self.begun, self.go = inner, threading.Event(), threading.Event()
+
+    def replace(self, document: Mapping[str, Any]) -> str:
+        self.begun.set()
+        assert self.go.wait(LIMIT)
+        revision: str = self._inner.replace(document)
+        return revision
+
+
+@pytest.fixture
+def store(server_url: str, prefix: str) -> Iterator[Store]:
+    connection = Connection(server_url)
+    connection.put(f"{prefix}-documents")
+    connection.close()
+    found = Store(server_url, prefix)
+    yield found
+    found.close()
+
+
+def test_each_of_many_writers_has_its_own_document_stored(store: Store) -> None:
+    documents = store["documents"]
+    held = HeldFirst(documents)
+    with writers(held) as threads:
+        first = threads.write("first", _rev=documents.create({"_id": "first"}))
+        assert held.begun.wait(LIMIT)
+        taken = documents.create({"_id": "taken"})
+        waiting = {doc_id: threads.wait(doc_id, name=doc_id) for doc_id in ("taken", *"abcdefgh")}
+        held.go.set()
+        with pytest.raises(Conflict):
+            waiting.pop("taken").result(LIMIT)
+        revisions = {doc_id: found.result(LIMIT) for doc_id, found in waiting.items()}
+        assert first.result(LIMIT).startswith("2-")
+    found = documents.get_many([*revisions, "taken"])
+    assert found.pop("taken") == {"_id": "taken", "_rev": taken}
+    assert {key: (one["_rev"], one["name"]) for key, one in found.items()} == {
+        doc_id: (revision, doc_id) for doc_id, revision in revisions.items()
+    }
+
+
+def test_of_many_writers_of_one_revision_one_wins(store: Store) -> None:
+    documents = store["documents"]
+    revision = documents.create({"_id": "a"})
+    for _ in range(20):
+        with writers(documents) as threads:
+            found = [threads.write("a", _rev=revision, n=n) for n in range(8)]
+        won = [one.result() for one in found if not one.exception()]
+        assert {type(one.exception()) for one in found if one.exception()} == {Conflict}
+        [revision] = won
+        winner = next(n for n, one in enumerate(found) if not one.exception())
+        assert documents.get("a") == {"_id": "a", "_rev": revision, "n": winner}
