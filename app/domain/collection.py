@@ -18,7 +18,7 @@ from app.domain.kinds import digits
 from app.domain.pages import Listed, Page, Query, cut
 from app.domain.stored import Change, Stored, stale
 from app.domain.writes import Result, Writes, pauses
-from app.errors import Conflict, NotFound, PreconditionFailed
+from app.errors import Conflict, NotFound, ServiceError
 from app.store import Database
 
 log = logging.getLogger("dreamscript.collection")
@@ -168,7 +168,7 @@ class Collection:
         for _ in chain((None,), pauses()):
             try:
                 done = self._try(public_id, composed, condition, attempt)
-            except (NotFound, PreconditionFailed):
+            except ServiceError:
                 # What an earlier run sent may have arrived since it was looked for.
                 done = self._made(public_id, attempt)
                 if done is None:

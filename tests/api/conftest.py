@@ -13,12 +13,17 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from app.domain.access import SCOPES
+from app.domain.clock import timestamp
+from app.domain.kinds import PROJECT
 from app.domain.services import Services
 from app.limits.policies import MEMORY
 from app.settings import Settings
 from couchapp import deployment, tree
 from couchapp.connection import Connection
 from tests.api import two_paths
+
+# Says of a project that it is being deleted, or that it is not.
+Mark = Callable[[int, bool], None]
 
 
 class Answer(TestResponse):
@@ -162,3 +167,17 @@ def ada(caller: Callable[..., Caller]) -> Caller:
 def nobody(app: Flask) -> Caller:
     """Someone without a key."""
     return Caller(app, None)
+
+
+@pytest.fixture
+def mark(services: Services) -> Mark:
+    """Say of a project that it is being deleted, or that it is not."""
+
+    def said(project_id: int, deleting: bool) -> None:
+        projects = services.store["projects"]
+        found = projects.get(PROJECT.key(project_id))
+        assert found is not None
+        found.pop("deleting_at", None)
+        projects.replace({**found, **({"deleting_at": timestamp()} if deleting else {})})
+
+    return said

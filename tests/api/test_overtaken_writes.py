@@ -15,7 +15,7 @@ from app.domain.kinds import DOCUMENT
 from app.domain.services import Services
 from app.errors import Unconfirmed
 from app.store import Database
-from tests.api.conftest import Caller
+from tests.api.conftest import Caller, Mark
 from tests.api.test_batches import outcomes, send
 from tests.api.test_idempotency import Crash
 from tests.api.test_idempotency import send as send_one
@@ -74,16 +74,37 @@ def test_what_others_made_of_a_creation_is_not_taken_back_with_it(
     assert now(ada, f"/documents/{made[0]}") == {"id": made[0], "title": "x", "content": "of others"}
 
 
-@pytest.mark.parametrize("batch", [False, True])
+def test_what_others_made_of_a_move_stays_where_it_is_taken_back(
+    ada: Caller, mark: Mark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A document is moved and changed, others change it too, and its project begins to go before the second look."""
+    home, away = (ada.new_project()["id"] for _ in range(2))
+    one = ada.post("/documents", {"title": "was", "project_id": home}).json["id"]
+    path, change = f"/documents/{one}", Collection.change
+
+    def meanwhile(self: Collection, *args: Any) -> Any:
+        done = change(self, *args)
+        monkeypatch.undo()
+        assert ada.request("PATCH", path, json={"content": "of others"}).status_code == 200
+        mark(away, True)
+        return done
+
+    monkeypatch.setattr(Collection, "change", meanwhile)
+    refused = ada.request("PATCH", path, json={"title": "mine", "content": "mine", "project_id": away})
+    assert refused.status_code == 409
+    assert now(ada, path) == {"id": one, "title": "was", "content": "of others", "project_id": home}
+
+
+@pytest.mark.parametrize(("batch", "reading"), [(False, "histories"), (False, "find"), (True, "histories")])
 def test_a_move_that_arrives_during_its_repetition_is_looked_after(
-    ada: Caller, monkeypatch: pytest.MonkeyPatch, batch: bool
+    ada: Caller, monkeypatch: pytest.MonkeyPatch, batch: bool, reading: str
 ) -> None:
     """The repetition finds nothing done, then the first run's write arrives, and its project goes."""
     monkeypatch.setattr(writes, "TRIES", 0)
     home, away = (ada.new_project()["id"] for _ in range(2))
     one, key = ada.new_document("Moving", project_id=home)["id"], secrets.token_hex(8)
     path, value, late = f"/documents/{one}", {"project_id": away}, list[tuple[Database, dict[str, Any]]]()
-    replace, write_many, histories = Database.replace, Database.write_many, Collection.histories
+    replace, write_many, read = Database.replace, Database.write_many, getattr(Collection, reading)
 
     def ask() -> list[int]:
         if not batch:
@@ -104,10 +125,11 @@ def test_a_move_that_arrives_during_its_repetition_is_looked_after(
         raise Unconfirmed
 
     def arriving(self: Collection, *args: Any) -> Any:
-        found = histories(self, *args)
-        monkeypatch.undo()
-        assert ada.request("DELETE", f"/projects/{away}").status_code == 204
-        replace(*late[0])
+        found = read(self, *args)
+        if self.kind is DOCUMENT:
+            monkeypatch.undo()
+            assert ada.request("DELETE", f"/projects/{away}").status_code == 204
+            replace(*late[0])
         return found
 
     monkeypatch.setattr(Database, "replace", held)
@@ -115,7 +137,7 @@ def test_a_move_that_arrives_during_its_repetition_is_looked_after(
     assert ask() == [503]
     monkeypatch.setattr(Database, "replace", replace)
     monkeypatch.setattr(Database, "write_many", write_many)
-    monkeypatch.setattr(Collection, "histories", arriving)
+    monkeypatch.setattr(Collection, reading, arriving)
     assert ask() == [400]
     assert now(ada, path)["project_id"] == home
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,32 +14,16 @@ from app.domain.clock import timestamp
 from app.domain.collection import Collection
 from app.domain.documents import Documents
 from app.domain.idempotency import Idempotency
-from app.domain.kinds import DOCUMENT, PROJECT
+from app.domain.kinds import DOCUMENT
 from app.domain.services import Services
 from app.domain.writes import Writes
 from app.errors import Unavailable
 from app.store import Database, DocumentFailure
-from tests.api.conftest import Caller
+from tests.api.conftest import Caller, Mark
 from tests.api.test_batches import create, outcomes, send, statuses
 from tests.api.test_idempotency import Crash, end_leases
 from tests.api.test_idempotency import send as send_one
 from tests.api.test_repeated_batches import cut_off
-
-Mark = Callable[[int, bool], None]
-
-
-@pytest.fixture
-def mark(services: Services) -> Mark:
-    """Say of a project that it is being deleted, or that it is not."""
-
-    def said(project_id: int, deleting: bool) -> None:
-        projects = services.store["projects"]
-        found = projects.get(PROJECT.key(project_id))
-        assert found is not None
-        found.pop("deleting_at", None)
-        projects.replace({**found, **({"deleting_at": timestamp()} if deleting else {})})
-
-    return said
 
 
 def test_what_was_taken_back_is_not_called_done(ada: Caller, mark: Mark, monkeypatch: pytest.MonkeyPatch) -> None:
