@@ -65,9 +65,16 @@ class Documents:
         """Store what ``compose`` returns. What was made before counts, though it may not be possible any more."""
         created = self._documents.resumed(attempt)
         if created is None:
-            fields = compose()
-            self.require_possible(access, None, fields, self._projects.takes_documents)
-            created = self._documents.create(fields, attempt)
+            try:
+                fields = compose()
+                self.require_possible(access, None, fields, self._projects.takes_documents)
+            except ServiceError:
+                # What an earlier run sent may have arrived since it was looked for.
+                created = self._documents.resumed(attempt)
+                if created is None:
+                    raise
+            else:
+                created = self._documents.create(fields, attempt)
         self.require_arrived(access, None, created, self._projects.takes_documents)
         return created
 

@@ -11,6 +11,7 @@ from flask import Flask
 from app.domain import writes
 from app.domain.access import SCOPES
 from app.domain.collection import Collection
+from app.domain.documents import Documents
 from app.domain.kinds import DOCUMENT
 from app.domain.services import Services
 from app.errors import Unconfirmed
@@ -140,6 +141,34 @@ def test_a_move_that_arrives_during_its_repetition_is_looked_after(
     monkeypatch.setattr(Collection, reading, arriving)
     assert ask() == [400]
     assert now(ada, path)["project_id"] == home
+
+
+def test_a_creation_that_arrives_while_its_repetition_is_refused_is_taken_back(
+    ada: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first run's write is still on its way when its project goes, and arrives after the repetition has looked."""
+    monkeypatch.setattr(writes, "TRIES", 0)
+    project_id, key, late = ada.new_project()["id"], secrets.token_hex(8), list[tuple[Database, dict[str, Any]]]()
+    value, database_create, look = {"title": "x", "project_id": project_id}, Database.create, Documents.require_possible
+
+    def held(self: Database, document: dict[str, Any]) -> str:
+        if document.get("project_id") != project_id:
+            return database_create(self, document)
+        late.append((self, document))
+        raise Unconfirmed
+
+    def arriving(self: Documents, *args: Any) -> None:
+        monkeypatch.undo()
+        database_create(*late[0])
+        look(self, *args)
+
+    monkeypatch.setattr(Database, "create", held)
+    assert send_one(ada, "POST", "/documents", value, key).status_code == 503
+    monkeypatch.setattr(Database, "create", database_create)
+    assert ada.request("DELETE", f"/projects/{project_id}").status_code == 204
+    monkeypatch.setattr(Documents, "require_possible", arriving)
+    assert send_one(ada, "POST", "/documents", value, key).status_code == 400
+    assert ada.get(f"/documents/{late[0][1]['id']}").status_code == 404
 
 
 @pytest.mark.parametrize(("mode", "status"), [("hide", 404), ("forbid", 403)])
