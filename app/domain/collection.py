@@ -1,11 +1,11 @@
-"""Documents and projects: pages, single items and their changes, the same for both kinds."""
+"""Documents and projects: single items, many of them, and their changes, the same for both kinds."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 from app.domain.allocator import Allocator
@@ -14,8 +14,8 @@ from app.domain.clock import timestamp
 from app.domain.condition import ANY, Condition
 from app.domain.current import Current, Shown
 from app.domain.histories import History, created, histories, made
-from app.domain.kinds import digits
-from app.domain.pages import Listed, Page, Query, cut
+from app.domain.index import Index
+from app.domain.pages import Listed, Page
 from app.domain.stored import Change, Stored, stale
 from app.domain.writes import Result, Writes, pauses
 from app.errors import Conflict, NotFound, ServiceError
@@ -35,15 +35,11 @@ class Collection:
 
     def __init__(self, items: Database, allocator: Allocator, current: Current) -> None:
         self.kind, self._items, self._allocator, self._current = current.kind, items, allocator, current
-        self._writes = Writes(items)
+        self.index, self._writes = Index(self.kind, items), Writes(items)
 
     def members(self, item: Stored) -> dict[str, Any]:
         """Return what clients have set of an item."""
         return {name: item.fields[name] for name in self.kind.members if name in item.fields}
-
-    def is_empty(self, project_id: int) -> bool:
-        """Tell whether no document is in this project."""
-        return not self._range(Query(limit=0, project_id=project_id))
 
     def get(self, public_id: int) -> Stored:
         """Return one item. Raises NotFound."""
@@ -199,11 +195,6 @@ class Collection:
             composed(found)
             raise stale(found) from conflict
 
-    def page(self, query: Query) -> Page:
-        """Return the rows of a page, read from the index alone."""
-        rows = self._range(query) if query.ids is None else islice(self.chosen(query), query.limit + 1)
-        return cut(list(rows), query)
-
     def load(self, page: Page, admits: Callable[[Shown], bool] = lambda _: True) -> Page:
         """Return ``page`` with those of its items that ``admits`` lets pass; only what is not known is read.
 
@@ -219,38 +210,3 @@ class Collection:
         )
         rows = tuple(Listed(item.public_id, item.revision) for item in items)
         return replace(page, rows=rows, items=items)
-
-    def chosen(self, query: Query) -> Iterator[Listed]:
-        """Yield the rows of ``query.ids``; a page's worth is read at once."""
-        keys = [self._view_key(query, self.kind.key(public_id)) for public_id in query.wanted()]
-        for at in range(0, len(keys), query.limit + 1):
-            rows = self._items.view("listing", self._view(query), keys=keys[at : at + query.limit + 1])
-            yield from (Listed.of(self.kind, row) for row in rows)
-
-    def last_up_to(self, public_id: int) -> Listed | None:
-        """Return the row with this id or, where there is none, the one before it: one row in either case."""
-        key = self.kind.key(public_id)
-        rows = self._items.view("listing", "by_id", startkey=key, descending=True, limit=1)
-        return Listed.of(self.kind, rows[0]) if rows else None
-
-    def _range(self, query: Query) -> list[Listed]:
-        start, end = (self._view_key(query, self.kind.key(bound)) for bound in query.bounds)
-        if query.descending:
-            start, end = end, start
-        rows = self._items.view(
-            "listing",
-            self._view(query),
-            startkey=start,
-            endkey=end,
-            descending=query.descending,
-            limit=query.limit + 1,
-        )
-        return [Listed.of(self.kind, row) for row in rows]
-
-    @staticmethod
-    def _view(query: Query) -> str:
-        return "by_id" if query.project_id is None else "by_project"
-
-    @staticmethod
-    def _view_key(query: Query, key: str) -> str | list[str]:
-        return key if query.project_id is None else [digits(query.project_id), key]

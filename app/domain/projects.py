@@ -121,7 +121,7 @@ class Projects:
         if access.reach is not None:
             ids = access.reach.projects if query.ids is None else access.reach.projects.intersection(query.ids)
             query = replace(query, ids=tuple(ids))
-        return self._projects.page(query)
+        return self._projects.index.page(query)
 
     def load(self, access: Access, page: Page) -> Page:
         """Return ``page`` with its projects, less those beyond the key's reach."""
@@ -172,7 +172,7 @@ class Projects:
         return self._projects.change(project_id, compose, condition, attempt)[1]
 
     def _require_empty(self, project_id: int) -> None:
-        if not self._documents.is_empty(project_id):
+        if not self._documents.index.is_empty(project_id):
             raise ProjectNotEmpty
 
 

@@ -139,7 +139,7 @@ BROKEN: dict[str, tuple[Patch, Callable[[Matrix], list[Cell]], str]] = {
         "as where there is nothing",
     ),
     "listings are not narrowed": (
-        put(Projects, "page", lambda projects, _, query: projects._projects.page(query)),
+        put(Projects, "page", lambda projects, _, query: projects._projects.index.page(query)),
         lambda matrix: matrix.beyond(template("/projects"), "hide", "document"),
         "as where there is nothing",
     ),

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from flask import Flask
 
-from app.domain.collection import Collection
+from app.domain.index import Index
 from app.domain.pages import Page, Query
 from tests.api.conftest import Caller
 
@@ -150,13 +150,13 @@ def test_what_leaves_a_project_while_it_is_listed_is_not_on_its_page(
 ) -> None:
     project_id = ada.new_project()["id"]
     moving, staying = (ada.new_document(title, project_id=project_id) for title in ("moving", "staying"))
-    page = Collection.page
+    page = Index.page
 
-    def moved(self: Collection, query: Query) -> Page:
+    def moved(self: Index, query: Query) -> Page:
         found = page(self, query)
         monkeypatch.undo()
         assert ada.request("PATCH", f"/documents/{moving['id']}", json={"project_id": None}).status_code == 200
         return found
 
-    monkeypatch.setattr(Collection, "page", moved)
+    monkeypatch.setattr(Index, "page", moved)
     assert ada.get(f"/projects/{project_id}/documents").json == [staying]
