@@ -18,7 +18,7 @@ from app.domain.index import Index
 from app.domain.pages import Listed, Page
 from app.domain.stored import Change, Stored, stale
 from app.domain.writes import Result, Writes, pauses
-from app.errors import Conflict, NotFound, ServiceError
+from app.errors import Conflict, NotFound, ServiceError, Unavailable
 from app.store import Database
 
 log = logging.getLogger("dreamscript.collection")
@@ -164,6 +164,9 @@ class Collection:
         for _ in chain((None,), pauses()):
             try:
                 done = self._try(public_id, composed, condition, attempt)
+            except Unavailable:
+                # It says whether anything can have been stored, which a look that fails as well would hide.
+                raise
             except ServiceError:
                 # What an earlier run sent may have arrived since it was looked for.
                 done = self._made(public_id, attempt)

@@ -22,8 +22,8 @@ class Touched(Exception):
 def take_back(documents: Collection, before: Stored | None, after: Stored) -> Stored | None:
     """Undo what made a document of nothing, or moved it to where ``after`` is; return what it is then, None if gone.
 
-    What others have made of it stays; a new one that they have worked on is only put into no project. It is done under
-    a nonce by which a repetition knows that it was undone. Raises MovedOn, NotFound where others have deleted it,
+    A new one that others have worked on is put into no project instead, so that their work stays. It is done under a
+    nonce by which a repetition knows that it was undone. Raises MovedOn, NotFound where others have deleted it,
     Conflict and Unavailable.
     """
 
@@ -42,13 +42,13 @@ def take_back(documents: Collection, before: Stored | None, after: Stored) -> St
             documents.delete(after.public_id, check=require_untouched, attempt=undo)
             return None
         before = after.nowhere()
-    was, mine = documents.members(before), documents.members(after)
+    back = {name: value for name, value in before.fields.items() if name == "project_id"}
 
     def compose(found: Stored) -> Mapping[str, Any]:
         require_still_there(found)
-        members = documents.members(found)
-        # What others have made of it meanwhile stays.
-        undone = {name: was.get(name) for name in {*was, *mine} if members.get(name) == mine.get(name)}
-        return merged(members, undone)
+        if found.revision == after.revision:
+            return documents.members(before)
+        # What others have made of it meanwhile stays, but not there.
+        return {**merged(documents.members(found), {"project_id": None}), **back}
 
     return documents.change(after.public_id, compose, attempt=undo).after

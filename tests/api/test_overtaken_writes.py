@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from flask import Flask
@@ -14,7 +14,7 @@ from app.domain.collection import Collection
 from app.domain.documents import Documents
 from app.domain.kinds import DOCUMENT
 from app.domain.services import Services
-from app.errors import Unconfirmed
+from app.errors import Unavailable, Unconfirmed
 from app.store import Database
 from tests.api.conftest import Caller, Mark
 from tests.api.test_batches import outcomes, send
@@ -75,25 +75,27 @@ def test_what_others_made_of_a_creation_is_not_taken_back_with_it(
     assert now(ada, f"/documents/{made[0]}") == {"id": made[0], "title": "x", "content": "of others"}
 
 
-def test_what_others_made_of_a_move_stays_where_it_is_taken_back(
+def test_what_others_wrote_again_of_a_move_stays_where_it_is_moved_back(
     ada: Caller, mark: Mark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A document is moved and changed, others change it too, and its project begins to go before the second look."""
+    """A document is moved and changed, others replace it with what they read, and its project begins to go."""
     home, away = (ada.new_project()["id"] for _ in range(2))
-    one = ada.post("/documents", {"title": "was", "project_id": home}).json["id"]
-    path, change = f"/documents/{one}", Collection.change
+    one = ada.post("/documents", {"title": "was", "content": "was", "project_id": home}).json["id"]
+    path, change, theirs = f"/documents/{one}", Collection.change, {"title": "theirs", "content": "mine"}
 
     def meanwhile(self: Collection, *args: Any) -> Any:
         done = change(self, *args)
         monkeypatch.undo()
-        assert ada.request("PATCH", path, json={"content": "of others"}).status_code == 200
+        tag = ada.get(path).headers["ETag"]
+        replaced = ada.request("PUT", path, json={**theirs, "project_id": away}, headers={"If-Match": tag})
+        assert replaced.status_code == 200
         mark(away, True)
         return done
 
     monkeypatch.setattr(Collection, "change", meanwhile)
     refused = ada.request("PATCH", path, json={"title": "mine", "content": "mine", "project_id": away})
     assert refused.status_code == 409
-    assert now(ada, path) == {"id": one, "title": "was", "content": "of others", "project_id": home}
+    assert now(ada, path) == {"id": one, **theirs, "project_id": home}
 
 
 @pytest.mark.parametrize(("batch", "reading"), [(False, "histories"), (False, "find"), (True, "histories")])
@@ -141,6 +143,33 @@ def test_a_move_that_arrives_during_its_repetition_is_looked_after(
     monkeypatch.setattr(Collection, reading, arriving)
     assert ask() == [400]
     assert now(ada, path)["project_id"] == home
+
+
+def test_a_repetition_says_that_it_may_have_stored_something(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its write has no answer, and nothing that is read after it has one."""
+    monkeypatch.setattr(writes, "TRIES", 0)
+    path, key = f"/documents/{ada.new_document('Changing')['id']}", secrets.token_hex(8)
+    replace, write, sent = Database.replace, {"title": "x"}, list[str]()
+
+    def lost(self: Database, document: dict[str, Any]) -> str:
+        revision = replace(self, document)
+        if document.get("type") != "document":
+            return revision
+        sent.append(revision)
+        raise Unconfirmed
+
+    def down(*_: object) -> NoReturn:
+        raise Unavailable
+
+    monkeypatch.setattr(Collection, "change", down)
+    assert send_one(ada, "PATCH", path, write, key).status_code == 503
+    monkeypatch.undo()
+    monkeypatch.setattr(writes, "TRIES", 0)
+    leaves = Database.leaves
+    monkeypatch.setattr(Database, "replace", lost)
+    monkeypatch.setattr(Database, "leaves", lambda *args: down() if sent else leaves(*args))
+    answer = send_one(ada, "PATCH", path, write, key)
+    assert (answer.status_code, answer.json["reason"]) == (503, Unconfirmed.reason)
 
 
 def test_a_creation_that_arrives_while_its_repetition_is_refused_is_taken_back(
