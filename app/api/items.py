@@ -32,8 +32,8 @@ class Shelf(Protocol):
     def read(self, access: Access, public_id: int, /, *, afresh: bool) -> Shown:
         """Return one item, from the database if it is wanted ``afresh``."""
 
-    def reserve(self) -> int:
-        """Return an id for an item to come."""
+    def reserve(self, count: int, /) -> tuple[int, ...]:
+        """Return ids for so many items to come."""
 
     def create(self, access: Access, fields: Mapping[str, Any], attempt: Attempt, /) -> Stored:
         """Store a new item."""
@@ -181,11 +181,10 @@ class Items:
         return {"outcomes": shown}, {"Cache-Control": "no-store"}
 
     def _reserve_many(self, body: dict[str, Any]) -> tuple[int, ...]:
-        creates = [each for each in body["operations"] if each["op"] == "create"]
-        return tuple(self._shelf.reserve() for _ in creates)
+        return self._shelf.reserve(sum(each["op"] == "create" for each in body["operations"]))
 
     def _reserve(self, **_: Any) -> tuple[int, ...]:
-        return (self._shelf.reserve(),)
+        return self._shelf.reserve(1)
 
     def _id(self, path: Mapping[str, int]) -> int:
         return path[f"{self._noun.one}_id"]

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
+from itertools import chain, islice
 from threading import Lock
 
 from app.domain.blocks import block, next_own
 from app.domain.kinds import Kind, digits
-from app.errors import Conflict, Unavailable
+from app.errors import Unavailable
 from app.request_context import remaining
-from app.store import Database
+from app.store import Database, DocumentFailure
+
+log = logging.getLogger("dreamscript.allocator")
 
 # So many lost races in a row mean that something else is wrong.
 MAX_TRIES = 100
+# As many ids as a batch may need lie in so many blocks, also where an installation begins.
+MOST_BLOCKS = 200
 
 
 class _Held:
@@ -39,7 +45,11 @@ class Allocator:
         self._held = _Held()
 
     def next_id(self) -> int:
-        """Return an id that nobody else has been or will be given.
+        """Return an id that nobody else has been or will be given. Raises what ``next_ids`` raises."""
+        return self.next_ids(1)[0]
+
+    def next_ids(self, count: int) -> tuple[int, ...]:
+        """Return so many of them, rising; the blocks that they need are claimed in one request.
 
         Raises Unavailable if no block could be claimed, or none while the request had time left.
         """
@@ -50,27 +60,40 @@ class Allocator:
         if not held.lock.acquire(timeout=-1 if left is None else max(left, 0)):
             raise Unavailable
         try:
-            for public_id in held.ids:
-                return public_id
-            held.ids = iter(self._claim(held))
-            return next(held.ids)
+            found = list(islice(held.ids, count))
+            while lacking := count - len(found):
+                held.ids = chain.from_iterable(self._claim(held, lacking))
+                found += islice(held.ids, lacking)
+            return tuple(found)
         finally:
             held.lock.release()
 
-    def _claim(self, held: _Held) -> range:
+    def _claim(self, held: _Held, count: int) -> list[range]:
+        """Return new blocks of this process, which may hold fewer ids than ``count`` where others claim too."""
         for _ in range(MAX_TRIES):
             if held.highest_seen is None:
                 held.highest_seen = self._highest_claimed()
-            number = next_own(held.highest_seen, self._region, self._regions)
+            numbers = self._next_numbers(held.highest_seen, count)
             # Raised first, so that a claim whose outcome stays unknown is not tried again.
-            held.highest_seen = number
-            try:
-                self._meta.create(self._claim_document(number))
-            except Conflict:
-                held.highest_seen = max(number, self._highest_claimed())
-            else:
-                return block(number)
+            held.highest_seen = numbers[-1]
+            outcomes = self._meta.write_many([self._claim_document(number) for number in numbers])
+            own = [block(number) for number in numbers if isinstance(outcomes[self._claim_id(number)], str)]
+            if own:
+                return own
+            if DocumentFailure.CONFLICT not in outcomes.values():
+                log.error("no block of ids could be claimed", extra={"kind": self._kind.name, "blocks": numbers})
+                raise Unavailable
+            held.highest_seen = max(numbers[-1], self._highest_claimed())
         raise Unavailable
+
+    def _next_numbers(self, highest: int, count: int) -> list[int]:
+        """Return the next block numbers of this region that hold ``count`` ids, or as many as are claimed at once."""
+        numbers: list[int] = []
+        while count > 0 and len(numbers) < MOST_BLOCKS:
+            highest = next_own(highest, self._region, self._regions)
+            numbers.append(highest)
+            count -= len(block(highest))
+        return numbers
 
     def _highest_claimed(self) -> int:
         """Return the highest block number of any region, so that a region added later starts above the others."""

@@ -73,10 +73,11 @@ def carry_out(
 
 def _steps(operations: Sequence[Operation], items: Collection, attempt: Attempt) -> Iterator[Step]:
     """Yield the operations that can be tried, new items with the ids that were reserved for them."""
-    reserved = iter(attempt.ids)
+    lacking = sum(asked.op == "create" and asked.fault is None for asked in operations) - len(attempt.ids)
+    reserved = iter((*attempt.ids, *(items.reserve(lacking) if lacking > 0 else ())))
     for place, asked in enumerate(operations):
         if asked.fault is None:
-            public_id = asked.public_id or next(reserved, 0) or items.reserve()
+            public_id = asked.public_id or next(reserved)
             yield Step(place, public_id, attempt.part(str(place)).nonce, asked)
 
 

@@ -60,9 +60,9 @@ class Collection:
         found = self._items.get(self.kind.key(public_id))
         return None if found is None else Stored(found["_rev"], found)
 
-    def reserve(self) -> int:
-        """Return an id that nobody else has been or will be given."""
-        return self._allocator.next_id()
+    def reserve(self, count: int) -> tuple[int, ...]:
+        """Return so many ids that nobody else has been or will be given."""
+        return self._allocator.next_ids(count)
 
     def create(self, fields: Mapping[str, Any], attempt: Attempt | None = None) -> Stored:
         """Store a new item under an id of its own, or of the ``attempt``; return what it has made if it is resumed.
@@ -73,7 +73,7 @@ class Collection:
         attempt = attempt or Attempt()
         if earlier := self.resumed(attempt):
             return earlier
-        for public_id in attempt.ids or (self.reserve() for _ in range(MAX_TAKEN)):
+        for public_id in attempt.ids or (self._allocator.next_id() for _ in range(MAX_TAKEN)):
             item = {**self.compose(public_id, None, fields), "nonce": attempt.nonce}
             try:
                 return Stored(self._writes.store(item, attempt.nonce), item)

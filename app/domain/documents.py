@@ -78,9 +78,9 @@ class Documents:
         self.require_arrived(access, None, created, self._projects.takes_documents)
         return created
 
-    def reserve(self) -> int:
-        """Return an id that nobody else is given."""
-        return self._documents.reserve()
+    def reserve(self, count: int) -> tuple[int, ...]:
+        """Return so many ids that nobody else is given."""
+        return self._documents.reserve(count)
 
     def replace(
         self,

@@ -45,9 +45,9 @@ class Projects:
         self.require_possible(access, None)
         return self._projects.create(fields, attempt)
 
-    def reserve(self) -> int:
-        """Return an id that nobody else is given."""
-        return self._projects.reserve()
+    def reserve(self, count: int) -> tuple[int, ...]:
+        """Return so many ids that nobody else is given."""
+        return self._projects.reserve(count)
 
     def replace(
         self,

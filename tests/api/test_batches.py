@@ -13,7 +13,7 @@ from app.domain.access import SCOPES
 from app.domain.services import Services
 from app.errors import Unconfirmed
 from app.store import Database
-from tests.api.conftest import Answer, Caller
+from tests.api.conftest import Answer, Caller, of_items
 
 
 def send(caller: Caller, operations: list[dict[str, Any]], kind: str = "documents", **headers: str) -> Answer:
@@ -98,7 +98,7 @@ def test_a_thousand_go_in_few_requests(ada: Caller, monkeypatch: pytest.MonkeyPa
         sizes.append(len(documents))
         return write_many(self, documents)
 
-    monkeypatch.setattr(Database, "write_many", counted)
+    monkeypatch.setattr(Database, "write_many", of_items(counted))
     answer = send(ada, [create(str(n)) for n in range(1000)])
     assert statuses(answer) == [201] * 1000
     assert sizes == [1000]
@@ -203,7 +203,7 @@ def test_answers_that_are_lost_are_found_again(ada: Caller, monkeypatch: pytest.
             write_many(self, documents)
         raise Unconfirmed
 
-    monkeypatch.setattr(Database, "write_many", losing)
+    monkeypatch.setattr(Database, "write_many", of_items(losing))
     answer = send(ada, [create("new"), {"op": "patch", "id": document, "value": {"title": "patched"}}])
     assert statuses(answer) == [201, 200]
     for outcome, title in zip(outcomes(answer), ("new", "patched"), strict=True):
@@ -222,7 +222,7 @@ def test_a_race_is_run_again_unless_it_is_conditional(ada: Caller, monkeypatch: 
             assert ada.request("PATCH", f"/documents/{document}", json={"content": "1"}).status_code == 200
         return write_many(self, documents)
 
-    monkeypatch.setattr(Database, "write_many", overtaken)
+    monkeypatch.setattr(Database, "write_many", of_items(overtaken))
     answer = send(
         ada,
         [

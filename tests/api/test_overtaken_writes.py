@@ -16,7 +16,7 @@ from app.domain.kinds import DOCUMENT
 from app.domain.services import Services
 from app.errors import Unavailable, Unconfirmed
 from app.store import Database
-from tests.api.conftest import Caller, Mark
+from tests.api.conftest import Caller, Mark, of_items
 from tests.api.test_batches import outcomes, send
 from tests.api.test_idempotency import Crash
 from tests.api.test_idempotency import send as send_one
@@ -136,7 +136,7 @@ def test_a_move_that_arrives_during_its_repetition_is_looked_after(
         return found
 
     monkeypatch.setattr(Database, "replace", held)
-    monkeypatch.setattr(Database, "write_many", held_of_many)
+    monkeypatch.setattr(Database, "write_many", of_items(held_of_many))
     assert ask() == [503]
     monkeypatch.setattr(Database, "replace", replace)
     monkeypatch.setattr(Database, "write_many", write_many)

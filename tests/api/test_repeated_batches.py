@@ -17,7 +17,7 @@ from app.domain.services import Services
 from app.errors import Unavailable
 from app.store import Database
 from app.store.exchange import Exchange
-from tests.api.conftest import Caller
+from tests.api.conftest import Caller, of_items
 from tests.api.test_batches import create, outcomes, send, statuses
 from tests.api.test_idempotency import end_leases
 
@@ -34,7 +34,7 @@ def test_what_was_run_again_alone_is_known_when_it_is_repeated(
         assert ada.request("PATCH", path, json={"content": "1"}).status_code == 200
         return write_many(self, documents)
 
-    monkeypatch.setattr(Database, "write_many", overtaken)
+    monkeypatch.setattr(Database, "write_many", of_items(overtaken))
     monkeypatch.setattr(Documents, "batch", cut_off(Documents.batch))
     assert send(ada, operations, Idempotency_Key=key).status_code == 503
     monkeypatch.undo()
@@ -160,7 +160,7 @@ def die(
     crash: Callable[..., Any],
 ) -> None:
     """Have the process end within a batch, as ``crash`` does in place of the database, and so much time go by."""
-    monkeypatch.setattr(Database, "write_many", crash)
+    monkeypatch.setattr(Database, "write_many", of_items(crash))
     monkeypatch.setattr(Idempotency, "release", lambda *_: None)
     with pytest.raises(KeyboardInterrupt):
         send(ada, operations, Idempotency_Key=key)
@@ -217,7 +217,7 @@ def test_a_batch_that_failed_in_part_is_not_kept(ada: Caller, monkeypatch: pytes
             write_many(self, documents[:1])
         raise Unavailable
 
-    monkeypatch.setattr(Database, "write_many", failing)
+    monkeypatch.setattr(Database, "write_many", of_items(failing))
     monkeypatch.setattr(Database, "create", failing_alone)
     first = send(ada, [create("one"), create("two")], Idempotency_Key=key)
     assert [outcome["status"] for outcome in outcomes(first)] == [503, 503]

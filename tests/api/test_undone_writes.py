@@ -19,7 +19,7 @@ from app.domain.services import Services
 from app.domain.writes import Writes
 from app.errors import Unavailable
 from app.store import Database, DocumentFailure
-from tests.api.conftest import Caller, Mark
+from tests.api.conftest import Caller, Mark, of_items
 from tests.api.test_batches import create, outcomes, send, statuses
 from tests.api.test_idempotency import Crash, end_leases
 from tests.api.test_idempotency import send as send_one
@@ -45,7 +45,7 @@ def test_what_was_taken_back_is_not_called_done(ada: Caller, mark: Mark, monkeyp
         failing = {each["_id"]: DocumentFailure.UNKNOWN for each in documents if each.get("title") == "Failing"}
         return failing | write_many(self, [each for each in documents if each["_id"] not in failing])
 
-    monkeypatch.setattr(Database, "write_many", meanwhile)
+    monkeypatch.setattr(Database, "write_many", of_items(meanwhile))
     assert [each["status"] for each in outcomes(send(ada, operations, Idempotency_Key=key))] == [409, 409, 503]
     monkeypatch.undo()
     assert ada.get(f"/documents/{moving}").json == {"id": moving, "title": "Moving", "project_id": home}
@@ -72,7 +72,7 @@ def test_what_was_refused_is_not_tried_below_what_came_after_it(
         return lost | write_many(self, [each for each in documents if each["_id"] not in lost])
 
     mark(project_id, True)
-    monkeypatch.setattr(Database, "write_many", failing)
+    monkeypatch.setattr(Database, "write_many", of_items(failing))
     assert [each["status"] for each in outcomes(send(ada, operations, Idempotency_Key=key))] == [409, 200, 503]
     monkeypatch.undo()
     mark(project_id, False)
@@ -198,7 +198,7 @@ def test_what_follows_an_operation_that_failed_is_not_done_before_it(
         left = [document for document in documents if document["_id"] != path]
         return {path: DocumentFailure.UNKNOWN} | write_many(self, left)
 
-    monkeypatch.setattr(Database, "write_many", failing)
+    monkeypatch.setattr(Database, "write_many", of_items(failing))
     assert [each["status"] for each in outcomes(send(ada, operations, Idempotency_Key=key))] == [503, 200, 503, 200]
     monkeypatch.undo()
     assert statuses(send(ada, operations, Idempotency_Key=key)) == [200] * 4

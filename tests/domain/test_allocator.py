@@ -5,9 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from typing import NoReturn
 
 import pytest
 
@@ -17,7 +18,7 @@ from app.domain.clock import timestamp
 from app.domain.kinds import DOCUMENT, PROJECT, Kind
 from app.errors import Unavailable
 from app.request_context import request_context
-from app.store import Database, Store
+from app.store import Database, DocumentFailure, Outcome, Store
 from couchapp import deployment, tree
 from couchapp.connection import Connection
 
@@ -81,33 +82,92 @@ def test_regions_take_turns(make: Make) -> None:
 
 def test_a_claim_of_unknown_outcome_is_burned(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """The claim may have been stored, as it is here, so its ids may not be used by anyone."""
-    create = Database.create
+    write_many = Database.write_many
 
-    def stored_but_unanswered(database: Database, document: Mapping[str, object]) -> str:
-        create(database, document)
+    def stored_but_unanswered(database: Database, documents: Sequence[Mapping[str, object]]) -> NoReturn:
+        write_many(database, documents)
         raise Unavailable
 
     allocator = make()
     assert allocator.next_id() == 1
-    monkeypatch.setattr(Database, "create", stored_but_unanswered)
+    monkeypatch.setattr(Database, "write_many", stored_but_unanswered)
     with pytest.raises(Unavailable):
         allocator.next_id()
-    monkeypatch.setattr(Database, "create", create)
+    monkeypatch.setattr(Database, "write_many", write_many)
     assert allocator.next_id() == 3
     assert make().next_id() == 4
+
+
+def test_many_ids_are_claimed_in_one_request(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_many, sent = Database.write_many, list[int]()
+
+    def counted(database: Database, documents: Sequence[Mapping[str, object]]) -> dict[str, Outcome]:
+        sent.append(len(documents))
+        return write_many(database, documents)
+
+    monkeypatch.setattr(Database, "write_many", counted)
+    allocator = make()
+    assert allocator.next_ids(1000) == tuple(range(1, 1001))
+    assert sent == [190]
+    assert allocator.next_ids(150) == tuple(range(1001, 1151))
+    # What is left of a block comes first.
+    assert allocator.next_ids(60) == tuple(range(1151, 1211))
+    assert sent == [190, 2, 1]
+    assert allocator.next_ids(0) == ()
+
+
+def test_blocks_that_others_have_are_passed_over_and_the_rest_is_claimed(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others claim between the look at what is claimed and the claim."""
+    mine, theirs, write_many = make(), make(), Database.write_many
+    assert mine.next_id() == 1
+
+    def overtaken(database: Database, documents: Sequence[Mapping[str, object]]) -> dict[str, Outcome]:
+        monkeypatch.setattr(Database, "write_many", write_many)
+        assert theirs.next_ids(3) == (2, 3, 4)
+        return write_many(database, documents)
+
+    monkeypatch.setattr(Database, "write_many", overtaken)
+    assert mine.next_ids(5) == (5, 6, 7, 8, 9)
+    assert theirs.next_id() == 10
+
+
+def test_of_many_claims_only_what_a_quorum_has_is_dealt_out(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_many = Database.write_many
+
+    def half_known(database: Database, documents: Sequence[Mapping[str, object]]) -> dict[str, Outcome]:
+        monkeypatch.setattr(Database, "write_many", write_many)
+        outcomes = write_many(database, documents)
+        return {doc_id: outcomes[doc_id] if n % 2 else DocumentFailure.UNKNOWN for n, doc_id in enumerate(outcomes)}
+
+    monkeypatch.setattr(Database, "write_many", half_known)
+    assert make().next_ids(4) == (2, 4, 5, 6)
+
+
+def test_claims_that_are_refused_are_unavailable_and_logged(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refused(_: Database, documents: Sequence[Mapping[str, object]]) -> dict[object, Outcome]:
+        return {document["_id"]: DocumentFailure.FORBIDDEN for document in documents}
+
+    monkeypatch.setattr(Database, "write_many", refused)
+    with pytest.raises(Unavailable):
+        make().next_id()
+    assert "no block of ids could be claimed" in caplog.text
 
 
 def test_none_waits_for_the_claim_of_another_request_beyond_its_own_deadline(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create, claiming, answered = Database.create, threading.Event(), threading.Event()
+    write_many, claiming, answered = Database.write_many, threading.Event(), threading.Event()
 
-    def answered_late(database: Database, document: Mapping[str, object]) -> str:
+    def answered_late(database: Database, documents: Sequence[Mapping[str, object]]) -> dict[str, Outcome]:
         claiming.set()
         assert answered.wait(PATIENCE)
-        return create(database, document)
+        return write_many(database, documents)
 
-    monkeypatch.setattr(Database, "create", answered_late)
+    monkeypatch.setattr(Database, "write_many", answered_late)
     allocator = make()
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(allocator.next_id)
