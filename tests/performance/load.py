@@ -53,8 +53,12 @@ class Target:
 
 
 def throughput(target: Target, connections: int, seconds: float) -> float:
-    """Return the answers in a second to ``connections`` that each ask again as soon as they are answered."""
-    request, answered = target.requests(), 0
+    """Return the answers in a second to ``connections`` that each ask again as soon as they are answered.
+
+    What is asked before the ``seconds`` are over is waited for and counted, so that whoever is measured next has the
+    machine for itself.
+    """
+    request, answered, asked = target.requests(), 0, connections
     with selectors.DefaultSelector() as selector:
         sockets = [socket.create_connection(target.address, PATIENCE) for _ in range(connections)]
         try:
@@ -64,16 +68,18 @@ def throughput(target: Target, connections: int, seconds: float) -> float:
             started = time.perf_counter()
             for sock in sockets:
                 sock.sendall(request())
-            while time.perf_counter() < started + seconds:
-                answered += _turn(selector, request, target.expects)
+            while answered < asked:
+                again = time.perf_counter() < started + seconds
+                done = _turn(selector, request if again else None, target.expects)
+                answered, asked = answered + done, asked + (done if again else 0)
             return answered / (time.perf_counter() - started)
         finally:
             for sock in sockets:
                 sock.close()
 
 
-def _turn(selector: selectors.BaseSelector, request: Callable[[], bytes], expects: int) -> int:
-    """Ask again wherever an answer has come to its end; return how many have."""
+def _turn(selector: selectors.BaseSelector, request: Callable[[], bytes] | None, expects: int) -> int:
+    """Ask again wherever an answer has come to its end, if there is more to ask; return how many have."""
     answered, ready = 0, selector.select(PATIENCE)
     assert ready, f"no answer in {PATIENCE} seconds"
     for key, _ in ready:
@@ -84,8 +90,9 @@ def _turn(selector: selectors.BaseSelector, request: Callable[[], bytes], expect
         received += piece
         if _is_whole(received, expects):
             received.clear()
-            sock.sendall(request())
             answered += 1
+            if request:
+                sock.sendall(request())
     return answered
 
 

@@ -85,12 +85,14 @@ def contests(service: str, key: str, couchdb: str, bare: str, validated: str) ->
 def measure(contest: Contest) -> None:
     """Print the writes in a second of each target and its ratio to the service, medians of rounds.
 
-    In each round the targets take turns, so that what else the machine does hits all alike.
+    In each round the targets take turns, and over the rounds they take turns at being first, so that what else the
+    machine does hits all alike; CouchDB goes on indexing for a while after it was written to.
     """
     found: dict[str, list[float]] = {name: [] for name in contest.targets}
     elapsed, used = time.perf_counter(), time.process_time()
     for number in range(ROUNDS + 1):
-        for name, target in contest.targets.items():
+        for name in _rotated(list(contest.targets), number):
+            target = contest.targets[name]
             rate = contest.writes * throughput(target, contest.connections, SECONDS)
             if number:  # The first round is for warming up.
                 found[name].append(rate)
@@ -101,6 +103,11 @@ def measure(contest: Contest) -> None:
         told = "" if name == SERVICE else f"   service / it {statistics.median(ratios):5.2f}"
         spread = f"{min(rates):.0f} to {max(rates):.0f}"
         print(f"  {name:26} {statistics.median(rates):7.0f} writes/s ({spread}){told}")
+
+
+def _rotated(names: list[str], number: int) -> list[str]:
+    first = number % len(names)
+    return names[first:] + names[:first]
 
 
 @contextmanager
