@@ -162,7 +162,10 @@ class Unavailable(ServiceError):
 class Unconfirmed(Unavailable):
     """A write was sent, and whether it is stored could not be found out in time."""
 
-    reason = "Whether the write was stored could not be found out in time; read before you retry it."
+    reason = (
+        "Whether the write was stored could not be found out in time. Read before you send it again, "
+        "or send it again with the same Idempotency-Key."
+    )
 
 
 # Every code that a client can meet, in the order in which the contract lists them.

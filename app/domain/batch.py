@@ -13,10 +13,11 @@ from app.domain.access import Access
 from app.domain.attempt import Attempt
 from app.domain.collection import Collection
 from app.domain.histories import created, made
+from app.domain.latest import Latest
 from app.domain.operations import Operation, Outcome, Rules
 from app.domain.stored import Stored, merged, stale
 from app.domain.writes import Result
-from app.errors import Conflict, NotFound, ServiceError, Unavailable
+from app.errors import Conflict, NotFound, ServiceError, Unavailable, Unconfirmed
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ def carry_out(
     outcomes = {
         place: Outcome(asked.public_id, error=asked.fault) for place, asked in enumerate(operations) if asked.fault
     }
-    batch = _Batch(rules, items, access, attempt, alone)
     steps = list(_steps(operations, items, attempt))
+    batch = _Batch(rules, items, access, attempt, alone, [step.public_id for step in steps])
     done_before = batch.done_before(steps)
     # An operation that was refused or undone is not tried again below what has come after it.
     latest = {step.public_id: step.place for step in steps if step.place in done_before}
@@ -58,17 +59,22 @@ def carry_out(
     # What follows an operation that is to be tried again would otherwise come before it.
     unsettled: set[int] = set()
     for together in _rounds(step for step in steps if step.place not in outcomes):
+        left = [step for step in together if step.public_id not in unsettled]
         try:
-            done = batch.carry_out([step for step in together if step.public_id not in unsettled])
+            while left:
+                done, left = batch.carry_out(left)
+                outcomes |= done
         except Unavailable:
-            if not any(outcome.error is None for outcome in outcomes.values()):
+            if not any(_may_be_done(outcome) for outcome in outcomes.values()):
                 raise
-            done = {}
         for step in together:
-            outcome = done.get(step.place) or Outcome(step.asked.public_id, error=Unavailable())
-            outcomes[step.place] = outcome
+            outcome = outcomes.setdefault(step.place, Outcome(step.asked.public_id, error=Unavailable()))
             unsettled |= {step.public_id} if isinstance(outcome.error, Unavailable) else set()
     return [outcomes[place] for place in range(len(operations))]
+
+
+def _may_be_done(outcome: Outcome) -> bool:
+    return outcome.error is None or isinstance(outcome.error, Unconfirmed)
 
 
 def _steps(operations: Sequence[Operation], items: Collection, attempt: Attempt) -> Iterator[Step]:
@@ -96,9 +102,18 @@ def _rounds(steps: Iterable[Step]) -> list[list[Step]]:
 class _Batch:
     """What the rounds of one batch have in common."""
 
-    def __init__(self, rules: Rules, items: Collection, access: Access, attempt: Attempt, alone: Sequence[str]) -> None:
+    def __init__(
+        self,
+        rules: Rules,
+        items: Collection,
+        access: Access,
+        attempt: Attempt,
+        alone: Sequence[str],
+        public_ids: Sequence[int],
+    ) -> None:
         self._rules, self._items, self._access = rules, items, access
         self._since, self._alone = attempt.since, alone
+        self._latest = Latest(items, public_ids)
 
     def done_before(self, steps: Sequence[Step]) -> dict[int, Outcome]:
         """Return the outcomes of those steps that an earlier run of the same request has done, by place.
@@ -114,7 +129,7 @@ class _Batch:
         last = {public_id: history[0] for public_id, history in histories.items() if not history[0].is_deleted}
         unproven = {place: after for place, (step, _, after) in done.items() if after is last.get(step.public_id)}
         stored = self._items.store_many([after.fields for after in unproven.values()])
-        takes = self._rules.takes()
+        takes = self._rules.takes(self._access, [after.fields for _, _, after in done.values()])
         outcomes = {}
         for place, (step, before, after) in done.items():
             result = stored[after.fields["_id"]] if place in unproven else after.revision
@@ -123,14 +138,23 @@ class _Batch:
             outcomes[place] = self._outcome(step, before, revision, after.fields, takes)
         return outcomes
 
-    def carry_out(self, steps: Sequence[Step]) -> dict[int, Outcome]:
-        """Return the outcomes of steps on different items, by place."""
+    def carry_out(self, steps: list[Step]) -> tuple[dict[int, Outcome], list[Step]]:
+        """Return the outcomes of steps on different items, by place, and the steps for which there was no room yet."""
+        room = self._latest.read([step.public_id for step in steps if self._is_read(step)])
+        existing = [place for place, step in enumerate(steps) if self._is_read(step)]
+        end = existing[room] if room < len(existing) else len(steps)
+        return self._done_together(steps[:end]), steps[end:]
+
+    def _is_read(self, step: Step) -> bool:
+        return step.asked.op not in ("create", *self._alone)
+
+    def _done_together(self, steps: Sequence[Step]) -> dict[int, Outcome]:
         existing = [step.public_id for step in steps if step.asked.op != "create"]
         refusals = self._rules.refusals(self._access, existing) if existing else {}
-        found = self._items.find_many(existing)
+        found = {step.public_id: self._latest[step.public_id] for step in steps}
         outcomes: dict[int, Outcome] = {}
         written: dict[int, dict[str, Any]] = {}
-        takes = self._rules.takes()
+        takes = self._rules.takes(self._access, [step.asked.value or {} for step in steps])
         for step in steps:
             try:
                 if step.public_id in refusals:
@@ -143,15 +167,18 @@ class _Batch:
                 outcomes[step.place] = Outcome(step.asked.public_id, error=error)
         stored = self._items.store_many(list(written.values()))
         # What was looked at before the write is looked at again after it.
-        takes = self._rules.takes()
+        takes = self._rules.takes(self._access, written.values())
         for step in steps:
+            made = None
             if document := written.get(step.place):
                 result = stored[document["_id"]]
-                outcomes[step.place] = self._outcome(step, found.get(step.public_id), result, document, takes)
+                outcome = outcomes[step.place] = self._outcome(step, found[step.public_id], result, document, takes)
+                made = Stored(result, document) if isinstance(result, str) and not outcome.error else None
+            self._latest.settle(step.public_id, made)
         # What an earlier run sent may have arrived since it was looked for.
         late = self._arrived_late([step for step in steps if outcomes[step.place].error])
         lost = {step.place for step in steps if isinstance(stored.get(self._items.kind.key(step.public_id)), Conflict)}
-        again = [step for step in steps if step.place in lost - late.keys() and step.public_id in found]
+        again = [step for step in steps if step.place in lost - late.keys() and found[step.public_id]]
         return outcomes | late | {step.place: self._again(step) for step in again}
 
     def _arrived_late(self, refused: Sequence[Step]) -> dict[int, Outcome]:

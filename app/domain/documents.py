@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -21,6 +20,7 @@ from app.domain.pages import Listed, Page, Query, cut
 from app.domain.projects import Projects
 from app.domain.stored import Stored, merged
 from app.domain.taking_back import MovedOn, take_back
+from app.domain.writes import after_a_write
 from app.errors import Conflict, Fault, Forbidden, NotFound, ServiceError, ValidationFailed
 
 Takes = Callable[[int], bool]
@@ -175,6 +175,7 @@ class Documents:
             if found is not None and not access.admits_project(found.project_id):
                 raise Forbidden("This key does not reach the project that the document would leave.")
 
+    @after_a_write()
     def require_arrived(self, access: Access, before: Stored | None, after: Stored, takes: Takes) -> None:
         """Take a document back, or back to where it was, if its new project was deleted meanwhile, and raise.
 
@@ -228,9 +229,10 @@ class Documents:
         """Carry out many operations, as ``carry_out`` does."""
         return carry_out(self, self._documents, access, operations, attempt)
 
-    def takes(self) -> Takes:
-        """Return what tells of a project whether documents can be put into it; it looks at each once."""
-        return cache(self._projects.takes_documents)
+    def takes(self, access: Access, fields: Iterable[Mapping[str, Any]]) -> Takes:
+        """Return what tells of the projects in ``fields`` that the key reaches whether documents can be put there."""
+        named = {each["project_id"] for each in fields if each.get("project_id")}
+        return self._projects.seen_together([each for each in named if access.admits_project(each)])
 
     def _reached(self, reach: Reach, query: Query) -> list[Listed]:
         """Return one row more than fits on the page, of all that ``reach`` admits."""

@@ -16,8 +16,8 @@ from typing import Any
 
 from app.domain.attempt import Attempt
 from app.domain.clock import stamp
-from app.domain.writes import Writes
-from app.errors import Conflict, IdempotencyInProgress, IdempotencyMismatch, Unavailable
+from app.domain.writes import Writes, after_a_write
+from app.errors import Conflict, IdempotencyInProgress, IdempotencyMismatch, Unavailable, Unconfirmed
 from app.store import Database
 
 KEPT = timedelta(hours=24)
@@ -73,15 +73,16 @@ class Idempotency:
         return self._claim({**found, **self._leased()}, resumed=True)
 
     def finish(self, begun: Begun, answer: Answer) -> Answer:
-        """Keep an answer; return it, or the one that another request kept meanwhile. Raises Unavailable."""
+        """Keep an answer; return it, or the one that another request kept meanwhile. Raises Unconfirmed."""
         kept = {"status": answer.status, "headers": dict(answer.headers), "body": answer.body}
-        try:
-            self._writes.store({**begun.record, "answer": kept})
-        except Conflict as conflict:
-            found = self._meta.get(begun.record["_id"])
-            if found is None or "answer" not in found:
-                raise Unavailable from conflict
-            return Answer(**found["answer"])
+        with after_a_write():
+            try:
+                self._writes.store({**begun.record, "answer": kept})
+            except Conflict as conflict:
+                found = self._meta.get(begun.record["_id"])
+                if found is None or "answer" not in found:
+                    raise Unconfirmed from conflict
+                return Answer(**found["answer"])
         return answer
 
     def release(self, begun: Begun) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -39,8 +39,8 @@ class Rules(Protocol):
     def refusals(self, access: Access, public_ids: Sequence[int], /) -> dict[int, ServiceError]:
         """Return what to say of the items that the key does not reach."""
 
-    def takes(self) -> Any:
-        """Return what ``require_possible`` and ``require_arrived`` are to look with."""
+    def takes(self, access: Access, fields: Iterable[Mapping[str, Any]], /) -> Any:
+        """Return what ``require_possible`` and ``require_arrived`` are to look with at what has these ``fields``."""
 
     def require_still_reached(self, access: Access, found: Stored, /) -> None:
         """Raise if an item left the key's reach."""

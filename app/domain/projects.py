@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from app.domain.access import Access
@@ -18,7 +19,7 @@ from app.domain.current import Shown
 from app.domain.operations import Operation, Outcome
 from app.domain.pages import Page, Query
 from app.domain.stored import Stored, merged
-from app.errors import Conflict, Forbidden, NotFound, PreconditionFailed, ProjectNotEmpty, ServiceError
+from app.errors import Conflict, Forbidden, NotFound, PreconditionFailed, ProjectNotEmpty, ServiceError, Unavailable
 
 # Whoever began a deletion so long ago has given it up: no request lives longer.
 GIVEN_UP = timedelta(minutes=2)
@@ -138,7 +139,7 @@ class Projects:
     def require_arrived(self, *_: object) -> None:
         """A project is where it is."""
 
-    def takes(self) -> None:
+    def takes(self, *_: object) -> None:
         """A project is in nothing that could take it."""
 
     def refusals(self, access: Access, project_ids: Sequence[int]) -> dict[int, ServiceError]:
@@ -151,7 +152,28 @@ class Projects:
 
     def takes_documents(self, project_id: int) -> bool:
         """Tell whether there is such a project. Raises Conflict if it is being deleted at this moment."""
-        found = self._projects.find(project_id)
+        return self._takes(project_id, self._projects.find(project_id))
+
+    def seen_together(self, project_ids: Sequence[int]) -> Callable[[int], bool]:
+        """Return what ``takes_documents`` is for these projects, which are read at once when it is first called."""
+
+        @cache
+        def found() -> dict[int, Stored] | Unavailable:
+            try:
+                return self._projects.find_many(project_ids)
+            except Unavailable as error:
+                return error
+
+        @cache
+        def takes(project_id: int) -> bool:
+            projects = found()
+            if isinstance(projects, Unavailable):
+                raise projects
+            return self._takes(project_id, projects.get(project_id))
+
+        return takes
+
+    def _takes(self, project_id: int, found: Stored | None) -> bool:
         marked_at = found and found.fields.get("deleting_at")
         if not found or not marked_at:
             return found is not None

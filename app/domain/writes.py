@@ -13,15 +13,17 @@ import random
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from app.errors import Conflict, ServiceError, Unavailable, Unconfirmed
 from app.request_context import remaining
 from app.store import Database, DocumentFailure, GroupCommit, Leaf, Outcome
 
-# How often a write is sent again, and the longest pause before the last time, in seconds.
-TRIES = 6
+# How often a lost race is run again, and how often at most it is looked for what became of a lost write, which ends
+# sooner where a request has no more time.
+TRIES, LOOKS = 6, 100
+# Seconds of the longest pause, before the last of so many tries and before each further look.
 LONGEST_PAUSE = 0.3
 # CouchDB takes 8,000,000 bytes in one request, and some go to what is around the documents.
 MOST_BYTES = 7_500_000
@@ -31,15 +33,26 @@ KEPT = ("type", "id", "project_id", "updated_at")
 Result = str | ServiceError
 
 
-def pauses() -> Iterator[None]:
+def pauses(tries: int | None = None) -> Iterator[None]:
     """Yield for each further try, after a random pause that doubles at most, while the request has time for it."""
-    for number in range(TRIES):
-        pause = random.uniform(0, LONGEST_PAUSE / 2 ** (TRIES - 1 - number))  # noqa: S311
+    for number in range(TRIES if tries is None else tries):
+        pause = random.uniform(0, LONGEST_PAUSE / 2 ** max(0, TRIES - 1 - number))  # noqa: S311
         left = remaining()
         if left is not None and left <= pause:
             return
         time.sleep(pause)
         yield
+
+
+@contextmanager
+def after_a_write() -> Iterator[None]:
+    """Let whatever is not answered inside say that something is stored already. Raises Unconfirmed."""
+    try:
+        yield
+    except Unconfirmed:
+        raise
+    except Unavailable as error:
+        raise Unconfirmed from error
 
 
 class Writes:
@@ -127,13 +140,13 @@ class Writes:
     def _found_out(self, lost: Sequence[Mapping[str, Any]]) -> dict[str, Result]:
         """Return what became of writes whose answers were lost, by `_id`.
 
-        Each is sent again until it is stored or refused; that a try does not come through says nothing of those
-        before it.
+        Each is sent again until it is stored or refused, or the request's time is over; that a try does not come
+        through says nothing of those before it.
         """
         results: dict[str, Result] = {}
         # What is sent again: a write as it was, or its proof.
         pending = {document["_id"]: document for document in lost}
-        for _ in pauses() if lost else ():
+        for _ in pauses(LOOKS) if lost else ():
             found = {
                 doc_id: self._result(pending[doc_id], outcome)
                 for doc_id, outcome in self._send(list(pending.values())).items()

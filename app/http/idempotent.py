@@ -84,7 +84,11 @@ def carry_out(
         with suppress(Unavailable):
             idempotency.finish(begun, content(errors.answer(Conflict(SHOWN))))
         return response
-    return answer(idempotency.finish(begun, content(response)))
+    try:
+        return answer(idempotency.finish(begun, content(response)))
+    except Unavailable:
+        idempotency.release(begun)
+        raise
 
 
 def is_passing(status: int) -> bool:

@@ -110,8 +110,10 @@ class Exchange:
         return _holding(answer.body)
 
     def _answer(self, method: str, path: tuple[str, ...], **options: Any) -> Answer:
-        # With nothing left the connection sends nothing.
         left, request_id = remaining(), current_request_id()
+        if left is not None and left <= 0:
+            # Nothing is sent, and that is not the database's failure.
+            raise Unavailable
         usual = {
             "headers": {"X-Couch-Request-ID": request_id} if request_id else None,
             "timeout": TIMEOUT if left is None else min(TIMEOUT, left),

@@ -15,6 +15,7 @@ from app.domain.clock import now
 from app.domain.collection import Collection
 from app.domain.idempotency import Idempotency
 from app.domain.services import Services
+from app.domain.writes import Writes
 from app.errors import Unavailable
 from tests.api.conftest import Answer, Caller
 
@@ -297,3 +298,23 @@ def test_a_key_whose_record_could_not_be_kept_is_shown(ada: Caller, monkeypatch:
     answer = send(ada, "POST", "/keys", {"name": "once", "scopes": ["documents:read"]})
     assert answer.status_code == 201
     assert answer.json["key"].startswith("ds_")
+
+
+def test_an_answer_that_could_not_be_kept_can_be_asked_for_again_at_once(
+    ada: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, key, store = count(ada), secrets.token_hex(8), Writes.store
+
+    def fail(self: Writes, document: dict[str, Any], *args: Any) -> str:
+        if "answer" in document:
+            raise Unavailable
+        return store(self, document, *args)
+
+    monkeypatch.setattr(Writes, "store", fail)
+    first = send(ada, "POST", "/documents", {"title": "Kept"}, key)
+    assert (first.status_code, first.json["error"]) == (503, "unavailable")
+    assert "the same Idempotency-Key" in first.json["reason"]
+    monkeypatch.undo()
+    again, once_more = (send(ada, "POST", "/documents", {"title": "Kept"}, key) for _ in range(2))
+    assert (again.status_code, once_more.status_code, once_more.data) == (201, 201, again.data)
+    assert count(ada) == before + 1

@@ -103,7 +103,7 @@ def test_a_move_that_arrives_during_its_repetition_is_looked_after(
     ada: Caller, monkeypatch: pytest.MonkeyPatch, batch: bool, reading: str
 ) -> None:
     """The repetition finds nothing done, then the first run's write arrives, and its project goes."""
-    monkeypatch.setattr(writes, "TRIES", 0)
+    monkeypatch.setattr(writes, "LOOKS", 0)
     home, away = (ada.new_project()["id"] for _ in range(2))
     one, key = ada.new_document("Moving", project_id=home)["id"], secrets.token_hex(8)
     path, value, late = f"/documents/{one}", {"project_id": away}, list[tuple[Database, dict[str, Any]]]()
@@ -147,7 +147,7 @@ def test_a_move_that_arrives_during_its_repetition_is_looked_after(
 
 def test_a_repetition_says_that_it_may_have_stored_something(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its write has no answer, and nothing that is read after it has one."""
-    monkeypatch.setattr(writes, "TRIES", 0)
+    monkeypatch.setattr(writes, "LOOKS", 0)
     path, key = f"/documents/{ada.new_document('Changing')['id']}", secrets.token_hex(8)
     replace, write, sent = Database.replace, {"title": "x"}, list[str]()
 
@@ -164,7 +164,7 @@ def test_a_repetition_says_that_it_may_have_stored_something(ada: Caller, monkey
     monkeypatch.setattr(Collection, "change", down)
     assert send_one(ada, "PATCH", path, write, key).status_code == 503
     monkeypatch.undo()
-    monkeypatch.setattr(writes, "TRIES", 0)
+    monkeypatch.setattr(writes, "LOOKS", 0)
     leaves = Database.leaves
     monkeypatch.setattr(Database, "replace", lost)
     monkeypatch.setattr(Database, "leaves", lambda *args: down() if sent else leaves(*args))
@@ -176,7 +176,7 @@ def test_a_creation_that_arrives_while_its_repetition_is_refused_is_taken_back(
     ada: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first run's write is still on its way when its project goes, and arrives after the repetition has looked."""
-    monkeypatch.setattr(writes, "TRIES", 0)
+    monkeypatch.setattr(writes, "LOOKS", 0)
     project_id, key, late = ada.new_project()["id"], secrets.token_hex(8), list[tuple[Database, dict[str, Any]]]()
     value, database_create, look = {"title": "x", "project_id": project_id}, Database.create, Documents.require_possible
 

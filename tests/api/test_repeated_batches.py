@@ -209,7 +209,7 @@ def test_a_batch_that_was_cut_off_is_finished(
 
 
 def test_a_batch_that_failed_in_part_is_not_kept(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writes, "TRIES", 1)
+    monkeypatch.setattr(writes, "LOOKS", 1)
     key, write_many = secrets.token_hex(8), Database.write_many
 
     def failing(self: Database, documents: list[dict[str, Any]]) -> Any:

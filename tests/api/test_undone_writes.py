@@ -28,7 +28,7 @@ from tests.api.test_repeated_batches import cut_off
 
 def test_what_was_taken_back_is_not_called_done(ada: Caller, mark: Mark, monkeypatch: pytest.MonkeyPatch) -> None:
     """The project is marked while documents come to it, the deletion gives way, and the batch is repeated."""
-    monkeypatch.setattr(writes, "TRIES", 1)
+    monkeypatch.setattr(writes, "LOOKS", 1)
     home, away = (ada.new_project()["id"] for _ in range(2))
     moving, key = ada.new_document("Moving", project_id=home)["id"], secrets.token_hex(8)
     operations = [
@@ -58,7 +58,7 @@ def test_what_was_taken_back_is_not_called_done(ada: Caller, mark: Mark, monkeyp
 def test_what_was_refused_is_not_tried_below_what_came_after_it(
     ada: Caller, mark: Mark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writes, "TRIES", 1)
+    monkeypatch.setattr(writes, "LOOKS", 1)
     project_id, one, key = ada.new_project()["id"], ada.new_document()["id"], secrets.token_hex(8)
     operations = [
         {"op": "patch", "id": one, "value": {"title": "first", "project_id": project_id}},
@@ -189,7 +189,7 @@ def test_what_was_made_and_deleted_by_others_was_made(ada: Caller, monkeypatch: 
 def test_what_follows_an_operation_that_failed_is_not_done_before_it(
     ada: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writes, "TRIES", 1)
+    monkeypatch.setattr(writes, "LOOKS", 1)
     one, other, key = ada.new_document()["id"], ada.new_document()["id"], secrets.token_hex(8)
     operations = [{"op": "patch", "id": each, "value": {"content": text}} for text in "ab" for each in (one, other)]
     path, write_many = f"document:{one:016}", Database.write_many

@@ -95,7 +95,7 @@ def stored(documents: Database) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("script", [["lost before"], ["lost before"] * 5, ["lost after"], ["lost after"] * 3])
+@pytest.mark.parametrize("script", [["lost before"], ["lost before"] * 20, ["lost after"], ["lost after"] * 3])
 @pytest.mark.parametrize("new", [True, False])
 def test_a_lost_answer_is_found_again(documents: Database, script: list[str], new: bool) -> None:
     head = {"_id": "a"} if new else {"_id": "a", "_rev": documents.create({"_id": "a"})}
@@ -112,10 +112,10 @@ def test_a_write_that_had_arrived_is_stored_once_more_for_certain(documents: Dat
 
 
 def test_what_cannot_be_found_out_is_not_called_a_failure(documents: Database) -> None:
-    through, found = losing(documents, *["lost before"] * 100)
+    through, found = losing(documents, *["lost before"] * (1 + writes.LOOKS))
     with pytest.raises(Unconfirmed):
         through.store({"_id": "a"})
-    assert found.sent == 1 + writes.TRIES
+    assert found.sent == 1 + writes.LOOKS
     assert documents.get("a") is None
 
 

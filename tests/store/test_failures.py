@@ -95,6 +95,17 @@ def test_every_failure_is_unavailable_and_logged_once(
     assert DOCUMENT["title"] not in told
 
 
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_when_the_time_is_over_nothing_is_sent_and_it_is_not_called_the_databases_failure(
+    call: Call, caplog: pytest.LogCaptureFixture
+) -> None:
+    with database() as (documents, server), request_context(request_id="r-1", seconds=0):
+        with pytest.raises(Unavailable) as caught:
+            call(documents)
+        assert type(caught.value) is Unavailable
+        assert (server.requests, caplog.records) == ([], [])
+
+
 def test_the_log_says_what_couchdb_said(caplog: pytest.LogCaptureFixture) -> None:
     with database(answer(401, REFUSED)) as (documents, _), pytest.raises(Unavailable):
         documents.get("document:1")

@@ -1,0 +1,132 @@
+"""How few requests to the database a batch takes, and what it says when they are not answered."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import pytest
+
+from app.domain import latest
+from app.domain.collection import Collection
+from app.domain.kinds import PROJECT
+from app.domain.projects import Projects
+from app.errors import Unavailable
+from couchapp.connection import Connection
+from tests.api.conftest import Caller
+from tests.api.test_batches import create, outcomes, send, statuses
+
+Request = tuple[str, str, str]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
+    """What the database is asked from now on: method, kind of database, and the end of the path."""
+    found, request = list[Request](), Connection.request
+
+    def noted(self: Connection, method: str, *path: str, **options: Any) -> Any:
+        found.append((method, path[0].rpartition("-")[2], path[-1]))
+        return request(self, method, *path, **options)
+
+    monkeypatch.setattr(Connection, "request", noted)
+    return found
+
+
+def of(asked: list[Request], kind: str) -> list[tuple[str, str]]:
+    """Return what one kind of database was asked, changes aside, which are asked for in the background."""
+    return [(method, end) for method, named, end in asked if named == kind and end != "_changes"]
+
+
+def test_the_projects_of_all_documents_are_looked_at_together(ada: Caller, asked: list[Request]) -> None:
+    projects = [ada.new_project()["id"] for _ in range(40)]
+    asked.clear()
+    answer = send(ada, [create("x", project_id=each) for each in (*projects, *projects, 987654321)])
+    assert statuses(answer) == [201] * 80 + [400]
+    # Before the write and after it.
+    assert of(asked, "projects") == [("POST", "_all_docs")] * 2
+
+
+def test_a_project_that_is_being_deleted_is_looked_at_once(ada: Caller, mark: Any, asked: list[Request]) -> None:
+    project = ada.new_project()["id"]
+    mark(project, True)
+    asked.clear()
+    answer = send(ada, [create("x", project_id=project)] * 50)
+    assert {(each["status"], each["error"]) for each in outcomes(answer)} == {(409, "conflict")}
+    assert of(asked, "projects") == [("POST", "_all_docs")]
+
+
+def test_an_item_that_is_worked_on_again_is_read_once(ada: Caller, asked: list[Request]) -> None:
+    one = ada.new_document()["id"]
+    operations = [{"op": "patch", "id": one, "value": {"title": str(number)}} for number in range(9)]
+    asked.clear()
+    answer = send(ada, [*operations, {"op": "delete", "id": one}, {"op": "delete", "id": one}])
+    assert statuses(answer) == [200] * 9 + [204, 404]
+    assert of(asked, "documents") == [("POST", "_all_docs"), *[("POST", "_bulk_docs")] * 10]
+    assert len({each["etag"] for each in outcomes(answer)[:9]}) == 9
+
+
+def test_others_may_come_between_two_operations_on_one_item(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written is not read again, and still nobody's change is lost."""
+    one, settle = ada.new_document(content="0")["id"], latest.Latest.settle
+
+    def meanwhile(self: latest.Latest, *args: Any) -> None:
+        monkeypatch.undo()
+        settle(self, *args)
+        assert ada.request("PATCH", f"/documents/{one}", json={"content": "theirs"}).status_code == 200
+
+    monkeypatch.setattr(latest.Latest, "settle", meanwhile)
+    operations = [{"op": "patch", "id": one, "value": {"title": title}} for title in ("first", "second")]
+    assert statuses(send(ada, operations)) == [200, 200]
+    assert ada.get(f"/documents/{one}").json == {"id": one, "title": "second", "content": "theirs"}
+
+
+def test_large_items_are_worked_on_some_at_a_time(
+    ada: Caller, monkeypatch: pytest.MonkeyPatch, asked: list[Request]
+) -> None:
+    monkeypatch.setattr(latest, "FIRST", 2)
+    monkeypatch.setattr(latest, "ASKED", 10)
+    monkeypatch.setattr(latest, "ROOM", 30)
+    ids = [ada.new_document(content="x" * 10)["id"] for _ in range(5)]
+    asked.clear()
+    operations = [{"op": "patch", "id": each, "value": {"title": "new"}} for each in ids]
+    answer = send(ada, [operations[0], create("made"), *operations[1:], {"op": "delete", "id": ids[0]}])
+    assert statuses(answer) == [200, 201, 200, 200, 200, 200, 204]
+    assert [end for _, end in of(asked, "documents")].count("_bulk_docs") > 2
+    assert [ada.get(f"/documents/{each}").json["title"] for each in ids[1:]] == ["new"] * 4
+
+
+def test_a_stored_document_whose_project_could_not_be_looked_at_again_is_not_called_a_failure(
+    ada: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, takes, looks = ada.new_project()["id"], Projects.takes_documents, list[int]()
+
+    def look(self: Projects, project_id: int) -> bool:
+        looks.append(project_id)
+        return takes(self, project_id) if len(looks) == 1 else unavailable()
+
+    monkeypatch.setattr(Projects, "takes_documents", look)
+    said = ada.post("/documents", {"title": "x", "project_id": project}).json
+    assert (said["error"], looks) == ("unavailable", [project] * 2)
+    assert "could not be found out" in said["reason"]
+    monkeypatch.undo()
+    assert [each["title"] for each in ada.get(f"/projects/{project}/documents").json] == ["x"]
+
+
+def test_the_same_of_a_batch(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, find_many, looks = ada.new_project()["id"], Collection.find_many, list[int]()
+
+    def look(self: Collection, public_ids: list[int]) -> Any:
+        looks.extend(public_ids if self.kind is PROJECT else [])
+        return unavailable() if len(looks) > 1 else find_many(self, public_ids)
+
+    monkeypatch.setattr(Collection, "find_many", look)
+    said = outcomes(send(ada, [create("x", project_id=project), create("y", project_id=project), create("z")]))
+    assert [each["status"] for each in said] == [503, 503, 201]
+    assert looks == [project] * 2
+    assert all("could not be found out" in each["reason"] for each in said[:2])
+    monkeypatch.undo()
+    assert [each["title"] for each in ada.get(f"/projects/{project}/documents").json] == ["x", "y"]
+
+
+def unavailable() -> NoReturn:
+    """Be a database that does not answer."""
+    raise Unavailable
