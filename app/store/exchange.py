@@ -15,6 +15,8 @@ log = logging.getLogger("dreamscript.store")
 
 # No single request to CouchDB waits longer, so that a second can follow within the deadline (docs/couchdb-quirks.md).
 TIMEOUT = 3.0
+# So much longer for each document that it writes: to send a thousand again would take as long once more.
+PER_DOCUMENT = 0.003
 # Writes many documents; unlike a POST of keys it changes something.
 BULK = ("_bulk_docs",)
 # What CouchDB says of a document that is not there; of a database that is not there it says something else.
@@ -92,7 +94,8 @@ class Exchange:
     def results(self, documents: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Write ``documents`` in one request; return what CouchDB says of each, in no order that can be relied on."""
         with self._translated("POST", BULK):
-            answer = self._answer("POST", BULK, body={"docs": list(documents)})
+            more = PER_DOCUMENT * len(documents)
+            answer = self._answer("POST", BULK, more, body={"docs": list(documents)})
             results = answer.body
             if not isinstance(results, list) or len(results) != len(documents):
                 raise Interrupted("the answer has not one result for each document")
@@ -109,14 +112,14 @@ class Exchange:
             raise Interrupted("202: fewer than a quorum stored it")
         return _holding(answer.body)
 
-    def _answer(self, method: str, path: tuple[str, ...], **options: Any) -> Answer:
+    def _answer(self, method: str, path: tuple[str, ...], more: float = 0, **options: Any) -> Answer:
         left, request_id = remaining(), current_request_id()
         if left is not None and left <= 0:
             # Nothing is sent, and that is not the database's failure.
             raise Unavailable
         usual = {
             "headers": {"X-Couch-Request-ID": request_id} if request_id else None,
-            "timeout": TIMEOUT if left is None else min(TIMEOUT, left),
+            "timeout": TIMEOUT + more if left is None else min(TIMEOUT + more, left),
         }
         return self._connection.request(method, self.name, *path, **usual | options)
 

@@ -7,12 +7,14 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from app.errors import Conflict, Unavailable
 from app.request_context import request_context
 from app.store import Database, DocumentFailure, Store, exchange
+from couchapp.connection import Connection
 from tests.couchapp.wayward import Behaviour, Wayward, answer, hang, reply, reset, send
 
 pytestmark = pytest.mark.nodatabase
@@ -93,17 +95,6 @@ def test_every_failure_is_unavailable_and_logged_once(
     told = "".join(traceback.format_exception(caught.value)) + repr(vars(record)) + caught.value.reason
     assert "cret" not in told
     assert DOCUMENT["title"] not in told
-
-
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_when_the_time_is_over_nothing_is_sent_and_it_is_not_called_the_databases_failure(
-    call: Call, caplog: pytest.LogCaptureFixture
-) -> None:
-    with database() as (documents, server), request_context(request_id="r-1", seconds=0):
-        with pytest.raises(Unavailable) as caught:
-            call(documents)
-        assert type(caught.value) is Unavailable
-        assert (server.requests, caplog.records) == ([], [])
 
 
 def test_the_log_says_what_couchdb_said(caplog: pytest.LogCaptureFixture) -> None:
@@ -211,11 +202,14 @@ def test_a_row_that_cannot_be_read_is_not_an_absent_document(caplog: pytest.LogC
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_a_request_whose_time_is_over_sends_nothing(call: Call) -> None:
+def test_a_request_whose_time_is_over_sends_nothing(call: Call, caplog: pytest.LogCaptureFixture) -> None:
     context = request_context(request_id="r-1", seconds=0)
-    with database(answer(200)) as (documents, server), context, pytest.raises(Unavailable):
+    with database(answer(200)) as (documents, server), context, pytest.raises(Unavailable) as caught:
         call(documents)
     assert server.requests == []
+    # It is not the database's failure, and nothing can have been written.
+    assert type(caught.value) is Unavailable
+    assert [each for each in caplog.records if vars(each).get("request_id")] == []
 
 
 @pytest.mark.parametrize(("store_waits", "request_has"), [(600.0, 0.2), (0.2, 600.0)])
@@ -228,6 +222,24 @@ def test_a_wait_ends_with_the_request_or_before_it(
         documents.get("a")
     assert time.monotonic() - started < 30
     assert len(server.requests) == 1
+
+
+def test_many_documents_may_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To send them again would take as long once more."""
+    waits, request = list[float](), Connection.request
+
+    def noted(self: Connection, *args: Any, timeout: float, **options: Any) -> Any:
+        waits.append(timeout)
+        return request(self, *args, timeout=timeout, **options)
+
+    monkeypatch.setattr(Connection, "request", noted)
+    results = [{"ok": True, "id": str(number), "rev": "1-a"} for number in range(1000)]
+    with database(answer(201, results)) as (documents, _):
+        documents.write_many([{"_id": str(number)} for number in range(1000)])
+        with request_context(request_id="r-1", seconds=1):
+            documents.write_many([{"_id": str(number)} for number in range(1000)])
+    assert waits[0] == exchange.TIMEOUT + 1000 * exchange.PER_DOCUMENT
+    assert waits[1] <= 1
 
 
 def test_outside_of_a_request_there_is_no_id_to_send() -> None:
