@@ -6,25 +6,32 @@ ids and the nonce with which the request writes, so that whoever repeats it afte
 
 from __future__ import annotations
 
+import logging
+import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from threading import Event
 from typing import Any
 
 from app.domain.attempt import Attempt
 from app.domain.clock import stamp
 from app.domain.writes import Writes, after_a_write
 from app.errors import Conflict, IdempotencyInProgress, IdempotencyMismatch, Unavailable, Unconfirmed
-from app.store import Database
+from app.store import Database, DocumentFailure
+
+log = logging.getLogger("dreamscript.idempotency")
 
 KEPT = timedelta(hours=24)
 # How far the clocks of two hosts may be apart: what a run has written is looked for from so long before it began.
 CLOCKS = timedelta(minutes=1)
-# How many records a sweep removes at most.
+# How many records are removed at once, and after how many seconds a sweep leaves the rest to the next one.
 SWEPT = 500
+LONGEST_SWEEP = 30.0
 
 
 @dataclass(frozen=True)
@@ -90,12 +97,26 @@ class Idempotency:
         with suppress(Conflict, Unavailable):
             self._writes.store({**begun.record, "leased_until": begun.record["created_at"]})
 
-    def sweep(self) -> int:
-        """Delete the oldest of the records that are over, at most SWEPT; return how many. Raises Unavailable."""
-        over = stamp(self._now() - KEPT)
-        rows = self._meta.view("expiry", "by_time", endkey=over, limit=SWEPT)
-        self._meta.write_many([{"_id": row.id, "_rev": row.value["rev"], "_deleted": True} for row in rows])
-        return len(rows)
+    def sweep(self, ending: Event | None = None) -> int:
+        """Delete what is over, the oldest first, until its time is over or ``ending`` is set; return how many records.
+
+        Others may do so at the same time: what they have deleted is a conflict, and done. Raises Unavailable.
+        """
+        over, ends = stamp(self._now() - KEPT), time.monotonic() + LONGEST_SWEEP
+        found, start, is_full = Counter[DocumentFailure | None](), "", True
+        while is_full and not (ending and ending.is_set()):
+            # What is over was indexed long ago, and nothing here waits until what is new is indexed as well.
+            rows = self._meta.view("expiry", "by_time", startkey=start, endkey=over, limit=SWEPT, may_lag=True)
+            outcomes = self._meta.write_many(
+                [{"_id": row.id, "_rev": row.value["rev"], "_deleted": True} for row in rows]
+            )
+            found.update(said if isinstance(said, DocumentFailure) else None for said in outcomes.values())
+            # The view may show for a while what is deleted already, so that the next rows are those that follow.
+            is_full = len(rows) == SWEPT and rows[-1].key > start and time.monotonic() < ends
+            start = rows[-1].key if rows else start
+        if refused := found[DocumentFailure.FORBIDDEN]:
+            log.error("the database did not let records of requests be deleted", extra={"records": refused})
+        return found[None]
 
     def _claim(self, record: dict[str, Any], *, resumed: bool) -> Begun:
         """Store a record, new or taken over; another request may be faster. Raises IdempotencyInProgress."""

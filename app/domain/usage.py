@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import uuid
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
@@ -20,8 +21,10 @@ from app.store import Database, DocumentFailure
 log = logging.getLogger("dreamscript.usage")
 
 USAGE = Kind("usage", "meta")
-# Seconds from a process's first note to its first flush, and from one flush to the next.
+# Seconds from a process's first note to its first flush, and from one flush to the next, and how many more at random,
+# so that processes that begin together do not go on doing everything together.
 PERIOD = 60.0
+SPREAD = 30.0
 # Seconds that a flush may take, so that the last one is over before an ending process is killed; the rest waits.
 LONGEST = 2.0
 # Of more keys than these, the one that was not used for longest is forgotten.
@@ -33,7 +36,7 @@ LAST_TRIES = 10
 
 def until_next_flush(ending: Event) -> bool:
     """Wait until it is time for a flush; return True at once when ``ending`` is set instead."""
-    return ending.wait(PERIOD)
+    return ending.wait(PERIOD + random.uniform(0, SPREAD))  # noqa: S311
 
 
 class _Noted:
@@ -55,16 +58,16 @@ class _Noted:
 
 
 class Usage:
-    """Threads may share it, and a fork may inherit it. What a crash takes with it is a minute's notes.
+    """Threads may share it, and a fork may inherit it. What a crash takes with it is the notes of a minute or so.
 
-    ``also`` is done after each flush, and may raise Unavailable. ``pause`` waits between two flushes, and returns True
-    when there is to be no other.
+    ``also`` is done after each flush, within its own bounds, and whatever it raises it is done again; it is given what
+    is set when the process ends. ``pause`` waits between two flushes, and returns True when there is to be no other.
     """
 
     def __init__(
         self,
         meta: Database,
-        also: Callable[[], object] = lambda: None,
+        also: Callable[[Event], object] = lambda _: None,
         pause: Callable[[Event], bool] = until_next_flush,
     ) -> None:
         self._meta, self._also, self._pause = meta, also, pause
@@ -124,8 +127,15 @@ class Usage:
     def _run(self, noted: _Noted) -> None:
         while not self._pause(noted.ending):
             self.flush()
-            with suppress(Unavailable):
-                self._also()
+            self._do_also(noted.ending)
+
+    def _do_also(self, ending: Event) -> None:
+        try:
+            self._also(ending)
+        except Unavailable:
+            pass  # The store has said so in the log.
+        except Exception:
+            log.exception("what is done beside the last uses of keys failed")
 
     def _write_all(self, noted: _Noted) -> Counter[DocumentFailure]:
         """Write everything in batches, those keys first that were not used for longest; count what was not stored."""

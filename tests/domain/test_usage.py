@@ -15,7 +15,7 @@ import pytest
 
 from app.domain import usage
 from app.domain.usage import BATCH, LAST_TRIES, MOST_KEYS, USAGE, Usage
-from app.errors import Unavailable
+from app.errors import Conflict, Unavailable
 from app.store import DocumentFailure
 from couchapp import deployment, tree
 from couchapp.connection import Connection
@@ -100,12 +100,14 @@ class Desk:
     def __init__(self, meta: FakeMeta | None = None) -> None:
         self.meta, self.minutes = meta or FakeMeta(), Minutes()
         self.sweeps = 0
+        self.failure: Exception = Unavailable()
         self.usage = Usage(self.meta, self.also, self.minutes)  # type: ignore[arg-type]
 
-    def also(self) -> None:
+    def also(self, ending: threading.Event) -> None:
         """Fail, as whatever else is done each minute may."""
+        assert not ending.is_set()
         self.sweeps += 1
-        raise Unavailable
+        raise self.failure
 
 
 @pytest.fixture
@@ -151,13 +153,21 @@ def test_a_minute_without_a_use_makes_no_request(desk: Desk) -> None:
 
 
 @nodatabase
-def test_what_else_is_done_each_minute_may_fail(desk: Desk) -> None:
+@pytest.mark.parametrize(
+    ("failure", "logged"), [(Unavailable(), 0), (Conflict(), 2), (KeyError("a fault"), 2)], ids=repr
+)
+def test_what_else_is_done_each_minute_may_fail(
+    desk: Desk, failure: Exception, logged: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of what the database did not do the store has said so in the log; of all else it is said here."""
+    desk.failure = failure
     desk.usage.note(7, NOON)
     desk.minutes.waiting.get(timeout=PATIENCE)
     assert desk.sweeps == 0
     desk.minutes.pass_one()
     desk.minutes.pass_one()
     assert desk.sweeps == 2
+    assert [record.levelno for record in caplog.records] == [logging.ERROR] * logged
 
 
 @nodatabase
@@ -363,6 +373,16 @@ def test_the_usual_pause_ends_with_the_process() -> None:
     ending.set()
     assert usage.until_next_flush(ending)
     assert usage.PERIOD == 60
+
+
+@nodatabase
+def test_processes_that_begin_together_do_not_flush_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    ending, waited = threading.Event(), list[float]()
+    monkeypatch.setattr(ending, "wait", waited.append)
+    for _ in range(100):
+        usage.until_next_flush(ending)
+    assert len(set(waited)) > 1
+    assert usage.PERIOD <= min(waited) < max(waited) <= usage.PERIOD + usage.SPREAD
 
 
 def test_a_child_of_a_fork_writes_its_own_notes_by_a_thread_of_its_own(server_url: str, prefix: str) -> None:

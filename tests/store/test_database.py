@@ -9,6 +9,7 @@ import pytest
 from app.errors import Conflict, Unavailable
 from app.store import Database, DocumentFailure, Leaf, Revision, Row, Store
 from couchapp.connection import Connection
+from tests.waiting import wait_until
 
 VIEWS = {
     "views": {"by_number": {"map": "function (doc) { emit(doc.number, doc._rev); }", "reduce": "_count"}},
@@ -162,6 +163,15 @@ def test_a_view_gives_rows(server: Connection, documents: Database, numbered: di
     assert documents.view("listing", "by_number", endkey=None) == []
     assert documents.view("listing", "by_number", keys=[4, 9, 0]) == [rows[4], rows[0]]
     assert documents.view("listing", "by_number", limit=0) == []
+
+
+def test_a_view_that_may_lag_is_brought_up_to_date_afterwards(
+    server: Connection, documents: Database, numbered: dict[str, str]
+) -> None:
+    server.put(documents.name, "_design", "listing", body=VIEWS)
+    rows = [Row(doc_id, int(doc_id[2:]), rev) for doc_id, rev in numbered.items()]
+    assert documents.view("listing", "by_number", startkey=1, limit=2, may_lag=True) in ([], rows[1:2], rows[1:3])
+    wait_until(lambda: documents.view("listing", "by_number", startkey=1, limit=2, may_lag=True) == rows[1:3])
 
 
 def test_a_view_that_is_missing_is_unavailable(documents: Database) -> None:

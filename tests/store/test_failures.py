@@ -242,6 +242,14 @@ def test_many_documents_may_take_longer(monkeypatch: pytest.MonkeyPatch) -> None
     assert waits[1] <= 1
 
 
+def test_only_what_may_lag_is_asked_for_without_waiting_for_its_index() -> None:
+    """Both databases know this name of it; CouchDB calls it update=lazy as well."""
+    with database(answer(200, {"rows": []})) as (documents, server):
+        documents.view("listing", "by_id", may_lag=True)
+        documents.view("listing", "by_id")
+    assert ["stale=update_after" in request.target for request in server.requests] == [True, False]
+
+
 def test_outside_of_a_request_there_is_no_id_to_send() -> None:
     with database(answer(404, {"error": "not_found", "reason": "missing"})) as (documents, server):
         documents.get("a")
