@@ -9,7 +9,7 @@ from typing import Any
 
 from app.errors import Conflict
 from app.store.exchange import Exchange
-from app.store.outcomes import Outcome, outcomes
+from app.store.outcomes import DocumentFailure, Outcome, outcomes
 from app.store.versions import Versions
 from couchapp.deadline import Silence
 
@@ -108,8 +108,10 @@ class Database:
             raise ValueError("an _id is there more than once")
         if not documents:
             return {}
-        with self._writing(doc_ids):
-            return outcomes(doc_ids, self._exchange.results(documents))
+        with self._writing(doc_ids) as unknown:
+            found = outcomes(doc_ids, self._exchange.results(documents))
+            unknown.update(doc_id for doc_id, outcome in found.items() if outcome is DocumentFailure.UNKNOWN)
+        return found
 
     def view(
         self,
@@ -193,8 +195,8 @@ class Database:
             stored = self._exchange.send("PUT", document["_id"], members=("rev",), body=dict(document))
         return str(stored["rev"])
 
-    def _writing(self, doc_ids: Sequence[str]) -> AbstractContextManager[object]:
-        return self._versions.writing(doc_ids) if self._versions else nullcontext()
+    def _writing(self, doc_ids: Sequence[str]) -> AbstractContextManager[set[str]]:
+        return self._versions.writing(doc_ids) if self._versions else nullcontext(set())
 
 
 def _documents(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -61,25 +61,35 @@ class Versions:
         return False
 
     @contextmanager
-    def writing(self, doc_ids: Collection[str]) -> Iterator[None]:
-        """Count a write. One of unknown outcome stays under way until it can be given up."""
-        slots = dict.fromkeys({*map(self.slot, doc_ids), WHOLE}, 1)
+    def writing(self, doc_ids: Collection[str]) -> Iterator[set[str]]:
+        """Count a write. One of unknown outcome stays under way until it can be given up.
+
+        Where some of its documents have one, they are to be put into the set that is given, and only they stay so.
+        """
+        slots = self._slots(doc_ids)
         with self._lock:
             column = self._own_column()
             self._begin(column, slots)
+        unknown: set[str] = set()
         known = False
         try:
-            yield
+            yield unknown
             known = True
         except ServiceError as error:
             known = not isinstance(error, Unconfirmed)
             raise
         finally:
+            left = self._slots(unknown) if unknown else {}
+            if not known:
+                left = slots
             with self._lock:
-                if known:
-                    self._end(column, slots)
-                else:
-                    self._orphans.append((self._clock() + GIVEN_UP, column, slots))
+                self._end(column, {slot: times for slot, times in slots.items() if slot not in left})
+                if left:
+                    self._orphans.append((self._clock() + GIVEN_UP, column, left))
+
+    def _slots(self, doc_ids: Collection[str]) -> dict[int, int]:
+        """Return how often a write of these documents counts in each slot."""
+        return dict.fromkeys({*map(self.slot, doc_ids), WHOLE}, 1)
 
     def _begin(self, column: int, slots: dict[int, int]) -> None:
         """Count up; who sees the new version must not find it quiet."""

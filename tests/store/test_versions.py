@@ -9,7 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from app.errors import Conflict, Unavailable, Unconfirmed
+from app.store import Store
 from app.store.versions import GIVEN_UP, SLOTS, WHOLE, Versions
+from tests.couchapp.wayward import Wayward, answer
 
 pytestmark = pytest.mark.nodatabase
 
@@ -110,6 +112,35 @@ def test_a_write_of_unknown_outcome_is_given_up_in_the_end(
     after = seen(versions)
     assert after[0] > before[0]
     assert after[1]
+
+
+def test_of_many_only_what_has_an_unknown_outcome_stays_under_way(versions: Versions, clock: Clock) -> None:
+    with versions.writing([ONE, OTHER]) as unknown:
+        unknown.add(ONE)
+    before = seen(versions)[0]
+    assert not seen(versions)[1]
+    assert not versions.is_quiet(WHOLE)
+    assert seen(versions, OTHER)[1]
+    clock.now = GIVEN_UP
+    assert not versions.is_quiet(Versions.slot(ONE))
+    assert seen(versions) == (before + 1, True)
+    assert versions.is_quiet(WHOLE)
+
+
+def test_of_a_bulk_what_few_nodes_have_or_nobody_tells_of_stays_under_way(versions: Versions) -> None:
+    results = [
+        {"ok": True, "id": ONE, "rev": "1-a", "accepted": True},
+        {"ok": True, "id": OTHER, "rev": "1-b"},
+        {"id": "refused", "error": "conflict", "reason": "Document update conflict."},
+        {"ok": True, "id": "somebody else's", "rev": "1-c"},
+    ]
+    with Wayward(answer(202, results)) as server:
+        store = Store(server.url, "p", {"documents": versions})
+        store["documents"].write_many([{"_id": doc_id} for doc_id in (ONE, OTHER, "refused", "never told")])
+        store.close()
+    quiet = {doc_id: seen(versions, doc_id)[1] for doc_id in (ONE, OTHER, "refused", "never told")}
+    assert quiet == {ONE: False, OTHER: True, "refused": True, "never told": False}
+    assert not versions.is_quiet(WHOLE)
 
 
 def test_a_child_s_writes_are_seen_by_its_parent(versions: Versions) -> None:
