@@ -16,6 +16,8 @@ from couchapp.settings import SETTINGS as COUCHAPP_SETTINGS
 
 # A batch may be so many times as large as what comes alone.
 BATCHED = 8
+# What a request has begun is taken for given up some time after it (docs/decisions/writes.md), so none may live longer.
+LONGEST_DEADLINE = 60.0
 
 
 def positive(text: str) -> int:
@@ -44,11 +46,12 @@ def body_bytes(text: str) -> int:
     return int(text)
 
 
-def seconds(text: str) -> float:
+def deadline(text: str) -> float:
     """Return a duration above zero, written as 5, 2.5 or 5s."""
-    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?s?", text) or float(text.rstrip("s")) <= 0:
-        raise ValueError("a number of seconds above 0, such as 5 or 2.5")
-    return float(text.rstrip("s"))
+    found = float(text.rstrip("s")) if re.fullmatch(r"[0-9]+(\.[0-9]+)?s?", text) else 0.0
+    if not 0 < found <= LONGEST_DEADLINE:
+        raise ValueError(f"a number of seconds above 0 and up to {LONGEST_DEADLINE:.0f}, such as 5 or 2.5")
+    return found
 
 
 def one_of(*words: str) -> Callable[[str], str]:
@@ -99,7 +102,7 @@ OUT_OF_SCOPE = Setting(
 )
 REGION = Setting("DREAMSCRIPT_REGION", "0", "This region's number; ids are dealt out by turns.", natural)
 REGIONS = Setting("DREAMSCRIPT_REGIONS", "1", "How many regions there are.", positive)
-DEADLINE = Setting("DREAMSCRIPT_DEADLINE", "5", "Seconds that no request outlives.", seconds)
+DEADLINE = Setting("DREAMSCRIPT_DEADLINE", "5", "Seconds that no request outlives, at most 60.", deadline)
 TRUSTED_PROXIES = Setting(
     "DREAMSCRIPT_TRUSTED_PROXIES",
     "0",

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 
 from app.domain.access import SCOPES
+from app.domain.clock import now, stamp
 from app.domain.collection import Collection
 from app.domain.kinds import DOCUMENT, PROJECT
 from app.domain.projects import Projects
 from app.domain.services import Services
+from app.settings import LONGEST_DEADLINE
 from app.store import Database
 from tests.api.conftest import Answer, Caller
 
@@ -262,6 +265,24 @@ def test_a_project_that_is_being_deleted_takes_no_documents(ada: Caller, service
     found = projects.get(PROJECT.key(project_id))
     assert found is not None
     assert "deleting_at" not in found
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_a_mark_is_heeded_as_long_as_a_request_may_live(ada: Caller, services: Services, method: str) -> None:
+    """A deletion may have begun so long ago and not be over yet."""
+    project_id, kept = ada.new_project()["id"], ada.new_document("Kept")
+    projects = services.store["projects"]
+    found = projects.get(PROJECT.key(project_id))
+    assert found is not None
+    moment = stamp(now() - timedelta(seconds=LONGEST_DEADLINE))
+    marked = {**found, "deleting_at": moment}
+    projects.replace(marked)
+    path = "/documents" if method == "POST" else f"/documents/{kept['id']}"
+    assert send(ada, method, path, {"title": "x", "project_id": project_id}).status_code == 409
+    assert ada.get(f"/projects/{project_id}/documents").json == []
+    left = projects.get(PROJECT.key(project_id))
+    assert left is not None
+    assert left["deleting_at"] == moment
 
 
 @pytest.mark.parametrize("others", ["POST", "DELETE"])
