@@ -13,6 +13,7 @@ from app.domain.access import SCOPES
 from app.domain.services import Services
 from app.errors import Unconfirmed
 from app.store import Database
+from couchapp.transport import Session
 from tests.api.conftest import Answer, Caller, of_items
 
 
@@ -107,9 +108,21 @@ def test_a_thousand_go_in_few_requests(ada: Caller, monkeypatch: pytest.MonkeyPa
     assert [ada.get(f"/documents/{ids[n]}").json["title"] for n in (0, 999)] == ["0", "999"]
 
 
-def test_large_batches_are_cut_for_the_database(ada: Caller) -> None:
-    answer = send(ada, [create(str(n), content="x" * 1_000_000) for n in range(8)])
-    assert statuses(answer) == [201] * 8
+def test_large_batches_are_cut_for_the_database(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CouchDB refuses a request of more than 8,000,000 bytes."""
+    sent: list[int] = []
+    request = Session.request
+
+    def counted(self: Session, method: str, url: str, body: bytes | None = None, *args: Any, **options: Any) -> Any:
+        if url.endswith("-documents/_bulk_docs"):
+            assert body is not None
+            sent.append(len(body))
+        return request(self, method, url, body, *args, **options)
+
+    monkeypatch.setattr(Session, "request", counted)
+    assert statuses(send(ada, [create(str(n), content="x" * 1_000_000) for n in range(8)])) == [201] * 8
+    assert len(sent) == 2
+    assert max(sent) < 8_000_000 < sum(sent)
 
 
 @pytest.mark.parametrize(
