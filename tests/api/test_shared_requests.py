@@ -1,0 +1,90 @@
+"""Single writes that come at once through the application share a request, and each is answered for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from threading import Event
+from typing import Any
+
+import pytest
+
+from app.domain.kinds import DOCUMENT
+from app.store import Database, group_commit
+from tests.api.conftest import Answer, Caller, of_items
+
+LIMIT = 60
+OTHERS = 7
+
+
+class Held:
+    """Stands in for Database: the first single write is held; what becomes of all that follow it is told."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+        self.begun, self.go = Event(), Event()
+        # Each that follows goes alone, or waits for the next group.
+        self.ways: SimpleQueue[str] = SimpleQueue()
+        self.groups: list[list[str]] = []
+        single, write_many, hear = getattr(Database, method), Database.write_many, group_commit._Caller.hear
+
+        def write_one(database: Database, document: dict[str, Any]) -> Any:
+            if document["type"] == "document":
+                if self.begun.is_set():
+                    self.ways.put("alone")
+                self.begun.set()
+                assert self.go.wait(LIMIT)
+            return single(database, document)
+
+        def wait(caller: group_commit._Caller, *patience: float) -> Any:
+            self.ways.put("waiting")
+            return hear(caller, *patience)
+
+        def write_group(database: Database, documents: list[dict[str, Any]]) -> Any:
+            self.groups.append([document["_id"] for document in documents])
+            return write_many(database, documents)
+
+        monkeypatch.setattr(group_commit, "PATIENCE", float(LIMIT))
+        monkeypatch.setattr(group_commit._Caller, "hear", wait)
+        monkeypatch.setattr(Database, method, write_one)
+        monkeypatch.setattr(Database, "write_many", of_items(write_group))
+
+    def answers(self, ask: Callable[[int], Answer]) -> list[Answer]:
+        """Return what is answered to many who ask while the first one's write is under way."""
+        with ThreadPoolExecutor(1 + OTHERS) as pool:
+            try:
+                asked = [pool.submit(ask, 0)]
+                assert self.begun.wait(LIMIT)
+                asked += [pool.submit(ask, number) for number in range(1, 1 + OTHERS)]
+                assert [self.ways.get(timeout=LIMIT) for _ in range(OTHERS)] == ["waiting"] * OTHERS
+            finally:
+                self.go.set()
+            return [one.result(LIMIT) for one in asked]
+
+
+def check(ada: Caller, held: Held, answers: list[Answer]) -> None:
+    """Check that all but the first went together, and that each answer is of its own document."""
+    ids = [answer.json["id"] for answer in answers]
+    assert len(set(ids)) == 1 + OTHERS
+    assert [sorted(group) for group in held.groups] == [sorted(map(DOCUMENT.key, ids[1:]))]
+    for number, answer in enumerate(answers):
+        found = ada.get(f"/documents/{answer.json['id']}")
+        assert (found.json["title"], found.headers["ETag"]) == (f"of {number}", answer.headers["ETag"])
+
+
+def test_creations_that_come_at_once_share_a_request(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = Held(monkeypatch, "create")
+    answers = held.answers(lambda number: ada.post("/documents", {"title": f"of {number}"}))
+    monkeypatch.undo()
+    assert [answer.status_code for answer in answers] == [201] * (1 + OTHERS)
+    check(ada, held, answers)
+    assert all(answer.headers["Location"].endswith(f"/documents/{answer.json['id']}") for answer in answers)
+
+
+def test_changes_that_come_at_once_share_a_request(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [f"/documents/{ada.new_document()['id']}" for _ in range(1 + OTHERS)]
+    held = Held(monkeypatch, "replace")
+    answers = held.answers(lambda number: ada.request("PATCH", paths[number], json={"title": f"of {number}"}))
+    monkeypatch.undo()
+    assert [answer.status_code for answer in answers] == [200] * (1 + OTHERS)
+    check(ada, held, answers)
