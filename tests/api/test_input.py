@@ -57,6 +57,30 @@ def test_a_wrong_body_is_located(ada: Caller, body: Any, locations: list[str]) -
     assert count(ada) == before
 
 
+MORE = "There are more faults than these."
+
+
+@pytest.mark.parametrize("faults", [100, 101, 50_000])
+def test_so_many_faults_are_told_of(ada: Caller, faults: int) -> None:
+    """What the members that are known hold is told of first."""
+    answer = ada.post("/documents", {**{f"{number}": 1 for number in range(faults - 1)}, "title": 5})
+    told = answer.json["errors"]
+    assert told[0] == {"location": "body.title", "reason": "Not a valid string."}
+    assert {fault["reason"] for fault in told[1:100]} == {"Unknown field."}
+    assert told[100:] == ([{"location": "body", "reason": MORE}] if faults > 100 else [])
+
+
+def test_so_many_faults_of_a_query_are_told_of(ada: Caller) -> None:
+    unknown, repeated = (
+        "&".join(f"x{number}=1" for number in range(200)),
+        "&".join(f"x{n % 150}=1" for n in range(300)),
+    )
+    for query in (unknown, repeated):
+        told = ada.get(f"/documents?{query}").json["errors"]
+        assert len({fault["location"] for fault in told}) == len(told) == 101
+        assert told[-1] == {"location": "query", "reason": MORE}
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"{", b'{"title": "a", "title": "b"}', b'{"title": "\\u0000"}', b"\xff", b"[" * 9999]
 )
