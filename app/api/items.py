@@ -171,7 +171,8 @@ class Items:
     def batch(self, body: dict[str, Any]) -> Any:
         """Carry out up to 1,000 operations on {many}
 
-        Each is done, or refused, as if it were alone, and has an outcome of its own; together they are not atomic.
+        Each is done, or refused, as if it were alone, and has an outcome of its own, whatever is wrong with the others;
+        together they are not atomic.
         Operations on the same {one} are done in their order. A batch with an `Idempotency-Key` is repeated as a whole.
         """
         operations = self._reader.read(body["operations"])
@@ -181,7 +182,8 @@ class Items:
         return {"outcomes": shown}, {"Cache-Control": "no-store"}
 
     def _reserve_many(self, body: dict[str, Any]) -> tuple[int, ...]:
-        return self._shelf.reserve(sum(each["op"] == "create" for each in body["operations"]))
+        asked = (each for each in body["operations"] if isinstance(each, dict))
+        return self._shelf.reserve(sum(each.get("op") == "create" for each in asked))
 
     def _reserve(self, **_: Any) -> tuple[int, ...]:
         return self._shelf.reserve(1)

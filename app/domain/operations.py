@@ -15,7 +15,7 @@ from app.errors import ServiceError
 
 @dataclass(frozen=True)
 class Operation:
-    """``op`` is create, replace, patch or delete; ``fault`` is what was found wrong with it when it was read."""
+    """``op`` is create, replace, patch or delete; with a ``fault``, which is what was found wrong, it says nothing."""
 
     op: str
     public_id: int | None = None

@@ -23,7 +23,6 @@ class OperationSchema(Schema):
     id = Identifier(metadata={"description": "Of the item; for all but a creation."})
     if_match = fields.String(metadata={"description": "A tag that must be current; for all but a creation."})
     value = fields.Dict(
-        keys=fields.String(),
         metadata={
             "description": "What it would be sent with alone; not for a deletion.",
             "additionalProperties": MEMBER,
@@ -31,14 +30,21 @@ class OperationSchema(Schema):
     )
 
 
+class Operations(fields.List[Any]):
+    """Operations as they came: each is read for itself, so that what is wrong with one is no fault of the batch."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:  # noqa: ARG002
+        if not isinstance(value, list):
+            raise self.make_error("invalid")
+        return value
+
+
 class BatchSchema(Schema):
     """Operations in their order."""
 
     EXAMPLES: ClassVar[list[dict[str, Any]]] = [{"operations": [{"op": "delete", "id": 3}]}]
 
-    operations = fields.List(
-        fields.Nested(OperationSchema), required=True, validate=validate.Length(1, MOST_OPERATIONS)
-    )
+    operations = Operations(fields.Nested(OperationSchema), required=True, validate=validate.Length(1, MOST_OPERATIONS))
 
 
 class OutcomeSchema(Schema):

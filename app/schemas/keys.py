@@ -8,12 +8,12 @@ from marshmallow import Schema, fields, validate
 
 from app.domain.access import SCOPES
 from app.domain.keys import MOST_IDS, OVERLAPS, USUAL_OVERLAP
-from app.schemas.values import Identifier, Moment, title
+from app.schemas.values import BoundedList, Identifier, Moment, title
 
 
-def reached(**kwargs: Any) -> fields.List[int]:
+def reached(**kwargs: Any) -> BoundedList:
     """Return a field for the ids that a key is limited to."""
-    return fields.List(Identifier(), validate=validate.Length(max=MOST_IDS), **kwargs)
+    return BoundedList(Identifier(), None, MOST_IDS, **kwargs)
 
 
 class NewKeySchema(Schema):
@@ -24,9 +24,7 @@ class NewKeySchema(Schema):
     ]
 
     name = title(required=True)
-    scopes = fields.List(
-        fields.String(validate=validate.OneOf(list(SCOPES))), required=True, validate=validate.Length(1, len(SCOPES))
-    )
+    scopes = BoundedList(fields.String(validate=validate.OneOf(list(SCOPES))), 1, len(SCOPES), required=True)
     projects = reached(metadata={"description": "Only these projects and the documents in them."})
     documents = reached(metadata={"description": "Only these documents, and those in `projects`."})
     out_of_scope = fields.String(

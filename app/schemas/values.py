@@ -62,6 +62,20 @@ class Moment(fields.AwareDateTime):
             raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from error
 
 
+class BoundedList(fields.List[Any]):
+    """A list whose elements are only looked at once there are neither too few nor too many of them."""
+
+    def __init__(self, inner: fields.Field[Any], least: int | None, most: int, **kwargs: Any) -> None:
+        self._length = validate.Length(least, most)
+        # OpenAPI's bounds are those of the validators.
+        super().__init__(inner, validate=self._length, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if isinstance(value, list):
+            self._length(value)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
 def title(**kwargs: Any) -> fields.String:
     """Return a field for a title or name: 1 to 300 characters."""
     return fields.String(validate=validate.Length(1, 300), **kwargs)

@@ -130,35 +130,16 @@ def test_large_batches_are_cut_for_the_database(ada: Caller, monkeypatch: pytest
     [
         ([], "body.operations"),
         ([create("x")] * 1001, "body.operations"),
-        ([{"op": "upsert", "id": 1}], "body.operations.0.op"),
-        ([{"op": "delete", "id": "1"}], "body.operations.0.id"),
-        ([create("x"), {"op": "delete", "id": 1, "more": 1}], "body.operations.1.more"),
+        ([1] * 500_000, "body.operations"),
         ("x", "body.operations"),
+        (None, "body.operations"),
+        ({"0": create("x")}, "body.operations"),
     ],
 )
 def test_what_is_no_batch_is_refused_as_a_whole(ada: Caller, operations: Any, location: str) -> None:
     answer = send(ada, operations)
     assert answer.status_code == 400
-    assert answer.json["errors"][0]["location"] == location
-
-
-@pytest.mark.parametrize(
-    "operation",
-    [
-        {"op": "create", "id": 1, "value": {"title": "x"}},
-        {"op": "create"},
-        {"op": "create", "value": {"title": "x", "more": 1}},
-        {"op": "create", "value": {"title": "x"}, "if_match": "*"},
-        {"op": "create", "value": {"title": "x", "project_id": 987654321}},
-        {"op": "replace", "value": {"title": "x"}},
-        {"op": "patch", "id": 1, "value": {"title": None}},
-        {"op": "delete", "id": 1, "value": {}},
-        {"op": "delete"},
-    ],
-)
-def test_a_bad_operation_spoils_no_other(ada: Caller, operation: dict[str, Any]) -> None:
-    answer = send(ada, [create("before"), operation, create("after")])
-    assert statuses(answer) == [201, 400, 201]
+    assert [fault["location"] for fault in answer.json["errors"]] == [location]
 
 
 def test_a_value_is_no_larger_than_it_could_be_alone(ada: Caller, make_app: Callable[..., Flask]) -> None:

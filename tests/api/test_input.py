@@ -81,6 +81,15 @@ def test_so_many_faults_of_a_query_are_told_of(ada: Caller) -> None:
         assert told[-1] == {"location": "query", "reason": MORE}
 
 
+@pytest.mark.parametrize(("member", "element"), [("projects", {}), ("documents", "1"), ("scopes", "documents:read")])
+def test_a_list_is_counted_before_it_is_read(ada: Caller, member: str, element: object) -> None:
+    key = {"name": "x", "scopes": ["documents:read"]}
+    answer = ada.post("/keys", {**key, member: [element] * 20_000})
+    assert answer.status_code == 400
+    assert [fault["location"] for fault in answer.json["errors"]] == [f"body.{member}"]
+    assert "ength" in answer.json["errors"][0]["reason"]
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"{", b'{"title": "a", "title": "b"}', b'{"title": "\\u0000"}', b"\xff", b"[" * 9999]
 )

@@ -1,0 +1,108 @@
+"""Operations that are wrong in every way: each has an outcome that says why, and the others are done."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import Any
+
+import pytest
+
+from app.domain.kinds import MAX_ID
+from tests.api.conftest import Caller
+from tests.api.test_batches import create, outcomes, send, statuses
+
+WRONG_IDS: tuple[object, ...] = (None, "1", 1.0, True, 0, -1, -MAX_ID, [1], {})
+# Texts that take the most bytes when a document holds an answer that holds them.
+WIDE = ("\U0001f4dc", "\u0001", '"')
+
+
+@pytest.mark.parametrize(
+    ("operation", "place"),
+    [
+        ({"op": "create", "id": 1, "value": {"title": "x"}}, "id"),
+        ({"op": "create"}, "value"),
+        ({"op": "create", "value": {"title": "x", "more": 1}}, "value.more"),
+        ({"op": "create", "value": {"title": "x"}, "if_match": "*"}, "if_match"),
+        ({"op": "create", "value": {"title": "x", "project_id": 987654321}}, "value.project_id"),
+        ({"op": "create", "value": {"title": 5}}, "value.title"),
+        ({"op": "create", "value": {"title": {"title": ["x"]}}}, "value.title"),
+        ({"op": "create", "value": [{"title": "x"}]}, "value"),
+        ({"op": "create", "value": None}, "value"),
+        ({"op": "replace", "value": {"title": "x"}}, "id"),
+        ({"op": "patch", "id": 1, "value": {"title": None}}, "value.title"),
+        ({"op": "delete", "id": 1, "value": {}}, "value"),
+        ({"op": "delete", "id": 1, "if_match": None}, "if_match"),
+        ({"op": "delete", "id": 1, "if_match": ['"1-a"']}, "if_match"),
+        ({"op": "delete", "id": 1, "more": 1}, "more"),
+        ({"op": "delete", "id": 1, "json": 1}, "json"),
+        ({"op": "upsert", "id": 1, "value": {"title": "x"}}, "op"),
+        ({"op": None, "id": 1}, "op"),
+        ({"op": ["create"], "value": {"title": "x"}}, "op"),
+        ({"op": {"create": 1}, "value": {"title": "x"}}, "op"),
+        ({"value": {"title": "x"}}, "op"),
+        ({}, "op"),
+        ({"op": "delete"}, "id"),
+        *(({"op": "delete", "id": wrong}, "id") for wrong in WRONG_IDS),
+    ],
+)
+def test_a_bad_operation_spoils_no_other(ada: Caller, operation: dict[str, Any], place: str) -> None:
+    answer = send(ada, [create("before"), operation, create("after")])
+    assert statuses(answer) == [201, 400, 201]
+    refused = outcomes(answer)[1]
+    assert refused["error"] == "validation_failed"
+    assert refused["reason"].split(": ")[0] == place
+    named = operation.get("id")
+    assert refused.get("id") == (named if place != "id" or operation["op"] == "create" else None)
+
+
+@pytest.mark.parametrize("operation", [None, 1, 1.5, True, "create", [], ["op"], [create("x")]])
+def test_what_is_no_operation_has_an_outcome_of_its_own(ada: Caller, operation: Any) -> None:
+    """Also with a key, where what there is to be made is counted first."""
+    answer = send(ada, [operation, create("x")], Idempotency_Key=secrets.token_hex(8))
+    assert statuses(answer) == [400, 201]
+    refused = outcomes(answer)[0]
+    assert set(refused) == {"status", "error", "reason"}
+    assert refused["error"] == "validation_failed"
+
+
+@pytest.mark.parametrize("where", ["operation", "value"])
+def test_an_outcome_tells_of_few_faults(ada: Caller, where: str) -> None:
+    wrong: dict[str, Any] = {letter * 200: 1 for letter in "xyz"}
+    both = [
+        create("x", **named) if where == "value" else {**create("x"), **named} for named in (wrong, wrong | {"a": 1})
+    ]
+    few, many = (outcome["reason"].split("; ") for outcome in outcomes(send(ada, both)))
+    assert len(few) == 3
+    assert len(many) == 4
+    assert many[3] == "There are more faults than these."
+    assert all(len(fault) < 60 for fault in few)
+
+
+@pytest.mark.parametrize("text", WIDE)
+def test_a_thousand_outcomes_with_reasons_can_be_kept(ada: Caller, text: str) -> None:
+    """Whatever a batch holds, its answer is far from the 8 MB that a document of CouchDB's can have."""
+    wrong = {"op": "delete", "id": MAX_ID, **{f"{text * 100}{n}": 1 for n in range(5)}}
+    sent = json.dumps({"operations": [wrong] * 1000}, ensure_ascii=False, separators=(",", ":"))
+    headers = {"Idempotency-Key": secrets.token_hex(8), "Content-Type": "application/json"}
+    first, again = (ada.request("POST", "/documents/batch", data=sent, headers=headers) for _ in range(2))
+    assert statuses(first) == [400] * 1000
+    assert all(text * 34 in outcome["reason"] for outcome in outcomes(first))
+    assert len(json.dumps(first.text)) < 2_000_000
+    assert (again.data, again.headers.get("Idempotency-Replayed")) == (first.data, "true")
+
+
+def test_a_batch_of_many_faults_is_done_once_for_its_key(ada: Caller) -> None:
+    many = {str(n): 1 for n in range(80_000)}
+    wrong: dict[str, Any] = {"op": "create", "value": many}
+    key = secrets.token_hex(8)
+    first, again = (send(ada, [create("x"), wrong, {**wrong, **many}], Idempotency_Key=key) for _ in range(2))
+    assert statuses(first) == [201, 400, 400]
+    assert (again.data, again.headers.get("Idempotency-Replayed")) == (first.data, "true")
+
+
+def test_a_bad_project_is_located_in_the_value(ada: Caller) -> None:
+    document, nowhere = ada.new_document()["id"], {"title": "x", "project_id": 987654321}
+    operations = [{"op": op, "id": document, "value": nowhere} for op in ("replace", "patch")]
+    found = outcomes(send(ada, [{"op": "create", "value": nowhere}, *operations]))
+    assert {outcome["reason"] for outcome in found} == {"value.project_id: There is no project 987654321."}
