@@ -69,7 +69,7 @@ def _condition(asked: Mapping[str, Any]) -> Condition:
     if asked["op"] == "create":
         raise _fault("if_match", "Not for create.")
     # A tag may come as the header has it, or as what is between its quotes.
-    return Condition(frozenset(conditional.tags(asked["if_match"]) or {asked["if_match"].strip()}))
+    return Condition(conditional.named(asked["if_match"]))
 
 
 def _fault(member: str, reason: str) -> ValidationFailed:

@@ -32,6 +32,12 @@ def tags(text: str) -> set[str]:
     return {part[1].removesuffix("-gzip") for part in parts if part} - {"*"}
 
 
+def named(text: str) -> frozenset[str]:
+    """Return the tags in a list of them, or the one that comes without its quotes."""
+    bare = text.strip().removeprefix("W/").removesuffix("-gzip")
+    return frozenset(tags(text) or {bare} - {"*"})
+
+
 def not_modified(tag: str) -> bool:
     """Tell whether If-None-Match names ``tag``, so that the client has what would be sent."""
     return names(request.headers.get("If-None-Match", ""), tag)

@@ -106,3 +106,19 @@ def test_a_bad_project_is_located_in_the_value(ada: Caller) -> None:
     operations = [{"op": op, "id": document, "value": nowhere} for op in ("replace", "patch")]
     found = outcomes(send(ada, [{"op": "create", "value": nowhere}, *operations]))
     assert {outcome["reason"] for outcome in found} == {"value.project_id: There is no project 987654321."}
+
+
+@pytest.mark.parametrize(
+    "form", ['"{}"', 'W/"{}"', '"{}-gzip"', "{}", "W/{}", "{}-gzip", "W/{}-gzip", " {} ", '"1-a", "{}"']
+)
+def test_a_tag_comes_as_the_header_has_it_or_without_quotes(ada: Caller, form: str) -> None:
+    made = ada.post("/documents", {"title": "x"})
+    tag = form.format(made.headers["ETag"].strip('"'))
+    current = {"op": "patch", "id": made.json["id"], "value": {"title": "y"}, "if_match": tag}
+    assert statuses(send(ada, [current, current])) == [200, 412]
+
+
+@pytest.mark.parametrize("tag", ["", '""', '"*"', "W/*", "*-gzip", "W/", '"1-a', "1-a"])
+def test_a_tag_that_is_not_current_is_a_failed_precondition(ada: Caller, tag: str) -> None:
+    document = ada.new_document()["id"]
+    assert statuses(send(ada, [{"op": "delete", "id": document, "if_match": tag}])) == [412]
