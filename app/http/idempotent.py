@@ -21,8 +21,9 @@ View = Callable[..., Any]
 Reserve = Callable[..., tuple[int, ...]]
 
 METHODS = ("POST", "PATCH", "COPY")
-# A structured field's string, or the same without quotes; neither a quote nor a backslash within, so that both are one.
-KEY = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,255}", re.ASCII)
+KEY = re.compile(r"[\x21-\x7e]{1,255}")
+# A structured field's string (RFC 9651, section 3.3.3): what begins with a quote is one, and is the key within.
+QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 SHOWN = "The first request made a key, and only its answer showed it. Revoke that key and make another."
 
 
@@ -51,9 +52,10 @@ def read_key() -> str | None:
     given = request.headers.get("Idempotency-Key")
     if given is None:
         return None
-    key = given[1:-1] if len(given) > 1 and given[0] == given[-1] == '"' else given
-    if not KEY.fullmatch(key):
-        reason = "1 to 255 visible ASCII characters, in quotes or without, and no quote or backslash among them."
+    quoted = QUOTED.fullmatch(given)
+    key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else given
+    if not KEY.fullmatch(key) or (given.startswith('"') and not quoted):
+        reason = "1 to 255 visible ASCII characters, bare or in quotes, where a quote or backslash follows a backslash."
         raise ValidationFailed(faults=(Fault("header.Idempotency-Key", reason),))
     return key
 

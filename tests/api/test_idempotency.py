@@ -88,17 +88,6 @@ def test_a_condition_is_part_of_the_request(ada: Caller) -> None:
     assert ada.request("PATCH", path, json={}, headers=headers).status_code == 422
 
 
-def test_a_refusal_is_kept(ada: Caller) -> None:
-    key, value = secrets.token_hex(8), {"title": "One", "project_id": 987654321}
-    first = send(ada, "POST", "/documents", value, key)
-    assert first.status_code == 400
-    assert same(first, send(ada, "POST", "/documents", value, key))
-    missing = secrets.token_hex(8)
-    first = send(ada, "PATCH", "/documents/987654321", {}, missing)
-    assert first.status_code == 404
-    assert same(first, send(ada, "PATCH", "/documents/987654321", {}, missing))
-
-
 def test_keys_of_different_principals_do_not_meet(ada: Caller, caller: Callable[..., Caller]) -> None:
     other, key = caller(), secrets.token_hex(8)
     first, second = (send(who, "POST", "/documents", {"title": "Mine"}, key) for who in (ada, other))
@@ -112,13 +101,6 @@ def test_a_rotated_key_repeats_what_the_old_one_began(app: Flask, services: Serv
     first = send(Caller(app, old), "POST", "/documents", {"title": "x"}, name)
     _, new = services.keys.rotate(key.id)
     assert same(first, send(Caller(app, new), "POST", "/documents", {"title": "x"}, name))
-
-
-@pytest.mark.parametrize("key", ["", '""', "a b", "é", "x" * 256, '"x', 'a"b', "a\\b"])
-def test_an_unusable_key_is_located(ada: Caller, key: str) -> None:
-    answer = ada.request("POST", "/documents", json={"title": "x"}, headers={"Idempotency-Key": key})
-    assert answer.status_code == 400
-    assert [fault["location"] for fault in answer.json["errors"]] == ["header.Idempotency-Key"]
 
 
 def test_many_at_once_make_one(ada: Caller) -> None:

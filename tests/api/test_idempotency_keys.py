@@ -1,0 +1,61 @@
+"""What an Idempotency-Key can be, and which answers are kept for it."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+from tests.api.conftest import Caller
+from tests.api.test_idempotency import same, send
+
+# In quotes, a backslash stands before each quote and backslash, so that a key of this many fills its 255 characters.
+BACKSLASHES = "\\" * 255
+
+
+@pytest.mark.parametrize("key", ["", "a b", "é", "x" * 256])
+@pytest.mark.parametrize("form", ["{}", '"{}"'])
+def test_an_unusable_key_is_located(ada: Caller, key: str, form: str) -> None:
+    refused(ada, form.format(key))
+
+
+@pytest.mark.parametrize("key", ['"', '"x', '"a"b"', '"a\\b"', '"a\\"', '"a";b', '"a","b"'])
+def test_what_begins_with_a_quote_is_a_structured_fields_string(ada: Caller, key: str) -> None:
+    refused(ada, key)
+
+
+def refused(ada: Caller, key: str) -> None:
+    """Check that a key is refused for what it is."""
+    answer = ada.request("POST", "/documents", json={"title": "x"}, headers={"Idempotency-Key": key})
+    assert answer.status_code == 400
+    assert [fault["location"] for fault in answer.json["errors"]] == ["header.Idempotency-Key"]
+
+
+@pytest.mark.parametrize(
+    ("bare", "quoted"),
+    [
+        ('a"b', r'"a\"b"'),
+        ('ab"', r'"ab\""'),
+        (r"a\b", r'"a\\b"'),
+        ("a\\", r'"a\\"'),
+        (r"a\"b", r'"a\\\"b"'),
+        (BACKSLASHES, f'"{BACKSLASHES * 2}"'),
+        ("~!", '"~!"'),
+    ],
+)
+def test_a_key_is_the_same_in_quotes(ada: Caller, bare: str, quoted: str) -> None:
+    """Quoted it is a structured field's string (RFC 9651, section 3.3.3), bare it is what it is."""
+    first, again = (send(ada, "POST", "/documents", {"title": "x"}, key) for key in (bare, quoted))
+    assert first.status_code == 201
+    assert same(first, again)
+
+
+def test_a_refusal_is_kept(ada: Caller) -> None:
+    key, value = secrets.token_hex(8), {"title": "One", "project_id": 987654321}
+    first = send(ada, "POST", "/documents", value, key)
+    assert first.status_code == 400
+    assert same(first, send(ada, "POST", "/documents", value, key))
+    missing = secrets.token_hex(8)
+    first = send(ada, "PATCH", "/documents/987654321", {}, missing)
+    assert first.status_code == 404
+    assert same(first, send(ada, "PATCH", "/documents/987654321", {}, missing))
