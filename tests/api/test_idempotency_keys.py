@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from flask import Flask
 
+from app.domain.collection import Collection
+from app.domain.services import Services
+from app.errors import Forbidden, ServiceError, TooManyRequests, Unauthorized
+from app.http.errors import STATUS
 from tests.api.conftest import Caller
 from tests.api.test_idempotency import same, send
 
@@ -59,3 +66,43 @@ def test_a_refusal_is_kept(ada: Caller) -> None:
     first = send(ada, "PATCH", "/documents/987654321", {}, missing)
     assert first.status_code == 404
     assert same(first, send(ada, "PATCH", "/documents/987654321", {}, missing))
+
+
+@pytest.mark.parametrize("error", [Unauthorized, Forbidden, TooManyRequests])
+def test_a_refusal_of_the_caller_is_not_kept(
+    ada: Caller, monkeypatch: pytest.MonkeyPatch, error: type[ServiceError]
+) -> None:
+    """It says nothing of what is asked, which may be done for who asks again."""
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise error
+
+    key, value = secrets.token_hex(8), {"title": "x"}
+    monkeypatch.setattr(Collection, "create", refuse)
+    assert send(ada, "POST", "/documents", value, key).status_code == STATUS[error.code]
+    monkeypatch.undo()
+    answer = send(ada, "POST", "/documents", value, key)
+    assert (answer.status_code, "Idempotency-Replayed" in answer.headers) == (201, False)
+    assert same(answer, send(ada, "POST", "/documents", value, key))
+
+
+def test_what_was_out_of_reach_is_done_once_it_is_within(ada: Caller, app: Flask, services: Services) -> None:
+    """A document can come into a key's reach while its 403 would still be kept."""
+    own, document = ada.new_project()["id"], ada.new_document()["id"]
+    limited = Caller(app, services.keys.create("limited", ["documents:write"], projects=[own])[1])
+    path, key, value = f"/documents/{document}", secrets.token_hex(8), {"title": "mine"}
+    assert send(limited, "PATCH", path, value, key).status_code == 403
+    assert send(ada, "PATCH", path, {"project_id": own}).status_code == 200
+    assert send(limited, "PATCH", path, value, key).status_code == 200
+
+
+def test_who_is_not_let_in_leaves_no_record(caller: Callable[..., Caller], nobody: Caller, services: Services) -> None:
+    """So whoever is let in with the same Idempotency-Key asks for the first time."""
+
+    def records() -> set[str]:
+        return {row.id for row in services.store["meta"].ids("idempotency:", "idempotency;", limit=1000)}
+
+    before = records()
+    for who, status in ((nobody, 401), (caller("documents:read"), 403)):
+        assert send(who, "POST", "/documents", {"title": "x"}).status_code == status
+    assert records() == before
