@@ -77,7 +77,7 @@ def _faults(messages: Any, location: str) -> Iterator[Fault]:
     """Flatten marshmallow's nested messages; its name for a whole object, ``_schema``, adds nothing to the path."""
     if isinstance(messages, dict):
         for name, inner in messages.items():
-            yield from _faults(inner, location if name == "_schema" else _below(location, str(name)))
+            yield from _faults(inner, location if location and name == "_schema" else _below(location, str(name)))
     else:
         for message in messages:
             yield Fault(location, message)

@@ -36,6 +36,7 @@ WIDE = ("\U0001f4dc", "\u0001", '"')
         ({"op": "delete", "id": 1, "if_match": ['"1-a"']}, "if_match"),
         ({"op": "delete", "id": 1, "more": 1}, "more"),
         ({"op": "delete", "id": 1, "json": 1}, "json"),
+        ({"op": "delete", "id": 1, "_schema": 1}, "_schema"),
         ({"op": "upsert", "id": 1, "value": {"title": "x"}}, "op"),
         ({"op": None, "id": 1}, "op"),
         ({"op": ["create"], "value": {"title": "x"}}, "op"),
