@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InvalidJSON
-from app.http.strict_json import MAX_INTEGER, parse
+from app.http.strict_json import LARGE, MAX_INTEGER, parse
 
 pytestmark = pytest.mark.nodatabase
 
@@ -81,3 +82,28 @@ def test_the_limits_themselves_are_allowed() -> None:
     assert parse(b'"\\ud83d\\ude00"') == "\U0001f600"
     deepest = b"[" * 20 + b"]" * 20
     assert json.dumps(parse(deepest)).encode() == deepest
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'["' + b"[" * 30 + b'"]',
+        rb'["\"' + b"{[" * 30 + rb'\\", "' + b"[" * 30 + b'"]',
+        b'{"' + b"[" * 30 + b'": {}}',
+        b'{"a":[' * 10 + b"]}" * 10,
+        b"[" + b",".join([b"[" * 19 + b"]" * 19] * 3) + b"]",
+    ],
+)
+def test_depth_is_what_brackets_outside_of_texts_say(content: bytes) -> None:
+    assert parse(content) == json.loads(content)
+    with pytest.raises(InvalidJSON, match="deeper than 20"):
+        parse(b"[" * 20 + content + b"]" * 20)
+
+
+def test_after_a_large_body_the_collector_goes_on() -> None:
+    large = b"[" + b"[]," * LARGE + b"[]]"
+    assert len(parse(large)) == LARGE + 1
+    assert gc.isenabled()
+    with pytest.raises(InvalidJSON):
+        parse(large + b"x")
+    assert gc.isenabled()
