@@ -182,6 +182,16 @@ def nobody(app: Flask) -> Caller:
 
 
 @pytest.fixture
+def indexed(settings: Settings) -> Iterator[None]:
+    """Afterwards the views hold all that a test has stored, however long the database takes for that."""
+    yield
+    connection = Connection(settings.couchdb_url, timeout=100)
+    for view in ("by_id", "by_project"):
+        connection.get(f"{settings.prefix}-documents", "_design", "listing", "_view", view, params={"limit": 1})
+    connection.close()
+
+
+@pytest.fixture
 def mark(services: Services) -> Mark:
     """Say of a project that it is being deleted, or that it is not."""
 

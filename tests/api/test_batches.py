@@ -91,6 +91,7 @@ def test_operations_on_one_document_are_done_in_their_order(ada: Caller) -> None
     assert found[1]["etag"] == found[0]["etag"]
 
 
+@pytest.mark.usefixtures("indexed")
 def test_a_thousand_go_in_few_requests(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
     write_many = Database.write_many
@@ -108,6 +109,7 @@ def test_a_thousand_go_in_few_requests(ada: Caller, monkeypatch: pytest.MonkeyPa
     assert [ada.get(f"/documents/{ids[n]}").json["title"] for n in (0, 999)] == ["0", "999"]
 
 
+@pytest.mark.usefixtures("indexed")
 def test_large_batches_are_cut_for_the_database(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     """CouchDB refuses a request of more than 8,000,000 bytes."""
     sent: list[int] = []
