@@ -74,10 +74,10 @@ def sent_so(item: dict[str, Any], wanted: Mapping[str, Creation]) -> bool:
     return creation is not None and item == {"id": item.get("id"), **creation.value}
 
 
-def stored(service: Service, key: str) -> list[dict[str, Any]]:
-    """Return every document, page by page."""
+def stored(service: Service, key: str, collection: str = "documents", limit: int = 1000) -> list[dict[str, Any]]:
+    """Return everything in a collection, page by page."""
     items: list[dict[str, Any]] = []
-    path = "/documents?limit=1000"
+    path = f"/{collection}?limit={limit}"
     while path:
         page = service.ask("GET", path, key)
         items += page.json

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import random
-import threading
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.database.process import poll
-from app.errors import Unconfirmed
-from tests.cli.live import PATIENCE
+from tests.faults.clients import Client, Clients
 from tests.faults.service import NO_ANSWER, Reply, Service
 
 CLIENTS = 6
@@ -38,12 +33,10 @@ class Creation:
     @property
     def may_be_stored(self) -> bool:
         """Whether the client was left in doubt."""
-        return self.dropped > 0 or any(
-            reply.json["reason"] == Unconfirmed.reason for reply in self.replies if reply.status == 503
-        )
+        return self.dropped > 0 or any(reply.is_doubtful for reply in self.replies)
 
 
-class Client(threading.Thread):
+class Creator(Client):
     """Creates documents one after the other, each unlike any other, until it is stopped or has done ``count``.
 
     With ``idempotent`` it sends an `Idempotency-Key` and repeats a request until it is answered with 201, and then once
@@ -53,22 +46,15 @@ class Client(threading.Thread):
     def __init__(
         self, service: Service, key: str, name: str, rng: random.Random, *, count: int | None, idempotent: bool
     ) -> None:
-        super().__init__(name=name)
+        super().__init__(name)
         self._service, self._key, self._random = service, key, rng
         self._count, self._idempotent = count, idempotent
         self.creations: list[Creation] = []
-        # How often each status came, and "dropped" for none.
-        self.answered: Counter[str] = Counter()
-        self.stopping = threading.Event()
-        self.failure: BaseException | None = None
 
-    def run(self) -> None:
-        """Create, and keep an account of it."""
-        try:
-            while not self.stopping.is_set() and len(self.creations) != self._count:
-                self._create(len(self.creations))
-        except BaseException as failure:
-            self.failure = failure
+    def act(self) -> bool:
+        """Create a document, and keep an account of it."""
+        self._create(len(self.creations))
+        return len(self.creations) != self._count
 
     def _create(self, number: int) -> None:
         content = "".join(self._random.choices('ab \n"é😀', k=self._random.randrange(CONTENT)))
@@ -94,11 +80,12 @@ class Client(threading.Thread):
             self.answered["dropped"] += 1
 
 
-@dataclass(frozen=True)
-class Campaign:
-    """Clients at work, and what they have done so far."""
+class Campaign(Clients):
+    """Clients at work, and what they have created so far."""
 
-    clients: list[Client]
+    def __init__(self, creators: Sequence[Creator]) -> None:
+        super().__init__(creators)
+        self._creators = creators
 
     @classmethod
     def of(
@@ -108,40 +95,12 @@ class Campaign:
         share = None if count is None else -(-count // CLIENTS)
         return cls(
             [
-                Client(service, key, f"client {n}", random.Random(f"{seed}-{n}"), count=share, idempotent=idempotent)
+                Creator(service, key, f"client {n}", random.Random(f"{seed}-{n}"), count=share, idempotent=idempotent)
                 for n in range(CLIENTS)
             ]
         )
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Have the clients at work; a client that has a number to create is waited for."""
-        for client in self.clients:
-            client.start()
-        try:
-            yield
-        finally:
-            for client in self.clients:
-                client.stopping.set()
-            for client in self.clients:
-                client.join()
-        assert [client.failure for client in self.clients if client.failure] == []
-
-    @property
-    def is_over(self) -> bool:
-        """Whether every client has done what it was to do."""
-        return not any(client.is_alive() for client in self.clients)
-
     @property
     def creations(self) -> list[Creation]:
         """Everything that was sent so far."""
-        return [creation for client in self.clients for creation in list(client.creations)]
-
-    def counts(self) -> Counter[str]:
-        """Return how often each status came so far, and "dropped" for no answer."""
-        return sum((client.answered for client in self.clients), Counter())
-
-    def await_more(self, what: str, number: int) -> None:
-        """Return when an answer has come so often more."""
-        goal = self.counts()[what] + number
-        assert poll(lambda: self.counts()[what] >= goal or self.is_over, PATIENCE), f"no more {what}"
+        return [creation for creator in self._creators for creation in list(creator.creations)]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from app.database.process import poll
+from app.errors import Unconfirmed
 from app.http.errors import STATUS
 from tests.cli.live import PATIENCE, Live
 
@@ -40,28 +41,40 @@ class Reply:
         """The decoded body."""
         return json.loads(self.body)
 
-    def faults(self, success: int) -> list[str]:
-        """Return how this is neither ``success`` nor an error as documented for a database in trouble, in time."""
+    @property
+    def is_passing(self) -> bool:
+        """Whether it says nothing of what was asked, so that it is to be asked again."""
+        return self.status in (409, 503) and self.json["error"] in PASSING
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it leaves open if a write was stored."""
+        return self.status == 503 and self.json["reason"] == Unconfirmed.reason
+
+    def faults(self, *expected: int) -> list[str]:
+        """Return how this is neither as ``expected`` nor an error as documented for a database in trouble, in time."""
         found = []
         if self.seconds > DEADLINE + ALLOWANCE:
             found.append(f"answered after {self.seconds:.2f} s")
-        if self.status != success:
-            found += self._error_faults()
+        if self.status not in expected or self.status >= 400:
+            found += self._error_faults(expected)
         return found
 
-    def _error_faults(self) -> list[str]:
+    def _error_faults(self, expected: tuple[int, ...]) -> list[str]:
         try:
             said = self.json
             sound = (
-                set(said) == {"error", "reason", "request_id"}
+                set(said) == {"error", "reason", "request_id"} | ({"errors"} if self.status == 400 else set())
                 and STATUS[said["error"]] == self.status
-                and said["error"] in PASSING
+                and (
+                    self.headers.get("Retry-After", "").isdigit()
+                    if said["error"] in PASSING
+                    else self.status in expected
+                )
             )
         except (ValueError, TypeError, KeyError):
             sound = False
-        if sound and self.headers.get("Retry-After", "").isdigit():
-            return []
-        return [f"{self.status} {dict(self.headers)} {self.body[:300]!r}"]
+        return [] if sound else [f"{self.status} {dict(self.headers)} {self.body[:300]!r}"]
 
 
 @dataclass(frozen=True)
