@@ -15,6 +15,7 @@ from tests.faults.proxy import Proxy
 from tests.faults.service import Service
 
 WORKERS = 2
+SCOPES = ("documents:read", "documents:write", "projects:read", "projects:write")
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Installation:
 def install(url: str, prefix: str) -> Installation:
     """Deploy to the database server at ``url`` and make a key."""
     services = Services.build(deployed_settings(url, prefix, secrets=(SECRET,)))
-    _, key = services.keys.create("faults", ("documents:read", "documents:write"))
+    _, key = services.keys.create("faults", SCOPES)
     services.close()
     return Installation(url, prefix, key)
 
