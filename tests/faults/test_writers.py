@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+
+import pytest
 
 from tests.faults.conftest import Installation
+from tests.faults.contest import FEWER, RACES, history, race
+from tests.faults.faults import CORRUPT, CUT_AFTER, CUT_BEFORE, CUT_WITHIN
+from tests.faults.ledger import DOCUMENTS, Item
+from tests.faults.proxy import Fault, Filter, Proxy, by_seed, everything, writes
 from tests.faults.service import Reply, Service
 
 WRITERS, VERSIONS = 16, 20
+SOME = {CUT_AFTER: 0.1, CUT_WITHIN: 0.03, CUT_BEFORE: 0.04, **{fault: 0.03 / len(CORRUPT) for fault in CORRUPT}}
+# So many that a write is left in doubt though it is sent again and again.
+MOST = {CUT_AFTER: 0.6, CUT_BEFORE: 0.2}
 
 
 def test_of_conditional_writers_exactly_one_wins_each_version(
@@ -34,3 +45,26 @@ def test_of_conditional_writers_exactly_one_wins_each_version(
     # Each version is one revision: no write was stored that nobody was told of.
     assert tag.startswith(f'"{1 + VERSIONS * rounds}-')
     report(f"{WRITERS} writers, {VERSIONS * rounds} versions, one winner each")
+
+
+@pytest.mark.parametrize(("weights", "only"), [(SOME, everything), (MOST, writes)], ids=["some", "most writes"])
+def test_of_conditional_writers_at_most_one_wins_each_version_whatever_is_cut(
+    proxy: Proxy,
+    service: Service,
+    installation: Installation,
+    weights: dict[Fault, float],
+    only: Filter,
+    seed: int,
+    rounds: int,
+    report: Callable[[str], None],
+) -> None:
+    ended: Counter[str] = Counter()
+    made = [service.ask("POST", "/documents", installation.key, {"title": f"race {n}"}) for n in range(rounds)]
+    with proxy.under(by_seed(seed, weights, only)):
+        contested = [race(service, installation.key, Item.served(DOCUMENTS, each), ended) for each in made]
+    counts = ", ".join(f"{number} x {what}" for what, number in sorted(ended.items()))
+    report(f"{FEWER} writers, {RACES * rounds} races: {counts}")
+    for each in contested:
+        assert service.ask("GET", each.item.path, installation.key).json == each.item.json
+        # What proves a write is a revision like it; else no write was stored that did not win.
+        assert [title for title, _ in groupby(history(installation, each.item))] == [t for t, _ in groupby(each.titles)]
