@@ -53,6 +53,8 @@ class Allocator:
 
         Raises Unavailable if no block could be claimed, or none while the request had time left.
         """
+        if not count:
+            return ()
         if self._held.pid != os.getpid():
             self._held = _Held()
         held, left = self._held, remaining()

@@ -6,28 +6,17 @@ Operations on different items go together in one `_bulk_docs`; of those on one i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from app.domain.access import Access
 from app.domain.attempt import Attempt
 from app.domain.collection import Collection
-from app.domain.histories import created, made
+from app.domain.done_before import done_before
 from app.domain.latest import Latest
-from app.domain.operations import Operation, Outcome, Rules
+from app.domain.operations import Operation, Outcome, Rules, Step
 from app.domain.stored import Stored, merged, stale
 from app.domain.writes import Result
 from app.errors import Conflict, NotFound, ServiceError, Unavailable, Unconfirmed
-
-
-@dataclass(frozen=True)
-class Step:
-    """An operation at its place in the request; its revision is known by ``nonce``."""
-
-    place: int
-    public_id: int
-    nonce: str
-    asked: Operation
 
 
 def carry_out(
@@ -47,22 +36,22 @@ def carry_out(
     }
     steps = list(_steps(operations, items, attempt))
     batch = _Batch(rules, items, access, attempt, alone, [step.public_id for step in steps])
-    done_before = batch.done_before(steps)
+    earlier = batch.done_before(steps)
     # An operation that was refused or undone is not tried again below what has come after it.
-    latest = {step.public_id: step.place for step in steps if step.place in done_before}
+    last = {step.public_id: step.place for step in steps if step.place in earlier}
     outcomes |= {
         step.place: Outcome(step.public_id, error=Conflict("A later operation on it was done before."))
         for step in steps
-        if step.place < latest.get(step.public_id, 0) and step.asked.condition.is_open
+        if step.place < last.get(step.public_id, 0) and step.asked.condition.is_open
     }
-    outcomes |= done_before
+    outcomes |= earlier
     # What follows an operation that is to be tried again would otherwise come before it.
     unsettled: set[int] = set()
     for together in _rounds(step for step in steps if step.place not in outcomes):
         left = [step for step in together if step.public_id not in unsettled]
         try:
             while left:
-                done, left = batch.carry_out(left)
+                done, left = batch.carry_out_some(left)
                 outcomes |= done
         except Unavailable:
             if not any(_may_be_done(outcome) for outcome in outcomes.values()):
@@ -114,71 +103,70 @@ class _Batch:
         self._rules, self._items, self._access = rules, items, access
         self._since, self._alone = attempt.since, alone
         self._latest = Latest(items, public_ids)
+        # What is said of those items that are out of reach; None where that was asked for and they are not.
+        self._refusals: dict[int, ServiceError | None] = {}
 
     def done_before(self, steps: Sequence[Step]) -> dict[int, Outcome]:
-        """Return the outcomes of those steps that an earlier run of the same request has done, by place.
-
-        What nobody has gone on from may be on fewer nodes than a quorum, and is written again on top of itself.
-        """
+        """Return the outcomes of those steps that an earlier run of the same request has done, by place."""
         if self._since is None or not steps:
             return {}
-        histories = self._items.histories(list({step.public_id for step in steps}), self._since)
-        told = {"create": created}
-        found = ((step, told.get(step.asked.op, made)(histories.get(step.public_id, ()), step.nonce)) for step in steps)
-        done = {step.place: (step, *change) for step, change in found if change}
-        last = {public_id: history[0] for public_id, history in histories.items() if not history[0].is_deleted}
-        unproven = {place: after for place, (step, _, after) in done.items() if after is last.get(step.public_id)}
-        stored = self._items.store_many([after.fields for after in unproven.values()])
-        takes = self._rules.takes(self._access, [after.fields for _, _, after in done.values()])
-        outcomes = {}
-        for place, (step, before, after) in done.items():
-            result = stored[after.fields["_id"]] if place in unproven else after.revision
-            # A conflict tells that others have gone on from it after all.
-            revision = after.revision if isinstance(result, Conflict) else result
-            outcomes[place] = self._outcome(step, before, revision, after.fields, takes)
-        return outcomes
+        done = list(done_before(self._items, steps, self._since))
+        takes = self._rules.takes(self._access, [change.after.fields for _, change, _ in done if change])
+        return {
+            step.place: self._outcome(
+                step, change and change.before, result, change.after.fields if change else {}, takes
+            )
+            for step, change, result in done
+        }
 
-    def carry_out(self, steps: list[Step]) -> tuple[dict[int, Outcome], list[Step]]:
+    def carry_out_some(self, steps: list[Step]) -> tuple[dict[int, Outcome], list[Step]]:
         """Return the outcomes of steps on different items, by place, and the steps for which there was no room yet."""
-        room = self._latest.read([step.public_id for step in steps if self._is_read(step)])
-        existing = [place for place, step in enumerate(steps) if self._is_read(step)]
-        end = existing[room] if room < len(existing) else len(steps)
+        self._refuse([step.public_id for step in steps if step.asked.op != "create"])
+        read = [place for place, step in enumerate(steps) if self._is_read(step)]
+        room = self._latest.read([steps[place].public_id for place in read])
+        end = read[room] if room < len(read) else len(steps)
         return self._done_together(steps[:end]), steps[end:]
 
+    def _refuse(self, public_ids: Sequence[int]) -> None:
+        """Ask which items are out of reach, before anything of them is read."""
+        if asked := [public_id for public_id in public_ids if public_id not in self._refusals]:
+            self._refusals |= dict.fromkeys(asked) | self._rules.refusals(self._access, asked)
+
     def _is_read(self, step: Step) -> bool:
-        return step.asked.op not in ("create", *self._alone)
+        return step.asked.op not in ("create", *self._alone) and self._refusals[step.public_id] is None
 
     def _done_together(self, steps: Sequence[Step]) -> dict[int, Outcome]:
-        existing = [step.public_id for step in steps if step.asked.op != "create"]
-        refusals = self._rules.refusals(self._access, existing) if existing else {}
-        found = {step.public_id: self._latest[step.public_id] for step in steps}
+        found = {step.public_id: None if step.asked.op == "create" else self._latest[step.public_id] for step in steps}
         outcomes: dict[int, Outcome] = {}
         written: dict[int, dict[str, Any]] = {}
         takes = self._rules.takes(self._access, [step.asked.value or {} for step in steps])
         for step in steps:
             try:
-                if step.public_id in refusals:
-                    raise refusals[step.public_id]
+                if refusal := self._refusals.get(step.public_id):
+                    raise refusal
                 if step.asked.op in self._alone:
                     outcomes[step.place] = self._done_alone(step)
                 else:
-                    written[step.place] = self._composed(step, found.get(step.public_id), takes)
+                    written[step.place] = self._composed(step, found[step.public_id], takes)
             except ServiceError as error:
                 outcomes[step.place] = Outcome(step.asked.public_id, error=error)
         stored = self._items.store_many(list(written.values()))
         # What was looked at before the write is looked at again after it.
-        takes = self._rules.takes(self._access, written.values())
+        takes = self._rules.takes(self._access, [each for each in written.values() if not each.get("_deleted")])
         for step in steps:
-            made = None
+            now = None
             if document := written.get(step.place):
                 result = stored[document["_id"]]
                 outcome = outcomes[step.place] = self._outcome(step, found[step.public_id], result, document, takes)
-                made = Stored(result, document) if isinstance(result, str) and not outcome.error else None
-            self._latest.settle(step.public_id, made)
+                now = Stored(result, document) if isinstance(result, str) and not outcome.error else None
+            self._latest.settle(step.public_id, now)
         # What an earlier run sent may have arrived since it was looked for.
         late = self._arrived_late([step for step in steps if outcomes[step.place].error])
         lost = {step.place for step in steps if isinstance(stored.get(self._items.kind.key(step.public_id)), Conflict)}
         again = [step for step in steps if step.place in lost - late.keys() and found[step.public_id]]
+        for step in steps:
+            if step.asked.op == "create" and step.place in lost - late.keys():
+                self._items.report_taken(step.public_id)
         return outcomes | late | {step.place: self._again(step) for step in again}
 
     def _arrived_late(self, refused: Sequence[Step]) -> dict[int, Outcome]:

@@ -81,11 +81,18 @@ class Collection:
                 # What an earlier run sent may have arrived since it was looked for.
                 if arrived := self.resumed(attempt):
                     return arrived
-                log.error("id already taken: is -meta older than -%s?", self.kind.database, extra={"id": item["id"]})
+                self.report_taken(public_id)
         raise Conflict("No free id was found; try again.")
 
+    def report_taken(self, public_id: int) -> None:
+        """Say in the log that an id which was dealt out belongs to something already."""
+        log.error("id already taken: is -meta older than -%s?", self.kind.database, extra={"id": public_id})
+
     def resumed(self, attempt: Attempt | None) -> Stored | None:
-        """Return the item that an earlier run of a resumed ``attempt`` has created, if it has. Raises Unavailable."""
+        """Return the item that an earlier run of a resumed ``attempt`` has created, if it has.
+
+        Raises Unavailable, and Conflict if that run has taken it back.
+        """
         if attempt is None or attempt.since is None:
             return None
         found = (self._made(public_id, attempt, created) for public_id in attempt.ids)
@@ -121,8 +128,13 @@ class Collection:
         change = told(self.histories([public_id], attempt.since).get(public_id, ()), attempt.nonce)
         if change is None or change.after.is_deleted:
             return change
-        item = self._writes.prove(dict(change.after.fields))
-        return Change(change.before, Stored(item["_rev"], item))
+        try:
+            # It may be on fewer nodes than a quorum: once more on top of itself, for a 201 that proves both.
+            revision = self._writes.store(change.after.fields, attempt.nonce)
+        except Conflict:
+            # Others have gone on from it, or what undoes it has arrived by now.
+            return told(self.histories([public_id], attempt.since).get(public_id, ()), attempt.nonce)
+        return Change(change.before, Stored(revision, change.after.fields))
 
     def change(
         self, public_id: int, compose: Compose, condition: Condition = ANY, attempt: Attempt | None = None

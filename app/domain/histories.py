@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from app.domain.attempt import undoing
 from app.domain.stored import Change, Stored
+from app.errors import Conflict
 from app.store import Database
 
 # The revisions of an item, tombstones included, the latest first.
@@ -59,10 +60,13 @@ def made(history: History, nonce: str) -> Change | None:
 def created(history: History, nonce: str) -> Change | None:
     """Return the same of a creation: what stands on a tombstone came to life over it, and is none.
 
-    Unless its own creation is below, which others have deleted before it was sent again.
+    Unless its own creation is below, which others have deleted before it was sent again. Raises Conflict if it was
+    undone: then its id is used up.
     """
+    if any(item.fields.get("nonce") == undoing(nonce) for item in history):
+        raise Conflict
     change = made(history, nonce)
-    if change is None or any(item.fields.get("nonce") == undoing(nonce) for item in history):
+    if change is None:
         return None
     is_first = history[-1].revision.startswith("1-") and history[-1].fields.get("nonce") == nonce
     return Change(None, change.after) if is_first or change.before in (None, change.after) else None

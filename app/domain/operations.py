@@ -15,13 +15,23 @@ from app.errors import ServiceError
 
 @dataclass(frozen=True)
 class Operation:
-    """``op`` is create, replace, patch or delete; with a ``fault``, which is what was found wrong, it says nothing."""
+    """``op`` is create, replace, patch or delete; it is empty where a ``fault`` was found, which says what is wrong."""
 
     op: str
     public_id: int | None = None
     condition: Condition = ANY
     value: Mapping[str, Any] | None = None
     fault: ServiceError | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """An operation at its place in the request; its revision is known by ``nonce``."""
+
+    place: int
+    public_id: int
+    nonce: str
+    asked: Operation
 
 
 @dataclass(frozen=True)

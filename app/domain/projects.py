@@ -21,6 +21,8 @@ from app.domain.pages import Page, Query
 from app.domain.stored import Stored, merged
 from app.errors import Conflict, Forbidden, NotFound, PreconditionFailed, ProjectNotEmpty, ServiceError, Unavailable
 
+# How many projects are read in one request.
+AT_ONCE = 100
 # Whoever began a deletion so long ago has given it up: no request lives longer.
 GIVEN_UP = timedelta(minutes=2)
 
@@ -155,20 +157,25 @@ class Projects:
         return self._takes(project_id, self._projects.find(project_id))
 
     def seen_together(self, project_ids: Sequence[int]) -> Callable[[int], bool]:
-        """Return what ``takes_documents`` is for these projects, which are read at once when it is first called."""
+        """Return what ``takes_documents`` is for these projects, which are read together when it is first called."""
 
         @cache
-        def found() -> dict[int, Stored] | Unavailable:
+        def found() -> dict[int, Stored] | None:
+            marks: dict[int, Stored] = {}
             try:
-                return self._projects.find_many(project_ids)
-            except Unavailable as error:
-                return error
+                for start in range(0, len(project_ids), AT_ONCE):
+                    # Their descriptions may be large, and do not matter.
+                    part = self._projects.find_many(project_ids[start : start + AT_ONCE])
+                    marks |= {each: Stored(project.revision, _mark(project)) for each, project in part.items()}
+            except Unavailable:
+                return None
+            return marks
 
         @cache
         def takes(project_id: int) -> bool:
             projects = found()
-            if isinstance(projects, Unavailable):
-                raise projects
+            if projects is None:
+                raise Unavailable
             return self._takes(project_id, projects.get(project_id))
 
         return takes
@@ -196,6 +203,10 @@ class Projects:
     def _require_empty(self, project_id: int) -> None:
         if not self._documents.index.is_empty(project_id):
             raise ProjectNotEmpty
+
+
+def _mark(project: Stored) -> dict[str, Any]:
+    return {name: value for name, value in project.fields.items() if name == "deleting_at"}
 
 
 def _require_reached(access: Access, project_id: int) -> None:

@@ -20,9 +20,12 @@ from app.errors import Conflict, ServiceError, Unavailable, Unconfirmed
 from app.request_context import remaining
 from app.store import Database, DocumentFailure, GroupCommit, Leaf, Outcome
 
-# How often a lost race is run again, and how often at most it is looked for what became of a lost write, which ends
-# sooner where a request has no more time.
-TRIES, LOOKS = 6, 100
+# How often a lost race is run again.
+TRIES = 6
+# How often it is looked for what became of a lost write; in a request its time is usually over before.
+LOOKS = 100
+# What is left to a request of its time when it stops looking, since there may be more to do.
+SPARED = 0.25
 # Seconds of the longest pause, before the last of so many tries and before each further look.
 LONGEST_PAUSE = 0.3
 # CouchDB takes 8,000,000 bytes in one request, and some go to what is around the documents.
@@ -33,12 +36,15 @@ KEPT = ("type", "id", "project_id", "updated_at")
 Result = str | ServiceError
 
 
-def pauses(tries: int | None = None) -> Iterator[None]:
-    """Yield for each further try, after a random pause that doubles at most, while the request has time for it."""
+def pauses(tries: int | None = None, spared: float = 0.0) -> Iterator[None]:
+    """Yield for each further try, after a random pause that doubles at most, while the request has time for it.
+
+    So many seconds are ``spared``.
+    """
     for number in range(TRIES if tries is None else tries):
         pause = random.uniform(0, LONGEST_PAUSE / 2 ** max(0, TRIES - 1 - number))  # noqa: S311
         left = remaining()
-        if left is not None and left <= pause:
+        if left is not None and left - spared <= pause:
             return
         time.sleep(pause)
         yield
@@ -86,16 +92,6 @@ class Writes:
         lost = [each for each in documents if isinstance(results[each["_id"]], Unavailable)]
         return results | self._found_out(lost)
 
-    def prove(self, document: dict[str, Any]) -> dict[str, Any]:
-        """Return a revision that may be on fewer nodes than a quorum: once more on top of itself, with a 201 for both.
-
-        A revision that others went on from is returned as it is: a quorum has what came of it. Raises Unavailable.
-        """
-        try:
-            return {**document, "_rev": self.store(document, document["nonce"])}
-        except Conflict:
-            return document
-
     def _send(self, documents: Sequence[Mapping[str, Any]]) -> dict[str, Outcome]:
         """Write documents in requests of at most MOST_BYTES."""
         sent: dict[str, Outcome] = {}
@@ -140,13 +136,14 @@ class Writes:
     def _found_out(self, lost: Sequence[Mapping[str, Any]]) -> dict[str, Result]:
         """Return what became of writes whose answers were lost, by `_id`.
 
-        Each is sent again until it is stored or refused, or the request's time is over; that a try does not come
-        through says nothing of those before it.
+        Each is sent again until it is stored or refused, or most of the request's time is over; that a try does not
+        come through says nothing of those before it.
         """
         results: dict[str, Result] = {}
+        spared = SPARED * (remaining() or 0)
         # What is sent again: a write as it was, or its proof.
         pending = {document["_id"]: document for document in lost}
-        for _ in pauses(LOOKS) if lost else ():
+        for _ in pauses(LOOKS, spared) if lost else ():
             found = {
                 doc_id: self._result(pending[doc_id], outcome)
                 for doc_id, outcome in self._send(list(pending.values())).items()
@@ -163,7 +160,7 @@ class Writes:
             pending = {doc_id: document for doc_id, document in pending.items() if doc_id not in results}
             if not pending:
                 break
-        return results | dict.fromkeys(pending, Unconfirmed())
+        return results | {doc_id: Unconfirmed() for doc_id in pending}
 
     def _judged(self, refused: Sequence[Mapping[str, Any]]) -> dict[str, Result | Mapping[str, Any]]:
         """Return by `_id` what became of writes that are refused now: a result, or what proves that one is stored.

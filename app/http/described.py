@@ -35,7 +35,7 @@ REQUEST_HEADERS: dict[str, dict[str, Any]] = {
         "schema": TEXT,
     },
     "Idempotency-Key": {
-        "description": "Your name for the request, 1 to 255 visible ASCII characters, bare or quoted, to repeat it by.",
+        "description": "Your name for the request, 1 to 255 visible ASCII characters, bare or as a quoted string.",
         "schema": TEXT,
     },
     "X-Request-ID": {

@@ -15,8 +15,9 @@ from app.errors import InvalidJSON
 
 MAX_DEPTH = 20
 MAX_INTEGER = 2**53 - 1
-# A text, and what is left when only brackets are, of which it does not matter here what they hold.
-STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+# A text, of which nothing is tried twice, which would take memory for each escape.
+STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
+# Whether brackets hold members or elements does not matter for how deep they are.
 AS_ROUND = bytes.maketrans(b"[]{}", b"()()")
 NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 # Bytes of a body of which the collector would look through the beginning again and again while the rest is read.

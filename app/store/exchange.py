@@ -15,7 +15,7 @@ log = logging.getLogger("dreamscript.store")
 
 # No single request to CouchDB waits longer, so that a second can follow within the deadline (docs/couchdb-quirks.md).
 TIMEOUT = 3.0
-# So much longer for each document that it writes: to send a thousand again would take as long once more.
+# It waits so much longer for each document that it writes: to send a thousand again would take as long once more.
 PER_DOCUMENT = 0.003
 # Writes many documents; unlike a POST of keys it changes something.
 BULK = ("_bulk_docs",)

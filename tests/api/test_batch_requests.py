@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 import pytest
+from flask import Flask
 
 from app.domain import latest
+from app.domain.access import SCOPES, Access
+from app.domain.attempt import Attempt
 from app.domain.collection import Collection
-from app.domain.kinds import PROJECT
+from app.domain.kinds import DOCUMENT, PROJECT
+from app.domain.operations import Operation
 from app.domain.projects import Projects
-from app.errors import Unavailable
+from app.domain.services import Services
+from app.errors import Conflict, Unavailable
 from couchapp.connection import Connection
 from tests.api.conftest import Caller
 from tests.api.test_batches import create, outcomes, send, statuses
@@ -92,6 +97,37 @@ def test_large_items_are_worked_on_some_at_a_time(
     assert statuses(answer) == [200, 201, 200, 200, 200, 200, 204]
     assert [end for _, end in of(asked, "documents")].count("_bulk_docs") > 2
     assert [ada.get(f"/documents/{each}").json["title"] for each in ids[1:]] == ["new"] * 4
+
+
+def test_nothing_is_read_of_what_a_key_does_not_reach(
+    ada: Caller, app: Flask, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, foreign = ada.new_project()["id"], ada.new_project()["id"]
+    inside, outside = (ada.new_document(project_id=project)["id"] for project in (own, foreign))
+    key = Caller(app, services.keys.create("few", SCOPES, projects=[own], out_of_scope="hide")[1])
+    find_many, read = Collection.find_many, list[int]()
+
+    def noted(self: Collection, public_ids: list[int]) -> Any:
+        read.extend(public_ids if self.kind is DOCUMENT else [])
+        return find_many(self, public_ids)
+
+    monkeypatch.setattr(Collection, "find_many", noted)
+    said = send(key, [{"op": "patch", "id": each, "value": {"title": "x"}} for each in (outside, inside, 987654321)])
+    assert statuses(said) == [404, 200, 404]
+    assert read == [inside]
+
+
+def test_a_creation_whose_id_is_taken_leaves_what_has_it_alone(
+    ada: Caller, services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is not known by its id, and an operation before it in the same batch may have named that."""
+    taken, access = ada.new_document(content="old")["id"], Access(0, "somebody", frozenset(SCOPES))
+    asked = [Operation("patch", taken, value={"title": "patched"}), Operation("create", value={"title": "new"})]
+    first, second = services.documents.batch(access, asked, Attempt((taken,)))
+    assert first.error is None
+    assert isinstance(second.error, Conflict)
+    assert ada.get(f"/documents/{taken}").json == {"id": taken, "title": "patched", "content": "old"}
+    assert "id already taken" in caplog.text
 
 
 def test_a_stored_document_whose_project_could_not_be_looked_at_again_is_not_called_a_failure(

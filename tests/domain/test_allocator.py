@@ -113,7 +113,12 @@ def test_many_ids_are_claimed_in_one_request(make: Make, monkeypatch: pytest.Mon
     # What is left of a block comes first.
     assert allocator.next_ids(60) == tuple(range(1151, 1211))
     assert sent == [190, 2, 1]
-    assert allocator.next_ids(0) == ()
+
+
+def test_who_needs_no_ids_waits_for_nobody(make: Make) -> None:
+    allocator = make()
+    with allocator._held.lock, request_context(request_id="r-1", seconds=0):
+        assert allocator.next_ids(0) == ()
 
 
 def test_blocks_that_others_have_are_passed_over_and_the_rest_is_claimed(

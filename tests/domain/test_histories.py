@@ -10,6 +10,7 @@ import pytest
 from app.domain.attempt import undoing
 from app.domain.histories import created, histories, made
 from app.domain.stored import Change, Stored
+from app.errors import Conflict
 from app.store import Database, Store
 from couchapp.connection import Connection
 
@@ -107,5 +108,7 @@ def test_a_creation_is_the_first_of_all() -> None:
     # It did so only after others had deleted what it had made.
     again = [item(4, None), item(3, MINE), item(2, None), item(1, MINE)]
     assert created(again, MINE) == Change(None, again[1])
-    assert created([item(2, undoing(MINE)), item(1, MINE)], MINE) is None
-    assert created([item(4, None), item(3, MINE), item(2, undoing(MINE)), item(1, MINE)], MINE) is None
+    undone = [item(2, undoing(MINE)), item(1, MINE)]
+    for history in (undone, [item(4, None), item(3, MINE), *undone]):
+        with pytest.raises(Conflict):
+            created(history, MINE)

@@ -36,11 +36,11 @@ def reading(shelf: Shelf, *public_ids: int) -> Latest:
     return Latest(cast(Collection, shelf), public_ids)
 
 
-def test_small_items_are_read_in_two_requests() -> None:
+def test_small_items_are_read_in_ever_larger_requests() -> None:
     shelf = Shelf(300)
     items = reading(shelf)
     assert items.read(range(1, 1001)) == 1000
-    assert [len(asked) for asked in shelf.asked] == [latest.FIRST, 1000 - latest.FIRST]
+    assert [len(asked) for asked in shelf.asked] == [50, 100, 200, 400, 250]
     assert items[1] is None
     assert cast(Stored, items[1000]).public_id == 1000
 
@@ -54,10 +54,38 @@ def test_large_items_are_read_in_small_requests_until_there_is_no_more_room() ->
     assert [each for asked in shelf.asked for each in asked] == list(range(1, number + 1))
 
 
+def test_large_items_that_come_after_small_ones_are_not_all_read_at_once() -> None:
+    shelf = Shelf(0)
+    find_many = shelf.find_many
+
+    def growing(public_ids: Sequence[int]) -> dict[int, Stored]:
+        shelf._size = 2**20 if shelf.asked else 0
+        return find_many(public_ids)
+
+    shelf.find_many = growing  # type: ignore[method-assign]
+    assert reading(shelf).read(range(1, 1001)) < 1000
+    assert [len(asked) for asked in shelf.asked] == [50, 100]
+
+
 def test_what_was_read_before_the_database_fails_can_be_worked_on() -> None:
     assert reading(Shelf(1, fails=1)).read(range(1, 1001)) == latest.FIRST
     with pytest.raises(Unavailable):
         reading(Shelf(1, fails=0)).read([1])
+
+
+def test_of_what_is_worked_on_again_only_so_much_is_kept_as_there_is_room_for() -> None:
+    ids = range(2, 202, 2)
+    shelf = Shelf(2**20)
+    items = reading(shelf, *ids, *ids)
+    for each in ids:
+        items.settle(each, Stored("2-a", {"id": each, "content": "x" * 2**20}))
+    kept = sum(items[each] is not None for each in ids)
+    assert kept == latest.ROOM // 2**20 - 1
+    # Reading goes on, however much is kept.
+    assert items.read(ids[-3:]) == 3
+    for each in ids:
+        items.settle(each, None)
+    assert items.read(ids) > kept
 
 
 def test_only_what_is_worked_on_again_is_kept() -> None:

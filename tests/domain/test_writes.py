@@ -119,6 +119,19 @@ def test_what_cannot_be_found_out_is_not_called_a_failure(documents: Database) -
     assert documents.get("a") is None
 
 
+def test_a_request_that_looks_for_a_lost_write_keeps_time_for_what_comes_after(
+    documents: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through, found = losing(documents, *["lost before"] * 100)
+    # Seconds that the request has left: at first, and before each further look.
+    left = iter([8.0, 7.0, 4.0, 2.1, 1.9])
+    monkeypatch.setattr(writes, "remaining", lambda: next(left))
+    result = through.store_many([{"_id": "a", "nonce": "0" * 32}])["a"]
+    assert isinstance(result, Unconfirmed)
+    assert found.sent == 1 + 3
+    assert next(left, None) is None
+
+
 def test_what_may_have_arrived_is_not_denied(documents: Database) -> None:
     """The first answer is lost, and then nothing comes through any more."""
     through, _ = losing(documents, "lost after", *["unreachable"] * 100)
@@ -255,23 +268,6 @@ def test_nothing_is_made_anew_where_something_was_deleted(documents: Database, s
     with pytest.raises(Conflict):
         through.store({"_id": "a"})
     assert documents.get("a") is None
-
-
-def test_what_few_may_have_is_proven_to_be_stored(documents: Database) -> None:
-    through, found = losing(documents, "pass", "lost after")
-    through.store({"_id": "a"}, "0" * 32)
-    proven = through.prove(stored(documents))
-    assert proven["_rev"] == stored(documents)["_rev"]
-    assert (proven["_rev"][:2], found.sent) == ("3-", 4)
-
-
-def test_what_others_went_on_from_needs_no_proof(documents: Database) -> None:
-    through, _ = losing(documents)
-    through.store({"_id": "a"}, "0" * 32)
-    first = stored(documents)
-    documents.replace({"_id": "a", "_rev": first["_rev"], "by": "another"})
-    assert through.prove(first) == first
-    assert stored(documents)["by"] == "another"
 
 
 @pytest.mark.parametrize("then", [["lost after"], ["pass", "unreachable"]])

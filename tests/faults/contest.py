@@ -67,7 +67,8 @@ def race(service: Service, key: str, item: Item, ended: Counter[str]) -> Contest
 
 
 def history(installation: Installation, item: Item) -> list[str]:
-    """Return the titles of all that was ever stored of a document, as the database keeps them."""
+    """Return the titles of all that was ever stored of a document, less what the database has compacted away."""
     path = f"/{installation.prefix}-documents/document:{item.public_id:016d}"
     known = ask(installation.url, path=f"{path}?revs_info=true")[1]["_revs_info"]
-    return [ask(installation.url, path=f"{path}?rev={each['rev']}")[1]["title"] for each in reversed(known)]
+    read = (ask(installation.url, path=f"{path}?rev={each['rev']}")[1] for each in reversed(known))
+    return [revision["title"] for revision in read if "title" in revision]

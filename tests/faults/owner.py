@@ -91,8 +91,7 @@ class Owner(Client):
         reply = self.requests.once("PUT", item.path, value, expected=(200,), tag=self.tag(item))
         if reply is not None and not reply.is_passing:
             return self.took(item.kind, reply, value)
-        # A move is followed by a look at where it went, and that this fails says nothing of the move.
-        found = self.settle(item, value, reply, in_doubt=value.get("project_id") != item.project_id)
+        found = self.settle(item, value, reply)
         assert found is not None
         return found
 
@@ -105,15 +104,13 @@ class Owner(Client):
         assert self.requests.read(item.path).status == 404
         return None
 
-    def settle(
-        self, item: Item, after: Mapping[str, Any] | None, reply: Reply | None, *, in_doubt: bool = False
-    ) -> Item | None:
+    def settle(self, item: Item, after: Mapping[str, Any] | None, reply: Reply | None) -> Item | None:
         """Find out by reading what became of a write that was not answered; return what is there, None if nothing is.
 
         What was and what was asked for are right and nothing else is; where there is no doubt, only what was. What is
         still on its way then is refused below a patch of nothing.
         """
-        in_doubt |= reply is None or reply.is_doubtful
+        in_doubt = reply is None or reply.is_doubtful
         for _ in range(REPEATS):
             found = self.requests.read(item.path)
             if found.status == 404:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -107,3 +108,13 @@ def test_after_a_large_body_the_collector_goes_on() -> None:
     with pytest.raises(InvalidJSON):
         parse(large + b"x")
     assert gc.isenabled()
+
+
+def test_a_text_of_nothing_but_escapes_takes_little_memory() -> None:
+    content = b'"' + rb"\n" * 2**19 + b'"'
+    tracemalloc.start()
+    try:
+        assert parse(content) == "\n" * 2**19
+        assert tracemalloc.get_traced_memory()[1] < 8 * len(content)
+    finally:
+        tracemalloc.stop()
