@@ -16,6 +16,7 @@ from app.database import StartError, installed, process, start
 from app.database.process import Command, Server, poll
 from app.database.settings import COUCHDB_HOME
 from app.database.wire import request
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 NEEDS_COUCHDB = pytest.mark.skipif(
@@ -151,7 +152,7 @@ def test_what_a_server_started_goes_with_it(tmp_path: Path) -> None:
     family = tree(int((tmp_path / "lock").read_text()))
     assert len(family) == 3
     parent.stop()
-    assert poll(lambda: not any(alive(pid) for pid in family), 5)
+    assert poll(lambda: not any(alive(pid) for pid in family), PATIENCE)
 
 
 @pytest.mark.nodatabase
@@ -183,7 +184,7 @@ def test_a_server_whose_keeper_was_killed_still_holds_its_folder(
     monkeypatch.setattr(process, "STOP_DEADLINE", 0.1)
     keeper = int((tmp_path / "lock").read_text())
     os.kill(keeper, signal.SIGKILL)
-    assert poll(lambda: not alive(keeper), 5)
+    assert poll(lambda: not alive(keeper), PATIENCE)
     with pytest.raises(StartError, match=f"kill -9 -- -{keeper}$"):
         Server(tmp_path, lambda _: fake())
     assert request(server.url)[0] == 200
@@ -198,7 +199,7 @@ def test_a_server_that_ignores_the_polite_signal_is_stopped(tmp_path: Path, monk
     deaf = Server(tmp_path, lambda _: fake("import signal; signal.signal(15, signal.SIG_IGN)" + FAKE))
     family = tree(int((tmp_path / "lock").read_text()))
     deaf.stop()
-    assert poll(lambda: not any(alive(pid) for pid in family), 10)
+    assert poll(lambda: not any(alive(pid) for pid in family), PATIENCE)
 
 
 @pytest.mark.nodatabase
@@ -219,7 +220,7 @@ def test_a_server_that_never_answers_is_given_up_and_stopped(tmp_path: Path, mon
     with pytest.raises(StartError, match="did not answer within"):
         Server(tmp_path, lambda _: fake("import signal; signal.pause()"))
     keeper = int((tmp_path / "lock").read_text())
-    assert poll(lambda: not alive(keeper), 5)
+    assert poll(lambda: not alive(keeper), PATIENCE)
 
 
 @pytest.mark.nodatabase
