@@ -128,7 +128,7 @@ class PreconditionFailed(ServiceError):
     """If-Match names no current tag; ``headers`` may hold the one that is."""
 
     code = "precondition_failed"
-    reason = "It has changed since: the ETag of this answer is the current one. Read it again and retry."
+    reason = "The current tag, which this answer tells, is not one that was asked for. Read again and retry."
 
 
 class TooLarge(ServiceError):

@@ -1,4 +1,4 @@
-"""What a client demands of a revision before it is replaced: If-Match, as RFC 9110 section 13.1.1 has it."""
+"""What a client demands of a revision before it is replaced: RFC 9110, sections 13.1.1 and 13.1.2."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Condition:
-    """The tags of which one must be current; None demands nothing, and `*` only that there is something."""
+    """The tags of which one must be current; None demands nothing, and `*` only that there is something.
+
+    Of ``refused`` none may be current; there `*` is any.
+    """
 
     tags: frozenset[str] | None = None
+    refused: frozenset[str] = frozenset()
 
     @property
     def is_open(self) -> bool:
@@ -21,6 +25,8 @@ class Condition:
 
         What follows a revision is composed of what was read with it, so that another tag is never written on.
         """
+        if not self.refused.isdisjoint({current, "*"}):
+            return None
         return current if self.is_open or current in (self.tags or ()) else None
 
 

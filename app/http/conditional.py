@@ -1,4 +1,4 @@
-"""Entity tags, 304 and If-Match: tags are made of revisions, never of a rendering (RFC 9110 section 13)."""
+"""Entity tags, 304 and conditions: tags are made of revisions, never of a rendering (RFC 9110 section 13)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from flask import Response, request
 
-from app.domain.condition import ANY, Condition
+from app.domain.condition import Condition
 
 # Opaque tags, whose text proxies may have changed by a weakness mark before or an encoding's name behind it.
 TAG = re.compile(r'(?:W/)?"([^"]*)"')
@@ -55,9 +55,9 @@ def wants_fresh() -> bool:
 
 
 def condition() -> Condition:
-    """Return what If-Match demands of the revision that a write replaces."""
-    demanded = request.headers.get("If-Match")
-    return ANY if demanded is None else Condition(frozenset(tags(demanded)))
+    """Return what If-Match and If-None-Match demand of the revision that a write replaces."""
+    demanded, refused = request.headers.get("If-Match"), request.headers.get("If-None-Match")
+    return Condition(None if demanded is None else frozenset(tags(demanded)), frozenset(tags(refused or "")))
 
 
 def without_body(extra: dict[str, str]) -> Response:

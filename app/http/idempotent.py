@@ -24,7 +24,7 @@ METHODS = ("POST", "PATCH", "COPY")
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
 # A structured field's string (RFC 9651, section 3.3.3): what begins with a quote is one, and is the key within.
 QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
-SHOWN = "The first request made a key, and only its answer showed it. Revoke that key and make another."
+SHOWN = "The first request made key {}, and only its answer showed its text. Revoke that key and make another."
 
 
 def once(idempotency: Idempotency, view: View, reserve: Reserve, *, secret: bool = False) -> View:
@@ -62,7 +62,8 @@ def read_key() -> str | None:
 
 def digest(arguments: dict[str, Any]) -> str:
     """Return a digest of what is asked: of the same request it is the same, however its JSON is written."""
-    asked = [request.method, request.path, request.headers.get("If-Match"), arguments]
+    refused = [request.headers["If-None-Match"]] if "If-None-Match" in request.headers else []
+    asked = [request.method, request.path, request.headers.get("If-Match"), arguments, *refused]
     return sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -84,7 +85,8 @@ def carry_out(
     if secret and response.status_code < 300:
         # What is made is made: who is not shown it now could never have it.
         with suppress(Unavailable):
-            idempotency.finish(begun, content(errors.answer(Conflict(SHOWN))))
+            made = response.get_json()["id"]
+            idempotency.finish(begun, content(errors.answer(Conflict(SHOWN.format(made)))))
         return response
     try:
         return answer(idempotency.finish(begun, content(response)))

@@ -188,6 +188,7 @@ def test_a_key_that_was_shown_is_not_shown_again(ada: Caller, services: Services
     assert first.status_code == 201
     assert (second.status_code, second.json["error"]) == (409, "conflict")
     assert second.headers["Idempotency-Replayed"] == "true"
+    assert f"key {first.json['id']}," in second.json["reason"]
     meta = services.store["meta"]
     kept = [meta.get(row.id) for row in meta.ids("idempotency:", "idempotency;", limit=1000)]
     assert kept

@@ -112,6 +112,17 @@ def test_if_match_lets_only_the_current_tag_pass(ada: Caller, kind: str, method:
     assert send(ada, method, path, value, if_match=current).status_code == ok
 
 
+@pytest.mark.parametrize(("method", "ok"), [("PUT", 200), ("PATCH", 200), ("DELETE", 204)])
+def test_if_none_match_lets_no_tag_pass_that_it_names(ada: Caller, method: str, ok: int) -> None:
+    path, _, tag = make(ada, "documents")
+    value = {} if method == "DELETE" else {"json": FIELDS["documents"]}
+    for named in ("*", tag, f'"x", W/{tag}'):
+        answer = ada.request(method, path, headers={"If-None-Match": named}, **value)
+        assert (answer.status_code, answer.headers["ETag"]) == (412, tag), named
+    assert ada.get(path).headers["ETag"] == tag
+    assert ada.request(method, path, headers={"If-None-Match": '"x"'}, **value).status_code == ok
+
+
 @pytest.mark.parametrize("written", ["W/{}", '"{}-gzip"', 'W/"{}-gzip"', '"1-{}", {}', "*"])
 def test_a_tag_may_come_back_as_proxies_leave_it(ada: Caller, written: str) -> None:
     path, _, tag = make(ada, "documents")
