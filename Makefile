@@ -54,7 +54,7 @@ prove-walk: install ## walk 10,000 documents, page by page, while others come an
 prove-faults: install ## let the network, the workers and the database fail fifty times as often as in a test run
 	DREAMSCRIPT_PROOF_ROUNDS=50 $(RUN) -m pytest -s --timeout 3600 tests/faults
 
-diff-views: install ## show what deploy-views would change; exit 1 if anything
+diff-views: install ## show what deploy-views would change; fails if anything
 	@$(RUN) -m couchapp diff
 
 deploy-views: install ## build changed views beside the old ones, then switch to them
