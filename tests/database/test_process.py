@@ -55,7 +55,7 @@ def tree(root: int) -> set[int]:
 def alive(pid: int) -> bool:
     """Return whether ``pid`` runs; who has ended and was not yet asked for its status does not."""
     shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return shown.stdout.strip() not in ("", "Z", "Z+", "Zs")
+    return not shown.stdout.startswith("Z") and shown.stdout.strip() != ""
 
 
 class Starter:
