@@ -22,13 +22,12 @@ def done_before(items: Collection, steps: Sequence[Step], since: str) -> Iterato
     stored = items.store_many([change.after.fields for _, change, is_current in found if change and is_current])
     # Others have gone on from these, or what undoes them has arrived by now.
     overtaken = [step for step, _, _ in found if isinstance(stored.get(items.kind.key(step.public_id)), Conflict)]
-    again = {step.place: change for step, change, _ in _found(items, overtaken, since)}
-    places = {step.place for step in overtaken}
+    if overtaken:
+        places = {step.place for step in overtaken}
+        again = [(step, change, False) for step, change, _ in _found(items, overtaken, since)]
+        found = [each for each in found if each[0].place not in places] + again
     for step, change, is_current in found:
-        if step.place in places:
-            if known := again.get(step.place):
-                yield step, known, known.after.revision
-        elif change is None:
+        if change is None:
             yield step, None, Conflict()
         else:
             yield step, change, stored[items.kind.key(step.public_id)] if is_current else change.after.revision

@@ -88,8 +88,15 @@ def test_it_is_not_sent_again(
 
         return single
 
+    def noted_many(self: Database, documents: list[dict[str, Any]]) -> Any:
+        sent.extend(document.get("title", "") for document in documents)
+        found = write_many(self, documents)
+        lost = {each["_id"]: DocumentFailure.UNKNOWN for each in documents if each.get("title") == "New"}
+        return found | lost if then == "lost after" else found
+
     with monkeypatch.context() as second:
         second.setattr(Database, "create", noted(Database.create))
+        second.setattr(Database, "write_many", of_items(noted_many))
         status, place = ask()
     assert status == 409
     assert "New" not in sent
@@ -101,7 +108,7 @@ def test_what_undoes_it_may_arrive_during_its_repetition(
 ) -> None:
     """The repetition finds the document, and before it is proven the first run's tombstone arrives."""
     monkeypatch.setattr(writes, "LOOKS", 0)
-    made: list[dict[str, Any]] = []
+    made, undone = list[dict[str, Any]](), list[str]()
     wrote = Database.write_many, Database.create, Database.replace
 
     def lost(write: Any) -> Any:
@@ -124,6 +131,7 @@ def test_what_undoes_it_may_arrive_during_its_repetition(
             first = given[0] if isinstance(given, list) else given
             if made and first.get("_id") == made[0]["_id"]:
                 document = made.pop()
+                undone.append(document["_id"])
                 kept = {name: document[name] for name in ("_id", "_rev", "type", "id", "project_id")}
                 nonce = undoing(document["nonce"])
                 wrote[2](self, {**kept, "_deleted": True, "nonce": nonce, "updated_at": timestamp()})
@@ -142,5 +150,8 @@ def test_what_undoes_it_may_arrive_during_its_repetition(
         second.setattr(Database, "write_many", undone_first(wrote[0]))
         status, place = ask()
     assert made == []
+    # It is not sent once more, to come to life and be buried.
+    lineages = [leaf.lineage for leaf in services.store["documents"].leaves(undone).values()]
+    assert [len(lineage) for lineage in lineages] == [2]
     assert status == 409
     assert ada.get(f"{place}/documents").json == []
