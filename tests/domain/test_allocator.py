@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import NoReturn
@@ -18,24 +18,13 @@ from app.domain.clock import timestamp
 from app.domain.kinds import DOCUMENT, PROJECT, Kind
 from app.errors import Unavailable
 from app.request_context import request_context
-from app.store import Database, DocumentFailure, Outcome, Store
+from app.store import Database, DocumentFailure, Outcome
 from couchapp import deployment, tree
 from couchapp.connection import Connection
 
 Make = Callable[..., Allocator]
 # Seconds that a claim is held back, and that a broken test takes to say so.
 WAIT, PATIENCE = 5.0, 30.0
-
-
-@pytest.fixture
-def meta(server_url: str, prefix: str) -> Iterator[Database]:
-    """A `-meta` with its validator, in which nothing is claimed yet."""
-    connection = Connection(server_url, timeout=30)
-    deployment.deploy(connection, prefix, tree.load(), report=lambda _: None)
-    connection.close()
-    store = Store(server_url, prefix)
-    yield store["meta"]
-    store.close()
 
 
 @pytest.fixture

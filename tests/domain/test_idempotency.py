@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from threading import Event
@@ -13,22 +12,10 @@ import pytest
 from app.domain import idempotency
 from app.domain.clock import stamp
 from app.domain.idempotency import KEPT, Idempotency
-from app.store import Database, DocumentFailure, Store
-from couchapp import deployment, tree
-from couchapp.connection import Connection
+from app.store import Database, DocumentFailure
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 PAGE = 10
-
-
-@pytest.fixture
-def meta(server_url: str, prefix: str) -> Iterator[Database]:
-    connection = Connection(server_url, timeout=30)
-    deployment.deploy(connection, prefix, tree.load(), report=lambda _: None)
-    connection.close()
-    store = Store(server_url, prefix)
-    yield store["meta"]
-    store.close()
 
 
 @pytest.fixture(autouse=True)

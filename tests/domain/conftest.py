@@ -1,0 +1,22 @@
+"""What several tests of the domain work on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from app.store import Database, Store
+from couchapp import deployment, tree
+from couchapp.connection import Connection
+
+
+@pytest.fixture
+def meta(server_url: str, prefix: str) -> Iterator[Database]:
+    """A `-meta` with its validator, views and all, in which there is nothing yet."""
+    connection = Connection(server_url, timeout=30)
+    deployment.deploy(connection, prefix, tree.load(), report=lambda _: None)
+    connection.close()
+    store = Store(server_url, prefix)
+    yield store["meta"]
+    store.close()
