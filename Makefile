@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
-TESTS ?= tests
+TESTS ?= tests proofs bench
 # gunicorn's parser in C; it is there as source for some Pythons, and where it cannot be built gunicorn uses its own.
 PARSER := gunicorn_h1c==0.6.10
 
@@ -24,35 +24,35 @@ test-pythons: install ## run the tests that need no database on each Python 3.11
 	@$(RUN) -m tests.pythons
 
 bench: install ## compare the service with CouchDB alone, as ratios; needs wrk
-	@$(RUN) -m tests.performance
+	@$(RUN) -m bench
 
 bench-scale: install ## compare pages among 1,000 documents with pages among 1,000,000
-	@$(RUN) -m tests.performance.scale
+	@$(RUN) -m bench.scale
 
 bench-memory: install ## watch the memory of the workers during as many requests as an hour has; needs wrk
-	@$(RUN) -m tests.performance.memory
+	@$(RUN) -m bench.memory
 
 bench-pages: install ## measure what pages cost, as ratios, on the tests' database
-	@$(RUN) -m tests.performance.pages
+	@$(RUN) -m bench.pages
 
 bench-writes: install ## compare writes through the service with CouchDB alone, as ratios, on the tests' database
-	@$(RUN) -m tests.performance.writes
+	@$(RUN) -m bench.writes
 
 prove-deploy: install ## read while a changed view is deployed over 50,000 documents
 	DREAMSCRIPT_PROOF_DOCUMENTS=50000 $(RUN) -m pytest -s --timeout 900 tests/couchapp/test_readers.py
 
 prove-keys: install ## revoke 1,000 keys and rotate 20 under load, and time 10,000 refusals of each kind
-	DREAMSCRIPT_PROOF_REVOCATIONS=1000 DREAMSCRIPT_PROOF_ROTATIONS=20 $(RUN) -m pytest -s --timeout 1800 tests/cli/test_live_keys.py
-	@$(RUN) -m tests.prove_times
+	DREAMSCRIPT_PROOF_REVOCATIONS=1000 DREAMSCRIPT_PROOF_ROTATIONS=20 $(RUN) -m pytest -s --timeout 1800 tests/server/test_live_keys.py
+	@$(RUN) -m proofs.refusal_times
 
 prove-reads: install ## write 10,000 times in one of two workers and read at once in the other
-	DREAMSCRIPT_PROOF_PAIRS=10000 $(RUN) -m pytest -s --timeout 1800 tests/cli/test_live_reads.py
+	DREAMSCRIPT_PROOF_PAIRS=10000 $(RUN) -m pytest -s --timeout 1800 tests/server/test_live_reads.py
 
 prove-walk: install ## walk 10,000 documents, page by page, while others come and go
 	DREAMSCRIPT_WALK=10000 $(RUN) -m pytest -s --timeout 900 tests/api/test_walk.py
 
 prove-faults: install ## let the network, the workers and the database fail fifty times as often as in a test run
-	DREAMSCRIPT_PROOF_ROUNDS=50 $(RUN) -m pytest -s --timeout 3600 tests/faults
+	DREAMSCRIPT_PROOF_ROUNDS=50 $(RUN) -m pytest -s --timeout 3600 proofs
 
 diff-views: install ## show what deploy-views would change; fails if anything
 	@$(RUN) -m couchapp diff
@@ -70,6 +70,6 @@ format: install ## let ruff rewrite what it can
 	$(RUN) -m ruff check --fix . && $(RUN) -m ruff format .
 
 clean: ## remove .venv and caches; the data in var/ stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/database/pouchdb/node_modules var/pythons
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/local_couchdb/pouchdb/node_modules var/pythons
 
 .PHONY: help install run test test-pythons bench bench-scale bench-memory bench-pages bench-writes prove-deploy prove-keys prove-reads prove-walk prove-faults diff-views deploy-views rollback-views lint format clean

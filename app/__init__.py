@@ -6,10 +6,11 @@ from flask import Flask
 
 from app.api import documents, health, keys, metrics, projects, reference, root
 from app.api.openapi import Api
-from app.domain.services import Services, Shared
-from app.http import errors, options, proxies, rate_limits, request_scope
+from app.cache.layer import ShortPath
+from app.http import errors, proxies, rate_limits, request_scope
+from app.http import options_method as options
 from app.settings import Settings
-from app.short_path.layer import ShortPath
+from app.wiring import Services, Shared
 
 
 def create_app(settings: Settings, shared: Shared | None = None) -> Flask:

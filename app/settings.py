@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.database.settings import SETTINGS as DATABASE_SETTINGS
 from app.limits.policies import MEMORY, Policy, policies, storage
+from app.local_couchdb.settings import SETTINGS as DATABASE_SETTINGS
 from couchapp.settings import COUCHDB_URL, DATABASE_PREFIX, VAR, Setting, SettingError, local_url
 from couchapp.settings import SETTINGS as COUCHAPP_SETTINGS
 

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from app.couch.connection import Connection, DatabaseError
 from couchapp import tree
-from couchapp.connection import Connection, DatabaseError
 from couchapp.databases import Disturbed
 from couchapp.deployment import LIMIT, Deployment, NothingKeptError, NotStagedError
 from couchapp.settings import COUCHDB_ADMIN_URL, COUCHDB_URL, DATABASE_PREFIX, SettingError, admin_url, describe

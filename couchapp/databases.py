@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from couchapp.connection import Answer, Connection, Refused
+from app.couch.connection import Answer, Connection, Refused
 from couchapp.tree import Document
 
 # Whoever has this role in `_users` may read and write documents, and nothing more.
@@ -25,7 +25,7 @@ class Disturbed(Exception):
 
 
 class Databases:
-    """The databases ``<prefix>-<name>``. All of it raises couchapp.connection.DatabaseError."""
+    """The databases ``<prefix>-<name>``. All of it raises app.couch.connection.DatabaseError."""
 
     def __init__(self, connection: Connection, prefix: str) -> None:
         self.connection, self.prefix = connection, prefix

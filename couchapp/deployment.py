@@ -9,8 +9,8 @@ import random
 import time
 from collections.abc import Callable, Sequence
 
+from app.couch.connection import Connection, Interrupted
 from couchapp import slots
-from couchapp.connection import Connection, Interrupted
 from couchapp.databases import Databases, Disturbed
 from couchapp.diff import Difference, differences
 from couchapp.inventory import Found, at, in_slot, is_rolling_back, is_staged, kept_for, ways_back
@@ -41,7 +41,7 @@ class NothingKeptError(Exception):
 class Deployment:
     """Brings the databases ``<prefix>-<name>`` to what ``tree`` says; tells ``report`` of each thing it does.
 
-    Every verb raises couchapp.connection.DatabaseError, and Disturbed if someone else deploys at the same time.
+    Every verb raises app.couch.connection.DatabaseError, and Disturbed if someone else deploys at the same time.
     """
 
     def __init__(
@@ -201,6 +201,6 @@ class Deployment:
 def deploy(connection: Connection, prefix: str, tree: Tree, *, report: Report = print) -> None:
     """Bring the databases of ``prefix`` to what ``tree`` says, without a reader ever waiting for an index.
 
-    A deployment of nothing new writes nothing. Raises couchapp.connection.DatabaseError, TrialError, WarmingError.
+    A deployment of nothing new writes nothing. Raises app.couch.connection.DatabaseError, TrialError, WarmingError.
     """
     Deployment(connection, prefix, tree, report).deploy()

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from itertools import product
 from typing import Any
 
-from couchapp.connection import Refused
+from app.couch.connection import Refused
 from couchapp.databases import Databases
 from couchapp.slots import VALIDATOR
 from couchapp.tree import BUILT_IN, Document

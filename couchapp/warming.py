@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from couchapp.connection import DatabaseError, Interrupted, Refused
+from app.couch.connection import DatabaseError, Interrupted, Refused
 from couchapp.databases import Databases, Disturbed
 from couchapp.tree import Document
 

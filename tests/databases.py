@@ -11,11 +11,11 @@ from pathlib import Path
 
 from testcontainers.core.container import DockerContainer
 
-from app import database
-from app.database import Running, StartError
-from app.database.process import poll
-from app.database.settings import TEST_DATABASE
-from app.database.wire import read, request
+from app import local_couchdb as database
+from app.local_couchdb import Running, StartError
+from app.local_couchdb.process import poll
+from app.local_couchdb.settings import TEST_DATABASE
+from app.local_couchdb.wire import read, request
 from couchapp.settings import COUCHDB_URL
 
 IMAGE = "couchdb:3.5"

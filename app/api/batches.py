@@ -8,8 +8,8 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError
 
+from app.domain.batches.operations import Operation, Outcome
 from app.domain.condition import ANY, Condition
-from app.domain.operations import Operation, Outcome
 from app.errors import Fault, ServiceError, TooLarge, ValidationFailed
 from app.http import arguments, conditional, errors
 from app.schemas.batches import OperationSchema

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from app.api.items import Items, Noun
-from app.domain.services import Services
 from app.http.blueprint import Blueprint
 from app.schemas.documents import DocumentPageQuery, DocumentPatchSchema, DocumentSchema, NewDocumentSchema
+from app.wiring import Services
 
 NOUN = Noun("document", "documents", NewDocumentSchema, DocumentPatchSchema, DocumentSchema, DocumentPageQuery)
 

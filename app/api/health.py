@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, fields
 
-from app.domain.services import Services
 from app.errors import Unavailable
 from app.http.blueprint import Blueprint
+from app.wiring import Services
 
 Answer = tuple[dict[str, str], dict[str, str]]
 

@@ -14,16 +14,17 @@ from marshmallow import Schema
 from app.api import batches
 from app.domain.access import Access
 from app.domain.attempt import Attempt
+from app.domain.batches.operations import Operation, Outcome
 from app.domain.condition import Condition
 from app.domain.current import Shown
-from app.domain.operations import Operation, Outcome
-from app.domain.pages import Page, Query
-from app.domain.services import Services
+from app.domain.listing.pages import Page, Query
 from app.domain.stored import Stored
-from app.http import conditional, paging, tagged
+from app.http import conditional, paging
+from app.http import item_responses as tagged
 from app.http.blueprint import Blueprint
 from app.schemas.batches import BatchSchema, OutcomesSchema
 from app.settings import BATCHED
+from app.wiring import Services
 
 
 class Shelf(Protocol):

@@ -7,13 +7,14 @@ from typing import Any
 
 from flask import Response, g, url_for
 
-from app.domain.key import Key
-from app.domain.pages import Page
-from app.domain.services import Services
-from app.http import paging, tagged
+from app.domain.keys.key import Key
+from app.domain.listing.pages import Page
+from app.http import item_responses as tagged
+from app.http import paging
 from app.http.blueprint import Blueprint
 from app.schemas.keys import KeySchema, MintedKeySchema, NewKeySchema, RotationSchema
 from app.schemas.pages import WalkQuery
+from app.wiring import Services
 
 
 def blueprint(services: Services) -> Blueprint:

@@ -10,8 +10,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from app.domain.services import Services
 from app.http.blueprint import Blueprint
+from app.wiring import Services
 
 NEVER_KEPT = {"Cache-Control": "no-store"}
 # Name and meaning of each; the README's table has them, too.

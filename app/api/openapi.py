@@ -11,8 +11,8 @@ from flask import Flask
 from app.errors import ERRORS, Fault, ServiceError, ValidationFailed
 from app.http import errors
 from app.http.blueprint import STAND_IN
-from app.http.described import ANSWER_HEADERS, REQUEST_HEADERS
 from app.http.identifiers import IdConverter, describe
+from app.http.openapi_headers import ANSWER_HEADERS, REQUEST_HEADERS
 from app.http.rate_limits import HEADERS as RATE_LIMITS
 from app.schemas.errors import ErrorSchema
 from app.schemas.values import IdentifierList

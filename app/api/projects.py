@@ -8,12 +8,12 @@ from typing import Any
 from flask import g
 
 from app.api.items import Items, Noun
-from app.domain.services import Services
 from app.http import paging
 from app.http.blueprint import Blueprint
 from app.schemas.documents import DocumentSchema
 from app.schemas.pages import PageQuery
 from app.schemas.projects import NewProjectSchema, ProjectPatchSchema, ProjectSchema
+from app.wiring import Services
 
 NOUN = Noun("project", "projects", NewProjectSchema, ProjectPatchSchema, ProjectSchema, PageQuery)
 

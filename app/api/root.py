@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 from flask import Response, json, request
 from marshmallow import Schema, fields
 
-from app.domain.services import Services
 from app.http import media
 from app.http.blueprint import Blueprint
 from app.http.strict_json import MAX_DEPTH, MAX_INTEGER
 from app.version import VERSION
+from app.wiring import Services
 
 
 class RootSchema(Schema):

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from app.domain.access import SCOPES
 from app.domain.clock import now
-from app.domain.key import Key
-from app.domain.keys import OVERLAPS
-from app.domain.kinds import MAX_ID
-from app.domain.services import Services
+from app.domain.keys.key import Key
+from app.domain.keys.keys import OVERLAPS
+from app.domain.resource_types import MAX_ID
 from app.settings import Settings
+from app.wiring import Services
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]

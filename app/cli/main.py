@@ -7,9 +7,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from app.cli import keys, run, serve
-from app.database import StartError
+from app.cli import keys, run
 from app.errors import ServiceError, Unavailable
+from app.local_couchdb import StartError
+from app.server import serve
 from app.settings import SETTINGS
 from couchapp.cli import FAILURES
 from couchapp.settings import SettingError, describe

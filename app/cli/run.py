@@ -11,15 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.cli.serve import Server
-from app.database import start
-from app.database.settings import DATABASE
+from app.couch.connection import Connection
 from app.domain.access import SCOPES
 from app.domain.clock import now
-from app.domain.services import Services
+from app.local_couchdb import start
+from app.local_couchdb.settings import DATABASE
+from app.server.serve import Server
 from app.settings import HOST, PORT, SECRET_KEY, SETTINGS, Settings, secret_file
+from app.wiring import Services
 from couchapp import deployment, tree
-from couchapp.connection import Connection
 from couchapp.settings import COUCHDB_URL, VAR, SettingError, admin_url, local_url
 
 if TYPE_CHECKING:

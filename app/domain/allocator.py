@@ -9,7 +9,7 @@ from itertools import chain, islice
 from threading import Lock
 
 from app.domain.blocks import block, next_own
-from app.domain.kinds import Kind, digits
+from app.domain.resource_types import Kind, digits
 from app.errors import Unavailable
 from app.request_context import remaining
 from app.store import Database, DocumentFailure

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Any, NamedTuple
 
-from app.domain.kinds import Kind
+from app.domain.resource_types import Kind
 from app.store import Freshness
 
 # What an entry takes beside its body, in bytes, measured on CPython 3.11.

@@ -10,16 +10,16 @@ from typing import Any
 
 from app.domain.access import Access, Reach
 from app.domain.attempt import Attempt
-from app.domain.batch import carry_out
-from app.domain.collection import Collection, Compose
+from app.domain.batches.batch import carry_out
+from app.domain.batches.operations import Operation, Outcome
+from app.domain.compensation import MovedOn, take_back
 from app.domain.condition import ANY, Condition
 from app.domain.current import Shown
-from app.domain.merged_walk import MergedWalk
-from app.domain.operations import Operation, Outcome
-from app.domain.pages import Listed, Page, Query, cut
+from app.domain.items import Collection, Compose
+from app.domain.listing.merged_walk import MergedWalk
+from app.domain.listing.pages import Listed, Page, Query, cut
 from app.domain.projects import Projects
 from app.domain.stored import Stored, merged
-from app.domain.taking_back import MovedOn, take_back
 from app.domain.writes import after_a_write
 from app.errors import Conflict, Fault, Forbidden, NotFound, ServiceError, ValidationFailed
 

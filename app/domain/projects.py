@@ -11,13 +11,13 @@ from typing import Any
 
 from app.domain.access import Access
 from app.domain.attempt import Attempt, undoing
-from app.domain.batch import carry_out
+from app.domain.batches.batch import carry_out
+from app.domain.batches.operations import Operation, Outcome
 from app.domain.clock import stamp
-from app.domain.collection import Collection, Compose
 from app.domain.condition import ANY, Condition
 from app.domain.current import Shown
-from app.domain.operations import Operation, Outcome
-from app.domain.pages import Page, Query
+from app.domain.items import Collection, Compose
+from app.domain.listing.pages import Page, Query
 from app.domain.stored import Stored, merged
 from app.errors import Conflict, Forbidden, NotFound, PreconditionFailed, ProjectNotEmpty, ServiceError, Unavailable
 

@@ -13,10 +13,10 @@ from flask import g, request
 from marshmallow import Schema
 
 from app.domain.access import SCOPES, Access
-from app.domain.services import Services
 from app.errors import Unauthorized
 from app.http import idempotent, media, rate_limits
 from app.http.arguments import StrictParser
+from app.wiring import Services
 
 View = Callable[..., Any]
 

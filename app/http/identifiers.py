@@ -6,7 +6,7 @@ from typing import Any
 
 from werkzeug.routing import BaseConverter
 
-from app.domain.kinds import MAX_ID
+from app.domain.resource_types import MAX_ID
 
 
 class IdConverter(BaseConverter):

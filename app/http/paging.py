@@ -10,10 +10,10 @@ from flask import Response, g, request
 
 from app.domain.access import Access
 from app.domain.current import Shown
-from app.domain.cursors import Cursors
-from app.domain.pages import Page, Query
-from app.domain.services import Services
+from app.domain.listing.cursors import Cursors
+from app.domain.listing.pages import Page, Query
 from app.http import conditional, media
+from app.wiring import Services
 
 HEADERS = (*conditional.NAMES, "x-next", "Link")
 # Under which name in a WSGI environ an answer is declared to be a page.

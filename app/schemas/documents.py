@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, fields
 
-from app.domain.kinds import MAX_ID
+from app.domain.resource_types import MAX_ID
 from app.schemas.pages import PageQuery
 from app.schemas.values import DecimalText, Identifier, title
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from marshmallow import Schema, fields, validate
 
 from app.domain.access import SCOPES
-from app.domain.keys import MOST_IDS, OVERLAPS, USUAL_OVERLAP
+from app.domain.keys.keys import MOST_IDS, OVERLAPS, USUAL_OVERLAP
 from app.schemas.values import BoundedList, Identifier, Moment, title
 
 

@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from app.couch.deadline import Silence
 from app.errors import Conflict
 from app.store.exchange import Exchange
 from app.store.outcomes import DocumentFailure, Outcome, outcomes
-from app.store.versions import Versions
-from couchapp.deadline import Silence
+from app.store.write_counters import Versions
 
 # None is a key like any other, and comes before all others.
 NOT_GIVEN: Any = object()

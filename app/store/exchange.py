@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from app.couch.connection import Answer, Connection, DatabaseError, Interrupted, Refused, Unwanted
 from app.errors import Conflict, Unavailable, Unconfirmed
 from app.request_context import current_request_id, remaining
-from couchapp.connection import Answer, Connection, DatabaseError, Interrupted, Refused, Unwanted
 
 log = logging.getLogger("dreamscript.store")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from app.couch.connection import Connection
 from app.store.database import Database
 from app.store.exchange import Exchange
-from app.store.versions import Versions
-from couchapp.connection import Connection
+from app.store.write_counters import Versions
 
 
 class Store:

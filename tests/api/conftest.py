@@ -12,15 +12,15 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app import create_app
+from app.couch.connection import Connection
 from app.domain.access import SCOPES
 from app.domain.clock import timestamp
-from app.domain.kinds import PROJECT
-from app.domain.services import Services
+from app.domain.resource_types import PROJECT
 from app.limits.policies import MEMORY
 from app.settings import Settings
 from app.store import Database
+from app.wiring import Services
 from couchapp import deployment, tree
-from couchapp.connection import Connection
 from tests.api import two_paths
 
 # Says of a project that it is being deleted, or that it is not.

@@ -14,10 +14,10 @@ from flask import Flask
 
 from app.domain.access import SCOPES
 from app.domain.clock import now, timestamp
-from app.domain.key_text import compose
-from app.domain.keys import Keys
-from app.domain.kinds import DOCUMENT, KEY, PROJECT, digits
-from app.domain.services import Services
+from app.domain.keys.key_text import compose
+from app.domain.keys.keys import Keys
+from app.domain.resource_types import DOCUMENT, KEY, PROJECT, digits
+from app.wiring import Services
 from tests.api.conftest import Answer, Caller
 from tests.api.templates import CONDITIONS, CURSOR, LISTS, PLAIN, Ids, Place, Request, Template
 

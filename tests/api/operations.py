@@ -6,7 +6,7 @@ import json
 from typing import Any, NamedTuple
 
 from app import create_app
-from tests.nowhere import NOWHERE
+from tests.offline_settings import NOWHERE
 
 APP = create_app(NOWHERE)
 TEXT = APP.test_client().get("/openapi.json").text

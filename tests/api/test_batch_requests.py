@@ -7,16 +7,16 @@ from typing import Any, NoReturn
 import pytest
 from flask import Flask
 
-from app.domain import latest
+from app.couch.connection import Connection
 from app.domain.access import SCOPES, Access
 from app.domain.attempt import Attempt
-from app.domain.collection import Collection
-from app.domain.kinds import DOCUMENT, PROJECT
-from app.domain.operations import Operation
+from app.domain.batches import working_set as latest
+from app.domain.batches.operations import Operation
+from app.domain.items import Collection
 from app.domain.projects import Projects
-from app.domain.services import Services
+from app.domain.resource_types import DOCUMENT, PROJECT
 from app.errors import Conflict, Unavailable
-from couchapp.connection import Connection
+from app.wiring import Services
 from tests.api.conftest import Caller
 from tests.api.test_batches import create, outcomes, send, statuses
 

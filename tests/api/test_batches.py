@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from app.couch.transport import Session
 from app.domain import writes
 from app.domain.access import SCOPES
-from app.domain.services import Services
 from app.errors import Unconfirmed
 from app.store import Database
-from couchapp.transport import Session
+from app.wiring import Services
 from tests.api.conftest import Answer, Caller, of_items
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from app.domain import writes
-from app.domain.collection import MAX_TAKEN
-from app.domain.kinds import DOCUMENT, PROJECT
-from app.domain.services import Services
+from app.domain.items import MAX_TAKEN
+from app.domain.resource_types import DOCUMENT, PROJECT
 from app.errors import Unconfirmed
 from app.store import Database
+from app.wiring import Services
 from tests.api.conftest import Answer, Caller
 
 KINDS = {"documents": (DOCUMENT, "title"), "projects": (PROJECT, "name")}

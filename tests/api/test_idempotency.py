@@ -12,11 +12,11 @@ import pytest
 from flask import Flask
 
 from app.domain.clock import now
-from app.domain.collection import Collection
 from app.domain.idempotency import Idempotency
-from app.domain.services import Services
+from app.domain.items import Collection
 from app.domain.writes import Writes
 from app.errors import Unavailable
+from app.wiring import Services
 from tests.api.conftest import Answer, Caller
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.domain.collection import Collection
-from app.domain.services import Services
+from app.domain.items import Collection
 from app.errors import Forbidden, ServiceError, TooManyRequests, Unauthorized
 from app.http.errors import STATUS
+from app.wiring import Services
 from tests.api.conftest import Caller
 from tests.api.test_idempotency import same, send
 

@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 
 from app.domain.clock import now, stamp
-from app.domain.services import Services
+from app.wiring import Services
 from tests.api.conftest import Answer, Caller
 
 

@@ -16,13 +16,13 @@ from flask import Flask
 from app.domain.access import Access
 from app.domain.clock import now
 from app.domain.documents import Documents
-from app.domain.key import Key
-from app.domain.keys import Keys
-from app.domain.kinds import MAX_ID
+from app.domain.keys.key import Key
+from app.domain.keys.keys import Keys
 from app.domain.projects import Projects
-from app.domain.services import Services
+from app.domain.resource_types import MAX_ID
 from app.http import paging
 from app.settings import Settings
+from app.wiring import Services
 from tests.api.conftest import Caller
 from tests.api.key_matrix import EVERYTHING, MODES, REACHES, Cell, Matrix, World
 from tests.api.operations import DOCUMENT, OPERATIONS, Operation

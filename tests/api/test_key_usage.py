@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from app.couch.connection import Answer, Connection
 from app.domain.clock import now, stamp
-from app.domain.services import Services
-from app.domain.usage import USAGE
-from couchapp.connection import Answer, Connection
+from app.domain.keys.usage import USAGE
+from app.wiring import Services
 from tests.api.conftest import Caller
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from app.couch.connection import Connection
 from app.domain.clock import now
-from app.domain.key_text import compose
-from app.domain.services import Services
+from app.domain.keys.key_text import compose
 from app.settings import Settings
 from app.store import Database
-from couchapp.connection import Connection
+from app.wiring import Services
 from tests.api.conftest import Caller
 
 OPERATIONS = [

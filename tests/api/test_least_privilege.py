@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 from flask import Flask
 
+from app.couch.connection import Connection, Refused
 from app.domain.access import SCOPES
-from couchapp.connection import Connection, Refused
 from couchapp.databases import MEMBER_ROLE
 from tests.api.conftest import Caller
 

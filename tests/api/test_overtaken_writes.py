@@ -10,12 +10,12 @@ from flask import Flask
 
 from app.domain import writes
 from app.domain.access import SCOPES
-from app.domain.collection import Collection
 from app.domain.documents import Documents
-from app.domain.kinds import DOCUMENT
-from app.domain.services import Services
+from app.domain.items import Collection
+from app.domain.resource_types import DOCUMENT
 from app.errors import Unavailable, Unconfirmed
 from app.store import Database
+from app.wiring import Services
 from tests.api.conftest import Caller, Mark, of_items
 from tests.api.test_batches import outcomes, send
 from tests.api.test_idempotency import Crash

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from app.domain.kinds import DOCUMENT
+from app.couch.connection import Connection
+from app.domain.resource_types import DOCUMENT
 from app.settings import Settings
-from couchapp.connection import Connection
 from tests.api.conftest import Caller
 
 # What happens to the documents: one is added, edited or deleted (by place), or nothing happens.

@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from flask import Flask
 
-from app.domain.index import Index
-from app.domain.pages import Page, Query
+from app.domain.listing.index import Index
+from app.domain.listing.pages import Page, Query
 from tests.api.conftest import Caller
 
 

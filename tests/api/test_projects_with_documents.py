@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from app.domain.clock import now, stamp
-from app.domain.collection import Collection
-from app.domain.kinds import PROJECT
+from app.domain.items import Collection
 from app.domain.projects import Projects
-from app.domain.services import Services
+from app.domain.resource_types import PROJECT
 from app.settings import LONGEST_DEADLINE
+from app.wiring import Services
 from tests.api.conftest import Caller
 from tests.api.test_writes import make, send
 

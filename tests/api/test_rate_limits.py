@@ -11,11 +11,11 @@ import pytest
 from flask import Flask
 
 from app.domain.access import SCOPES
-from app.domain.key_text import compose
-from app.domain.services import Services
+from app.domain.keys.key_text import compose
 from app.http.rate_limits import HEADERS
 from app.limits.limiter import Limiter, Verdict
 from app.limits.policies import policies
+from app.wiring import Services
 from tests.api.conftest import Answer, Caller
 
 NOTHING_LISTENS_HERE = "redis://127.0.0.1:1"

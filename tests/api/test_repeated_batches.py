@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from app.domain import writes
-from app.domain.collection import Collection
 from app.domain.documents import Documents
 from app.domain.idempotency import Idempotency
+from app.domain.items import Collection
 from app.domain.projects import Projects
-from app.domain.services import Services
 from app.errors import Unavailable
 from app.store import Database
 from app.store.exchange import Exchange
+from app.wiring import Services
 from tests.api.conftest import Caller, of_items
 from tests.api.test_batches import create, outcomes, send, statuses
 from tests.api.test_idempotency import end_leases

@@ -7,8 +7,8 @@ from itertools import count
 import pytest
 
 from app.domain.allocator import Allocator
-from app.domain.kinds import DOCUMENT
-from app.domain.services import Services
+from app.domain.resource_types import DOCUMENT
+from app.wiring import Services
 from tests.api.conftest import Caller
 
 

@@ -21,11 +21,11 @@ from schemathesis.specs.openapi.checks import (
 
 from app import create_app
 from app.domain.access import SCOPES
-from app.domain.keys import Keys
-from app.domain.services import Services
+from app.domain.keys.keys import Keys
 from app.http import idempotent
+from app.wiring import Services
 from tests.api.conftest import Caller
-from tests.nowhere import NOWHERE
+from tests.offline_settings import NOWHERE
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -12,9 +12,9 @@ from app.domain import writes
 from app.domain.attempt import undoing
 from app.domain.clock import timestamp
 from app.domain.idempotency import Idempotency
-from app.domain.services import Services
 from app.errors import Unconfirmed
 from app.store import Database, DocumentFailure
+from app.wiring import Services
 from tests.api.conftest import Caller, Mark, of_items
 from tests.api.test_batches import create, outcomes, send
 from tests.api.test_idempotency import end_leases

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from itertools import cycle
 
+from app.couch.connection import Connection
 from app.domain.clock import timestamp
-from app.domain.kinds import DOCUMENT
+from app.domain.resource_types import DOCUMENT
 from app.settings import Settings
-from couchapp.connection import Connection
 from tests.api.conftest import Caller
 
 COUNT = int(os.environ.get("DREAMSCRIPT_WALK", "1000"))

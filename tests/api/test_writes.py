@@ -10,9 +10,9 @@ import pytest
 from flask import Flask
 
 from app.domain.access import SCOPES
-from app.domain.kinds import DOCUMENT
-from app.domain.services import Services
+from app.domain.resource_types import DOCUMENT
 from app.store import Database
+from app.wiring import Services
 from tests.api.conftest import Answer, Caller
 
 KINDS = ("documents", "projects")

@@ -11,7 +11,7 @@ import pytest
 from app.domain.access import SCOPES
 from app.domain.clock import now
 from tests.api.conftest import deployed_settings
-from tests.cli.live import SECRET, command, environment
+from tests.server.live import SECRET, command, environment
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from app.database import Running
-from tests.cli.live import PATIENCE, Live, command, environment
+from app.local_couchdb import Running
+from tests.server.live import PATIENCE, Live, command, environment
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from couchapp.connection import Connection
+from app.couch.connection import Connection
 from couchapp.databases import Databases
 from couchapp.deployment import Deployment
 from couchapp.tree import Tree

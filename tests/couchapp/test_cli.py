@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from app.couch.connection import Connection
 from couchapp.cli import VERBS, main
-from couchapp.connection import Connection
 from tests.couchapp.conftest import Deploying
 
 MAP = "(doc) => {\n  emit(doc._id);\n}\n"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from couchapp.connection import Connection, Refused
+from app.couch.connection import Connection, Refused
 from couchapp.databases import Databases
 from couchapp.deployment import Deployment, NothingKeptError, NotStagedError
 from couchapp.tree import Tree

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from app.couch.connection import Connection, DatabaseError
 from couchapp import deployment, tree
-from couchapp.connection import Connection, DatabaseError
 
 # `DREAMSCRIPT_PROOF_DOCUMENTS=50000 pytest tests/couchapp/test_readers.py -s` is the proof at full size.
 DOCUMENTS = int(os.environ.get("DREAMSCRIPT_PROOF_DOCUMENTS", "5000"))

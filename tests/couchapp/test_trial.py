@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from couchapp.connection import Connection
+from app.couch.connection import Connection
 from couchapp.trial import TrialError
 from tests.couchapp.conftest import Deploying
 from tests.couchapp.trees import small_tree

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from couchapp.connection import Answer, Connection, Interrupted, Refused, Unreachable
+from app.couch.connection import Answer, Connection, Interrupted, Refused, Unreachable
 from couchapp.databases import Databases, Disturbed
 from couchapp.warming import MAX_FAILURES, WarmingError, building, warm
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from couchapp.connection import Answer, Connection
+from app.couch.connection import Answer, Connection
 from couchapp.tree import Tree
 
 MAP = "(doc) => {\n  emit(doc._id, %s);\n}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from couchapp.connection import Connection
+from app.couch.connection import Connection
 from tests.design_docs.cases import TREE
 
 Prepare = Callable[[str, str], str]

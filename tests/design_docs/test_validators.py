@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from couchapp.connection import Connection, Refused
+from app.couch.connection import Connection, Refused
 from tests.design_docs.cases import TREE, cases
 from tests.design_docs.conftest import Prepare
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from couchapp.connection import Connection
+from app.couch.connection import Connection
 from tests.design_docs.cases import TREE, cases
 from tests.design_docs.conftest import Prepare
 

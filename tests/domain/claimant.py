@@ -8,7 +8,7 @@ from threading import Thread
 
 from app.domain.allocator import Allocator
 from app.domain.clock import timestamp
-from app.domain.kinds import DOCUMENT
+from app.domain.resource_types import DOCUMENT
 from app.store import Store
 
 REGIONS = 2

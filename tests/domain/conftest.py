@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.couch.connection import Connection
 from app.store import Database, Store
 from couchapp import deployment, tree
-from couchapp.connection import Connection
 
 
 @pytest.fixture

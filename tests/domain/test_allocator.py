@@ -12,15 +12,15 @@ from typing import NoReturn
 
 import pytest
 
+from app.couch.connection import Connection
 from app.domain.allocator import Allocator
 from app.domain.blocks import block
 from app.domain.clock import timestamp
-from app.domain.kinds import DOCUMENT, PROJECT, Kind
+from app.domain.resource_types import DOCUMENT, PROJECT, Kind
 from app.errors import Unavailable
 from app.request_context import request_context
 from app.store import Database, DocumentFailure, Outcome
 from couchapp import deployment, tree
-from couchapp.connection import Connection
 
 Make = Callable[..., Allocator]
 # Seconds that a claim is held back, and that a broken test takes to say so.

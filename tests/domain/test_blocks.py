@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.blocks import block, next_own
-from app.domain.kinds import MAX_ID
+from app.domain.resource_types import MAX_ID
 
 pytestmark = pytest.mark.nodatabase
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.current import OVERHEAD, Current
-from app.domain.kinds import DOCUMENT, PROJECT, Kind
+from app.domain.resource_types import DOCUMENT, PROJECT, Kind
 from app.schemas.documents import DocumentSchema
 from app.schemas.projects import ProjectSchema
 from app.store import Freshness, Versions

@@ -10,7 +10,7 @@ from app.domain import writes
 from app.domain.writes import Writes
 from app.errors import Unavailable
 from app.store import Store
-from tests.couchapp.wayward import Wayward, answer
+from tests.couch.misbehaving_server import Wayward, answer
 
 pytestmark = pytest.mark.nodatabase
 

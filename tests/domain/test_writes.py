@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from app.couch.connection import Connection
 from app.domain import writes
 from app.domain.writes import Writes
 from app.errors import Conflict, Unavailable, Unconfirmed
 from app.store import Database, DocumentFailure, Outcome, Store
-from couchapp.connection import Connection
 
 REFUSE_ALL = "(newDoc, oldDoc) => {}"
 

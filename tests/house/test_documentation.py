@@ -14,7 +14,7 @@ from app.domain.access import SCOPES
 from app.errors import ERRORS
 from app.http.errors import STATUS
 from app.settings import SETTINGS
-from tests.nowhere import NOWHERE
+from tests.offline_settings import NOWHERE
 
 pytestmark = pytest.mark.nodatabase
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.couch.connection import Connection
 from app.errors import Conflict, Unavailable
 from app.store import Database, DocumentFailure, Leaf, Revision, Row, Store
-from couchapp.connection import Connection
 from tests.waiting import wait_until
 
 VIEWS = {

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from app.couch.connection import Connection
 from app.errors import Conflict, Unavailable
 from app.request_context import request_context
 from app.store import Database, DocumentFailure, Store, exchange
-from couchapp.connection import Connection
-from tests.couchapp.wayward import Behaviour, Wayward, answer, hang, reply, reset, send
+from tests.couch.misbehaving_server import Behaviour, Wayward, answer, hang, reply, reset, send
 
 pytestmark = pytest.mark.nodatabase
 

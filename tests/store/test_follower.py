@@ -12,7 +12,7 @@ import pytest
 from app.errors import Unavailable
 from app.store import Database, Follower, Store
 from app.store import follower as follower_module
-from tests.couchapp.wayward import Behaviour, Turn, Wayward, answer, hang, reply, reset
+from tests.couch.misbehaving_server import Behaviour, Turn, Wayward, answer, hang, reply, reset
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.nodatabase

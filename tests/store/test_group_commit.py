@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from app.database.process import poll
+from app.couch.connection import Connection
 from app.errors import Conflict, Unavailable, Unconfirmed
+from app.local_couchdb.process import poll
 from app.request_context import remaining, request_context
 from app.store import DocumentFailure, GroupCommit, Store, group_commit
 from app.store.outcomes import Outcome
-from couchapp.connection import Connection
 
 LIMIT = 60
 

@@ -1,0 +1,1 @@
+"""One HTTP exchange with CouchDB, on python-couchdb: pool, deadline, and every failure one of four."""

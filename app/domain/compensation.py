@@ -1,0 +1,54 @@
+"""How a document is taken back whose project was deleted while it came."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from app.domain.attempt import Attempt, undoing
+from app.domain.items import Collection
+from app.domain.stored import Stored, merged
+
+
+class MovedOn(Exception):
+    """Others have put the document elsewhere."""
+
+
+class Touched(Exception):
+    """Others have changed the document."""
+
+
+def take_back(documents: Collection, before: Stored | None, after: Stored) -> Stored | None:
+    """Undo what made a document of nothing, or moved it to where ``after`` is; return what it is then, None if gone.
+
+    A new one that others have worked on is put into no project instead, so that their work stays. It is done under a
+    nonce by which a repetition knows that it was undone. Raises MovedOn, NotFound where others have deleted it,
+    Conflict and Unavailable.
+    """
+
+    def require_still_there(found: Stored) -> None:
+        if found.project_id != after.project_id:
+            raise MovedOn
+
+    def require_untouched(found: Stored) -> None:
+        require_still_there(found)
+        if found.fields.get("nonce") != after.fields["nonce"]:
+            raise Touched
+
+    undo = Attempt(nonce=undoing(after.fields["nonce"]))
+    if before is None:
+        with suppress(Touched):
+            documents.delete(after.public_id, check=require_untouched, attempt=undo)
+            return None
+        before = after.nowhere()
+    back = {name: value for name, value in before.fields.items() if name == "project_id"}
+
+    def compose(found: Stored) -> Mapping[str, Any]:
+        require_still_there(found)
+        if found.revision == after.revision:
+            return documents.members(before)
+        # What others have made of it meanwhile stays, but not there.
+        return {**merged(documents.members(found), {"project_id": None}), **back}
+
+    return documents.change(after.public_id, compose, attempt=undo).after

@@ -1,0 +1,1 @@
+"""API keys: what they may do, until when, and who uses them."""

@@ -1,0 +1,247 @@
+"""Keys: made once and shown once, looked up by digest, never changed, ended by documents of their own.
+
+In `-keys`, `key:<id>` holds what a key may do, `digest:<digest>` leads from a key's digest to it, `revocation:<id>`
+ends it at once and `retirement:<id>` at a moment that its rotation chose. All are written once and read by `_id`, so
+that no conflicting edit can revive a key and a key is known to every node as soon as a quorum has it. When a key was
+last used is known to app.domain.keys.usage, and read where keys are shown.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from app.domain.access import SCOPES, Access
+from app.domain.allocator import Allocator
+from app.domain.clock import stamp
+from app.domain.keys.key import Key, reach
+from app.domain.keys.key_text import compose, digest, is_well_formed
+from app.domain.keys.usage import Usage
+from app.domain.listing.pages import Listed, Page, Query, cut
+from app.domain.resource_types import KEY, digits
+from app.errors import Conflict, Fault, Forbidden, NotFound, Unavailable, ValidationFailed
+from app.store import Database
+
+# Rows read at once where most keys are looked at and few are shown, or all.
+CHUNK = 500
+# How long a rotated key may live on, in seconds; the third is what is usual.
+OVERLAPS = (0, 3_600, 86_400, 604_800)
+USUAL_OVERLAP = 86_400
+# How many projects, and how many documents, a key can be limited to.
+MOST_IDS = 1_000
+# The id of no key: public ids begin with 1.
+NOBODY = 0
+# What a rotated key hands on.
+KEPT = ("principal", "name", "scopes", "projects", "documents", "out_of_scope", "expires_at")
+
+
+class Keys:
+    """All keys of an installation. The first of ``secrets`` digests new keys and all of them recognise old ones.
+
+    ``by`` is who asks: nobody makes a key that can do more than their own, or for longer; None is an operator.
+    """
+
+    def __init__(
+        self,
+        keys: Database,
+        allocator: Allocator,
+        usage: Usage,
+        secrets: Sequence[str],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._keys, self._allocator, self._usage = keys, allocator, usage
+        self._secrets, self._now = tuple(secrets), now
+
+    def create(
+        self,
+        name: str,
+        scopes: Iterable[str],
+        *,
+        projects: Iterable[int] | None = None,
+        documents: Iterable[int] | None = None,
+        out_of_scope: str | None = None,
+        expires_at: datetime | None = None,
+        env: str = "live",
+        by: Access | None = None,
+    ) -> tuple[Key, str]:
+        """Make a key; return it with its text, which cannot be had again.
+
+        ``projects`` and ``documents`` limit it to their union; with neither it is not limited. Without ``expires_at``
+        it expires when the key of ``by`` does. Raises ValidationFailed for a name that is not of 1 to 300 characters,
+        for no scope, for an unknown one, for more than 1,000 projects or documents and for an expiry that is past,
+        and Forbidden for a key that can do more than ``by``.
+        """
+        said = {
+            "name": name,
+            "scopes": sorted(set(scopes)),
+            "projects": None if projects is None else sorted(set(projects)),
+            "documents": None if documents is None else sorted(set(documents)),
+            "out_of_scope": out_of_scope,
+            "expires_at": stamp(expires_at) if expires_at else by.expires_at if by else None,
+        }
+        _check(said, stamp(self._now()))
+        if by is not None:
+            _require_no_wider(said, by)
+        return self._mint(said, env)
+
+    def rotate(
+        self, key_id: int, overlap: int = USUAL_OVERLAP, *, env: str = "live", by: Access | None = None
+    ) -> tuple[Key, str]:
+        """Make a key for the same principal that can do the same until the same moment; return it with its text.
+
+        The old one goes on for ``overlap`` seconds, one of OVERLAPS, so that no instant is without a working key.
+        Raises NotFound, Forbidden, and Conflict for a key that has ended or was rotated before.
+        """
+        old = self.get(key_id, by)
+        said = {name: getattr(old, name) for name in KEPT}
+        if by is not None:
+            _require_no_wider(said, by)
+        if not old.is_alive(self._now()) or old.retired_at is not None:
+            raise Conflict(f"Key {key_id} has ended or was rotated before.")
+        new, text = self._mint(said, env)
+        try:
+            self._end("retirement", key_id, self._now() + timedelta(seconds=overlap))
+        except Conflict:
+            # Someone else rotated it at this moment; of two successors nobody asked for the second.
+            self.revoke(new.id)
+            raise Conflict(f"Key {key_id} has ended or was rotated before.") from None
+        except Unavailable:
+            # Nobody will be told the new key's text, so it should not live; the caller rotates again.
+            with suppress(Unavailable):
+                self.revoke(new.id)
+            raise
+        return new, text
+
+    def revoke(self, key_id: int, by: Access | None = None) -> Key:
+        """End a key for ever; return it as it is now. Revoking it again changes nothing. Raises as ``get`` does."""
+        if self.get(key_id, by).revoked_at is None:
+            # A conflict means that someone else revoked it at this moment, which is what was wanted.
+            with suppress(Conflict):
+                self._end("revocation", key_id, self._now())
+        return self.get(key_id)
+
+    def get(self, key_id: int, by: Access | None = None) -> Key:
+        """Return one key. Raises NotFound, and Forbidden where it reaches further than the key of ``by``."""
+        absent = NotFound(f"There is no key {key_id}.")
+        found = self._read([key_id])
+        if by is not None and by.reach is not None and not (found and by.covers(found[0].reach)):
+            raise by.refusal(absent)
+        if not found:
+            raise absent
+        return self._with_usage(found)[0]
+
+    def all(self) -> Iterator[Key]:
+        """Return every key, by id."""
+        keys = self._walk(Query(CHUNK), CHUNK)
+        while chunk := list(islice(keys, CHUNK)):
+            yield from self._with_usage(chunk)
+
+    def page(self, query: Query, by: Access | None = None) -> Page:
+        """Return a page of those keys that reach no further than the key of ``by``, with its items, each a Key."""
+        # A limited key's own are few among many, so that a page's worth at once would take a read for each of them.
+        at_once = CHUNK if by is not None and by.reach is not None else query.limit + 1
+        admitted = (key for key in self._walk(query, at_once) if by is None or by.covers(key.reach))
+        keys = self._with_usage(list(islice(admitted, query.limit + 1)))
+        page = cut([Listed(key.id, key.revision) for key in keys], query)
+        return replace(page, items=tuple(keys[: query.limit]))
+
+    def _walk(self, query: Query, at_once: int) -> Iterator[Key]:
+        """Yield the keys from the query's position on."""
+        while True:
+            low, high = (KEY.key(bound) for bound in query.bounds)
+            start, end = (high, low) if query.descending else (low, high)
+            rows = self._keys.ids(start, end, limit=at_once, descending=query.descending)
+            yield from self._read([KEY.public_id(row.id) for row in rows])
+            if len(rows) < at_once:
+                return
+            query = replace(query, position=KEY.public_id(rows[-1].id))
+
+    def recognise(self, text: str) -> Key | None:
+        """Return the key that ``text`` is, alive or not.
+
+        An unknown text takes as many reads as a known one, so that little time tells which it is. A key known only
+        under an older secret is from now on known under the first as well, so that the older one can be dropped once
+        every key was used.
+        """
+        if not is_well_formed(text):
+            return None
+        marks = [digest(secret, text) for secret in self._secrets]
+        pointers = self._keys.get_many([f"digest:{mark}" for mark in marks])
+        known = [mark for mark in marks if _leads(pointers.get(f"digest:{mark}"), mark)]
+        key_id = pointers[f"digest:{known[0]}"]["key"] if known else NOBODY
+        if known and known[0] != marks[0]:
+            self._point(marks[0], key_id)
+        return next(iter(self._read([key_id])), None)
+
+    def _mint(self, said: dict[str, Any], env: str) -> tuple[Key, str]:
+        """Store a new key of which ``said`` tells what it may do; a principal of its own is the usual case."""
+        key_id, text, created_at = self._allocator.next_id(), compose(env, os.urandom(32)), stamp(self._now())
+        mark = digest(self._secrets[0], text)
+        head = {"_id": KEY.key(key_id), "type": "key", "id": key_id, "principal": f"p{key_id}"}
+        document = {**head, **said, "digest": mark, "created_at": created_at}
+        document = {name: value for name, value in document.items() if value is not None}
+        self._keys.create(document)
+        # The digest comes second: a key is not usable before it is whole.
+        self._keys.create(self._pointer(mark, key_id))
+        return Key.of(document), text
+
+    def _point(self, mark: str, key_id: int) -> None:
+        """Let a digest lead to a key; the next use will try again if it fails, or find that another use did it."""
+        with suppress(Conflict, Unavailable):
+            self._keys.create(self._pointer(mark, key_id))
+
+    def _pointer(self, mark: str, key_id: int) -> dict[str, Any]:
+        head = {"_id": f"digest:{mark}", "type": "digest"}
+        return {**head, "digest": mark, "key": key_id, "created_at": stamp(self._now())}
+
+    def _end(self, how: str, key_id: int, at: datetime) -> None:
+        """Write the document that ends a key. Raises Conflict if it was written before."""
+        ending = {"_id": f"{how}:{digits(key_id)}", "type": how, "key": key_id}
+        self._keys.create({**ending, "at": stamp(at), "created_at": stamp(self._now())})
+
+    def _read(self, key_ids: Sequence[int]) -> list[Key]:
+        kinds = ("key", "revocation", "retirement")
+        found = self._keys.get_many([f"{kind}:{digits(key_id)}" for key_id in key_ids for kind in kinds])
+        parts = [[found.get(f"{kind}:{digits(key_id)}") for kind in kinds] for key_id in key_ids]
+        return [Key.of(key, revocation, retirement) for key, revocation, retirement in parts if key is not None]
+
+    def _with_usage(self, keys: Sequence[Key]) -> list[Key]:
+        """Return keys with the moments at which they were last used."""
+        moments = self._usage.last_used(key.id for key in keys)
+        return [replace(key, last_used_at=moments.get(key.id)) for key in keys]
+
+
+def _leads(pointer: dict[str, Any] | None, mark: str) -> bool:
+    return pointer is not None and hmac.compare_digest(pointer["digest"], mark)
+
+
+def _check(said: Mapping[str, Any], now: str) -> None:
+    scopes, expires_at = said["scopes"], said["expires_at"]
+    faults = [Fault("body.scopes", f"There is no scope {scope}.") for scope in scopes if scope not in SCOPES]
+    if not scopes:
+        faults.append(Fault("body.scopes", "At least one scope is needed."))
+    if not 1 <= len(said["name"]) <= 300:
+        faults.append(Fault("body.name", "A name has 1 to 300 characters."))
+    overlong = [limit for limit in ("projects", "documents") if len(said[limit] or ()) > MOST_IDS]
+    faults += [Fault(f"body.{limit}", f"A key is limited to at most {MOST_IDS} of them.") for limit in overlong]
+    if expires_at is not None and expires_at <= now:
+        faults.append(Fault("body.expires_at", "That moment is past."))
+    if faults:
+        raise ValidationFailed(faults=tuple(faults))
+
+
+def _require_no_wider(said: Mapping[str, Any], by: Access) -> None:
+    """Raise Forbidden for what can do more than ``by``, or for longer."""
+    wider, expires_at = sorted(set(said["scopes"]) - by.scopes), said["expires_at"]
+    if wider:
+        raise Forbidden(f"This key lacks {', '.join(wider)}, so it cannot make a key that has it.")
+    if not by.covers(reach(said["projects"], said["documents"])):
+        raise Forbidden("This key is limited, so it makes keys only for projects and documents that it names itself.")
+    if by.expires_at is not None and (expires_at is None or expires_at > by.expires_at):
+        raise Forbidden(f"This key expires at {by.expires_at}, so it cannot make a key that lives longer.")

@@ -1,0 +1,162 @@
+"""When each key was last used: noted in memory, and written to `-meta` in batches, at most once a minute."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import uuid
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from threading import Event, Lock, Thread
+
+from app.domain.clock import stamp
+from app.domain.resource_types import Kind
+from app.errors import Unavailable
+from app.request_context import request_context
+from app.store import Database, DocumentFailure
+
+log = logging.getLogger("dreamscript.usage")
+
+USAGE = Kind("usage", "meta")
+# Seconds from a process's first note to its first flush, and from one flush to the next, and how many more at random,
+# so that processes that begin together do not go on doing everything together.
+PERIOD = 60.0
+SPREAD = 30.0
+# Seconds that a flush may take, so that the last one is over before an ending process is killed; the rest waits.
+LONGEST = 2.0
+# Of more keys than these, the one that was not used for longest is forgotten.
+MOST_KEYS = 10_000
+BATCH = 500
+# Processes that end together write the same keys, and there is no later flush to leave a conflict to.
+LAST_TRIES = 10
+
+
+def until_next_flush(ending: Event) -> bool:
+    """Wait until it is time for a flush; return True at once when ``ending`` is set instead."""
+    return ending.wait(PERIOD + random.uniform(0, SPREAD))  # noqa: S311
+
+
+class _Noted:
+    """What this process has noted and not written yet. A child of a fork starts with nothing, its thread included."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.lock, self.flushing = Lock(), Lock()
+        self.moments: OrderedDict[int, datetime] = OrderedDict()
+        self.thread: Thread | None = None
+        self.ending = Event()
+
+    def drop(self, written: Mapping[int, datetime]) -> None:
+        """Forget what is stored, except for what was noted since."""
+        with self.lock:
+            for key_id, moment in written.items():
+                if self.moments.get(key_id) == moment:
+                    del self.moments[key_id]
+
+
+class Usage:
+    """Threads may share it, and a fork may inherit it. What a crash takes with it is the notes of a minute or so.
+
+    ``also`` is done after each flush, within its own bounds, and whatever it raises it is done again; it is given what
+    is set when the process ends. ``pause`` waits between two flushes, and returns True when there is to be no other.
+    """
+
+    def __init__(
+        self,
+        meta: Database,
+        also: Callable[[Event], object] = lambda _: None,
+        pause: Callable[[Event], bool] = until_next_flush,
+    ) -> None:
+        self._meta, self._also, self._pause = meta, also, pause
+        self._noted = _Noted()
+
+    def note(self, key_id: int, moment: datetime) -> None:
+        """Remember that a key was used at ``moment``, for the thread that writes it later. Raises nothing."""
+        noted = self._own()
+        with noted.lock:
+            noted.moments[key_id] = max(moment, noted.moments.get(key_id, moment))
+            noted.moments.move_to_end(key_id)
+            if len(noted.moments) > MOST_KEYS:
+                noted.moments.popitem(last=False)
+            if noted.thread is None and not noted.ending.is_set():
+                self._start(noted)
+
+    def last_used(self, key_ids: Iterable[int]) -> dict[int, str]:
+        """Return, read in one request, when keys were last used; a key of which that is not stored is absent."""
+        found = self._meta.get_many([USAGE.key(key_id) for key_id in key_ids])
+        return {document["key"]: document["last_used_at"] for document in found.values()}
+
+    def flush(self, tries: int = 1) -> None:
+        """Write what this process has noted; what cannot be written now waits for the next flush. Raises nothing."""
+        noted, failures = self._own(), Counter[DocumentFailure]()
+        with noted.flushing, request_context(request_id=uuid.uuid4().hex, seconds=LONGEST):
+            try:
+                for _ in range(tries):
+                    failures = self._write_all(noted)
+                    if not failures[DocumentFailure.CONFLICT]:
+                        break
+            except Unavailable:
+                return  # The store has said so in the log.
+            except Exception:
+                log.exception("the last uses of keys could not be written")
+        # A conflict is no failure: another process has noted the same key.
+        others = {failure.value: count for failure, count in failures.items() if failure != DocumentFailure.CONFLICT}
+        if others:
+            log.error("the database did not take the last uses of some keys", extra=others)
+
+    def close(self) -> None:
+        """Stop the thread, and write what is left; there is no thread again for what is noted afterwards."""
+        self._own().ending.set()
+        self.flush(LAST_TRIES)
+
+    def _own(self) -> _Noted:
+        if self._noted.pid != os.getpid():
+            self._noted = _Noted()
+        return self._noted
+
+    def _start(self, noted: _Noted) -> None:
+        thread = Thread(target=self._run, args=(noted,), name="usage", daemon=True)
+        # Where there is no room for a thread, the next note tries again, and nobody's request fails.
+        with suppress(RuntimeError):
+            thread.start()
+            noted.thread = thread
+
+    def _run(self, noted: _Noted) -> None:
+        while not self._pause(noted.ending):
+            self.flush()
+            self._do_also(noted.ending)
+
+    def _do_also(self, ending: Event) -> None:
+        try:
+            self._also(ending)
+        except Unavailable:
+            pass  # The store has said so in the log.
+        except Exception:
+            log.exception("what is done beside the last uses of keys failed")
+
+    def _write_all(self, noted: _Noted) -> Counter[DocumentFailure]:
+        """Write everything in batches, those keys first that were not used for longest; count what was not stored."""
+        with noted.lock:
+            due = list(noted.moments.items())
+        failures = Counter[DocumentFailure]()
+        for start in range(0, len(due), BATCH):
+            batch = dict(due[start : start + BATCH])
+            failed = self._write(batch)
+            noted.drop({key_id: moment for key_id, moment in batch.items() if key_id not in failed})
+            failures.update(failed.values())
+        return failures
+
+    def _write(self, batch: Mapping[int, datetime]) -> dict[int, DocumentFailure]:
+        """Store those moments that are later than the stored ones; return which keys' moments were not."""
+        found = self._meta.get_many([USAGE.key(key_id) for key_id in batch])
+        documents = []
+        for key_id, moment in batch.items():
+            doc_id, last_used_at = USAGE.key(key_id), stamp(moment)
+            stored = found.get(doc_id, {"_id": doc_id, "type": USAGE.name, "key": key_id, "last_used_at": ""})
+            if stored["last_used_at"] < last_used_at:
+                documents.append({**stored, "last_used_at": last_used_at})
+        outcomes = self._meta.write_many(documents)
+        return {USAGE.public_id(i): said for i, said in outcomes.items() if isinstance(said, DocumentFailure)}

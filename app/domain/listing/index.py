@@ -1,0 +1,61 @@
+"""What the views say of the items of one kind: rows, from which pages are made, and no contents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from app.domain.listing.pages import Listed, Page, Query, cut
+from app.domain.resource_types import Kind, digits
+from app.store import Database
+
+
+class Index:
+    """The rows of all items of one kind, by id and by project. All of it raises Unavailable."""
+
+    def __init__(self, kind: Kind, items: Database) -> None:
+        self._kind, self._items = kind, items
+
+    def is_empty(self, project_id: int) -> bool:
+        """Tell whether no document is in this project."""
+        return not self._range(Query(limit=0, project_id=project_id))
+
+    def page(self, query: Query) -> Page:
+        """Return the rows of a page, read from the index alone."""
+        rows = self._range(query) if query.ids is None else islice(self.chosen(query), query.limit + 1)
+        return cut(list(rows), query)
+
+    def chosen(self, query: Query) -> Iterator[Listed]:
+        """Yield the rows of ``query.ids``; a page's worth is read at once."""
+        keys = [self._view_key(query, self._kind.key(public_id)) for public_id in query.wanted()]
+        for at in range(0, len(keys), query.limit + 1):
+            rows = self._items.view("listing", self._view(query), keys=keys[at : at + query.limit + 1])
+            yield from (Listed.of(self._kind, row) for row in rows)
+
+    def last_up_to(self, public_id: int) -> Listed | None:
+        """Return the row with this id or, where there is none, the one before it: one row in either case."""
+        key = self._kind.key(public_id)
+        rows = self._items.view("listing", "by_id", startkey=key, descending=True, limit=1)
+        return Listed.of(self._kind, rows[0]) if rows else None
+
+    def _range(self, query: Query) -> list[Listed]:
+        start, end = (self._view_key(query, self._kind.key(bound)) for bound in query.bounds)
+        if query.descending:
+            start, end = end, start
+        rows = self._items.view(
+            "listing",
+            self._view(query),
+            startkey=start,
+            endkey=end,
+            descending=query.descending,
+            limit=query.limit + 1,
+        )
+        return [Listed.of(self._kind, row) for row in rows]
+
+    @staticmethod
+    def _view(query: Query) -> str:
+        return "by_id" if query.project_id is None else "by_project"
+
+    @staticmethod
+    def _view_key(query: Query, key: str) -> str | list[str]:
+        return key if query.project_id is None else [digits(query.project_id), key]

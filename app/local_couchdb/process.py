@@ -1,0 +1,154 @@
+"""Starts a database server in a folder of its own, one per folder, which ends when its starter does."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from app.local_couchdb.wire import read
+
+T = TypeVar("T")
+
+KEEPER = Path(__file__).with_name("keeper.py")
+START_DEADLINE = 60.0  # Seconds; the embedded server takes about 1, CouchDB 2 to 5.
+STOP_DEADLINE = 20.0  # Seconds; the keeper uses force after 10.
+LOG_TAIL = 15  # Lines of the server's log that a failure shows.
+
+
+class StartError(Exception):
+    """No database server could be started; the message is written for whoever has to get it going."""
+
+
+def poll(condition: Callable[[], T], seconds: float) -> T:
+    """Return the first truthy value of ``condition``, or its last value when ``seconds`` are over."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return value
+
+
+def admin(directory: Path) -> str:
+    """Return "name:password" of the administrator of ``directory``, made once, for its owner only."""
+    file = directory / "admin"
+    if not file.exists():
+        new = directory / f"admin.{os.getpid()}"
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+            stream.write(f"admin:{secrets.token_hex(16)}")
+        new.rename(file)
+    return file.read_text()
+
+
+@dataclass(frozen=True)
+class Command:
+    """What runs a server: its arguments, and what it needs in its environment beside ours."""
+
+    arguments: list[str]
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+def take(directory: Path) -> int:
+    """Return a descriptor that holds the lock of ``directory``, once an ending server lets go of it.
+
+    Raises StartError.
+    """
+    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+
+    def locked() -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    if not poll(locked, STOP_DEADLINE):
+        os.close(descriptor)
+        raise StartError(
+            f"a database server already runs in {directory}: stop the make run that started it, or what is "
+            f"left of it with: kill -9 -- -{(directory / 'lock').read_text()}"
+        )
+    return descriptor
+
+
+class Server:
+    """A running database server; ``url`` carries its administrator's credentials and ends without a slash."""
+
+    def __init__(self, directory: Path, prepare: Callable[[Path], Command]) -> None:
+        """Start what ``prepare`` returns for ``directory``; it writes its URL to the file ``uri`` there.
+
+        Raises StartError.
+        """
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._directory, self._log = directory, directory / "log"
+        lock = take(directory)
+        try:
+            (directory / "uri").unlink(missing_ok=True)
+            self._keeper = self._spawn(prepare(directory), lock)
+            os.truncate(lock, 0)
+            os.pwrite(lock, str(self._keeper.pid).encode(), 0)
+        finally:
+            os.close(lock)
+        self.url = self._await_url()
+
+    def stop(self) -> None:
+        """Stop the server and all that it started; stopping twice is stopping once."""
+        assert self._keeper.stdin
+        self._keeper.stdin.close()
+        try:
+            self._keeper.wait(STOP_DEADLINE)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._keeper.pid, signal.SIGKILL)
+            self._keeper.wait()
+
+    def _spawn(self, command: Command, lock: int) -> subprocess.Popen[bytes]:
+        if self._log.exists():
+            self._log.replace(self._log.with_name("log.previous"))
+        with self._log.open("wb") as log:
+            return subprocess.Popen(  # noqa: S603
+                [sys.executable, "-I", str(KEEPER), str(lock), *command.arguments],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                cwd=self._directory,
+                env={**os.environ, **command.environ},
+                pass_fds=[lock],
+                start_new_session=True,
+            )
+
+    def _await_url(self) -> str:
+        def ready() -> str | None:
+            if self._keeper.poll() is not None:
+                raise self._failure("it ended")
+            url = self._announced_url()
+            # CouchDB answers before it has made this database, and until then knows of no users.
+            return url if url and read(url, "/_users") else None
+
+        try:
+            url = poll(ready, START_DEADLINE)
+            if not url:
+                raise self._failure(f"it did not answer within {START_DEADLINE:.0f} seconds")
+        except BaseException:
+            self.stop()
+            raise
+        return url
+
+    def _announced_url(self) -> str | None:
+        try:
+            parts = urlsplit((self._directory / "uri").read_text().split()[0])
+        except (FileNotFoundError, IndexError):
+            return None
+        return f"http://{admin(self._directory)}@{parts.netloc}"
+
+    def _failure(self, how: str) -> StartError:
+        lines = self._log.read_text(errors="replace").splitlines()[-LOG_TAIL:]
+        tail = "".join(f"\n    {line}" for line in lines) or " nothing"
+        return StartError(f"the database server in {self._directory} did not start: {how}. {self._log} says:{tail}")

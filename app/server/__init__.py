@@ -1,0 +1,1 @@
+"""The HTTP server, and the bridge from it to the Flask application."""

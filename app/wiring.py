@@ -1,0 +1,111 @@
+"""Everything that the two front doors, HTTP and the command line, work with, built once from the settings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.domain import clock
+from app.domain.allocator import Allocator
+from app.domain.current import Current
+from app.domain.documents import Documents
+from app.domain.idempotency import Idempotency
+from app.domain.items import Collection
+from app.domain.keys.authenticator import Authenticator
+from app.domain.keys.keys import Keys
+from app.domain.keys.usage import Usage
+from app.domain.listing.cursors import Cursors
+from app.domain.listing.merged_walk import MergedWalk
+from app.domain.projects import Projects
+from app.domain.readiness import Readiness
+from app.domain.resource_types import DOCUMENT, KEY, PROJECT, Kind
+from app.limits.limiter import Limiter
+from app.metrics import Tally
+from app.settings import Settings
+from app.store import Follower, Freshness, Store, Versions
+
+# Projects are few beside documents.
+PROJECTS_SHARE = 8
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the processes of a host share, made before they are forked."""
+
+    limiter: Limiter | None
+    versions: Mapping[str, Versions]
+
+    @classmethod
+    def build(cls, settings: Settings) -> Shared:
+        """Make it for as many processes as the settings say. It opens no connection."""
+        kinds = (DOCUMENT, PROJECT)
+        return cls(Limiter.build(settings), {kind.database: Versions(settings.workers) for kind in kinds})
+
+
+@dataclass(frozen=True)
+class Services:
+    """The service without its front doors. Building it opens no connection."""
+
+    settings: Settings
+    store: Store
+    documents: Documents
+    projects: Projects
+    keys: Keys
+    usage: Usage
+    authenticator: Authenticator
+    cursors: Cursors
+    idempotency: Idempotency
+    readiness: Readiness
+    limiter: Limiter | None
+    current: Mapping[str, Current]
+    followers: Mapping[str, Follower]
+    reads: Tally
+
+    def close(self) -> None:
+        """Write the last uses of keys that were not written yet, and let go of the database."""
+        for follower in self.followers.values():
+            follower.close()
+        self.usage.close()
+        self.store.close()
+
+    @classmethod
+    def build(
+        cls, settings: Settings, now: Callable[[], datetime] = clock.now, shared: Shared | None = None
+    ) -> Services:
+        """Wire the services of one process. ``shared`` is what it shares with others, else it gets its own."""
+        shared = shared or Shared.build(settings)
+        store = Store(settings.couchdb_url, settings.prefix, shared.versions)
+        freshness = {name: Freshness(versions) for name, versions in shared.versions.items()}
+        followers = {name: Follower(store[name], listener) for name, listener in freshness.items()}
+
+        def current(kind: Kind, most_bytes: int) -> Current:
+            name = kind.database
+            return Current(kind, freshness[name], followers[name].start, most_bytes)
+
+        def allocator(kind: Kind) -> Allocator:
+            return Allocator(store["meta"], kind, settings.region, settings.regions, clock.timestamp)
+
+        bodies = [current(DOCUMENT, settings.cache_bytes), current(PROJECT, settings.cache_bytes // PROJECTS_SHARE)]
+        stored, containers = (Collection(store[each.kind.database], allocator(each.kind), each) for each in bodies)
+        projects = Projects(containers, stored, now)
+        idempotency = Idempotency(store["meta"], settings.deadline + 2, now)
+        usage = Usage(store["meta"], idempotency.sweep)
+        keys = Keys(store["keys"], allocator(KEY), usage, settings.secrets, now)
+        return cls(
+            settings=settings,
+            store=store,
+            documents=Documents(stored, projects, MergedWalk(store[DOCUMENT.database])),
+            projects=projects,
+            keys=keys,
+            usage=usage,
+            authenticator=Authenticator(keys, usage.note, settings.out_of_scope, now, time.monotonic),
+            cursors=Cursors(settings.secrets),
+            idempotency=idempotency,
+            readiness=Readiness(store),
+            limiter=shared.limiter,
+            current={each.kind.database: each for each in bodies},
+            followers=followers,
+            reads=Tally("hit", "shared", "miss"),
+        )

@@ -1,0 +1,130 @@
+"""What is measured on: a database server, documents in it, and services that serve them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from base64 import b64encode
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from app.couch.connection import Connection
+from app.domain.blocks import block
+from app.domain.clock import timestamp
+from app.domain.resource_types import DOCUMENT, digits
+from app.local_couchdb.process import poll
+from bench import processes
+from tests.api.conftest import deployed_settings
+from tests.databases import TestDatabase
+from tests.server.live import SECRET, Live, command, environment
+
+CHUNK = 1000
+# The index is brought up to date after so many documents, so that neither step takes long at once.
+INDEXED = 20_000
+CONTENT = "x" * 200
+WORKERS = 2
+# Limits are kept, and never met.
+LIMITS = "read=99999/second,write=99999/second"
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Databases with documents 1 to ``documents`` in them, and a key that reads and writes them."""
+
+    couchdb: str = field(repr=False)
+    prefix: str
+    documents: int
+    key: str = field(default="", repr=False)
+    workers: int = WORKERS
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment of a service for it."""
+        return environment(
+            COUCHDB_URL=self.couchdb,
+            DREAMSCRIPT_DATABASE_PREFIX=self.prefix,
+            DREAMSCRIPT_SECRET_KEY=SECRET,
+            DREAMSCRIPT_WORKERS=str(self.workers),
+            DREAMSCRIPT_RATE_LIMIT=LIMITS,
+        )
+
+    @property
+    def database(self) -> str:
+        """The name of the documents' database."""
+        return f"{self.prefix}-documents"
+
+    def serve(self) -> Live:
+        """Start a service whose workers all run."""
+        live = Live("serve", self.environ, keep_log=False)
+        poll(lambda: len(processes.descendants(live.pid)) >= self.workers, 10)
+        return live
+
+
+class Ground(AbstractContextManager["Ground"]):
+    """The database server that the tests would use, and what is installed on it; all of it goes in the end."""
+
+    def __init__(self) -> None:
+        before = processes.children(os.getpid())
+        self._server = TestDatabase()
+        self.name = self._server.running.name
+        self.url = self._server.running.url
+        # A server that somebody else started is none of these, and its CPU time is not known.
+        self.processes = [pid for pid in processes.children(os.getpid()) if pid not in before]
+        self.prefix = f"bench{secrets.token_hex(3)}"
+        self.connection = Connection(self.url, timeout=600)
+
+    @property
+    def couchdb(self) -> tuple[str, dict[str, str]]:
+        """The server's address, and the headers that it knows its administrator by."""
+        parts = urlsplit(self.url)
+        userinfo, _, address = parts.netloc.rpartition("@")
+        if not userinfo:
+            return address, {}
+        return address, {"Authorization": f"Basic {b64encode(unquote(userinfo).encode()).decode()}"}
+
+    def install(self, documents: int, name: str = "") -> Installation:
+        """Deploy, store the documents, and make a key."""
+        made = Installation(self.url, f"{self.prefix}{name}", documents)
+        deployed_settings(self.url, made.prefix)
+        load(self.connection, made.database, documents, print)
+        self.connection.put(f"{made.prefix}-meta", _claim(documents)["_id"], body=_claim(documents))
+        scopes = [part for scope in ("documents:read", "documents:write") for part in ("--scope", scope)]
+        said = command("keys", "create", "bench", *scopes, environ=made.environ)
+        assert said.returncode == 0, said.stderr
+        return Installation(made.couchdb, made.prefix, documents, said.stdout.split()[-1])
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            for name in self.connection.get("_all_dbs").body:
+                if name.startswith(self.prefix):
+                    self.connection.delete(name)
+            self.connection.close()
+        finally:
+            self._server.stop()
+
+
+def document(public_id: int) -> dict[str, object]:
+    """Return a document of about 300 bytes as the service stores it."""
+    now = timestamp()
+    head = {"_id": DOCUMENT.key(public_id), "type": "document", "id": public_id}
+    return {**head, "title": f"Document {public_id}", "content": CONTENT, "created_at": now, "updated_at": now}
+
+
+def load(connection: Connection, database: str, documents: int, tell: Callable[[str], None]) -> None:
+    """Store documents and have them indexed, step by step."""
+    for start in range(1, documents + 1, CHUNK):
+        end = min(start + CHUNK, documents + 1)
+        connection.post(database, "_bulk_docs", body={"docs": [document(n) for n in range(start, end)]})
+        if (end - 1) % INDEXED == 0 or end > documents:
+            connection.get(database, "_design", "listing", "_view", "by_id", params={"limit": 1})
+            tell(f"{end - 1:,} of {documents:,} documents stored and indexed")
+
+
+def _claim(documents: int) -> dict[str, Any]:
+    """Return what keeps the service from dealing out the ids of the ``documents`` that it did not make."""
+    number = next(n for n in range(documents + 1) if documents in block(n))
+    head = {"_id": f"claim:document:{digits(number)}", "type": "claim", "kind": "document", "number": number}
+    return {**head, "region": 0, "created_at": timestamp()}

@@ -1,0 +1,187 @@
+"""What `make bench` compares, and the goals: each row is work for the service and the same for CouchDB alone."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+from urllib.parse import quote, urlencode
+
+from app.domain.resource_types import DOCUMENT
+from bench.environment import Installation
+from bench.writes import BATCH, value
+from bench.wrk import Request, Target, send
+
+PAGE = 50
+JSON = {"Content-Type": "application/json"}
+FIRST_PAGE = f"/documents?limit={PAGE}"
+# The document and the place that are asked for again and again.
+ONE = 1
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A service and the CouchDB below it, and where in them things are."""
+
+    installation: Installation
+    service: str
+    couchdb: str
+    credentials: Mapping[str, str] = field(repr=False)
+    bare: str
+    # Where pages begin: the service's own link to each, and the last id before it.
+    links: Sequence[tuple[str, int]] = field(default=(), repr=False)
+
+    def ours(self, *requests: Request, expects: int = 200, **headers: str) -> Target:
+        """Return requests to the service."""
+        names = {name.replace("_", "-"): text for name, text in headers.items()}
+        return Target(self.service, {"X-API-Key": self.installation.key, **names}, requests, expects)
+
+    def theirs(self, *requests: Request, expects: int = 200, **headers: str) -> Target:
+        """Return requests to CouchDB."""
+        names = {name.replace("_", "-"): text for name, text in headers.items()}
+        return Target(self.couchdb, {**self.credentials, **names}, requests, expects)
+
+    def tagged(self, path: str) -> Request:
+        """Return a request for what has not changed since now."""
+        _, headers, _ = send(self.ours(), Request(path))
+        return Request(path, tag=headers["ETag"])
+
+    def stored(self, public_id: int) -> Request:
+        """Return the request for a document as CouchDB has it."""
+        return Request(f"/{self.installation.database}/{DOCUMENT.key(public_id)}")
+
+    def view(self, after: int = 0) -> Request:
+        """Return the request for a page's rows and bodies, and for whether there are more."""
+        startkey = quote(json.dumps(DOCUMENT.key(after + 1)))
+        path = f"/{self.installation.database}/_design/listing/_view/by_id"
+        return Request(f"{path}?include_docs=true&limit={PAGE + 1}&startkey={startkey}")
+
+    @cached_property
+    def drawn(self) -> list[int]:
+        """As many ids as there are documents, each drawn from all."""
+        ids = range(1, self.installation.documents + 1)
+        return random.Random(1).choices(ids, k=len(ids))
+
+    @cached_property
+    def shuffled(self) -> list[int]:
+        """Every id once."""
+        return random.Random(2).sample(range(1, self.installation.documents + 1), self.installation.documents)
+
+    @cached_property
+    def places(self) -> list[tuple[str, int]]:
+        """As many of the links as there are pages, each drawn from all."""
+        return random.Random(3).choices(self.links, k=len(self.links))
+
+
+Sided = Callable[[Scene], Target]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Work, what the service is to reach in it as a multiple of CouchDB alone, and how it is measured.
+
+    ``writes`` are done meanwhile, to documents anywhere or on the page itself. A ``fresh`` row is measured on a service
+    that was started for each round of it. Rounds of what takes long itself are so many times ``longer``.
+    """
+
+    work: str
+    goal: float | None
+    ours: Sided
+    theirs: Sided
+    connections: int = 8
+    writes: Literal["anywhere", "on the page"] | None = None
+    fresh: bool = False
+    longer: int = 1
+
+
+def item(public_id: int) -> Request:
+    """Return the request for a document."""
+    return Request(f"/documents/{public_id}")
+
+
+def post(path: str, body: object) -> Request:
+    """Return a POST of JSON."""
+    return Request(path, "POST", body=json.dumps(body))
+
+
+def page(cursor: str, limit: int = PAGE) -> str:
+    """Return the path of a page that begins at ``cursor``."""
+    return "/documents?" + urlencode({"limit": limit, "cursor": cursor})
+
+
+OPERATIONS = {"operations": [{"op": "create", "value": value()}] * BATCH}
+DOCUMENTS = {"docs": [value()] * BATCH}
+
+ROWS = (
+    Row("GET one, warm", 10, lambda s: s.ours(item(ONE)), lambda s: s.theirs(s.stored(ONE))),
+    Row(
+        "GET one, 304, against 200",
+        10,
+        lambda s: s.ours(s.tagged(f"/documents/{ONE}"), expects=304),
+        lambda s: s.theirs(s.stored(ONE)),
+    ),
+    Row(
+        "GET one of all, warm",
+        3,
+        lambda s: s.ours(*map(item, s.drawn)),
+        lambda s: s.theirs(*map(s.stored, s.drawn)),
+    ),
+    Row(
+        "GET one of all, never asked for before",
+        0.6,
+        lambda s: s.ours(*map(item, s.shuffled)),
+        lambda s: s.theirs(*map(s.stored, s.shuffled)),
+        fresh=True,
+    ),
+    Row(
+        "GET one, no-cache",
+        0.6,
+        lambda s: s.ours(item(ONE), Cache_Control="no-cache"),
+        lambda s: s.theirs(s.stored(ONE)),
+    ),
+    Row("page of 50, warm", 25, lambda s: s.ours(Request(FIRST_PAGE)), lambda s: s.theirs(s.view())),
+    Row(
+        "page of 50, 304, against 200",
+        25,
+        lambda s: s.ours(s.tagged(FIRST_PAGE), expects=304),
+        lambda s: s.theirs(s.view()),
+    ),
+    Row(
+        "pages of 50 anywhere",
+        3,
+        lambda s: s.ours(*(Request(path) for path, _ in s.places)),
+        lambda s: s.theirs(*(s.view(after) for _, after in s.places)),
+    ),
+    Row(
+        "page of 50, 50 writes/s anywhere",
+        3,
+        lambda s: s.ours(Request(FIRST_PAGE)),
+        lambda s: s.theirs(s.view()),
+        writes="anywhere",
+    ),
+    Row(
+        "page of 50, 50 writes/s on that page",
+        None,
+        lambda s: s.ours(Request(FIRST_PAGE)),
+        lambda s: s.theirs(s.view()),
+        writes="on the page",
+    ),
+    Row(
+        "POST, 32 connections",
+        1,
+        lambda s: s.ours(post("/documents", value()), expects=201, **JSON),
+        lambda s: s.theirs(post(f"/{s.bare}", value()), expects=201, **JSON),
+        connections=32,
+    ),
+    Row(
+        "batch of 1,000 against _bulk_docs",
+        0.6,
+        lambda s: s.ours(post("/documents/batch", OPERATIONS), expects=200, **JSON),
+        lambda s: s.theirs(post(f"/{s.bare}/_bulk_docs", DOCUMENTS), expects=201, **JSON),
+        connections=1,
+        longer=3,
+    ),
+)

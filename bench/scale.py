@@ -1,0 +1,84 @@
+"""`make bench-scale`: what a page of 50 takes among few documents and among very many, in turns in one run."""
+
+from __future__ import annotations
+
+import os
+import random
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+
+from bench.environment import Ground, Installation
+from bench.pages import Client, timed
+from bench.rows import PAGE, Scene, page
+from bench.walking import LARGEST, walk
+from tests.server.live import Live
+
+FEW = 1_000
+MANY = int(os.environ.get("DREAMSCRIPT_BENCH_SCALE", "1000000"))
+# Each round is on services just started, so that no page that it asks for was asked for before.
+ROUNDS = int(os.environ.get("DREAMSCRIPT_BENCH_ROUNDS", "5"))
+PLACES = 15
+GOAL = 1.3
+NO_CACHE = {"Cache-Control": "no-cache"}
+Seconds = dict[tuple[str, int], list[float]]
+
+
+def links(ground: Ground, installation: Installation) -> list[str]:
+    """Return where pages begin, in so many places all over the documents as there are to choose from."""
+    with installation.serve() as live:
+        scene = Scene(installation, live.address, *ground.couchdb, bare="")
+        # The places are found in large steps, where there are enough of them.
+        step = LARGEST if installation.documents >= LARGEST * PLACES * 2 else PAGE
+        return [page(cursor) for cursor, _ in walk(scene, step)]
+
+
+def measure(sides: Sequence[tuple[Installation, Sequence[str]]], number: int, seconds: Seconds) -> None:
+    """Add what one round took; both sides answer each kind of request in turns."""
+    with ExitStack() as stack:
+        clients = []
+        for installation, paths in sides:
+            live: Live = stack.enter_context(installation.serve())
+            client = Client(live.address, installation.key)
+            # The key is looked up, and connections are opened, before anything is timed.
+            client.get("/documents?limit=1")
+            places = random.Random(number).sample(list(paths), PLACES)
+            clients.append((installation.documents, client, places))
+        for kind, headers in (("first time", {}), ("warm", {}), ("no-cache", NO_CACHE)):
+            for turn in range(PLACES):
+                for documents, client, places in clients:
+                    seconds[kind, documents].append(timed(asking(client, places[turn], headers)))
+
+
+def asking(client: Client, path: str, headers: Mapping[str, str]) -> Callable[[], object]:
+    """Return what reads a page."""
+    return lambda: client.get(path, headers)
+
+
+def report(seconds: Seconds) -> None:
+    """Print medians side by side, and their ratios against the goal."""
+    for kind in ("first time", "no-cache", "warm"):
+        few, many = (1000 * statistics.median(seconds[kind, documents]) for documents in (FEW, MANY))
+        reached = "reached" if many / few <= GOAL else "not reached"
+        print(
+            f"page of {PAGE}, {kind:10}  {few:7.2f} ms among {FEW:,}, {many:7.2f} ms among {MANY:,}: "
+            f"{many / few:.2f} times (goal at most {GOAL:g}: {reached})"
+        )
+
+
+def main() -> None:
+    """Measure on the database that the tests would use."""
+    with Ground() as ground:
+        print(f"{ground.name}; {ROUNDS} rounds of {PLACES} places", flush=True)
+        few, many = (replace(ground.install(n, name), workers=1) for n, name in ((FEW, "few"), (MANY, "many")))
+        sides = [(one, links(ground, one)) for one in (few, many)]
+        seconds: Seconds = defaultdict(list)
+        for number in range(ROUNDS):
+            measure(sides, number, seconds)
+        report(seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""What every test may ask for: the URL of a database server, and names in it that no other test has."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+
+from app.local_couchdb import Running, StartError
+from app.local_couchdb.wire import request as ask
+from couchapp.settings import SettingError
+from tests.databases import TestDatabase
+
+# How long an example takes says nothing of the code. What CI tries is the same each time; people try other examples.
+hypothesis.settings.register_profile("project", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("project")
+
+ROOMS = ("documents", "projects", "keys", "meta")
+DATABASE = pytest.StashKey[TestDatabase]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[DATABASE] = TestDatabase()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[DATABASE].stop()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse a test that says it needs no database and asks for one."""
+    for item in items:
+        if item.get_closest_marker("nodatabase") and "server_url" in getattr(item, "fixturenames", ()):
+            raise pytest.UsageError(f"{item.nodeid} is marked nodatabase and asks for server_url")
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> str:
+    """Name the database; it is started here, and only if a collected test needs it."""
+    needed = any("server_url" in getattr(item, "fixturenames", ()) for item in items)
+    if config.option.collectonly or not needed:
+        return "database: none is needed"
+    try:
+        return f"database: {config.stash[DATABASE].title}"
+    except (StartError, SettingError) as failure:
+        pytest.exit(str(failure), pytest.ExitCode.USAGE_ERROR)
+
+
+@pytest.fixture(scope="session")
+def database(pytestconfig: pytest.Config) -> Running:
+    """The database server of this run."""
+    return pytestconfig.stash[DATABASE].running
+
+
+@pytest.fixture(scope="session")
+def server_url(database: Running) -> str:
+    """The URL of the database server, with an administrator's credentials and no slash at its end."""
+    return database.url
+
+
+@pytest.fixture(autouse=True)
+def _only_on_couchdb(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("couchdb"):
+        name: str = request.getfixturevalue("database").name
+        if "CouchDB" not in name:
+            pytest.skip(f"only Apache CouchDB can satisfy it, and this is {name}")
+
+
+@pytest.fixture
+def prefix(server_url: str) -> Iterator[str]:
+    """A prefix for this test's databases, which are deleted after it."""
+    yield from _prefix(server_url)
+
+
+@pytest.fixture(scope="module")
+def module_prefix(server_url: str) -> Iterator[str]:
+    """A prefix for databases that the tests of a module share, deleted after them."""
+    yield from _prefix(server_url)
+
+
+def _prefix(server_url: str) -> Iterator[str]:
+    name = f"t{secrets.token_hex(4)}"
+    yield name
+    for room in ROOMS:
+        status = ask(server_url, "DELETE", f"/{name}-{room}")[0]
+        assert status in (200, 202, 404), f"{name}-{room} was not deleted: {status}"

@@ -1,0 +1,94 @@
+"""What an owner does with many of its documents or projects in one request, of which each outcome is known before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from proofs.actions import require_there
+from proofs.ledger import DOCUMENTS, PROJECTS, Item
+from proofs.model_client import MORE, NAMES, Owner, without_none
+
+
+@dataclass(frozen=True)
+class Step:
+    """An operation, the status that it must have, and what the item holds after it, None if that is nothing new."""
+
+    operation: Mapping[str, Any]
+    status: int
+    value: Mapping[str, Any] | None = None
+
+
+def create(value: Mapping[str, Any], status: int = 201) -> Step:
+    """Return the creation of an item."""
+    return Step({"op": "create", "value": value}, status, value if status == 201 else None)
+
+
+def patch(item: Item, changed: Mapping[str, Any], tag: str | None = None, status: int = 200) -> Step:
+    """Return a patch of an item."""
+    operation = without_none({"op": "patch", "id": item.public_id, "if_match": tag}) | {"value": changed}
+    return Step(operation, status, without_none({**item.value, **changed}) if status == 200 else None)
+
+
+def replace(item: Item, value: Mapping[str, Any]) -> Step:
+    """Return the replacement of an item."""
+    return Step({"op": "replace", "id": item.public_id, "value": value}, 200, value)
+
+
+def delete(item: Item, status: int = 204) -> Step:
+    """Return the deletion of an item."""
+    return Step({"op": "delete", "id": item.public_id}, status)
+
+
+def send(owner: Owner, kind: str, steps: list[Step]) -> None:
+    """Send a batch, hold each outcome against what it must be, and keep what came of it."""
+    asked = {"operations": [step.operation for step in steps]}
+    outcomes = owner.requests.repeated("POST", f"/{kind}/batch", asked, expected=(200,)).json["outcomes"]
+    assert [outcome["status"] for outcome in outcomes] == [step.status for step in steps], outcomes
+    for step, outcome in zip(steps, outcomes, strict=True):
+        known = owner.ledger.get(kind, outcome.get("id", 0))
+        if step.status == 201:
+            assert known is None, f"an id was given twice: {outcome}"
+        if step.value is not None:
+            owner.ledger.keep(Item(kind, outcome["id"], step.value, outcome["etag"]))
+        elif step.status == 204 and known is not None:
+            owner.ledger.drop(known)
+
+
+def documents_batch(owner: Owner) -> None:
+    """Do everything to documents at once, twice to one of them, and what must be refused beside it."""
+    owner.document()
+    twice, replaced, deleted, stale = owner.random.sample(owner.ledger.of(DOCUMENTS), 4)
+    renamed = {NAMES[DOCUMENTS]: owner.value()[NAMES[DOCUMENTS]]}
+    once = Item(DOCUMENTS, twice.public_id, {**twice.value, **renamed}, twice.tag)
+    steps = [
+        create(owner.value()),
+        patch(twice, renamed, twice.tag),
+        create(owner.value(project_id=owner.home())),
+        patch(once, {MORE[DOCUMENTS]: owner.random.choice((None, "twice")), "project_id": owner.home()}),
+        replace(replaced, owner.value(project_id=owner.home())),
+        delete(deleted),
+        patch(stale, owner.value(), twice.tag, status=412),
+    ]
+    if gone := owner.ledger.gone[PROJECTS]:
+        steps.append(create(owner.value(project_id=owner.random.choice(gone)), status=400))
+    if gone := owner.ledger.gone[DOCUMENTS]:
+        steps.append(delete(Item(DOCUMENTS, owner.random.choice(gone), {}, ""), status=404))
+    send(owner, DOCUMENTS, steps)
+    require_there(owner, stale)
+
+
+def projects_batch(owner: Owner) -> None:
+    """Do everything to projects at once; one that holds documents stays."""
+    full = owner.project()
+    owner.make(DOCUMENTS, owner.value(project_id=full.public_id))
+    empty, patched = (owner.make(PROJECTS, owner.value(PROJECTS)) for _ in ("empty", "patched"))
+    steps = [
+        create(owner.value(PROJECTS)),
+        delete(empty),
+        patch(patched, {MORE[PROJECTS]: "patched"}, patched.tag),
+        delete(full, status=409),
+        patch(full, {MORE[PROJECTS]: "full"}),
+    ]
+    send(owner, PROJECTS, steps)

@@ -1,0 +1,85 @@
+"""An installation for each module whose service reaches its database through the proxy, and the seed of its faults."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from app.wiring import Services
+from proofs.proxy import Proxy
+from proofs.service import Service
+from tests.api.conftest import deployed_settings
+from tests.server.live import SECRET, environment
+
+WORKERS = 2
+SCOPES = ("documents:read", "documents:write", "projects:read", "projects:write")
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Databases that are deployed, and a key to them."""
+
+    url: str
+    prefix: str
+    key: str
+
+    def environ(self, url: str | None = None) -> dict[str, str]:
+        """Return the settings of a service that reaches them at ``url``, or directly."""
+        return environment(
+            COUCHDB_URL=url or self.url,
+            DREAMSCRIPT_DATABASE_PREFIX=self.prefix,
+            DREAMSCRIPT_SECRET_KEY=SECRET,
+            DREAMSCRIPT_WORKERS=str(WORKERS),
+        )
+
+
+def install(url: str, prefix: str) -> Installation:
+    """Deploy to the database server at ``url`` and make a key."""
+    services = Services.build(deployed_settings(url, prefix, secrets=(SECRET,)))
+    _, key = services.keys.create("faults", SCOPES)
+    services.close()
+    return Installation(url, prefix, key)
+
+
+@pytest.fixture(scope="module")
+def installation(server_url: str, module_prefix: str) -> Installation:
+    """This module's installation."""
+    return install(server_url, module_prefix)
+
+
+@pytest.fixture(scope="module")
+def proxy(installation: Installation) -> Iterator[Proxy]:
+    """The proxy between this module's service and its database."""
+    with Proxy(installation.url) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def service(installation: Installation, proxy: Proxy) -> Iterator[Service]:
+    """This module's service behind the proxy."""
+    with Service(installation.environ(proxy.url)) as running:
+        yield running
+
+
+@pytest.fixture
+def seed() -> int:
+    """What makes the faults of a test; a failing test shows it, and the environment sets it."""
+    found = int(os.environ.get("DREAMSCRIPT_TEST_SEED", "1"))
+    print(f"DREAMSCRIPT_TEST_SEED={found}")  # noqa: T201
+    return found
+
+
+@pytest.fixture(scope="session")
+def rounds() -> int:
+    """How many times over the faults happen; 1 is what fits into a usual run."""
+    return int(os.environ.get("DREAMSCRIPT_PROOF_ROUNDS", "1"))
+
+
+@pytest.fixture
+def report(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Show a line of figures, whether the test passes or not."""
+    writer = pytestconfig.get_terminal_writer()
+    return lambda line: writer.line(f"\n{line}")

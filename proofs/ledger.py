@@ -1,0 +1,106 @@
+"""What must be there: the items of a client that nobody else changes, and what is wrong with those that are served."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from proofs.service import Reply
+
+DOCUMENTS, PROJECTS = "documents", "projects"
+
+
+@dataclass(frozen=True)
+class Item:
+    """A document or a project as it must be: what it holds beside its id, and its tag."""
+
+    kind: str
+    public_id: int
+    value: Mapping[str, Any]
+    tag: str
+
+    @classmethod
+    def served(cls, kind: str, reply: Reply) -> Item:
+        """Return the item that an answer shows."""
+        members = reply.json
+        return cls(kind, members.pop("id"), members, reply.headers["ETag"])
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+        return f"/{self.kind}/{self.public_id}"
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """How it is served."""
+        return {"id": self.public_id, **self.value}
+
+    @property
+    def project_id(self) -> int | None:
+        """The project that it is in."""
+        return self.value.get("project_id")
+
+
+@dataclass
+class Ledger:
+    """The items of one client, and the paths of those that are gone."""
+
+    _items: dict[str, Item] = field(default_factory=dict)
+    gone: dict[str, list[int]] = field(default_factory=lambda: {DOCUMENTS: [], PROJECTS: []})
+
+    def keep(self, item: Item) -> Item:
+        """Write down what an item is now; return it."""
+        assert item.public_id not in self.gone[item.kind], f"{item.path} came back"
+        self._items[item.path] = item
+        return item
+
+    def drop(self, item: Item) -> None:
+        """Write down that an item is gone."""
+        del self._items[item.path]
+        self.gone[item.kind].append(item.public_id)
+
+    def of(self, kind: str) -> list[Item]:
+        """Return the items of one kind."""
+        return [item for item in self._items.values() if item.kind == kind]
+
+    def get(self, kind: str, public_id: int) -> Item | None:
+        """Return one item as it is now."""
+        return self._items.get(f"/{kind}/{public_id}")
+
+    def inside(self, project: Item) -> list[Item]:
+        """Return the documents in a project."""
+        return [item for item in self.of(DOCUMENTS) if item.project_id == project.public_id]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What is wrong with everything that is served; all of it should be empty."""
+
+    # Paths of what must be there and is not, of what is there and must not be, and of what is otherwise.
+    lost: list[str]
+    foreign: list[str]
+    altered: list[str]
+    # Paths that come more than once, and of documents whose project is not there.
+    repeated: list[str]
+    orphaned: list[str]
+
+    @classmethod
+    def between(cls, wanted: Iterable[Item], served: Mapping[str, list[dict[str, Any]]]) -> Difference:
+        """Hold what must be there against what is ``served`` of each kind."""
+        known = {item.path: item.json for item in wanted}
+        paths = [f"/{kind}/{each['id']}" for kind, items in served.items() for each in items]
+        found = dict(zip(paths, (each for items in served.values() for each in items), strict=True))
+        homes = {each["id"] for each in served[PROJECTS]}
+        return cls(
+            lost=sorted(known.keys() - found),
+            foreign=sorted(found.keys() - known),
+            altered=[path for path in known if path in found and found[path] != known[path]],
+            repeated=sorted({path for path in paths if paths.count(path) > 1}),
+            orphaned=[path for path, each in found.items() if each.get("project_id", None) not in {None, *homes}],
+        )
+
+    def require_none(self) -> None:
+        """Fail unless everything is there once, as it must be."""
+        for name in ("lost", "foreign", "altered", "repeated", "orphaned"):
+            assert getattr(self, name) == [], name

@@ -1,0 +1,141 @@
+"""A client with documents and projects of its own, so that it knows at any time exactly what must be there."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from proofs.campaign import REPEATS
+from proofs.clients import Client
+from proofs.ledger import DOCUMENTS, PROJECTS, Item, Ledger
+from proofs.requests import Requests
+from proofs.service import Reply, Service
+from proofs.shared import SharedProjects
+
+# Characters of a content at most, and how many documents and projects an owner has at least.
+CONTENT, DOCUMENTS_KEPT, PROJECTS_KEPT = 400, 4, 2
+NAMES = {DOCUMENTS: "title", PROJECTS: "name"}
+MORE = {DOCUMENTS: "content", PROJECTS: "description"}
+
+Act = Callable[["Owner"], None]
+
+
+class Owner(Client):
+    """Does all of ``acts``, one after the other."""
+
+    def __init__(
+        self, service: Service, key: str, name: str, rng: random.Random, shared: SharedProjects, acts: Sequence[Act]
+    ) -> None:
+        super().__init__(name)
+        self.random, self.shared, self.ledger = rng, shared, Ledger()
+        self.requests = Requests(service, key, rng, self.answered)
+        self._left, self._said = list(acts), 0
+
+    def act(self) -> bool:
+        """Do the next act."""
+        act = self._left.pop(0)
+        try:
+            act(self)
+        except BaseException as failure:
+            failure.add_note("\n".join((*self.requests.recent, f"{self.name} failed to {act.__name__}")))
+            raise
+        self.answered["acts"] += 1
+        return bool(self._left)
+
+    def value(self, kind: str = DOCUMENTS, **members: Any) -> dict[str, Any]:
+        """Return what nobody else has written and nobody will write again, with ``members`` that are not None."""
+        self._said += 1
+        more = "".join(self.random.choices('ab \n"é😀', k=self.random.randrange(CONTENT)))
+        own = {NAMES[kind]: f"{self.name}, {self._said}", MORE[kind]: self.random.choice((None, more))}
+        return without_none({**own, **members})
+
+    def document(self) -> Item:
+        """Return one of its documents."""
+        while len(self.ledger.of(DOCUMENTS)) < DOCUMENTS_KEPT:
+            self.make(DOCUMENTS, self.value())
+        return self.random.choice(self.ledger.of(DOCUMENTS))
+
+    def project(self) -> Item:
+        """Return one of its projects."""
+        while len(self.ledger.of(PROJECTS)) < PROJECTS_KEPT:
+            self.make(PROJECTS, self.value(PROJECTS))
+        return self.random.choice(self.ledger.of(PROJECTS))
+
+    def home(self) -> int | None:
+        """Return where a document may be: the id of one of its projects, or None."""
+        return self.random.choice((None, self.project().public_id))
+
+    def tag(self, item: Item) -> str | None:
+        """Return what a write of ``item`` is conditional on, if it is to be."""
+        return self.random.choice((None, item.tag))
+
+    def took(self, kind: str, reply: Reply, value: Mapping[str, Any]) -> Item:
+        """Hold an answer against the ``value`` that it should show, and keep what it shows."""
+        item = Item.served(kind, reply)
+        assert item.value == value
+        assert reply.status != 201 or self.ledger.get(kind, item.public_id) is None, f"{item.path} was given twice"
+        return self.ledger.keep(item)
+
+    def make(self, kind: str, value: Mapping[str, Any]) -> Item:
+        """Create an item."""
+        return self.took(kind, self.requests.repeated("POST", f"/{kind}", value, expected=(201,)), value)
+
+    def patch(self, item: Item, patch: Mapping[str, Any]) -> Item:
+        """Change an item by a patch, under a key."""
+        reply = self.requests.repeated("PATCH", item.path, patch, expected=(200,), tag=self.tag(item))
+        return self.took(item.kind, reply, without_none({**item.value, **patch}))
+
+    def replace(self, item: Item, value: Mapping[str, Any]) -> Item:
+        """Replace an item without a key; return what is there then, the old one or the new."""
+        reply = self.requests.once("PUT", item.path, value, expected=(200,), tag=self.tag(item))
+        if reply is not None and not reply.is_passing:
+            return self.took(item.kind, reply, value)
+        found = self.settle(item, value, reply)
+        assert found is not None
+        return found
+
+    def delete(self, item: Item) -> Item | None:
+        """Delete an item without a key; return it if it is still there."""
+        reply = self.requests.once("DELETE", item.path, expected=(204,), tag=self.tag(item))
+        if reply is None or reply.is_passing:
+            return self.settle(item, None, reply)
+        self.ledger.drop(item)
+        assert self.requests.read(item.path).status == 404
+        return None
+
+    def settle(self, item: Item, after: Mapping[str, Any] | None, reply: Reply | None) -> Item | None:
+        """Find out by reading what became of a write that was not answered; return what is there, None if nothing is.
+
+        What was and what was asked for are right and nothing else is; where there is no doubt, only what was. What is
+        still on its way then is refused below a patch of nothing.
+        """
+        in_doubt = reply is None or reply.is_doubtful
+        for _ in range(REPEATS):
+            found = self.requests.read(item.path)
+            if found.status == 404:
+                assert after is None, f"{item.path} is gone"
+                assert in_doubt, f"{item.path} is gone, and that was denied"
+                self.ledger.drop(item)
+                return None
+            seen = Item.served(item.kind, found)
+            self._require_either(item, seen, after if in_doubt else None)
+            if not in_doubt and item.kind == DOCUMENTS:
+                return self.ledger.keep(seen)
+            # A project that was marked for a deletion which then failed takes no documents until it is changed.
+            fence = self.requests.repeated("PATCH", item.path, {}, expected=(200, 404, 412), tag=seen.tag)
+            if fence.status == 200:
+                return self.took(item.kind, fence, seen.value)
+        raise AssertionError(f"{item.path} is never at rest")
+
+    def _require_either(self, before: Item, seen: Item, after: Mapping[str, Any] | None) -> None:
+        if seen.value != before.value:
+            assert seen.value == after, f"{seen} instead of {before} or {after}"
+        elif before.kind == DOCUMENTS:
+            # Deleting a project begins with a mark on it, which is a revision of its own.
+            assert seen.tag == before.tag, f"{seen} instead of {before}"
+
+
+def without_none(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is left of ``members`` when those that are None are removed."""
+    return {name: member for name, member in members.items() if member is not None}

@@ -1,0 +1,64 @@
+"""A database server of one's own that can be paused, killed, and started again on the same data and port."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.local_couchdb import embedded, installed
+from app.local_couchdb.process import Command, Server
+from app.local_couchdb.settings import COUCHDB_HOME
+
+
+class Node:
+    """An installed CouchDB, or else an embedded server, which cannot be told its port and so not be killed."""
+
+    def __init__(self, kind: str, directory: Path) -> None:
+        self._directory = directory.resolve() / kind
+        self._prepare = self._installed if kind == "installed" else embedded.prepare
+        # Bound without listening, so that nobody else is given the port while the server is away.
+        self._reserved = socket.socket()
+        self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._reserved.bind(("127.0.0.1", 0))
+        self._server = Server(self._directory, self._prepare)
+        self.url = self._server.url
+
+    def __enter__(self) -> Node:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.stop()
+        self._reserved.close()
+
+    def kill(self) -> None:
+        """End the server and all its processes at once, as a loss of power would; what the system wrote stays."""
+        self._signal(signal.SIGKILL)
+        self._server.stop()
+
+    def start(self) -> None:
+        """Start the server that was killed; return when it answers."""
+        self._server = Server(self._directory, self._prepare)
+        assert self._server.url == self.url
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Have the server stand still: connections are taken, and nothing is answered."""
+        self._signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        # The lock names the process group of the server and of the keeper that started it.
+        os.killpg(int((self._directory / "lock").read_text()), number)
+
+    def _installed(self, directory: Path) -> Command:
+        command = installed.prepare(COUCHDB_HOME.read(os.environ), directory)
+        port = directory / "port.ini"
+        port.write_text(f"[chttpd]\nport = {self._reserved.getsockname()[1]}\n")
+        return Command([*command.arguments, str(port)], command.environ)

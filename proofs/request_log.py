@@ -1,0 +1,129 @@
+"""What owners do in the project that they share: put documents there, take them away again, and delete the project."""
+
+from __future__ import annotations
+
+from proofs.actions import require_there
+from proofs.campaign import REPEATS
+from proofs.ledger import DOCUMENTS, PROJECTS, Item
+from proofs.model_client import Owner
+from proofs.service import Reply
+
+# What says that a project is gone, or about to be.
+REFUSALS = {(400, "validation_failed"), (409, "conflict")}
+
+
+def visit(owner: Owner) -> None:
+    """Put documents into the project. Where that is acknowledged, it is there until they have left it."""
+    home = owner.shared.current
+    come = owner.random.choice((come_new, come_from_elsewhere, come_together))
+    arrived = come(owner, home)
+    for item in list(arrived):
+        require_there(owner, item)
+        assert owner.requests.read(home.path).status == 200, f"{home.path} is gone, and {item} is in it"
+        arrived += come_as_copy(owner, home, item) if owner.random.random() < 0.5 else []
+    for item in arrived:
+        leave(owner, item)
+
+
+def come_new(owner: Owner, home: Item) -> list[Item]:
+    """Create a document there."""
+    value = owner.value(project_id=home.public_id)
+    reply = owner.requests.repeated("POST", "/documents", value, expected=(201, 400, 409))
+    return [owner.took(DOCUMENTS, reply, value)] if is_taken(owner, home, reply) else []
+
+
+def come_from_elsewhere(owner: Owner, home: Item) -> list[Item]:
+    """Move a document there; one that is refused is as it was."""
+    item, moved = owner.document(), {"project_id": home.public_id}
+    reply = owner.requests.repeated("PATCH", item.path, moved, expected=(200, 400, 409), tag=owner.tag(item))
+    if is_taken(owner, home, reply):
+        return [owner.took(DOCUMENTS, reply, {**item.value, **moved})]
+    keep_as_it_was(owner, item)
+    return []
+
+
+def come_as_copy(owner: Owner, home: Item, item: Item) -> list[Item]:
+    """Copy a document that is there."""
+    reply = owner.requests.repeated("COPY", item.path, expected=(201, 400, 409))
+    return [owner.took(DOCUMENTS, reply, item.value)] if is_taken(owner, home, reply) else []
+
+
+def come_together(owner: Owner, home: Item) -> list[Item]:
+    """Create one there and move another in one request; each may be refused alone."""
+    item, moved, value = owner.document(), {"project_id": home.public_id}, owner.value(project_id=home.public_id)
+    operations = [{"op": "create", "value": value}, {"op": "patch", "id": item.public_id, "value": moved}]
+    reply = owner.requests.repeated("POST", "/documents/batch", {"operations": operations}, expected=(200,))
+    arrived = []
+    created, patched = reply.json["outcomes"]
+    if created["status"] == 201:
+        arrived.append(owner.ledger.keep(Item(DOCUMENTS, created["id"], value, created["etag"])))
+    else:
+        require_refused(owner, home, created)
+    if patched["status"] == 200:
+        arrived.append(owner.ledger.keep(Item(DOCUMENTS, item.public_id, {**item.value, **moved}, patched["etag"])))
+    else:
+        require_refused(owner, home, patched)
+        keep_as_it_was(owner, item)
+    return arrived
+
+
+def is_taken(owner: Owner, home: Item, reply: Reply) -> bool:
+    """Tell whether a document was put there; if not, somebody must be deleting the project."""
+    if reply.status < 300:
+        return True
+    require_refused(owner, home, {"status": reply.status, **reply.json})
+    return False
+
+
+def require_refused(owner: Owner, home: Item, said: dict[str, object]) -> None:
+    """Fail unless a refusal is for a project that somebody is deleting, or has deleted."""
+    assert (said["status"], said["error"]) in REFUSALS, said
+    owner.shared.require_doomed(home)
+    owner.answered["refused"] += 1
+
+
+def keep_as_it_was(owner: Owner, item: Item) -> None:
+    """Read a document that was not moved, or that was moved back, which is a revision of its own."""
+    found = Item.served(DOCUMENTS, owner.requests.read(item.path))
+    assert found.value == item.value, f"{found} instead of {item}"
+    owner.ledger.keep(found)
+
+
+def leave(owner: Owner, item: Item) -> None:
+    """Take a document away from there, or delete it."""
+    way = owner.random.choice(("patch", "replace", "delete"))
+    left = owner.delete(item) if way == "delete" else item
+    if way == "replace":
+        left = owner.replace(item, owner.value())
+    if left is not None and left.project_id == item.project_id:
+        owner.patch(left, {"project_id": None})
+
+
+def turn_over(owner: Owner) -> None:
+    """Delete the project if nobody is in it, and make another one in its stead."""
+    home = owner.shared.current
+    owner.shared.doom(home)
+    if is_deleted(owner, home):
+        owner.answered["turned over"] += 1
+        if owner.shared.bury(home):
+            value = owner.value(PROJECTS)
+            made = owner.requests.repeated("POST", "/projects", value, expected=(201,))
+            owner.shared.follow(Item(PROJECTS, made.json["id"], value, made.headers["ETag"]))
+
+
+def is_deleted(owner: Owner, project: Item) -> bool:
+    """Ask to delete a project that others may be deleting too; tell whether it is gone."""
+    reply = owner.requests.once("DELETE", project.path, expected=(204, 404, 409))
+    if reply is not None and not reply.is_passing:
+        assert reply.status != 409 or reply.json["error"] in ("project_not_empty", "conflict")
+        return reply.status != 409
+    for _ in range(REPEATS):
+        found = owner.requests.read(project.path)
+        if found.status == 404:
+            return True
+        # What is still on its way is refused below a patch of nothing, which removes a mark as well.
+        tag = found.headers["ETag"]
+        fence = owner.requests.repeated("PATCH", project.path, {}, expected=(200, 404, 412), tag=tag)
+        if fence.status == 200:
+            return False
+    raise AssertionError(f"{project.path} is never at rest")

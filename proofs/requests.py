@@ -1,0 +1,104 @@
+"""One client's requests while things fail: each answer is counted, and held against what is documented."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter, deque
+from datetime import UTC, datetime
+
+from proofs.campaign import REPEATS, RETRY
+from proofs.service import NO_ANSWER, Reply, Service
+
+# Requests that are kept to tell of.
+RECENT = 30
+
+
+class Requests:
+    """Sends requests with one key; ``slowest`` is the seconds of the slowest.
+
+    ``faults`` tells of answers that were late or no errors as documented, which ends nobody's work; ``recent`` is what
+    was asked and answered last, for whoever looks into a failure.
+    """
+
+    def __init__(self, service: Service, key: str, rng: random.Random, answered: Counter[str]) -> None:
+        self._service, self._key, self._random, self._answered = service, key, rng, answered
+        self.faults: list[str] = []
+        self.slowest = 0.0
+        self.recent: deque[str] = deque(maxlen=RECENT)
+
+    def once(
+        self,
+        method: str,
+        path: str,
+        value: object = None,
+        *,
+        expected: tuple[int, ...],
+        tag: str | None = None,
+        key: str | None = None,
+    ) -> Reply | None:
+        """Send one request; return its answer, None where none came. Any but a passing one must be as ``expected``."""
+        given = {"If-Match": tag, "Idempotency-Key": key, "Cache-Control": "no-cache" if method == "GET" else None}
+        headers = {name: text for name, text in given.items() if text is not None}
+        asked = f"{datetime.now(UTC):%T.%f} {method} {path} {value} {headers}"
+        try:
+            reply = self._service.ask(method, path, self._key, value, headers)
+        except NO_ANSWER:
+            self._answered["dropped"] += 1
+            self.recent.append(f"{asked}: no answer")
+            return None
+        self.recent.append(f"{asked}: {reply.status} {reply.headers.get('ETag')} {reply.body[:500]!r}")
+        self._answered[str(reply.status)] += 1
+        self.slowest = max(self.slowest, reply.seconds)
+        faults = [f"{method} {path}: {fault}" for fault in reply.faults(*expected)]
+        if reply.is_passing or reply.status in expected:
+            self.faults += faults
+        else:
+            raise AssertionError(faults)
+        return reply
+
+    def read(self, path: str) -> Reply:
+        """Return what is there, or that there is nothing, as soon as the service can tell."""
+        return self._until_final("GET", path, None, expected=(200, 404))
+
+    def repeated(
+        self, method: str, path: str, value: object = None, *, expected: tuple[int, ...], tag: str | None = None
+    ) -> Reply:
+        """Return the answer to a request with an `Idempotency-Key`, repeated until it has one, and then once more."""
+        key = f"{self._random.getrandbits(128):032x}"
+        first, again = (
+            self._until_final(method, path, value, expected=expected, tag=tag, key=key) for _ in ("first", "again")
+        )
+        assert again.headers["Idempotency-Replayed"] == "true"
+        assert essence(again) == essence(first), f"{method} {path} was answered otherwise when it was repeated"
+        return first
+
+    def _until_final(
+        self,
+        method: str,
+        path: str,
+        value: object,
+        *,
+        expected: tuple[int, ...],
+        tag: str | None = None,
+        key: str | None = None,
+    ) -> Reply:
+        for _ in range(REPEATS):
+            reply = self.once(method, path, value, expected=expected, tag=tag, key=key)
+            if reply is not None and is_final(reply):
+                return reply
+            # Sooner than `Retry-After` asks for, and not as fast as a machine can.
+            time.sleep(RETRY)
+        raise AssertionError(f"{method} {path} was not answered {REPEATS} times")
+
+
+def essence(reply: Reply) -> tuple[int, str | None, bytes]:
+    """Return what every answer to a repeated request has alike."""
+    return reply.status, reply.headers.get("ETag"), reply.body
+
+
+def is_final(reply: Reply) -> bool:
+    """Tell whether an answer says what became of all that was asked; one to a batch may do so in part."""
+    said = reply.json if reply.body and not reply.is_passing else {}
+    outcomes = said.get("outcomes", ()) if isinstance(said, dict) else ()
+    return not reply.is_passing and all(outcome["status"] < 500 for outcome in outcomes)

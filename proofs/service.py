@@ -1,0 +1,143 @@
+"""The serving processes as operators run them, with what it takes to ask, watch and kill them."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from app.errors import Unconfirmed
+from app.http.errors import STATUS
+from app.local_couchdb.process import poll
+from tests.server.live import PATIENCE, Live
+
+# Seconds that a request may take, and what a noisy machine may add to them.
+DEADLINE, ALLOWANCE = 2, 1.0
+
+
+# What is answered when a database is in trouble, or the worker that began a request was killed.
+PASSING = ("unavailable", "idempotency_in_progress")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A whole answer of the service, and the seconds until it was there."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    seconds: float
+
+    @property
+    def json(self) -> Any:
+        """The decoded body."""
+        return json.loads(self.body)
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether it says nothing of what was asked, so that it is to be asked again."""
+        return self.status in (409, 503) and self.json["error"] in PASSING
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it leaves open if a write was stored."""
+        return self.status == 503 and self.json["reason"] == Unconfirmed.reason
+
+    def faults(self, *expected: int) -> list[str]:
+        """Return how this is neither as ``expected`` nor an error as documented for a database in trouble, in time."""
+        found = []
+        if self.seconds > DEADLINE + ALLOWANCE:
+            found.append(f"answered after {self.seconds:.2f} s")
+        if self.status not in expected or self.status >= 400:
+            found += self._error_faults(expected)
+        return found
+
+    def _error_faults(self, expected: tuple[int, ...]) -> list[str]:
+        try:
+            said = self.json
+            sound = (
+                set(said) == {"error", "reason", "request_id"} | ({"errors"} if self.status == 400 else set())
+                and STATUS[said["error"]] == self.status
+                and (
+                    self.headers.get("Retry-After", "").isdigit()
+                    if said["error"] in PASSING
+                    else self.status in expected
+                )
+            )
+        except (ValueError, TypeError, KeyError):
+            sound = False
+        return [] if sound else [f"{self.status} {dict(self.headers)} {self.body[:300]!r}"]
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a process holds: open descriptors, and resident memory in bytes."""
+
+    descriptors: int
+    memory: int
+
+
+class Service(Live):
+    """`python -m app serve` with as many workers as ``environ`` says, all of them there."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._count = int(environ["DREAMSCRIPT_WORKERS"])
+        super().__init__("serve", {**environ, "DREAMSCRIPT_DEADLINE": str(DEADLINE), "DREAMSCRIPT_RATE_LIMIT": "off"})
+        self.await_workers()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def workers(self) -> set[int]:
+        """Return the process ids of the workers that run."""
+        shown = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True)
+        rows = (line.split() for line in shown.stdout.splitlines())
+        return {int(pid) for pid, parent, state in rows if int(parent) == self._process.pid and state[0] != "Z"}
+
+    def await_workers(self, gone: int | None = None) -> None:
+        """Return when as many workers run as there should be, and ``gone`` is none of them."""
+        assert poll(lambda: len(self.workers() - {gone}) == self._count, PATIENCE), "a worker did not come back"
+
+    def kill(self, worker: int) -> None:
+        """End one worker as the system does when memory is short, and wait until there is another."""
+        os.kill(worker, signal.SIGKILL)
+        self.await_workers(gone=worker)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        key: str | None = None,
+        value: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send one request over a connection of its own.
+
+        Raises OSError and HTTPException when there is no whole answer.
+        """
+        own = {"Content-Type": "application/json", "Connection": "close", **({"X-API-Key": key} if key else {})}
+        started = time.monotonic()
+        with closing(self.connect()) as connection:
+            body = None if value is None else json.dumps(value)
+            connection.request(method, path, body, {**own, **(headers or {})})
+            answer = connection.getresponse()
+            content = answer.read()
+        return Reply(answer.status, dict(answer.headers), content, time.monotonic() - started)
+
+
+def footprint(process: int) -> Footprint:
+    """Return what a process holds, as Linux tells it (proc(5))."""
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return Footprint(len(os.listdir(f"/proc/{process}/fd")), pages * os.sysconf("SC_PAGE_SIZE"))
+
+
+# What asking raises when the process that was asked dies.
+NO_ANSWER = (OSError, http.client.HTTPException)

@@ -1,0 +1,43 @@
+"""The judge of a race: two winners, and a write that is stored though it was refused or denied, are seen."""
+
+from __future__ import annotations
+
+import pytest
+
+from proofs.contest import Contested
+from proofs.ledger import DOCUMENTS, Item
+from proofs.scripted import DOUBTFUL, FAILED, error, shown
+from proofs.service import Reply
+
+pytestmark = pytest.mark.nodatabase
+
+BEFORE, AFTER = {"title": "before"}, {"title": "after"}
+ITEM = Item(DOCUMENTS, 1, BEFORE, '"1-a"')
+NEXT, LOST = Item(DOCUMENTS, 1, AFTER, '"2-b"'), error(412, "precondition_failed")
+
+
+@pytest.mark.parametrize(
+    ("replies", "found", "ended"),
+    [
+        ({"after": shown(AFTER, "2-b"), "other": LOST}, NEXT, "won"),
+        ({"after": DOUBTFUL, "other": LOST}, NEXT, "found stored"),
+        ({"after": None, "other": LOST}, NEXT, "found stored"),
+        ({"after": DOUBTFUL, "other": FAILED}, ITEM, "undone"),
+    ],
+)
+def test_a_race_ends_as_documented(replies: dict[str, Reply | None], found: Item, ended: str) -> None:
+    assert Contested(ITEM, ["before"]).decide(replies, found) == ended
+
+
+@pytest.mark.parametrize(
+    ("replies", "found"),
+    [
+        ({"after": shown(AFTER, "2-b"), "other": shown({"title": "other"}, "3-c")}, NEXT),
+        ({"after": FAILED, "other": LOST}, NEXT),
+        ({"after": LOST, "other": shown({"title": "other"}, "2-b")}, NEXT),
+        ({"after": DOUBTFUL, "other": LOST}, ITEM),
+    ],
+)
+def test_a_race_that_ends_otherwise_is_seen(replies: dict[str, Reply | None], found: Item) -> None:
+    with pytest.raises(AssertionError):
+        Contested(ITEM, ["before"]).decide(replies, found)

@@ -1,0 +1,112 @@
+"""Whatever is written while exchanges fail and workers are killed, everything is there exactly as its owner knows."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from app.local_couchdb.process import poll
+from app.local_couchdb.wire import request as ask
+from proofs import actions as acts
+from proofs import batches
+from proofs import request_log as visits
+from proofs.accounts import stored
+from proofs.clients import Clients
+from proofs.conftest import Installation
+from proofs.faults import CORRUPT, CUT_AFTER, CUT_BEFORE, CUT_HEADERS, CUT_WITHIN, HANG, RESET_BEFORE, delay
+from proofs.ledger import DOCUMENTS, PROJECTS, Difference, Item
+from proofs.model_client import Act, Owner
+from proofs.proxy import Proxy, by_seed
+from proofs.service import Service
+from proofs.shared import SharedProjects
+from tests.server.live import PATIENCE
+
+OWNERS = 5
+# What all of them do together in a round, in a random order.
+ACTS: list[Act] = [
+    *(acts.create, acts.patch, acts.replace, acts.replace_stale, acts.move, acts.move_into_nothing),
+    *(acts.copy, acts.delete, acts.make_project, acts.change_project, acts.delete_project),
+    *(batches.documents_batch, batches.projects_batch),
+    *[visits.visit] * 6,
+    *[visits.turn_over] * 4,
+]
+# Acts between two kills of a worker.
+BETWEEN = 15
+CUTS = {CUT_AFTER: 0.08, CUT_WITHIN: 0.02, CUT_HEADERS: 0.01, CUT_BEFORE: 0.04, RESET_BEFORE: 0.02}
+GARBAGE = {fault: 0.03 / len(CORRUPT) for fault in CORRUPT}
+LATE = {delay(0.1): 0.02, HANG: 0.001}
+# Items on the pages that are walked beside the largest ones.
+FEW = 7
+
+
+def everything(service: Service, installation: Installation) -> dict[str, list[dict[str, Any]]]:
+    """Return all that is served, once that is what the database holds."""
+
+    def settled() -> dict[str, list[dict[str, Any]]] | None:
+        served = {kind: stored(service, installation.key, kind) for kind in (DOCUMENTS, PROJECTS)}
+        for kind, items in served.items():
+            name = kind.removesuffix("s")
+            path = f"/{installation.prefix}-{kind}/_all_docs?startkey=%22{name}%22"
+            rows = ask(installation.url, path=path, wait=PATIENCE)[1]["rows"]
+            if [row["id"] for row in rows] != [f"{name}:{item['id']:016d}" for item in items]:
+                return None
+        return served
+
+    found = poll(settled, PATIENCE)
+    assert found, "what is served is not what is stored"
+    return found
+
+
+def require_reads_agree(service: Service, key: str, served: dict[str, list[dict[str, Any]]]) -> None:
+    """Fail unless small pages, the pages of each project and single reads show what is ``served``."""
+    for kind, items in served.items():
+        assert stored(service, key, kind, FEW) == items
+        for item in items:
+            assert service.ask("GET", f"/{kind}/{item['id']}", key).json == item
+    for project in served[PROJECTS]:
+        inside = [item for item in served[DOCUMENTS] if item.get("project_id") == project["id"]]
+        assert stored(service, key, f"projects/{project['id']}/documents", FEW) == inside
+
+
+def require_tags(service: Service, key: str, owner: Owner) -> None:
+    """Fail unless each item of an owner has the tag that it was told last, and what is gone is not there."""
+    for kind in (DOCUMENTS, PROJECTS):
+        for item in owner.ledger.of(kind):
+            assert Item.served(kind, service.ask("GET", item.path, key)) == item
+        for public_id in owner.ledger.gone[kind]:
+            assert service.ask("GET", f"/{kind}/{public_id}", key).status == 404
+
+
+def test_everything_is_as_its_owner_knows_whatever_fails_and_whichever_worker_is_killed(
+    proxy: Proxy, service: Service, installation: Installation, seed: int, rounds: int, report: Callable[[str], None]
+) -> None:
+    rng, kills, key = random.Random(seed), 0, installation.key
+    first = Item.served(PROJECTS, service.ask("POST", "/projects", key, {"name": "shared"}))
+    shared = SharedProjects(first)
+    dealt = [act for _ in range(rounds) for act in rng.sample(ACTS, len(ACTS))]
+    owners = [
+        Owner(service, key, f"owner {n}", random.Random(f"{seed}-{n}"), shared, dealt[n::OWNERS]) for n in range(OWNERS)
+    ]
+    clients = Clients(owners)
+    with proxy.under(by_seed(seed, CUTS | GARBAGE | LATE)), clients.running():
+        while not clients.is_over:
+            clients.await_more("acts", BETWEEN)
+            service.kill(rng.choice(sorted(service.workers())))
+            kills += 1
+    served = everything(service, installation)
+    wanted = [item for owner in owners for kind in (DOCUMENTS, PROJECTS) for item in owner.ledger.of(kind)]
+    difference = Difference.between([*wanted, *shared.alive], served)
+    counts = ", ".join(f"{number} x {what}" for what, number in sorted(clients.counts().items()))
+    failed = sum(proxy.counts[fault.name] for fault in CUTS | GARBAGE | LATE)
+    report(
+        f"{counts}; {failed} of {proxy.counts.total()} exchanges failed, {kills} workers killed; slowest answer "
+        f"{max(owner.requests.slowest for owner in owners):.2f} s; {len(wanted)} items, {difference}"
+    )
+    difference.require_none()
+    require_reads_agree(service, key, served)
+    for owner in owners:
+        require_tags(service, key, owner)
+        assert owner.requests.faults == []
+    assert min(proxy.counts[fault.name] for fault in CUTS) > 0
+    assert kills > 0

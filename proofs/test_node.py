@@ -1,0 +1,87 @@
+"""The database itself stands still or is killed: nothing acknowledged is lost, and the service goes on by itself."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from app.local_couchdb import Running
+from proofs.accounts import account, figures, require_answers
+from proofs.campaign import CLIENTS, Campaign
+from proofs.conftest import Installation, install
+from proofs.node import Node
+from proofs.service import Service
+
+# Seconds from the database's return until the first success.
+RECOVERY = 5.0
+# Documents that are acknowledged before each fault and after it, and failures that are waited for.
+ENOUGH, FAILURES = 200, CLIENTS
+
+
+@pytest.fixture(scope="module")
+def node(database: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """A server of this module's own, of the kind that the tests use."""
+    if database.origin not in ("installed", "embedded"):
+        pytest.skip(f"a server of {database.origin} cannot be stopped from here")
+    with Node(database.origin, tmp_path_factory.mktemp("node")) as running:
+        yield running
+
+
+@pytest.fixture
+def own(node: Node) -> Installation:
+    """An installation on it for each test."""
+    return install(node.url, f"t{secrets.token_hex(4)}")
+
+
+@pytest.fixture
+def direct(own: Installation) -> Iterator[Service]:
+    """A service that reaches it without a proxy."""
+    with Service(own.environ()) as running:
+        yield running
+
+
+def success(campaign: Campaign, started: float) -> float:
+    """Return the seconds from ``started`` until the next document was acknowledged."""
+    campaign.await_more("201", 1)
+    return time.monotonic() - started
+
+
+def test_a_database_that_stands_still_is_unavailable_in_time_and_nothing_is_lost(
+    node: Node, own: Installation, direct: Service, seed: int, rounds: int, report: Callable[[str], None]
+) -> None:
+    campaign, seconds = Campaign.of(direct, own.key, seed), []
+    with campaign.running():
+        for _ in range(rounds):
+            campaign.await_more("201", ENOUGH)
+            with node.paused():
+                campaign.await_more("503", FAILURES)
+            seconds.append(success(campaign, time.monotonic()))
+        campaign.await_more("201", ENOUGH)
+    found = account(campaign, direct, own)
+    report(f"paused {rounds} times: {figures(campaign, found)}; first success after {max(seconds):.2f} s at most")
+    require_answers(campaign)
+    found.require_sound()
+    assert max(seconds) < RECOVERY
+
+
+@pytest.mark.couchdb
+def test_a_database_that_is_killed_loses_nothing_that_was_acknowledged(
+    node: Node, own: Installation, direct: Service, seed: int, rounds: int, report: Callable[[str], None]
+) -> None:
+    campaign, seconds = Campaign.of(direct, own.key, seed), []
+    with campaign.running():
+        for _ in range(rounds):
+            campaign.await_more("201", ENOUGH)
+            node.kill()
+            campaign.await_more("503", FAILURES)
+            node.start()
+            seconds.append(success(campaign, time.monotonic()))
+        campaign.await_more("201", ENOUGH)
+    found = account(campaign, direct, own)
+    report(f"killed {rounds} times: {figures(campaign, found)}; first success after {max(seconds):.2f} s at most")
+    require_answers(campaign)
+    found.require_sound()
+    assert max(seconds) < RECOVERY

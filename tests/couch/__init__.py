@@ -1,0 +1,1 @@
+"""The transport to CouchDB, against servers that misbehave."""

@@ -1,0 +1,190 @@
+"""A write goes out once, a read twice at most, and no answer reaches someone else: not a thread, not a fork."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from app.couch.connection import Connection, Interrupted, Refused
+from tests.couch.misbehaving_server import Behaviour, Turn, Wayward, answer, echo, reply, reset, send
+
+pytestmark = pytest.mark.nodatabase
+
+CUT = send(reply(200, b'{"rows": []}')[:-1], keep=False)
+SHUT = send(b"", keep=False)
+HTML = send(reply(500, b"<html>" + b"x" * 9_000, "Content-Type: text/html"))
+
+
+@pytest.mark.parametrize("failure", [reset, CUT, SHUT], ids=["reset", "cut", "shut"])
+@pytest.mark.parametrize(("method", "read"), [("PUT", None), ("POST", None), ("DELETE", None), ("GET", False)])
+def test_a_write_arrives_once(failure: Behaviour, method: str, read: bool | None) -> None:
+    with Wayward(failure, echo) as server:
+        connection = Connection(server.url, timeout=30)
+        with pytest.raises(Interrupted):
+            connection.request(method, "db", body={}, read=read)
+        connection.close()
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("failure", [reset, CUT, SHUT], ids=["reset", "cut", "shut"])
+@pytest.mark.parametrize(("method", "read"), [("GET", None), ("POST", True)])
+def test_a_read_is_sent_again_once(failure: Behaviour, method: str, read: bool | None) -> None:
+    with Wayward(failure, echo, failure) as server:
+        connection = Connection(server.url, timeout=30)
+        assert connection.request(method, "db", read=read).body == {"target": "/db"}
+        with pytest.raises(Interrupted):
+            connection.request(method, "db", read=read)
+        connection.close()
+    assert len(server.requests) == 4
+
+
+def test_a_refusal_is_not_asked_for_again() -> None:
+    with Wayward(HTML) as server:
+        connection = Connection(server.url, timeout=30)
+        with pytest.raises(Refused):
+            connection.get("db")
+        connection.close()
+    assert len(server.requests) == 1
+
+
+def shut_after(turn: Turn) -> bool:
+    """Answer as if the connection lived on, and end it."""
+    echo(turn)
+    return False
+
+
+def reset_after(turn: Turn) -> bool:
+    """Answer as if the connection lived on, and reset it."""
+    echo(turn)
+    return reset(turn)
+
+
+@pytest.mark.parametrize("behaviour", [shut_after, reset_after])
+def test_a_connection_that_was_closed_meanwhile_is_noticed_before_a_write(behaviour: Behaviour) -> None:
+    with Wayward(behaviour, answer(201)) as server:
+        connection = Connection(server.url, timeout=30)
+        connection.get("db")
+        assert server.gone.acquire(timeout=30)
+        assert connection.put("db", "x", body={}).status == 201
+        connection.close()
+    assert [(request.method, request.connection) for request in server.requests] == [("GET", 0), ("PUT", 1)]
+
+
+def test_a_connection_that_speaks_unasked_is_dropped() -> None:
+    heard, said = threading.Event(), threading.Event()
+
+    def babble(turn: Turn) -> bool:
+        """Answer, and later answer what was not asked."""
+        echo(turn)
+        heard.wait(30)
+        answer(200, {"target": "/not-asked"})(turn)
+        said.set()
+        return True
+
+    with Wayward(babble, echo) as server:
+        connection = Connection(server.url, timeout=30)
+        connection.get("first")
+        heard.set()
+        assert said.wait(30)
+        assert connection.get("second").body == {"target": "/second"}
+        connection.close()
+    assert [request.connection for request in server.requests] == [0, 1]
+
+
+def test_a_connection_that_owes_an_answer_is_dropped() -> None:
+    with Wayward(send(b"HTTP/1.1 103 Early Hints\r\n\r\n"), echo) as server:
+        connection = Connection(server.url, timeout=30)
+        with pytest.raises(Interrupted):
+            connection.put("first", body={})
+        assert connection.get("second").body == {"target": "/second"}
+        connection.close()
+    assert [request.connection for request in server.requests] == [0, 1]
+
+
+def test_a_connection_is_closed_when_the_server_says_so() -> None:
+    with Wayward(send(reply(200, b"{}", "Connection: close")), echo) as server:
+        connection = Connection(server.url, timeout=30)
+        connection.get("first")
+        connection.get("second")
+        connection.close()
+    assert [request.connection for request in server.requests] == [0, 1]
+
+
+@pytest.mark.parametrize("first", [HTML, answer(404, {"error": "not_found"}), answer(200)])
+def test_a_connection_is_never_lent_to_two(first: Behaviour) -> None:
+    """Each of two requests is answered only when both are there, which one connection could not do."""
+    both = threading.Barrier(2, timeout=30)
+
+    def meet(turn: Turn) -> bool:
+        both.wait()
+        return echo(turn)
+
+    with Wayward(first, meet) as server:
+        connection = Connection(server.url, timeout=60)
+        try:
+            connection.get("first")
+        except Refused as refusal:
+            assert refusal.status in (404, 500)
+        with ThreadPoolExecutor() as threads:
+            found = threads.map(lambda name: connection.get(name).body["target"], ["a", "b"])
+            assert list(found) == ["/a", "/b"]
+        connection.close()
+    assert len({request.connection for request in server.requests[1:]}) == 2
+
+
+def sometimes_html(turn: Turn) -> bool:
+    """Fail with a long page for every third target, end the connection after every fifth, and echo the rest."""
+    number = int(turn.request.target.rpartition("-")[2])
+    return HTML(turn) if number % 3 == 0 else echo(turn) and number % 5 > 0
+
+
+def test_no_thread_gets_the_answer_of_another() -> None:
+    def ask(name: str) -> str:
+        try:
+            return str(connection.get(name).body["target"])
+        except Refused as refusal:
+            return str(refusal.status)
+
+    names = [f"{thread}-{number}" for number in range(60) for thread in range(8)]
+    with Wayward(sometimes_html) as server:
+        connection = Connection(server.url, timeout=60)
+        with ThreadPoolExecutor(8) as threads:
+            found = list(threads.map(ask, names))
+        connection.close()
+    assert found == ["500" if int(name.rpartition("-")[2]) % 3 == 0 else f"/{name}" for name in names]
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_fork_gets_connections_of_its_own_and_leaves_those_of_its_parent() -> None:
+    with Wayward(echo) as server:
+        connection = Connection(server.url, timeout=30)
+        connection.get("parent-before")
+        child = os.fork()
+        if child == 0:
+            os._exit(_ask_in_child(connection))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert connection.get("parent-after").body == {"target": "/parent-after"}
+        connection.close()
+    used = {request.target: request.connection for request in server.requests}
+    assert used == {"/parent-before": 0, "/child-1": 1, "/child-2": 1, "/parent-after": 0}
+
+
+def _ask_in_child(connection: Connection) -> int:
+    try:
+        found = [connection.get(name).body["target"] for name in ("child-1", "child-2")]
+        connection.close()
+    except BaseException:
+        return 2
+    return 0 if found == ["/child-1", "/child-2"] else 1
+
+
+def test_a_closed_connection_opens_again() -> None:
+    with Wayward(echo) as server:
+        connection = Connection(server.url, timeout=30)
+        for name in ("a", "b"):
+            assert connection.get(name).body == {"target": f"/{name}"}
+            connection.close()
+    assert [request.connection for request in server.requests] == [0, 1]

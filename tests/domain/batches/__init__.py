@@ -1,0 +1,1 @@
+"""What a batch keeps while it goes on."""

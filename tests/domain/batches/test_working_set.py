@@ -1,0 +1,101 @@
+"""What a batch works on is read in bearable requests, within bounds of memory, and not again after it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import pytest
+
+from app.domain.batches import working_set as latest
+from app.domain.batches.working_set import Latest
+from app.domain.items import Collection
+from app.domain.stored import Stored
+from app.errors import Unavailable
+
+pytestmark = pytest.mark.nodatabase
+
+
+class Shelf:
+    """Items of ``size`` characters, of which the even ones are there; the request number ``fails`` is not answered."""
+
+    def __init__(self, size: int, fails: int | None = None) -> None:
+        self._size, self._fails = size, fails
+        self.asked: list[list[int]] = []
+
+    def find_many(self, public_ids: Sequence[int]) -> dict[int, Stored]:
+        """Return the items that there are."""
+        self.asked.append(list(public_ids))
+        if len(self.asked) - 1 == self._fails:
+            raise Unavailable
+        return {each: Stored("1-a", {"id": each, "content": "x" * self._size}) for each in public_ids if not each % 2}
+
+
+def reading(shelf: Shelf, *public_ids: int) -> Latest:
+    """Return what reads from ``shelf``."""
+    return Latest(cast(Collection, shelf), public_ids)
+
+
+def test_small_items_are_read_in_ever_larger_requests() -> None:
+    shelf = Shelf(300)
+    items = reading(shelf)
+    assert items.read(range(1, 1001)) == 1000
+    assert [len(asked) for asked in shelf.asked] == [50, 100, 200, 400, 250]
+    assert items[1] is None
+    assert cast(Stored, items[1000]).public_id == 1000
+
+
+def test_large_items_are_read_in_small_requests_until_there_is_no_more_room() -> None:
+    shelf = Shelf(2**20)
+    items = reading(shelf)
+    number = items.read(range(1, 1001))
+    assert latest.ROOM <= sum(items[each] is not None for each in range(number + 1)) * 2**20 < 2 * latest.ROOM
+    assert [len(asked) for asked in shelf.asked][1:] == [8] * (len(shelf.asked) - 1)
+    assert [each for asked in shelf.asked for each in asked] == list(range(1, number + 1))
+
+
+def test_large_items_that_come_after_small_ones_are_not_all_read_at_once() -> None:
+    shelf = Shelf(0)
+    find_many = shelf.find_many
+
+    def growing(public_ids: Sequence[int]) -> dict[int, Stored]:
+        shelf._size = 2**20 if shelf.asked else 0
+        return find_many(public_ids)
+
+    shelf.find_many = growing  # type: ignore[method-assign]
+    assert reading(shelf).read(range(1, 1001)) < 1000
+    assert [len(asked) for asked in shelf.asked] == [50, 100]
+
+
+def test_what_was_read_before_the_database_fails_can_be_worked_on() -> None:
+    assert reading(Shelf(1, fails=1)).read(range(1, 1001)) == latest.FIRST
+    with pytest.raises(Unavailable):
+        reading(Shelf(1, fails=0)).read([1])
+
+
+def test_of_what_is_worked_on_again_only_so_much_is_kept_as_there_is_room_for() -> None:
+    ids = range(2, 202, 2)
+    shelf = Shelf(2**20)
+    items = reading(shelf, *ids, *ids)
+    for each in ids:
+        items.settle(each, Stored("2-a", {"id": each, "content": "x" * 2**20}))
+    kept = sum(items[each] is not None for each in ids)
+    assert kept == latest.ROOM // 2**20 - 1
+    # Reading goes on, however much is kept.
+    assert items.read(ids[-3:]) == 3
+    for each in ids:
+        items.settle(each, None)
+    assert items.read(ids) > kept
+
+
+def test_only_what_is_worked_on_again_is_kept() -> None:
+    shelf = Shelf(1)
+    items = reading(shelf, 2, 4, 4, 6, 6, 8, 8)
+    assert items.read([2, 4, 6, 8]) == 4
+    items.settle(2, Stored("2-a", {"id": 2}))
+    items.settle(4, Stored("2-a", {"id": 4}))
+    items.settle(6, Stored("2-a", {"id": 6, "_deleted": True}))
+    items.settle(8, None)
+    assert items.read([2, 4, 6, 8]) == 4
+    assert shelf.asked == [[2, 4, 6, 8], [2, 8]]
+    assert (cast(Stored, items[4]).revision, items[6], cast(Stored, items[8]).revision) == ("2-a", None, "1-a")

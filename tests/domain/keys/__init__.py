@@ -1,0 +1,1 @@
+"""Keys, their text and their use."""

@@ -1,0 +1,395 @@
+"""The last use of a key is written later, at most once a minute, never backwards, and lost to no conflict or outage."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from queue import Queue
+from typing import Any
+
+import pytest
+
+from app.couch.connection import Connection
+from app.domain.keys import usage
+from app.domain.keys.usage import BATCH, LAST_TRIES, MOST_KEYS, USAGE, Usage
+from app.errors import Conflict, Unavailable
+from app.store import DocumentFailure
+from couchapp import deployment, tree
+
+nodatabase = pytest.mark.nodatabase
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+PATIENCE = 60
+
+
+def after(seconds: float) -> datetime:
+    """Return a moment so many seconds after noon."""
+    return NOON + timedelta(seconds=seconds)
+
+
+class FakeMeta:
+    """Stands for `-meta`: keeps revisions, counts requests, and fails as it is told."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, dict[str, Any]] = {}
+        self.reads: list[list[str]] = []
+        self.writes: list[list[str]] = []
+        self.unreachable = False
+        self.refused: dict[str, DocumentFailure] = {}
+        # What happens between reading a batch and writing it.
+        self.meanwhile: Callable[[], object] = lambda: None
+
+    def get_many(self, doc_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return what is there."""
+        if self.unreachable:
+            raise Unavailable
+        if doc_ids:
+            self.reads.append(list(doc_ids))
+        return {doc_id: dict(self.stored[doc_id]) for doc_id in doc_ids if doc_id in self.stored}
+
+    def write_many(self, documents: Sequence[Mapping[str, Any]]) -> dict[str, str | DocumentFailure]:
+        """Store what is new or next, and answer in the opposite order."""
+        self.meanwhile()
+        if documents:
+            self.writes.append([document["_id"] for document in documents])
+        return {document["_id"]: self._write(document) for document in reversed(documents)}
+
+    def _write(self, document: Mapping[str, Any]) -> str | DocumentFailure:
+        doc_id = document["_id"]
+        if doc_id in self.refused:
+            return self.refused[doc_id]
+        former = self.stored.get(doc_id, {}).get("_rev")
+        if former != document.get("_rev"):
+            return DocumentFailure.CONFLICT
+        self.stored[doc_id] = {**document, "_rev": f"{int((former or '0-x').split('-')[0]) + 1}-x"}
+        return str(self.stored[doc_id]["_rev"])
+
+    def moments(self) -> dict[int, datetime]:
+        """Return what is stored, by the keys' ids."""
+        return {found["key"]: datetime.fromisoformat(found["last_used_at"]) for found in self.stored.values()}
+
+
+class Minutes:
+    """Minutes that pass when a test says so; ``waiting`` holds the thread, each time that it waits for one."""
+
+    def __init__(self) -> None:
+        self.waiting: Queue[threading.Thread] = Queue()
+        self._passed: Queue[bool] = Queue()
+
+    def __call__(self, _: threading.Event) -> bool:
+        self.waiting.put(threading.current_thread())
+        return self._passed.get(timeout=PATIENCE)
+
+    def pass_one(self) -> None:
+        """Let a minute pass, and return when all that it brings is done."""
+        self._passed.put(False)
+        self.waiting.get(timeout=PATIENCE)
+
+    def end(self) -> None:
+        """Let the thread go, as the end of the process would."""
+        self._passed.put(True)
+
+
+class Desk:
+    """A process's notes over a database and a clock that the test holds in its hands."""
+
+    def __init__(self, meta: FakeMeta | None = None) -> None:
+        self.meta, self.minutes = meta or FakeMeta(), Minutes()
+        self.sweeps = 0
+        self.failure: Exception = Unavailable()
+        self.usage = Usage(self.meta, self.also, self.minutes)  # type: ignore[arg-type]
+
+    def also(self, ending: threading.Event) -> None:
+        """Fail, as whatever else is done each minute may."""
+        assert not ending.is_set()
+        self.sweeps += 1
+        raise self.failure
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    """A fresh desk."""
+    found = Desk()
+    yield found
+    found.minutes.end()
+
+
+@nodatabase
+def test_a_note_makes_no_request_and_a_minute_makes_two(desk: Desk) -> None:
+    for second in range(100):
+        desk.usage.note(7, after(second))
+        desk.usage.note(8, after(second))
+    thread = desk.minutes.waiting.get(timeout=PATIENCE)
+    assert thread.daemon
+    assert (desk.meta.reads, desk.meta.writes) == ([], [])
+    desk.minutes.pass_one()
+    assert desk.meta.moments() == {7: after(99), 8: after(99)}
+    assert (len(desk.meta.reads), len(desk.meta.writes)) == (1, 1)
+
+
+@nodatabase
+def test_what_is_stored_is_what_the_validator_knows(desk: Desk) -> None:
+    desk.usage.note(7, NOON)
+    desk.usage.flush()
+    doc_id, moment = "usage:0000000000000007", "2026-01-01T12:00:00.000000Z"
+    assert desk.meta.stored == {
+        doc_id: {"_id": doc_id, "_rev": "1-x", "type": "usage", "key": 7, "last_used_at": moment}
+    }
+    assert desk.usage.last_used([7, 8]) == {7: moment}
+
+
+@nodatabase
+def test_a_minute_without_a_use_makes_no_request(desk: Desk) -> None:
+    desk.usage.note(7, NOON)
+    desk.minutes.waiting.get(timeout=PATIENCE)
+    desk.minutes.pass_one()
+    desk.minutes.pass_one()
+    desk.usage.close()
+    assert (len(desk.meta.reads), len(desk.meta.writes)) == (1, 1)
+
+
+@nodatabase
+@pytest.mark.parametrize(
+    ("failure", "logged"), [(Unavailable(), 0), (Conflict(), 2), (KeyError("a fault"), 2)], ids=repr
+)
+def test_what_else_is_done_each_minute_may_fail(
+    desk: Desk, failure: Exception, logged: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of what the database did not do the store has said so in the log; of all else it is said here."""
+    desk.failure = failure
+    desk.usage.note(7, NOON)
+    desk.minutes.waiting.get(timeout=PATIENCE)
+    assert desk.sweeps == 0
+    desk.minutes.pass_one()
+    desk.minutes.pass_one()
+    assert desk.sweeps == 2
+    assert [record.levelno for record in caplog.records] == [logging.ERROR] * logged
+
+
+@nodatabase
+def test_no_moment_moves_backwards(desk: Desk) -> None:
+    other = Desk(desk.meta)
+    other.usage.note(7, after(50))
+    other.usage.flush()
+    desk.usage.note(7, after(20))
+    desk.usage.note(7, after(10))
+    desk.usage.flush()
+    assert desk.meta.moments() == {7: after(50)}
+    # It is not tried again either.
+    desk.usage.flush()
+    assert (len(desk.meta.reads), len(desk.meta.writes)) == (2, 1)
+    desk.usage.note(7, after(70))
+    desk.usage.note(7, after(60))
+    desk.usage.flush()
+    assert desk.meta.moments() == {7: after(70)}
+    other.minutes.end()
+
+
+@nodatabase
+def test_a_conflict_is_left_to_the_next_flush_and_is_no_failure(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    other = Desk(desk.meta)
+    for second in (0, 10):
+        other.usage.note(7, after(second))
+        desk.usage.note(7, after(second + 5))
+        desk.usage.note(8, after(second + 5))
+        desk.meta.meanwhile = meanwhile(desk.meta, other.usage.flush)
+        desk.usage.flush()
+        assert desk.meta.moments() == {7: after(second), 8: after(second + 5)}
+    desk.usage.flush()
+    assert desk.meta.moments() == {7: after(15), 8: after(15)}
+    assert caplog.records == []
+    other.minutes.end()
+
+
+def meanwhile(meta: FakeMeta, act: Callable[[], object]) -> Callable[[], None]:
+    """Let ``act`` happen once, and not meanwhile of itself."""
+
+    def once() -> None:
+        meta.meanwhile = lambda: None
+        act()
+
+    return once
+
+
+@nodatabase
+def test_the_last_flush_waits_for_no_other(desk: Desk) -> None:
+    """Processes that end together write the same keys; the latest moment must be what is left."""
+    others = [Desk(desk.meta) for _ in range(3)]
+    for number, one in enumerate([*others, desk]):
+        one.usage.note(7, after(number))
+
+    def end_another() -> None:
+        if others:
+            other = others.pop(0)
+            other.usage.close()
+            other.minutes.end()
+
+    desk.meta.meanwhile = end_another
+    desk.usage.close()
+    assert desk.meta.moments() == {7: after(3)}
+
+
+@nodatabase
+def test_the_last_flush_does_not_try_for_ever(desk: Desk) -> None:
+    desk.meta.refused = {USAGE.key(7): DocumentFailure.CONFLICT}
+    desk.usage.note(7, NOON)
+    desk.usage.close()
+    assert len(desk.meta.writes) == LAST_TRIES
+
+
+@nodatabase
+def test_an_unreachable_database_keeps_what_was_noted(desk: Desk) -> None:
+    desk.meta.unreachable = True
+    desk.usage.note(7, NOON)
+    desk.minutes.waiting.get(timeout=PATIENCE)
+    desk.minutes.pass_one()
+    desk.usage.note(8, after(1))
+    desk.minutes.pass_one()
+    assert desk.meta.stored == {}
+    desk.meta.unreachable = False
+    desk.minutes.pass_one()
+    assert desk.meta.moments() == {7: NOON, 8: after(1)}
+
+
+@nodatabase
+@pytest.mark.parametrize("failure", [DocumentFailure.UNKNOWN, DocumentFailure.FORBIDDEN])
+def test_what_was_not_taken_is_kept_and_logged_once(
+    desk: Desk, failure: DocumentFailure, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = range(1, BATCH + 11)
+    desk.meta.refused = {USAGE.key(key_id): failure for key_id in (1, BATCH + 1, BATCH + 2)}
+    for key_id in keys:
+        desk.usage.note(key_id, NOON)
+    desk.usage.flush()
+    [record] = caplog.records
+    assert (record.name, record.levelno, vars(record)[failure.value]) == ("dreamscript.usage", logging.ERROR, 3)
+    desk.meta.refused = {}
+    desk.usage.flush()
+    assert desk.meta.moments() == dict.fromkeys(keys, NOON)
+    assert len(desk.meta.writes[-1]) == 3
+    assert len(caplog.records) == 1
+
+
+@nodatabase
+def test_a_fault_of_our_own_ends_neither_the_thread_nor_a_request(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise KeyError("a fault")
+
+    desk.meta.meanwhile = fail
+    desk.usage.note(7, NOON)
+    desk.minutes.waiting.get(timeout=PATIENCE)
+    desk.minutes.pass_one()
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    desk.meta.meanwhile = lambda: None
+    desk.minutes.pass_one()
+    assert desk.meta.moments() == {7: NOON}
+
+
+@nodatabase
+def test_what_is_noted_during_a_flush_is_not_taken_for_written(desk: Desk) -> None:
+    desk.usage.note(7, NOON)
+    desk.meta.meanwhile = lambda: desk.usage.note(7, after(1))
+    desk.usage.flush()
+    desk.meta.meanwhile = lambda: None
+    assert desk.meta.moments() == {7: NOON}
+    desk.usage.flush()
+    assert desk.meta.moments() == {7: after(1)}
+
+
+@nodatabase
+def test_batches_are_bounded_and_so_is_the_memory(desk: Desk) -> None:
+    """The key that has not been used for longest is given up; the one noted twice is not that."""
+    for key_id in range(1, MOST_KEYS + 1):
+        desk.usage.note(key_id, NOON)
+    desk.usage.note(1, after(1))
+    desk.usage.note(MOST_KEYS + 1, after(1))
+    desk.usage.flush()
+    assert {len(batch) for batch in desk.meta.reads + desk.meta.writes} == {BATCH}
+    assert set(desk.meta.moments()) == {*range(1, MOST_KEYS + 2)} - {2}
+
+
+@nodatabase
+def test_a_database_that_fails_is_asked_once_for_all_batches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def unanswered(doc_ids: Sequence[str]) -> dict[str, Any]:
+        asked.append(doc_ids)
+        raise Unavailable
+
+    monkeypatch.setattr(desk.meta, "get_many", unanswered)
+    for key_id in range(1, 3 * BATCH):
+        desk.usage.note(key_id, NOON)
+    desk.usage.close()
+    assert len(asked) == 1
+
+
+@nodatabase
+def test_threads_note_together(desk: Desk) -> None:
+    def note(worker: int) -> None:
+        for second in range(200):
+            desk.usage.note(second % 10, after(1000 * worker + second))
+
+    threads = [threading.Thread(target=note, args=(worker,)) for worker in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    desk.usage.flush()
+    assert desk.meta.moments() == {key_id: after(7190 + key_id) for key_id in range(10)}
+    desk.minutes.waiting.get(timeout=PATIENCE)
+    assert desk.minutes.waiting.empty(), "one thread is enough"
+
+
+@nodatabase
+def test_no_room_for_a_thread_fails_no_request(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        desk.usage.note(7, NOON)
+    desk.usage.note(8, NOON)
+    desk.minutes.waiting.get(timeout=PATIENCE)
+    desk.minutes.pass_one()
+    assert desk.meta.moments() == {7: NOON, 8: NOON}
+
+
+@nodatabase
+def test_after_the_end_there_is_no_thread_again(desk: Desk) -> None:
+    desk.usage.close()
+    desk.usage.note(7, NOON)
+    assert desk.minutes.waiting.empty()
+    desk.usage.close()
+    assert desk.meta.moments() == {7: NOON}
+
+
+@nodatabase
+def test_the_usual_pause_ends_with_the_process() -> None:
+    ending = threading.Event()
+    ending.set()
+    assert usage.until_next_flush(ending)
+    assert usage.PERIOD == 60
+
+
+@nodatabase
+def test_processes_that_begin_together_do_not_flush_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    ending, waited = threading.Event(), list[float]()
+    monkeypatch.setattr(ending, "wait", waited.append)
+    for _ in range(100):
+        usage.until_next_flush(ending)
+    assert len(set(waited)) > 1
+    assert usage.PERIOD <= min(waited) < max(waited) <= usage.PERIOD + usage.SPREAD
+
+
+def test_a_child_of_a_fork_writes_its_own_notes_by_a_thread_of_its_own(server_url: str, prefix: str) -> None:
+    connection = Connection(server_url, timeout=30)
+    deployment.deploy(connection, prefix, tree.load(), report=lambda _: None)
+    connection.close()
+    command = [sys.executable, "-m", "tests.domain.keys.forked_usage", server_url, prefix]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    child, parent = "'2026-01-02T00:00:00.000000Z'", "'2026-01-01T00:00:00.000000Z'"
+    assert ran.stdout.splitlines() == [f"child {{2: {child}}}", f"parent {{1: {parent}, 2: {child}}}"]

@@ -1,0 +1,69 @@
+"""Cursors are good for whom they were made, unaltered, and for nothing else."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.listing.cursors import Cursors
+from app.domain.resource_types import MAX_ID
+from app.errors import InvalidCursor
+
+pytestmark = pytest.mark.nodatabase
+
+BINDING = ("p1", "/documents", "asc", None, None)
+CURSORS = Cursors(["new secret", "old secret"])
+
+
+@given(st.integers(0, MAX_ID))
+def test_a_cursor_is_read_back(position: int) -> None:
+    assert CURSORS.read(CURSORS.write(position, *BINDING), *BINDING) == position
+
+
+def test_a_cursor_outlives_the_rotation_of_the_secret() -> None:
+    old = Cursors(["old secret"]).write(7, *BINDING)
+    assert CURSORS.read(old, *BINDING) == 7
+
+
+def test_a_cursor_of_a_retired_secret_is_refused() -> None:
+    with pytest.raises(InvalidCursor):
+        CURSORS.read(Cursors(["retired"]).write(7, *BINDING), *BINDING)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("p2", "/documents", "asc", None, None),
+        ("p1", "/projects", "asc", None, None),
+        ("p1", "/documents", "desc", None, None),
+        ("p1", "/documents", "asc", 3, None),
+        ("p1", "/documents", "asc", None, (1, 2)),
+    ],
+)
+def test_a_cursor_belongs_to_its_principal_path_and_filters(other: tuple[object, ...]) -> None:
+    with pytest.raises(InvalidCursor):
+        CURSORS.read(CURSORS.write(7, *BINDING), *other)
+
+
+@given(st.data())
+def test_any_altered_character_is_refused(data: st.DataObject) -> None:
+    cursor = CURSORS.write(1234, *BINDING)
+    at = data.draw(st.integers(0, len(cursor) - 1))
+    character = data.draw(st.characters().filter(lambda c: c != cursor[at]))
+    with pytest.raises(InvalidCursor):
+        CURSORS.read(cursor[:at] + character + cursor[at + 1 :], *BINDING)
+
+
+@given(st.text())
+def test_any_other_text_is_refused(text: str) -> None:
+    with pytest.raises(InvalidCursor):
+        CURSORS.read(text, *BINDING)
+
+
+@pytest.mark.parametrize("junk", ["=", "\n", " ", ".", "A", "\0"])
+def test_nothing_may_be_added(junk: str) -> None:
+    cursor = CURSORS.write(7, *BINDING)
+    for altered in (cursor + junk, junk + cursor):
+        with pytest.raises(InvalidCursor):
+            CURSORS.read(altered, *BINDING)

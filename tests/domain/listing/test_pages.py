@@ -1,0 +1,57 @@
+"""A page's tag changes if and only if that page changes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.listing.pages import Listed, Page, Query, cut
+from app.domain.resource_types import MAX_ID
+
+pytestmark = pytest.mark.nodatabase
+
+ROWS = st.lists(
+    st.builds(Listed, st.integers(1, 6), st.sampled_from(["1-a", "1-b", "2-a"])),
+    max_size=5,
+    unique_by=lambda r: r.public_id,
+).map(lambda rows: sorted(rows, key=lambda row: row.public_id))
+LIMITS = st.integers(1, 4)
+
+
+def seen(page: Page) -> tuple[object, ...]:
+    """Return what a client can see of a page."""
+    return page.rows, page.next_position is not None
+
+
+@given(ROWS, ROWS, LIMITS)
+def test_tags_are_equal_if_and_only_if_pages_are(one: list[Listed], other: list[Listed], limit: int) -> None:
+    first, second = cut(one, Query(limit)), cut(other, Query(limit))
+    assert (first.tag == second.tag) == (seen(first) == seen(second))
+
+
+@given(ROWS, LIMITS)
+def test_a_page_holds_at_most_its_limit_and_knows_of_more(rows: list[Listed], limit: int) -> None:
+    page = cut(rows, Query(limit))
+    assert list(page.rows) == rows[:limit]
+    assert (page.next_position is not None) == (len(rows) > limit)
+
+
+@given(st.sets(st.integers(1, 50)), LIMITS, st.sampled_from(["asc", "desc"]))
+def test_a_walk_meets_every_wanted_id_once_and_in_order(ids: set[int], limit: int, order: str) -> None:
+    met: list[int] = []
+    position: int | None = None
+    while True:
+        query = Query(limit, order, position, ids=tuple(ids))  # type: ignore[arg-type]
+        page = cut([Listed(i, "1-a") for i in query.wanted()], query)
+        met += [row.public_id for row in page.rows]
+        position = page.next_position
+        if position is None:
+            break
+    assert met == sorted(ids, reverse=order == "desc")
+
+
+def test_bounds_exclude_what_was_served() -> None:
+    assert Query(10).bounds == (0, MAX_ID)
+    assert Query(10, position=7).bounds == (8, MAX_ID)
+    assert Query(10, "desc", position=7).bounds == (0, 6)

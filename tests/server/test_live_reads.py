@@ -1,0 +1,148 @@
+"""What a service of two workers keeps of what it has read: never behind its own writes, and soon not behind others'.
+
+With DREAMSCRIPT_PROOF_PAIRS, as `make prove-reads` has it, this is the proof at full size.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from threading import Event
+
+import pytest
+
+from app.domain.access import SCOPES
+from app.wiring import Services
+from tests.api.conftest import deployed_settings
+from tests.server.clients import Desk, workers
+from tests.server.live import SECRET, Live, environment
+from tests.waiting import wait_until
+
+PAIRS = int(os.environ.get("DREAMSCRIPT_PROOF_PAIRS", "200"))
+WORKERS = 2
+READERS = 3
+
+
+@pytest.fixture(scope="module")
+def services(server_url: str, module_prefix: str) -> Iterator[Services]:
+    """The command line's way into the installation that is served."""
+    found = Services.build(deployed_settings(server_url, module_prefix, secrets=(SECRET,)))
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def serve(services: Services) -> Callable[[], Live]:
+    """Start a service; two of them are like two hosts, since they share nothing but the database."""
+    environ = environment(
+        COUCHDB_URL=services.settings.couchdb_url,
+        DREAMSCRIPT_DATABASE_PREFIX=services.settings.prefix,
+        DREAMSCRIPT_SECRET_KEY=SECRET,
+        DREAMSCRIPT_WORKERS=str(WORKERS),
+        DREAMSCRIPT_RATE_LIMIT="off",
+        DREAMSCRIPT_DEADLINE="30",
+    )
+    return lambda: Live("serve", environ)
+
+
+@pytest.fixture(scope="module")
+def live(serve: Callable[[], Live]) -> Iterator[Live]:
+    """The running service."""
+    with serve() as running:
+        workers(running, WORKERS)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def key(services: Services) -> str:
+    """A key that may do everything."""
+    return services.keys.create("test", SCOPES)[1]
+
+
+def hits(live: Live) -> dict[int, int]:
+    """Return for each worker how many requests it has answered from what it keeps."""
+    pids = [line["pid"] for line in live.events() if line.get("cache") == "hit"]
+    return {pid: pids.count(pid) for pid in set(pids)}
+
+
+def create(live: Live, key: str) -> str:
+    status, created = live.request("POST", "/documents", key, {"title": "0"})
+    assert status == 201
+    return f"/documents/{created['id']}"
+
+
+def test_what_one_worker_has_written_no_worker_misses(live: Live, key: str) -> None:
+    """Before each write all workers hold what is about to change, the document and the page that it is on."""
+    path, pids, choice = create(live, key), workers(live, WORKERS), random.Random(1)
+    page, missed = f"/documents?ids={path.rpartition('/')[2]}", []
+    with Desk(live) as desk:
+        for number in range(1, PAIRS + 1):
+            held = {url: [desk.tell(pid, key, "GET", url).tag for pid in pids for _ in "12"] for url in (path, page)}
+            writer, reader = choice.choice(pids), choice.choice(pids)
+            written = desk.tell(writer, key, "PUT", path, {"title": str(number)})
+            assert written.status == 200
+            one, many = (desk.tell(reader, key, "GET", url, If_None_Match=held[url][-1]) for url in (path, page))
+            if (one.status, many.status) != (200, 200) or {one.value["title"], many.value[0]["title"]} != {str(number)}:
+                missed.append((number, writer, reader, one, many))
+    print(f"{PAIRS} writes, each read at once by a worker: {len(missed)} missed; answers from memory: {hits(live)}")  # noqa: T201
+    assert missed == []
+    # Of eight reads before a write at least one in each worker finds what the one before it has kept.
+    assert min(hits(live).values()) > PAIRS / 4
+    assert len(hits(live)) == WORKERS
+
+
+def test_nobody_who_has_seen_a_write_sees_what_was_before_it(live: Live, key: str) -> None:
+    """Also while the write is under way: whoever begins to read after someone has read it gets no older revision."""
+    path, pids, ended = create(live, key), workers(live, WORKERS), Event()
+    latest, older = [1], []
+
+    def read(number: int) -> int:
+        count = 0
+        with Desk(live) as desk:
+            while not ended.is_set():
+                floor = latest[0]
+                found = int(desk.tell(pids[number % WORKERS], key, "GET", path).tag.strip('"').partition("-")[0])
+                if found < floor:
+                    older.append((floor, found))
+                latest[0] = max(latest[0], found)
+                count += 1
+        return count
+
+    with ThreadPoolExecutor(WORKERS * READERS) as pool, Desk(live) as desk:
+        readers = [pool.submit(read, number) for number in range(WORKERS * READERS)]
+        try:
+            for number in range(PAIRS):
+                assert desk.tell(pids[number % WORKERS], key, "PUT", path, {"title": str(number)}).status == 200
+        finally:
+            ended.set()
+        reads = sum(reader.result() for reader in readers)
+    print(f"{reads} reads during {PAIRS} writes: {len(older)} saw an older revision than one seen before")  # noqa: T201
+    assert older == []
+    assert reads > PAIRS
+
+
+def test_what_another_host_has_written_is_seen_when_the_feed_tells(
+    live: Live, serve: Callable[[], Live], key: str
+) -> None:
+    """With `no-cache` it is seen at once."""
+    lags = []
+    with ExitStack() as stack:
+        other = stack.enter_context(serve())
+        pids, others = workers(live, WORKERS), workers(other, WORKERS)
+        here, there = stack.enter_context(Desk(live)), stack.enter_context(Desk(other))
+        path = create(live, key)
+        for number in range(1, max(10, PAIRS // 50) + 1):
+            for pid in others:
+                there.tell(pid, key, "GET", path)
+            assert here.tell(pids[0], key, "PUT", path, {"title": str(number)}).status == 200
+            written = time.monotonic()
+            assert there.tell(others[0], key, "GET", path, Cache_Control="no-cache").value["title"] == str(number)
+            wait_until(lambda number=number: there.tell(others[1], key, "GET", path).value["title"] == str(number))  # type: ignore[misc]
+            lags.append(time.monotonic() - written)
+    told = f"median {statistics.median(lags) * 1000:.0f} ms, longest {max(lags) * 1000:.0f} ms"
+    print(f"{len(lags)} writes seen on another host after: {told}")  # noqa: T201

@@ -1,0 +1,72 @@
+"""How the services are put together, where a wrong number or a missing wire would break a promise and nothing else."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.domain.idempotency import KEPT, Answer, Begun
+from app.domain.keys import usage
+from app.errors import IdempotencyInProgress
+from app.settings import LONGEST_DEADLINE, Settings
+from app.wiring import Services
+from tests.api.conftest import deployed_settings
+from tests.waiting import wait_until
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+class Clock:
+    """The time of day, which passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def settings(server_url: str, prefix: str) -> Settings:
+    return deployed_settings(server_url, prefix)
+
+
+def begin(services: Services, key: str = "k") -> Begun:
+    """Begin a request, or take it over from whoever began it."""
+    found = services.idempotency.begin("ada", key, "0" * 64, tuple)
+    assert isinstance(found, Begun)
+    return found
+
+
+@pytest.mark.parametrize("deadline", [0.5, 5.0, LONGEST_DEADLINE])
+def test_a_request_is_taken_over_only_after_its_deadline(settings: Settings, deadline: float) -> None:
+    clock = Clock()
+    with closing(Services.build(replace(settings, deadline=deadline), clock)) as services:
+        first = begin(services)
+        clock.now += timedelta(seconds=deadline)
+        with pytest.raises(IdempotencyInProgress):
+            begin(services)
+        clock.now += timedelta(seconds=10)
+        again = begin(services)
+    assert again.attempt.nonce == first.attempt.nonce
+    assert first.attempt.since is None
+    assert again.attempt.since
+
+
+def test_what_is_over_is_removed_by_itself(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that writes the last uses of keys does it, in any process in which a key was used."""
+    monkeypatch.setattr(usage, "PERIOD", 0.0)
+    monkeypatch.setattr(usage, "SPREAD", 0.01)
+    clock = Clock()
+    with closing(Services.build(settings, clock)) as services:
+        meta = services.store["meta"]
+        services.idempotency.finish(begin(services, "old"), Answer(201, {}, "{}"))
+        [old] = meta.ids("idempotency:", "idempotency;", limit=2)
+        clock.now += KEPT
+        begin(services, "young")
+        services.usage.note(7, clock.now)
+        wait_until(lambda: meta.get(old.id) is None)
+        assert len(meta.ids("idempotency:", "idempotency;", limit=2)) == 1
