@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from app.couch.connection import Answer, Connection, Refused
+from app.couch.connection import Connection, CouchResponse, Refused
 from couchapp.tree import Document
 
 # Whoever has this role in `_users` may read and write documents, and nothing more.
@@ -34,7 +34,9 @@ class Databases:
         """Return the name under which CouchDB knows ``database``."""
         return f"{self.prefix}-{database}"
 
-    def request(self, method: str, database: str, *path: str, timeout: float = TIMEOUT, **options: Any) -> Answer:
+    def request(
+        self, method: str, database: str, *path: str, timeout: float = TIMEOUT, **options: Any
+    ) -> CouchResponse:
         """Send a request to ``database``; see Connection.request."""
         return self.connection.request(method, self.full_name(database), *path, timeout=timeout, **options)
 

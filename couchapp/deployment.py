@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 
-from app.couch.connection import Connection, Interrupted
+from app.couch.connection import AnswerLost, Connection
 from couchapp import slots
 from couchapp.databases import Databases, Disturbed
 from couchapp.diff import Difference, differences
@@ -185,7 +185,7 @@ class Deployment:
             try:
                 for step in (self.stage, self.warm, self.promote, self._unstage):
                     step()
-            except (Disturbed, Interrupted, NotStagedError):
+            except (Disturbed, AnswerLost, NotStagedError):
                 if not left:
                     raise
                 # Two that start over at the same moment would meet again.

@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from app.couch.connection import DatabaseError, Interrupted, Refused
+from app.couch.connection import AnswerLost, DatabaseError, Refused
 from couchapp.databases import Databases, Disturbed
 from couchapp.tree import Document
 
@@ -81,7 +81,7 @@ def _build(databases: Databases, path: tuple[str, ...], progress: Progress, ends
     while time.monotonic() < ends:
         try:
             databases.request("GET", *path, params={"limit": 1, "reduce": False}, timeout=PATIENCE)
-        except Interrupted:
+        except AnswerLost:
             progress.show()
         except Refused as refusal:
             failures += 1

@@ -11,11 +11,11 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import couchdb.http
 
-from app.couch.deadline import Deadline, Patience
-from app.couch.failures import DatabaseError, Interrupted, Refused, Unreachable, Unwanted
+from app.couch.deadline import Deadline, TimeBudget
+from app.couch.failures import AnswerLost, Cancelled, DatabaseError, Refused, Unreachable
 from app.couch.transport import Session
 
-__all__ = ["Answer", "Connection", "DatabaseError", "Interrupted", "Refused", "Unreachable", "Unwanted"]
+__all__ = ["AnswerLost", "Cancelled", "Connection", "CouchResponse", "DatabaseError", "Refused", "Unreachable"]
 
 # These are JSON even where they are plain texts, since CouchDB parses them (its API reference, "/db/_design/_view").
 JSON_PARAMETERS = frozenset({"startkey", "start_key", "endkey", "end_key", "key", "keys"})
@@ -24,7 +24,7 @@ MAX_TEXT = 500
 
 
 @dataclass(frozen=True)
-class Answer:
+class CouchResponse:
     """What CouchDB answered below status 300: its header names are in lower case, its body is decoded JSON."""
 
     status: int
@@ -56,14 +56,14 @@ class Connection:
         params: Mapping[str, Any] | None = None,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
-        timeout: float | Patience | None = None,
+        timeout: float | TimeBudget | None = None,
         read: bool | None = None,
-    ) -> Answer:
+    ) -> CouchResponse:
         """Send one request. The segments of ``path`` are encoded; ``params`` are JSON unless they are plain texts.
 
         ``timeout`` is for this request, instead of the usual one. ``read`` marks a request that changes nothing and may
-        be sent again when its answer is cut: GET and HEAD unless said otherwise. Raises Unreachable, Interrupted,
-        Refused, and Unwanted if its ``timeout`` does.
+        be sent again when its answer is cut: GET and HEAD unless said otherwise. Raises Unreachable, AnswerLost,
+        Refused, and Cancelled if its ``timeout`` does.
         """
         timeout = self._timeout if timeout is None else timeout
         status, found, content = self._session().request(
@@ -79,25 +79,25 @@ class Connection:
             raise _refusal(status, content)
         bodiless = method == "HEAD" or status == 204
         decoded = None if bodiless else _decoded(method, path, content)
-        return Answer(status, {name.lower(): value for name, value in found.items()}, decoded)
+        return CouchResponse(status, {name.lower(): value for name, value in found.items()}, decoded)
 
-    def get(self, *path: str, **options: Any) -> Answer:
+    def get(self, *path: str, **options: Any) -> CouchResponse:
         """Send a GET; see request."""
         return self.request("GET", *path, **options)
 
-    def put(self, *path: str, **options: Any) -> Answer:
+    def put(self, *path: str, **options: Any) -> CouchResponse:
         """Send a PUT; see request."""
         return self.request("PUT", *path, **options)
 
-    def post(self, *path: str, **options: Any) -> Answer:
+    def post(self, *path: str, **options: Any) -> CouchResponse:
         """Send a POST; see request."""
         return self.request("POST", *path, **options)
 
-    def delete(self, *path: str, **options: Any) -> Answer:
+    def delete(self, *path: str, **options: Any) -> CouchResponse:
         """Send a DELETE; see request."""
         return self.request("DELETE", *path, **options)
 
-    def head(self, *path: str, **options: Any) -> Answer:
+    def head(self, *path: str, **options: Any) -> CouchResponse:
         """Send a HEAD, whose answer has no body; see request."""
         return self.request("HEAD", *path, **options)
 
@@ -151,7 +151,7 @@ def _decoded(method: str, path: tuple[str, ...], content: bytes) -> Any:
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise Interrupted(f"{method} /{'/'.join(path)} was answered with something that is not JSON") from error
+        raise AnswerLost(f"{method} /{'/'.join(path)} was answered with something that is not JSON") from error
 
 
 def _refusal(status: int, content: bytes) -> Refused:

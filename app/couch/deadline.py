@@ -11,13 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from app.couch.failures import Unwanted
+from app.couch.failures import Cancelled
 
 # What is larger is sent as soon as it is there.
 LARGE = 2**16
 
 
-class Patience(Protocol):
+class TimeBudget(Protocol):
     """How long to wait for the next bytes."""
 
     def remaining(self) -> float:
@@ -44,16 +44,16 @@ class Deadline:
 
 
 @dataclass(frozen=True)
-class Silence:
+class IdleTimeout:
     """Waits without end for one who gives a sign of life at least every ``seconds``, as long as that is ``wanted``."""
 
     seconds: float
     wanted: Callable[[], bool]
 
     def remaining(self) -> float:
-        """Return the seconds until the next sign. Raises Unwanted."""
+        """Return the seconds until the next sign. Raises Cancelled."""
         if not self.wanted():
-            raise Unwanted("nobody waits any more")
+            raise Cancelled("nobody waits any more")
         return self.seconds
 
 
@@ -64,7 +64,7 @@ class TimedSocket:
     end. Here each call gets what is left of ``deadline``, which is set anew for each request.
     """
 
-    def __init__(self, wrapped: socket.socket, deadline: Patience) -> None:
+    def __init__(self, wrapped: socket.socket, deadline: TimeBudget) -> None:
         self._wrapped, self.deadline = wrapped, deadline
         self._unsent: list[bytes] = []
 
@@ -97,7 +97,7 @@ class TimedSocket:
 
 
 class _Reader(io.RawIOBase):
-    def __init__(self, wrapped: socket.socket, deadline: Patience) -> None:
+    def __init__(self, wrapped: socket.socket, deadline: TimeBudget) -> None:
         self._socket, self._deadline = wrapped, deadline
         self._raw = wrapped.makefile("rb", buffering=0)
 
@@ -113,7 +113,7 @@ class _Reader(io.RawIOBase):
         super().close()
 
 
-def connect(host: str, port: int, tls: ssl.SSLContext | None, deadline: Patience) -> TimedSocket:
+def connect(host: str, port: int, tls: ssl.SSLContext | None, deadline: TimeBudget) -> TimedSocket:
     """Connect to the first address of ``host`` that answers, with TLS if a context is given.
 
     Raises OSError, and UnicodeError for a name that no host can have. Only the resolver's own timeouts bound how long
@@ -130,7 +130,7 @@ def connect(host: str, port: int, tls: ssl.SSLContext | None, deadline: Patience
     raise failure
 
 
-def _prepared(plain: socket.socket, host: str, tls: ssl.SSLContext | None, deadline: Patience) -> socket.socket:
+def _prepared(plain: socket.socket, host: str, tls: ssl.SSLContext | None, deadline: TimeBudget) -> socket.socket:
     try:
         # A large body is sent apart from its headers, and must not wait for these to be acknowledged.
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

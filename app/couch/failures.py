@@ -11,11 +11,11 @@ class Unreachable(DatabaseError):
     """No connection could be made, so nothing was sent and a write certainly did not happen."""
 
 
-class Interrupted(DatabaseError):
+class AnswerLost(DatabaseError):
     """The request went out and no whole answer came back in time: whether a write happened is unknown."""
 
 
-class Unwanted(DatabaseError):
+class Cancelled(DatabaseError):
     """Nobody waited for the answer to a read any more."""
 
 

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import couchdb.http
 
-from app.couch.deadline import Patience, TimedSocket, connect
-from app.couch.failures import Interrupted, Unreachable
+from app.couch.deadline import TimeBudget, TimedSocket, connect
+from app.couch.failures import AnswerLost, Unreachable
 
 # As many connections are kept for later as a worker has threads.
 MAX_IDLE = 32
@@ -31,7 +31,7 @@ class Pool(couchdb.http.ConnectionPool):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__(timeout=None)
 
-    def get(self, url: str, deadline: Patience) -> HTTPConnection:
+    def get(self, url: str, deadline: TimeBudget) -> HTTPConnection:
         """Return a usable connection, idle or new.
 
         Raises OSError when there is none in time, UnicodeError and HTTPException for a host that cannot be.
@@ -67,7 +67,7 @@ class Pool(couchdb.http.ConnectionPool):  # type: ignore[misc]
             idle: list[HTTPConnection] = self.conns.get(_server(url), [])
             return idle.pop() if idle else None
 
-    def _new(self, url: str, deadline: Patience) -> HTTPConnection:
+    def _new(self, url: str, deadline: TimeBudget) -> HTTPConnection:
         scheme, host = _server(url)
         tls = self._tls if scheme == "https" else None
         connection = HTTPSConnection(host, context=tls) if tls else HTTPConnection(host)
@@ -94,13 +94,13 @@ class Session(couchdb.http.Session):  # type: ignore[misc]
         headers: Mapping[str, str],
         credentials: tuple[str, str] | None,
         *,
-        deadline: Patience,
+        deadline: TimeBudget,
         read: bool,
     ) -> Reply:
         """Return status, headers and whole body of the answer, whatever its status.
 
         A ``read`` whose answer was cut is asked for once more; what took too long is not. Raises Unreachable when
-        nothing was sent, Interrupted when something was and no whole answer came.
+        nothing was sent, AnswerLost when something was and no whole answer came.
         """
         sent = {"User-Agent": "dreamscript-database", "Accept": "application/json", **headers}
         authorization = couchdb.http.basic_auth(credentials)
@@ -108,13 +108,13 @@ class Session(couchdb.http.Session):  # type: ignore[misc]
             sent["Authorization"] = authorization.decode()
         try:
             return self._exchange(method, url, body, sent, deadline)
-        except Interrupted as failure:
+        except AnswerLost as failure:
             if not read or isinstance(failure.__cause__, TimeoutError):
                 raise
         return self._exchange(method, url, body, sent, deadline)
 
     def _exchange(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], deadline: Patience
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], deadline: TimeBudget
     ) -> Reply:
         try:
             connection = self.connection_pool.get(url, deadline)
@@ -125,7 +125,7 @@ class Session(couchdb.http.Session):  # type: ignore[misc]
             response, content = _ask(connection, method, f"{path}?{query}" if query else path, body, headers)
         except (OSError, HTTPException) as error:
             connection.close()
-            raise Interrupted(f"{method} {path} was not answered: {_plain(error)}") from error
+            raise AnswerLost(f"{method} {path} was not answered: {_plain(error)}") from error
         except BaseException:
             connection.close()
             raise

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from app.couch.deadline import Silence
+from app.couch.deadline import IdleTimeout
 from app.errors import Conflict
 from app.store.exchange import Exchange
 from app.store.outcomes import DocumentFailure, Outcome, outcomes
@@ -167,7 +167,7 @@ class Database:
         ``wanted`` an answer any more, that is found with the next sign.
         """
         params = {"since": sequence, "feed": "longpoll", "heartbeat": 1000, "limit": MOST_CHANGES}
-        patience = Silence(silence, wanted)
+        patience = IdleTimeout(silence, wanted)
         members = ("results", "last_seq")
         found = self._exchange.send("GET", "_changes", members=members, params=params, timeout=patience)
         return [change["id"] for change in found["results"]], found["last_seq"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from app.couch.connection import Answer, Connection, DatabaseError, Interrupted, Refused, Unwanted
+from app.couch.connection import AnswerLost, Cancelled, Connection, CouchResponse, DatabaseError, Refused
 from app.errors import Conflict, Unavailable, Unconfirmed
 from app.request_context import current_request_id, remaining
 
@@ -63,10 +63,10 @@ class Exchange:
         with self._translated(method, path):
             rows = self._ask(method, path, params=params, body=body, read=True).get("rows")
             if not isinstance(rows, list):
-                raise Interrupted("the answer has no rows")
+                raise AnswerLost("the answer has no rows")
             for row in rows:
                 if _holding(row).get("error", "not_found") != "not_found":
-                    raise Interrupted(f"a row could not be read: {row['error']}")
+                    raise AnswerLost(f"a row could not be read: {row['error']}")
                 _holding(row, *members)
             return rows
 
@@ -84,11 +84,11 @@ class Exchange:
         with self._translated("POST", path):
             results = self._ask("POST", path, params=params, body={"docs": docs}, read=True).get("results")
             if not isinstance(results, list):
-                raise Interrupted("the answer has no results")
+                raise AnswerLost("the answer has no results")
             found = [_holding(each) for result in results for each in _holding(result, "docs")["docs"]]
             for failure in (each["error"] for each in found if "error" in each):
                 if _holding(failure).get("error") != "not_found":
-                    raise Interrupted("a revision could not be read")
+                    raise AnswerLost("a revision could not be read")
             return [_holding(each["ok"], *members) for each in found if "ok" in each]
 
     def results(self, documents: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -98,21 +98,21 @@ class Exchange:
             answer = self._answer("POST", BULK, more, body={"docs": list(documents)})
             results = answer.body
             if not isinstance(results, list) or len(results) != len(documents):
-                raise Interrupted("the answer has not one result for each document")
+                raise AnswerLost("the answer has not one result for each document")
             # Each result that lacks a quorum says so, and those beside it have one.
             for result in results:
                 _holding(result)
             if answer.status == 202 and not any(result.get("accepted") for result in results):
-                raise Interrupted("202: fewer than a quorum stored some, and it does not say which")
+                raise AnswerLost("202: fewer than a quorum stored some, and it does not say which")
             return results
 
     def _ask(self, method: str, path: tuple[str, ...], **options: Any) -> dict[str, Any]:
         answer = self._answer(method, path, **options)
         if answer.status == 202:
-            raise Interrupted("202: fewer than a quorum stored it")
+            raise AnswerLost("202: fewer than a quorum stored it")
         return _holding(answer.body)
 
-    def _answer(self, method: str, path: tuple[str, ...], more: float = 0, **options: Any) -> Answer:
+    def _answer(self, method: str, path: tuple[str, ...], more: float = 0, **options: Any) -> CouchResponse:
         left, request_id = remaining(), current_request_id()
         if left is not None and left <= 0:
             # Nothing is sent, and that is not the database's failure.
@@ -127,7 +127,7 @@ class Exchange:
     def _translated(self, method: str, path: tuple[str, ...]) -> Iterator[None]:
         try:
             yield
-        except Unwanted as failure:
+        except Cancelled as failure:
             raise Unavailable from failure
         except DatabaseError as failure:
             if isinstance(failure, Refused) and failure.status == 409:
@@ -147,14 +147,14 @@ class Exchange:
 
 def _may_have_written(method: str, path: tuple[str, ...], failure: DatabaseError) -> bool:
     """Tell whether a failed request may have stored something; a 5xx may come from a node that had passed it on."""
-    unknown = isinstance(failure, Interrupted) or (isinstance(failure, Refused) and failure.status >= 500)
+    unknown = isinstance(failure, AnswerLost) or (isinstance(failure, Refused) and failure.status >= 500)
     return unknown and (method == "PUT" or path == BULK)
 
 
 def _holding(value: Any, *members: str) -> dict[str, Any]:
-    """Return ``value``, which is an object with ``members``. Raises Interrupted where it is not."""
+    """Return ``value``, which is an object with ``members``. Raises AnswerLost where it is not."""
     if not isinstance(value, dict):
-        raise Interrupted("what should be a JSON object is none")
+        raise AnswerLost("what should be a JSON object is none")
     if missing := [member for member in members if member not in value]:
-        raise Interrupted(f"the answer lacks {' and '.join(missing)}")
+        raise AnswerLost(f"the answer lacks {' and '.join(missing)}")
     return value

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.couch.connection import Answer, Connection
+from app.couch.connection import Connection, CouchResponse
 from app.domain.clock import now, stamp
 from app.domain.keys.usage import USAGE
 from app.wiring import Services
@@ -24,7 +24,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, ...]]]:
     seen: list[tuple[str, ...]] = []
     ask, mine = Connection.request, threading.current_thread()
 
-    def count(self: Connection, method: str, *path: str, **options: Any) -> Answer:
+    def count(self: Connection, method: str, *path: str, **options: Any) -> CouchResponse:
         if threading.current_thread() is mine:
             seen.append((method, *path))
         return ask(self, method, *path, **options)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from app.couch.connection import Answer, Connection, DatabaseError, Interrupted, Refused, Unreachable
+from app.couch.connection import AnswerLost, Connection, CouchResponse, DatabaseError, Refused, Unreachable
 from tests.couch.misbehaving_server import Behaviour, Wayward, answer, echo, reply, reset, send
 
 pytestmark = pytest.mark.nodatabase
@@ -31,7 +31,7 @@ def speaking(*behaviours: Behaviour) -> Iterator[tuple[Connection, Wayward]]:
 def test_an_answer_has_status_headers_and_decoded_body() -> None:
     with speaking(send(reply(201, b'{"ok": true}', JSON, "X-Thing: a"))) as (connection, _):
         found = connection.put("db", "x", body={})
-    assert found == Answer(
+    assert found == CouchResponse(
         201, {"content-length": "12", "content-type": "application/json", "x-thing": "a"}, found.body
     )
     assert found.body == {"ok": True}
@@ -141,7 +141,7 @@ def test_a_redirect_is_not_followed(status: int) -> None:
     ],
 )
 def test_an_answer_that_is_not_whole_json_is_an_interruption(data: bytes) -> None:
-    with speaking(send(data, keep=False)) as (connection, server), pytest.raises(Interrupted):
+    with speaking(send(data, keep=False)) as (connection, server), pytest.raises(AnswerLost):
         connection.put("db", "x", body={})
     assert len(server.requests) == 1
 

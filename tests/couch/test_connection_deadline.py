@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from app.couch.connection import Connection, DatabaseError, Interrupted, Unreachable
+from app.couch.connection import AnswerLost, Connection, DatabaseError, Unreachable
 from tests.couch.misbehaving_server import CERTIFICATE, Behaviour, Wayward, answer, hang, reply, sluggishly, trickle
 
 pytestmark = pytest.mark.nodatabase
@@ -63,7 +63,7 @@ def test_a_certificate_is_checked() -> None:
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_an_answer_in_bytes_and_silences_ends_in_time(behaviour: Behaviour, method: str, tls: bool) -> None:
     with Wayward(behaviour, tls=tls) as server:
-        with in_time(), pytest.raises(Interrupted) as caught:
+        with in_time(), pytest.raises(AnswerLost) as caught:
             Connection(server.url, timeout=TIMEOUT).request(method, "db")
         assert isinstance(caught.value.__cause__, TimeoutError)
     # What took too long is not asked for again, even if it was only a read.
@@ -74,7 +74,7 @@ def test_a_body_that_is_taken_in_sips_ends_in_time(tls: bool) -> None:
     with Wayward(answer(200), tls=tls, take=sluggishly) as server:
         connection = Connection(server.url, timeout=30)
         connection.get("warm")
-        with in_time(), pytest.raises(Interrupted):
+        with in_time(), pytest.raises(AnswerLost):
             connection.put("db", "x", body=BODY, timeout=TIMEOUT)
         connection.close()
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from app.couch.connection import Connection, Interrupted, Refused
+from app.couch.connection import AnswerLost, Connection, Refused
 from tests.couch.misbehaving_server import Behaviour, Turn, Wayward, answer, echo, reply, reset, send
 
 pytestmark = pytest.mark.nodatabase
@@ -23,7 +23,7 @@ HTML = send(reply(500, b"<html>" + b"x" * 9_000, "Content-Type: text/html"))
 def test_a_write_arrives_once(failure: Behaviour, method: str, read: bool | None) -> None:
     with Wayward(failure, echo) as server:
         connection = Connection(server.url, timeout=30)
-        with pytest.raises(Interrupted):
+        with pytest.raises(AnswerLost):
             connection.request(method, "db", body={}, read=read)
         connection.close()
     assert len(server.requests) == 1
@@ -35,7 +35,7 @@ def test_a_read_is_sent_again_once(failure: Behaviour, method: str, read: bool |
     with Wayward(failure, echo, failure) as server:
         connection = Connection(server.url, timeout=30)
         assert connection.request(method, "db", read=read).body == {"target": "/db"}
-        with pytest.raises(Interrupted):
+        with pytest.raises(AnswerLost):
             connection.request(method, "db", read=read)
         connection.close()
     assert len(server.requests) == 4
@@ -97,7 +97,7 @@ def test_a_connection_that_speaks_unasked_is_dropped() -> None:
 def test_a_connection_that_owes_an_answer_is_dropped() -> None:
     with Wayward(send(b"HTTP/1.1 103 Early Hints\r\n\r\n"), echo) as server:
         connection = Connection(server.url, timeout=30)
-        with pytest.raises(Interrupted):
+        with pytest.raises(AnswerLost):
             connection.put("first", body={})
         assert connection.get("second").body == {"target": "/second"}
         connection.close()

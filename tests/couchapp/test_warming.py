@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.couch.connection import Answer, Connection, Interrupted, Refused, Unreachable
+from app.couch.connection import AnswerLost, Connection, CouchResponse, Refused, Unreachable
 from couchapp.databases import Databases, Disturbed
 from couchapp.warming import MAX_FAILURES, WarmingError, building, warm
 
@@ -30,17 +30,17 @@ class Scripted(Connection):
         self._outcomes, self._tasks = list(outcomes), tasks
         self.queries = 0
 
-    def request(self, method: str, *path: str, **_options: Any) -> Answer:
+    def request(self, method: str, *path: str, **_options: Any) -> CouchResponse:
         assert method == "GET"
         if path == ("_active_tasks",):
             if isinstance(self._tasks, Exception):
                 raise self._tasks
-            return Answer(200, {}, list(self._tasks))
+            return CouchResponse(200, {}, list(self._tasks))
         self.queries += 1
         outcome = self._outcomes.pop(0) if len(self._outcomes) > 1 else self._outcomes[0]
         if outcome:
             raise outcome
-        return Answer(200, {}, {"rows": []})
+        return CouchResponse(200, {}, {"rows": []})
 
 
 def run(connection: Scripted, limit: float = 60) -> None:
@@ -48,7 +48,7 @@ def run(connection: Scripted, limit: float = 60) -> None:
 
 
 def test_it_asks_until_the_index_is_built() -> None:
-    slow = Interrupted("no whole answer came in time")
+    slow = AnswerLost("no whole answer came in time")
     connection = Scripted(slow, slow, slow, None, tasks=[TASK])
     run(connection)
     assert connection.queries == 4
@@ -56,7 +56,7 @@ def test_it_asks_until_the_index_is_built() -> None:
 
 def test_it_gives_up_when_its_time_is_over() -> None:
     with pytest.raises(WarmingError, match="not built in time"):
-        run(Scripted(Interrupted("no whole answer came in time")), limit=0.01)
+        run(Scripted(AnswerLost("no whole answer came in time")), limit=0.01)
 
 
 def test_a_failure_that_stays_is_told_and_one_that_goes_is_not() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.couch.connection import Answer, Connection
+from app.couch.connection import Connection, CouchResponse
 from couchapp.tree import Tree
 
 MAP = "(doc) => {\n  emit(doc._id, %s);\n}"
@@ -42,7 +42,7 @@ class Mortal(Connection):
         super().__init__(url, timeout=30)
         self._left = last
 
-    def request(self, *args: Any, **kwargs: Any) -> Answer:
+    def request(self, *args: Any, **kwargs: Any) -> CouchResponse:
         if self._left == 0:
             raise Death
         self._left -= 1
