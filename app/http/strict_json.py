@@ -1,68 +1,79 @@
-"""Parses JSON once and strictly: what two parsers could read differently is refused (RFC 8259)."""
+"""Parses JSON once and strictly: a body that two parsers could read differently is refused (RFC 8259)."""
 
 from __future__ import annotations
 
-import gc
 import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from itertools import accumulate
+from threading import BoundedSemaphore
 from typing import Any, NoReturn
 
-from app.errors import InvalidJSON
+from app.errors import InvalidJSON, Unavailable
+from app.request_context import remaining
 
 MAX_DEPTH = 20
 MAX_INTEGER = 2**53 - 1
-# A text, of which nothing is tried twice, which would take memory for each escape.
-STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
-# Whether brackets hold members or elements does not matter for how deep they are.
-AS_ROUND = bytes.maketrans(b"[]{}", b"()()")
-NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-# Bytes of a body of which the collector would look through the beginning again and again while the rest is read.
-LARGE = 2**18
+# A batch of 1,000 operations has about 10,000 values; each value costs a parser some hundred bytes of memory.
+MAX_VALUES = 100_000
+# A string, up to the end of the body if it is not closed. Possessive, so that no input takes more than one pass.
+STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+DEPTH_CHANGES = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+# Larger bodies are parsed by two threads of a process at most, which bounds the memory that they take together.
+LARGE_BYTES = 2**18
+_LARGE_PARSES = BoundedSemaphore(2)
 
 
 def parse(content: bytes) -> Any:
     """Return the JSON value that ``content`` holds.
 
     Raises InvalidJSON for anything but UTF-8 without a byte order mark, for duplicate members, NaN and Infinity,
-    lone surrogates, NUL characters, nesting deeper than 20 and integers beyond 2^53-1.
+    lone surrogates, NUL characters, nesting deeper than 20, more than 100,000 values and integers beyond 2^53-1, and
+    Unavailable if other large bodies kept this one from being parsed within the request's deadline.
     """
+    if len(content) <= LARGE_BYTES:
+        return _parse(content)
+    seconds = remaining()
+    if not _LARGE_PARSES.acquire(timeout=None if seconds is None else max(0.0, seconds)):
+        raise Unavailable("The service is busy; try again later.")
     try:
-        with _no_collection() if len(content) > LARGE else nullcontext():
-            value = json.loads(
-                content.decode("utf-8"),
-                object_pairs_hook=_object,
-                parse_int=_integer,
-                parse_float=_float,
-                parse_constant=_constant,
-            )
+        return _parse(content)
+    finally:
+        _LARGE_PARSES.release()
+
+
+def _parse(content: bytes) -> Any:
+    _check_size(content)
+    try:
+        value = json.loads(
+            content.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_int=_integer,
+            parse_float=_float,
+            parse_constant=_constant,
+        )
     except UnicodeDecodeError as error:
         raise InvalidJSON(f"The body is not UTF-8: byte {error.start} is wrong.") from error
     except json.JSONDecodeError as error:
         raise InvalidJSON(_position(error)) from error
-    except RecursionError as error:
-        raise _too_deep() from error
-    _require_shallow(content)
-    # Only an escape can bring what UTF-8 and the parser have let pass.
+    # UTF-8 and the parser refuse the rest; only an escape can bring these in.
     if b"\\u" in content:
         _check_texts(value)
     return value
 
 
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Keep the garbage collector still; JSON has no cycles.
-
-    Of several threads, the first to end lets it go on: whoever put back what it had found might leave it off for good.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
+def _check_size(content: bytes) -> None:
+    """Refuse too many values and too deep nesting in one scan, before a parser allocates memory for them."""
+    structure, strings = STRING.subn(b"", content, count=2 * MAX_VALUES)
+    brackets = structure.translate(None, NOT_BRACKETS)
+    values = structure.count(b",") + structure.count(b"[") + structure.count(b"{")
+    if strings == 2 * MAX_VALUES or values > MAX_VALUES or len(brackets) > 2 * MAX_VALUES:
+        depth = max(accumulate(map(DEPTH_CHANGES.__getitem__, brackets[:MAX_VALUES])), default=0)
+        raise _too_deep() if depth > MAX_DEPTH else InvalidJSON(f"The body holds more than {MAX_VALUES:,} values.")
+    if max(accumulate(map(DEPTH_CHANGES.__getitem__, brackets)), default=0) > MAX_DEPTH:
+        raise _too_deep()
 
 
 def _position(error: json.JSONDecodeError) -> str:
@@ -72,11 +83,11 @@ def _position(error: json.JSONDecodeError) -> str:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
-        raise InvalidJSON(f"The member {json.dumps(twice[:100])} is there more than once.")
-    return found
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        duplicate = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise InvalidJSON(f"The member {json.dumps(duplicate[:100])} is given more than once.")
+    return members
 
 
 def _integer(text: str) -> int:
@@ -94,15 +105,6 @@ def _float(text: str) -> float:
 
 def _constant(text: str) -> NoReturn:
     raise InvalidJSON(f"{text} is not JSON.")
-
-
-def _require_shallow(content: bytes) -> None:
-    """Raise if valid JSON is nested too deep: each round takes away what is innermost."""
-    brackets = STRING.sub(b"", content).translate(AS_ROUND, NO_BRACKETS)
-    for _ in range(MAX_DEPTH):
-        brackets = brackets.replace(b"()", b"")
-    if brackets:
-        raise _too_deep()
 
 
 def _check_texts(value: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import tracemalloc
 from typing import Any
@@ -11,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import InvalidJSON
-from app.http.strict_json import LARGE, MAX_INTEGER, parse
+from app.errors import InvalidJSON, Unavailable
+from app.http.strict_json import _LARGE_PARSES, LARGE_BYTES, MAX_INTEGER, MAX_VALUES, parse
+from app.request_context import request_context
 
 pytestmark = pytest.mark.nodatabase
 
@@ -51,8 +51,8 @@ def test_any_bytes_are_read_or_refused(content: bytes) -> None:
         ('{"a": 1}'.encode("utf-16"), "not UTF-8"),
         (b'"\xed\xa0\x80"', "not UTF-8"),
         (b'"\xc0\x80"', "not UTF-8"),
-        (b'{"a": 1, "b": 2, "a": 1}', '"a" is there more than once'),
-        (b'[{"x": {"a": 1, "\\u0061": 2}}]', '"a" is there more than once'),
+        (b'{"a": 1, "b": 2, "a": 1}', '"a" is given more than once'),
+        (b'[{"x": {"a": 1, "\\u0061": 2}}]', '"a" is given more than once'),
         (b"NaN", "NaN"),
         (b"[Infinity]", "Infinity"),
         (b"-Infinity", "Infinity"),
@@ -101,13 +101,45 @@ def test_depth_is_what_brackets_outside_of_texts_say(content: bytes) -> None:
         parse(b"[" * 20 + content + b"]" * 20)
 
 
-def test_after_a_large_body_the_collector_goes_on() -> None:
-    large = b"[" + b"[]," * LARGE + b"[]]"
-    assert len(parse(large)) == LARGE + 1
-    assert gc.isenabled()
-    with pytest.raises(InvalidJSON):
-        parse(large + b"x")
-    assert gc.isenabled()
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[" + b"[]," * 2_800_000 + b"[]]",
+        b"[" + b'"",' * 2_800_000 + b'""]',
+        b"{" + b'"a":1,' * 1_400_000 + b'"a":1}',
+        b"]" * 8_000_000,
+        b'"' + rb"\"" * 4_000_000,
+        b'["' + rb'\\","' * 1_600_000,
+    ],
+    ids=["lists", "strings", "members", "closing brackets", "an open string of quotes", "strings of backslashes"],
+)
+def test_a_parsing_bomb_is_refused_before_it_takes_memory(content: bytes) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidJSON):
+            parse(content)
+        assert tracemalloc.get_traced_memory()[1] < 8 * len(content)
+    finally:
+        tracemalloc.stop()
+
+
+def test_as_many_values_as_allowed_are_parsed() -> None:
+    content = b"[" + b"1," * (MAX_VALUES - 2) + b"1]"
+    assert len(parse(content)) == MAX_VALUES - 1
+    with pytest.raises(InvalidJSON, match="more than 100,000 values"):
+        parse(b"[1,1," + content[1:])
+
+
+def test_values_inside_a_string_are_not_counted() -> None:
+    content = b'"' + b"[,]," * MAX_VALUES + b'"'
+    assert len(parse(content)) == 4 * MAX_VALUES
+
+
+def test_a_third_large_body_waits_for_one_of_two_until_its_deadline() -> None:
+    large = b'"' + b"x" * LARGE_BYTES + b'"'
+    with _LARGE_PARSES, _LARGE_PARSES, request_context(request_id="r", seconds=0.01), pytest.raises(Unavailable):
+        parse(large)
+    assert parse(large) == "x" * LARGE_BYTES
 
 
 def test_a_text_of_nothing_but_escapes_takes_little_memory() -> None:
