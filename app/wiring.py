@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.cache.body_cache import BodyCache
+from app.cache.cache_validator import CacheValidator
+from app.cache.cached_items import CachedItems
+from app.cache.write_counters import WriteCounters
 from app.domain import clock
 from app.domain.allocator import Allocator
-from app.domain.current import Current
 from app.domain.documents import Documents
 from app.domain.idempotency import Idempotency
-from app.domain.items import Collection
 from app.domain.keys.authenticator import Authenticator
 from app.domain.keys.keys import Keys
 from app.domain.keys.usage import Usage
@@ -24,7 +26,7 @@ from app.domain.resource_types import DOCUMENT, KEY, PROJECT, Kind
 from app.limits.limiter import Limiter
 from app.metrics import Tally
 from app.settings import Settings
-from app.store import Follower, Freshness, Store, Versions
+from app.store import Follower, Store
 
 # Projects are few beside documents.
 PROJECTS_SHARE = 8
@@ -35,13 +37,13 @@ class Shared:
     """What the processes of a host share, made before they are forked."""
 
     limiter: Limiter | None
-    versions: Mapping[str, Versions]
+    write_counters: Mapping[str, WriteCounters]
 
     @classmethod
     def build(cls, settings: Settings) -> Shared:
         """Make it for as many processes as the settings say. It opens no connection."""
         kinds = (DOCUMENT, PROJECT)
-        return cls(Limiter.build(settings), {kind.database: Versions(settings.workers) for kind in kinds})
+        return cls(Limiter.build(settings), {kind.database: WriteCounters(settings.workers) for kind in kinds})
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Services:
     idempotency: Idempotency
     readiness: Readiness
     limiter: Limiter | None
-    current: Mapping[str, Current]
+    body_caches: Mapping[str, BodyCache]
     followers: Mapping[str, Follower]
     reads: Tally
 
@@ -76,19 +78,21 @@ class Services:
     ) -> Services:
         """Wire the services of one process. ``shared`` is what it shares with others, else it gets its own."""
         shared = shared or Shared.build(settings)
-        store = Store(settings.couchdb_url, settings.prefix, shared.versions)
-        freshness = {name: Freshness(versions) for name, versions in shared.versions.items()}
-        followers = {name: Follower(store[name], listener) for name, listener in freshness.items()}
+        counters = shared.write_counters
+        store = Store(settings.couchdb_url, settings.prefix, {name: each.writing for name, each in counters.items()})
+        validators = {name: CacheValidator(each) for name, each in counters.items()}
+        followers = {name: Follower(store[name], validator) for name, validator in validators.items()}
 
-        def current(kind: Kind, most_bytes: int) -> Current:
+        def body_cache(kind: Kind, max_bytes: int) -> BodyCache:
             name = kind.database
-            return Current(kind, freshness[name], followers[name].start, most_bytes)
+            return BodyCache(kind, validators[name], followers[name].start, max_bytes)
 
         def allocator(kind: Kind) -> Allocator:
             return Allocator(store["meta"], kind, settings.region, settings.regions, clock.timestamp)
 
-        bodies = [current(DOCUMENT, settings.cache_bytes), current(PROJECT, settings.cache_bytes // PROJECTS_SHARE)]
-        stored, containers = (Collection(store[each.kind.database], allocator(each.kind), each) for each in bodies)
+        budgets = {DOCUMENT: settings.cache_bytes, PROJECT: settings.cache_bytes // PROJECTS_SHARE}
+        caches = [body_cache(kind, max_bytes) for kind, max_bytes in budgets.items()]
+        stored, containers = (CachedItems(store[each.kind.database], allocator(each.kind), each) for each in caches)
         projects = Projects(containers, stored, now)
         idempotency = Idempotency(store["meta"], settings.deadline + 2, now)
         usage = Usage(store["meta"], idempotency.sweep)
@@ -105,7 +109,7 @@ class Services:
             idempotency=idempotency,
             readiness=Readiness(store),
             limiter=shared.limiter,
-            current={each.kind.database: each for each in bodies},
+            body_caches={each.kind.database: each for each in caches},
             followers=followers,
             reads=Tally("hit", "shared", "miss"),
         )

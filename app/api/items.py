@@ -16,8 +16,8 @@ from app.domain.access import Access
 from app.domain.attempt import Attempt
 from app.domain.batches.operations import Operation, Outcome
 from app.domain.condition import Condition
-from app.domain.current import Shown
 from app.domain.listing.pages import Page, Query
+from app.domain.rendered import RenderedItem
 from app.domain.stored import Stored
 from app.http import conditional, paging
 from app.http import item_responses as tagged
@@ -30,8 +30,8 @@ from app.wiring import Services
 class Shelf(Protocol):
     """The items of one kind, as a key reaches them."""
 
-    def read(self, access: Access, public_id: int, /, *, afresh: bool) -> Shown:
-        """Return one item, from the database if it is wanted ``afresh``."""
+    def read(self, access: Access, public_id: int, /, *, bypass_cache: bool) -> RenderedItem:
+        """Return one item, from the database if the cache is bypassed."""
 
     def reserve(self, count: int, /) -> tuple[int, ...]:
         """Return ids for so many items to come."""
@@ -134,7 +134,7 @@ class Items:
         What was read before is answered only where nobody on this host has changed it since, nor on another host as
         far as is known here; `Cache-Control: no-cache` has it read from the database.
         """
-        item = self._shelf.read(g.access, self._id(path), afresh=conditional.wants_fresh())
+        item = self._shelf.read(g.access, self._id(path), bypass_cache=conditional.wants_fresh())
         return tagged.answer(item.revision, tagged.body(item))
 
     def replace(self, body: dict[str, Any], **path: int) -> Any:

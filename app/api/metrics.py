@@ -44,7 +44,7 @@ class Measured(Collector):
         for name, follower in followers.items():
             live.add_metric([pid, name], follower.is_live)
             silence.add_metric([pid, name], follower.silence())
-            kept.add_metric([pid, name], self._services.current[name].bytes)
+            kept.add_metric([pid, name], self._services.body_caches[name].bytes)
             changes.add_metric([pid, name], follower.tally.counts()["changes"])
             losses.add_metric([pid, name], follower.tally.counts()["losses"])
         yield from (reads, live, silence, changes, losses, kept)

@@ -16,7 +16,7 @@ from app.cache.pages import Answered, Asked, Headers, Pages
 from app.cache.together import Together
 from app.cache.wanted import Wanted
 from app.domain.access import Access
-from app.domain.current import Shown
+from app.domain.rendered import RenderedItem
 from app.errors import ServiceError
 from app.http import conditional, media, rate_limits
 from app.http.paging import PAGE_OF
@@ -52,7 +52,7 @@ class ShortPath:
 
     def __init__(self, long_path: WSGIApplication, services: Services) -> None:
         self.long_path, self._services = long_path, services
-        self._pages = Pages(services.current, services.settings.cache_bytes // SHARE)
+        self._pages = Pages(services.body_caches, services.settings.cache_bytes // SHARE)
         self._together = Together[Answered]()
         self._hosts: set[str] = set()
 
@@ -130,7 +130,7 @@ class ShortPath:
         """Return an item from the database. Whatever is wrong with it is told on the long path."""
         shelf = self._services.documents if many == "documents" else self._services.projects
         try:
-            return _whole(shelf.read(access, public_id, afresh="HTTP_CACHE_CONTROL" in environ))
+            return _whole(shelf.read(access, public_id, bypass_cache="HTTP_CACHE_CONTROL" in environ))
         except ServiceError:
             return None
 
@@ -188,13 +188,13 @@ class ShortPath:
         """Return what everyone gets who may have the item, if it is known as it is now."""
         if wanted.public_id is None or environ["QUERY_STRING"]:
             return None
-        item = self._services.current[wanted.many].get(wanted.public_id)
+        item = self._services.body_caches[wanted.many].get(wanted.public_id)
         if item is None or not self._admits(access, wanted, item):
             return None
         return _whole(item)
 
     @staticmethod
-    def _admits(access: Access, wanted: Wanted, item: Shown) -> bool:
+    def _admits(access: Access, wanted: Wanted, item: RenderedItem) -> bool:
         if wanted.many == "projects":
             return access.admits_project(item.public_id)
         return access.admits(item.public_id, item.project_id)
@@ -225,7 +225,7 @@ class ShortPath:
         return Quick(status, [*kept, *own.items()], b"" if is_known else found.body)
 
 
-def _whole(item: Shown) -> Answered:
+def _whole(item: RenderedItem) -> Answered:
     body = media.line(item.body)
     headers = {"Content-Type": media.JSON, "Content-Length": str(len(body)), **conditional.headers(item.revision)}
     return Answered(item.revision, list(headers.items()), body, {})

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from threading import Lock
 from typing import NamedTuple
 
-from app.domain.current import Current
+from app.cache.body_cache import BodyCache
 
 # What an entry takes beside its body, in bytes, measured on CPython 3.11.
 OVERHEAD = 2_000
@@ -30,7 +30,7 @@ class Answered(NamedTuple):
 class Pages:
     """Keeps up to ``most_bytes`` of answers, those that were last asked for; threads may share it."""
 
-    def __init__(self, current: Mapping[str, Current], most_bytes: int) -> None:
+    def __init__(self, current: Mapping[str, BodyCache], most_bytes: int) -> None:
         self._current, self._most_bytes = current, most_bytes
         self._lock = Lock()
         self._answers: OrderedDict[Asked, Answered] = OrderedDict()
@@ -43,12 +43,12 @@ class Pages:
             if found is None:
                 return None
             self._answers.move_to_end(asked)
-        is_current = all(self._current[name].holds(mark) for name, mark in found.marks.items())
+        is_current = all(self._current[name].is_valid(mark) for name, mark in found.marks.items())
         return found if is_current else None
 
     def marks(self) -> Marks:
         """Return marks to be taken before a page is read."""
-        return {name: current.mark() for name, current in self._current.items()}
+        return {name: current.token() for name, current in self._current.items()}
 
     def keep(self, asked: Asked, answered: Answered) -> Answered:
         """Remember and return an answer; not if it is too large, or if something was just changing when it was made."""

@@ -14,11 +14,11 @@ from app.domain.batches.batch import carry_out
 from app.domain.batches.operations import Operation, Outcome
 from app.domain.compensation import MovedOn, take_back
 from app.domain.condition import ANY, Condition
-from app.domain.current import Shown
 from app.domain.items import Collection, Compose
 from app.domain.listing.merged_walk import MergedWalk
 from app.domain.listing.pages import Listed, Page, Query, cut
 from app.domain.projects import Projects
+from app.domain.rendered import RenderedItem
 from app.domain.stored import Stored, merged
 from app.domain.writes import after_a_write
 from app.errors import Conflict, Fault, Forbidden, NotFound, ServiceError, ValidationFailed
@@ -44,10 +44,10 @@ class Documents:
         self.require_still_reached(access, found)
         return found
 
-    def read(self, access: Access, document_id: int, *, afresh: bool = False) -> Shown:
+    def read(self, access: Access, document_id: int, *, bypass_cache: bool = False) -> RenderedItem:
         """Return what clients get of one document. Raises as ``get`` does."""
         self._require_reached(access, document_id)
-        found = self._documents.read(document_id, afresh=afresh)
+        found = self._documents.read(document_id, bypass_cache=bypass_cache)
         self.require_still_reached(access, found)
         return found
 
@@ -212,7 +212,7 @@ class Documents:
         if row is None or row.public_id != document_id or not access.admits_project(row.project_id):
             raise _refusal(access, document_id)
 
-    def require_still_reached(self, access: Access, found: Stored | Shown) -> None:
+    def require_still_reached(self, access: Access, found: Stored | RenderedItem) -> None:
         """Raise if the document was moved out of the key's reach since the index was read."""
         if not access.admits(found.public_id, found.project_id):
             raise _refusal(access, found.public_id)

@@ -12,10 +12,11 @@ from app.domain.allocator import Allocator
 from app.domain.attempt import Attempt
 from app.domain.clock import timestamp
 from app.domain.condition import ANY, Condition
-from app.domain.current import Current, Shown
 from app.domain.histories import History, created, histories, made
 from app.domain.listing.index import Index
 from app.domain.listing.pages import Listed, Page
+from app.domain.rendered import RenderedItem
+from app.domain.resource_types import Kind
 from app.domain.stored import Change, Stored, stale
 from app.domain.writes import Result, Writes, pauses
 from app.errors import Conflict, NotFound, ServiceError, Unavailable
@@ -33,8 +34,8 @@ Compose = Callable[[Stored], Mapping[str, Any]]
 class Collection:
     """All items of one kind."""
 
-    def __init__(self, items: Database, allocator: Allocator, current: Current) -> None:
-        self.kind, self._items, self._allocator, self._current = current.kind, items, allocator, current
+    def __init__(self, kind: Kind, items: Database, allocator: Allocator) -> None:
+        self.kind, self._items, self._allocator = kind, items, allocator
         self.index, self._writes = Index(self.kind, items), Writes(items)
 
     def members(self, item: Stored) -> dict[str, Any]:
@@ -48,12 +49,14 @@ class Collection:
             raise NotFound(f"There is no {self.kind.name} {public_id}.")
         return found
 
-    def read(self, public_id: int, *, afresh: bool = False) -> Shown:
-        """Return what clients get of one item, from the database if it is wanted ``afresh``. Raises NotFound."""
-        if known := None if afresh else self._current.get(public_id):
-            return known
-        mark = self._current.mark(public_id)
-        return self._current.keep(self.get(public_id).fields, mark)
+    def read(self, public_id: int, *, bypass_cache: bool = False) -> RenderedItem:  # noqa: ARG002
+        """Return an item as clients read it. Raises NotFound. A subclass may have a cache to bypass."""
+        return RenderedItem.of(self.kind, self.get(public_id).fields)
+
+    def read_rows(self, rows: Sequence[Listed]) -> list[RenderedItem]:
+        """Return the items of index rows as clients read them now, in order, less those that were deleted since."""
+        items = self.find_many([row.public_id for row in rows])
+        return [RenderedItem.of(self.kind, item.fields) for item in items.values()]
 
     def find(self, public_id: int) -> Stored | None:
         """Return one item, None if there is none."""
@@ -210,18 +213,14 @@ class Collection:
             composed(found)
             raise stale(found) from conflict
 
-    def load(self, page: Page, admits: Callable[[Shown], bool] = lambda _: True) -> Page:
-        """Return ``page`` with those of its items that ``admits`` lets pass; only what is not known is read.
+    def load(self, page: Page, admits: Callable[[RenderedItem], bool] = lambda _: True) -> Page:
+        """Return ``page`` with those of its items that ``admits`` accepts.
 
-        An item that changed after its row was read is listed as it is now, and one that was deleted, or left the
-        project that is listed, is left out, so that the page's tag always describes what is served.
+        An item that changed after its row was read is listed as it is now. One that was deleted, or that left the
+        listed project, is left out. So the page's tag always describes the served items.
         """
-        shown = {row.public_id: self._current.at(row.public_id, row.revision) for row in page.rows}
-        lacking = {public_id: self._current.mark(public_id) for public_id, known in shown.items() if known is None}
-        found = self.find_many(list(lacking))
-        shown |= {public_id: self._current.keep(item.fields, lacking[public_id]) for public_id, item in found.items()}
         items = tuple(
-            item for item in shown.values() if item and page.project_id in (None, item.project_id) and admits(item)
+            item for item in self.read_rows(page.rows) if page.project_id in (None, item.project_id) and admits(item)
         )
         rows = tuple(Listed(item.public_id, item.revision) for item in items)
         return replace(page, rows=rows, items=items)

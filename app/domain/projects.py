@@ -15,9 +15,9 @@ from app.domain.batches.batch import carry_out
 from app.domain.batches.operations import Operation, Outcome
 from app.domain.clock import stamp
 from app.domain.condition import ANY, Condition
-from app.domain.current import Shown
 from app.domain.items import Collection, Compose
 from app.domain.listing.pages import Page, Query
+from app.domain.rendered import RenderedItem
 from app.domain.stored import Stored, merged
 from app.errors import Conflict, Forbidden, NotFound, PreconditionFailed, ProjectNotEmpty, ServiceError, Unavailable
 
@@ -38,10 +38,10 @@ class Projects:
         _require_reached(access, project_id)
         return self._projects.get(project_id)
 
-    def read(self, access: Access, project_id: int, *, afresh: bool = False) -> Shown:
+    def read(self, access: Access, project_id: int, *, bypass_cache: bool = False) -> RenderedItem:
         """Return what clients get of one project. Raises as ``get`` does."""
         _require_reached(access, project_id)
-        return self._projects.read(project_id, afresh=afresh)
+        return self._projects.read(project_id, bypass_cache=bypass_cache)
 
     def create(self, access: Access, fields: Mapping[str, Any], attempt: Attempt | None = None) -> Stored:
         """Store a new project. Raises Forbidden for a limited key, which could not reach it."""

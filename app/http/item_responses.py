@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Response
 
-from app.domain.current import Shown
+from app.domain.rendered import RenderedItem
 from app.domain.stored import Stored
 from app.http import conditional, media
 
@@ -21,7 +21,7 @@ def answer(tag: str, content: Any) -> Response | tuple[Any, dict[str, str]]:
     return conditional.without_body(headers) if conditional.not_modified(tag) else (content, headers)
 
 
-def body(item: Shown) -> Response:
+def body(item: RenderedItem) -> Response:
     """Return what is there to be read of an item, without its tag."""
     return Response(media.line(item.body), mimetype=media.JSON)
 

@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 from flask import Response, g, request
 
 from app.domain.access import Access
-from app.domain.current import Shown
 from app.domain.listing.cursors import Cursors
 from app.domain.listing.pages import Page, Query
+from app.domain.rendered import RenderedItem
 from app.http import conditional, media
 from app.wiring import Services
 
@@ -76,7 +76,7 @@ def declare(*databases: str) -> None:
     request.environ[PAGE_OF] = PageOf(g.access, databases)
 
 
-def bodies(items: Sequence[Shown]) -> Response:
+def bodies(items: Sequence[RenderedItem]) -> Response:
     """Return the answer with the bodies of these items."""
     return Response(media.array(item.body for item in items), mimetype=media.JSON)
 

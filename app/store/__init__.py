@@ -1,23 +1,19 @@
 """The only room in app that speaks to CouchDB: documents, ranges and views in; revisions, rows and two failures out."""
 
-from app.store.cache_validator import Freshness
 from app.store.database import Database, Leaf, Revision, Row
 from app.store.follower import Follower
 from app.store.group_commit import GroupCommit
 from app.store.outcomes import DocumentFailure, Outcome
 from app.store.server import Store
-from app.store.write_counters import Versions
 
 __all__ = [
     "Database",
     "DocumentFailure",
     "Follower",
-    "Freshness",
     "GroupCommit",
     "Leaf",
     "Outcome",
     "Revision",
     "Row",
     "Store",
-    "Versions",
 ]

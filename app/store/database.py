@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +11,11 @@ from app.couch.deadline import IdleTimeout
 from app.errors import Conflict
 from app.store.exchange import Exchange
 from app.store.outcomes import DocumentFailure, Outcome, outcomes
-from app.store.write_counters import Versions
 
 # None is a key like any other, and comes before all others.
 NOT_GIVEN: Any = object()
+# Makes the context that one write to these `_id`s runs in. Those whose outcome stays unknown are put into its set.
+CountWrites = Callable[[Collection[str]], AbstractContextManager[set[str]]]
 # So many changes are taken at once.
 MOST_CHANGES = 1000
 
@@ -47,11 +48,11 @@ class Leaf:
 class Database:
     """All of it raises Unavailable when CouchDB gives no usable answer within the deadline.
 
-    Writes are counted in ``versions``, if there are any, for those who keep what they have read.
+    Each write runs inside ``count_writes``, so that caches know of it.
     """
 
-    def __init__(self, exchange: Exchange, versions: Versions | None = None) -> None:
-        self._exchange, self._versions = exchange, versions
+    def __init__(self, exchange: Exchange, count_writes: CountWrites | None = None) -> None:
+        self._exchange, self._count_writes = exchange, count_writes or (lambda _: nullcontext(set()))
 
     @property
     def name(self) -> str:
@@ -108,7 +109,7 @@ class Database:
             raise ValueError("an _id is there more than once")
         if not documents:
             return {}
-        with self._writing(doc_ids) as unknown:
+        with self._count_writes(doc_ids) as unknown:
             found = outcomes(doc_ids, self._exchange.results(documents))
             unknown.update(doc_id for doc_id, outcome in found.items() if outcome is DocumentFailure.UNKNOWN)
         return found
@@ -191,12 +192,9 @@ class Database:
             self._exchange.send("PUT", "_local", name, body={"_rev": found["_rev"]} if found else {})
 
     def _write(self, document: Mapping[str, Any]) -> str:
-        with self._writing([document["_id"]]):
+        with self._count_writes([document["_id"]]):
             stored = self._exchange.send("PUT", document["_id"], members=("rev",), body=dict(document))
         return str(stored["rev"])
-
-    def _writing(self, doc_ids: Sequence[str]) -> AbstractContextManager[set[str]]:
-        return self._versions.writing(doc_ids) if self._versions else nullcontext(set())
 
 
 def _documents(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ def followed(app: Flask, ada: Caller) -> None:
 def marks(app: Flask) -> list[int | None]:
     """Return what stays the same until there is news of a write."""
     services: Services = app.extensions["dreamscript"]
-    return [current.mark() for current in services.current.values()]
+    return [cache.token() for cache in services.body_caches.values()]
 
 
 def is_short(caller: Caller, path: str, **headers: str) -> bool:

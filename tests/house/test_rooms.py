@@ -136,6 +136,8 @@ def test_every_module_says_in_one_sentence_what_it_is_for() -> None:
     [
         ("app.domain", "app.store.Database", True),
         ("app.domain", "app.http.conditional", False),
+        ("app.domain", "app.cache.body_cache.BodyCache", False),
+        ("app.store", "app.cache.write_counters.WriteCounters", False),
         ("app.store", "app.domain.resource_types", False),
         ("app.store", "app.couch.connection.Connection", True),
         ("app.store", "couchapp.deployment", False),

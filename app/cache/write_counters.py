@@ -23,7 +23,7 @@ WORD = 8
 GIVEN_UP = 60.0
 
 
-class Versions:
+class WriteCounters:
     """Counters of one database for up to ``processes`` processes, made before these are forked.
 
     Each process counts in a column of its own, so that it needs no lock: how many writes it has begun or ended, and
