@@ -16,7 +16,7 @@ from app.domain.access import Access
 from app.domain.attempt import Attempt
 from app.domain.batches.operations import Operation, Outcome
 from app.domain.condition import Condition
-from app.domain.listing.pages import Page, Query
+from app.domain.listing.pages import ListQuery, Page
 from app.domain.rendered import RenderedItem
 from app.domain.stored import Stored
 from app.http import conditional, paging
@@ -56,7 +56,7 @@ class Shelf(Protocol):
     def batch(self, access: Access, operations: Sequence[Operation], attempt: Attempt, /) -> Sequence[Outcome]:
         """Carry out many operations."""
 
-    def page(self, access: Access, query: Query, /) -> Page:
+    def page(self, access: Access, query: ListQuery, /) -> Page:
         """Return the rows of a page."""
 
     def load(self, access: Access, page: Page, /) -> Page:

@@ -13,7 +13,7 @@ from app.http import item_responses as tagged
 from app.http import paging
 from app.http.blueprint import Blueprint
 from app.schemas.keys import KeySchema, MintedKeySchema, NewKeySchema, RotationSchema
-from app.schemas.pages import WalkQuery
+from app.schemas.pages import CursorQuery
 from app.wiring import Services
 
 
@@ -27,7 +27,7 @@ def blueprint(services: Services) -> Blueprint:
         "GET",
         "/keys",
         scope="keys:manage",
-        query=WalkQuery,
+        query=CursorQuery,
         answer=KeySchema(many=True),
         headers=paging.HEADERS,
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from app.cache.body_cache import BodyCache
 from app.domain.allocator import Allocator
 from app.domain.items import Collection
-from app.domain.listing.pages import Listed
+from app.domain.listing.pages import IndexRow
 from app.domain.rendered import RenderedItem
 from app.store import Database
 
@@ -29,7 +29,7 @@ class CachedItems(Collection):
         token = self._cache.token(public_id)
         return self._cache.put(super().read(public_id), token)
 
-    def read_rows(self, rows: Sequence[Listed]) -> list[RenderedItem]:
+    def read_rows(self, rows: Sequence[IndexRow]) -> list[RenderedItem]:
         """Return the items of index rows as they are now or were in the row's revision; only unknown ones are read."""
         items = {row.public_id: self._cache.get_revision(row.public_id, row.revision) for row in rows}
         missing = [row for row in rows if items[row.public_id] is None]

@@ -16,7 +16,7 @@ from app.domain.compensation import MovedOn, take_back
 from app.domain.condition import ANY, Condition
 from app.domain.items import Collection, Compose
 from app.domain.listing.merged_walk import MergedWalk
-from app.domain.listing.pages import Listed, Page, Query, cut
+from app.domain.listing.pages import IndexRow, ListQuery, Page, cut
 from app.domain.projects import Projects
 from app.domain.rendered import RenderedItem
 from app.domain.stored import Stored, merged
@@ -126,7 +126,7 @@ class Documents:
 
         return self._create(access, compose, attempt)
 
-    def page(self, access: Access, query: Query) -> Page:
+    def page(self, access: Access, query: ListQuery) -> Page:
         """Return a page of documents. Raises Forbidden where ``query`` names a project beyond the key's reach."""
         reach = access.reach
         if reach is None or access.admits_project(query.project_id):
@@ -136,10 +136,10 @@ class Documents:
         if query.project_id is None and query.ids is None:
             return cut(self._reached(reach, query), query)
         chosen = query if query.ids is not None else replace(query, ids=tuple(reach.documents))
-        rows = (row for row in self._documents.index.chosen(chosen) if reach.admits(row.public_id, row.project_id))
+        rows = (row for row in self._documents.index.rows_by_id(chosen) if reach.admits(row.public_id, row.project_id))
         return cut(list(islice(rows, query.limit + 1)), query)
 
-    def page_in_project(self, access: Access, query: Query) -> Page:
+    def page_in_project(self, access: Access, query: ListQuery) -> Page:
         """Return a page of the documents in the project ``query.project_id``. Raises NotFound and Forbidden."""
         assert query.project_id is not None
         self._projects.get(access, query.project_id)
@@ -208,7 +208,7 @@ class Documents:
         """Raise unless a key may name this document, which need not exist if the key is limited to its very id."""
         if access.admits(document_id, None):
             return
-        row = self._documents.index.last_up_to(document_id)
+        row = self._documents.index.row_at_or_before(document_id)
         if row is None or row.public_id != document_id or not access.admits_project(row.project_id):
             raise _refusal(access, document_id)
 
@@ -221,7 +221,7 @@ class Documents:
         """Return what to say of those documents that the key does not reach."""
         if access.reach is None:
             return {}
-        rows = self._documents.index.chosen(Query(limit=len(document_ids), ids=tuple(document_ids)))
+        rows = self._documents.index.rows_by_id(ListQuery(limit=len(document_ids), ids=tuple(document_ids)))
         reached = {row.public_id for row in rows if access.admits_project(row.project_id)} | access.reach.documents
         return {each: _refusal(access, each) for each in document_ids if each not in reached}
 
@@ -234,11 +234,11 @@ class Documents:
         named = {each["project_id"] for each in fields if each.get("project_id")}
         return self._projects.seen_together([each for each in named if access.admits_project(each)])
 
-    def _reached(self, reach: Reach, query: Query) -> list[Listed]:
+    def _reached(self, reach: Reach, query: ListQuery) -> list[IndexRow]:
         """Return one row more than fits on the page, of all that ``reach`` admits."""
         count, start = query.limit + 1, query.bounds[query.descending]
         found = self._walk.rows(reach.projects, start, count, descending=query.descending) if reach.projects else []
-        single = islice(self._documents.index.chosen(replace(query, ids=tuple(reach.documents))), count)
+        single = islice(self._documents.index.rows_by_id(replace(query, ids=tuple(reach.documents))), count)
         # A document may be both; the row that was read last counts.
         rows = {row.public_id: row for row in (*found, *single)}.values()
         return sorted(rows, key=lambda row: row.public_id, reverse=query.descending)[:count]

@@ -106,7 +106,7 @@ class Idempotency:
         found, start, is_full = Counter[DocumentFailure | None](), "", True
         while is_full and not (ending and ending.is_set()):
             # What is over was indexed long ago, and nothing here waits until what is new is indexed as well.
-            rows = self._meta.view("expiry", "by_time", startkey=start, endkey=over, limit=SWEPT, may_lag=True)
+            rows = self._meta.view("expiry", "by_time", startkey=start, endkey=over, limit=SWEPT, stale_ok=True)
             outcomes = self._meta.write_many(
                 [{"_id": row.id, "_rev": row.value["rev"], "_deleted": True} for row in rows]
             )

@@ -14,7 +14,7 @@ from app.domain.clock import timestamp
 from app.domain.condition import ANY, Condition
 from app.domain.histories import History, created, histories, made
 from app.domain.listing.index import Index
-from app.domain.listing.pages import Listed, Page
+from app.domain.listing.pages import IndexRow, Page
 from app.domain.rendered import RenderedItem
 from app.domain.resource_types import Kind
 from app.domain.stored import Change, Stored, stale
@@ -53,7 +53,7 @@ class Collection:
         """Return an item as clients read it. Raises NotFound. A subclass may have a cache to bypass."""
         return RenderedItem.of(self.kind, self.get(public_id).fields)
 
-    def read_rows(self, rows: Sequence[Listed]) -> list[RenderedItem]:
+    def read_rows(self, rows: Sequence[IndexRow]) -> list[RenderedItem]:
         """Return the items of index rows as clients read them now, in order, less those that were deleted since."""
         items = self.find_many([row.public_id for row in rows])
         return [RenderedItem.of(self.kind, item.fields) for item in items.values()]
@@ -222,5 +222,5 @@ class Collection:
         items = tuple(
             item for item in self.read_rows(page.rows) if page.project_id in (None, item.project_id) and admits(item)
         )
-        rows = tuple(Listed(item.public_id, item.revision) for item in items)
+        rows = tuple(IndexRow(item.public_id, item.revision) for item in items)
         return replace(page, rows=rows, items=items)

@@ -16,7 +16,7 @@ from app.domain.batches.operations import Operation, Outcome
 from app.domain.clock import stamp
 from app.domain.condition import ANY, Condition
 from app.domain.items import Collection, Compose
-from app.domain.listing.pages import Page, Query
+from app.domain.listing.pages import ListQuery, Page
 from app.domain.rendered import RenderedItem
 from app.domain.stored import Stored, merged
 from app.errors import Conflict, Forbidden, NotFound, PreconditionFailed, ProjectNotEmpty, ServiceError, Unavailable
@@ -119,7 +119,7 @@ class Projects:
         made = self._projects.resumed(attempt)
         return made or self.create(access, self._projects.members(self.get(access, project_id)), attempt)
 
-    def page(self, access: Access, query: Query) -> Page:
+    def page(self, access: Access, query: ListQuery) -> Page:
         """Return a page of projects."""
         if access.reach is not None:
             ids = access.reach.projects if query.ids is None else access.reach.projects.intersection(query.ids)

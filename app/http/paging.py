@@ -10,7 +10,7 @@ from flask import Response, g, request
 
 from app.domain.access import Access
 from app.domain.listing.cursors import Cursors
-from app.domain.listing.pages import Page, Query
+from app.domain.listing.pages import ListQuery, Page
 from app.domain.rendered import RenderedItem
 from app.http import conditional, media
 from app.wiring import Services
@@ -38,19 +38,19 @@ class Paging:
         """Return the pages of a service as it is set."""
         return cls(services.cursors, services.settings.page_size, services.settings.max_page_size)
 
-    def query(self, arguments: Mapping[str, Any], **fixed: Any) -> Query:
+    def query(self, arguments: Mapping[str, Any], **fixed: Any) -> ListQuery:
         """Return the query that a validated query string and the path's own filters make. Raises InvalidCursor."""
         filters = {name: value for name, value in arguments.items() if name not in ("limit", "cursor")}
         limit = min(arguments.get("limit", self._page_size), self._max_page_size)
-        query = Query(limit=limit, **filters, **fixed)
+        query = ListQuery(limit=limit, **filters, **fixed)
         cursor = arguments.get("cursor")
         if cursor is None:
             return query
         position = self._cursors.read(cursor, *_binding(query))
-        return Query(limit=limit, position=position, **filters, **fixed)
+        return ListQuery(limit=limit, position=position, **filters, **fixed)
 
     def answer(
-        self, query: Query, page: Page, load: Callable[[Page], Page], show: Callable[[Sequence[Any]], Any] = tuple
+        self, query: ListQuery, page: Page, load: Callable[[Page], Page], show: Callable[[Sequence[Any]], Any] = tuple
     ) -> Response | tuple[Any, dict[str, str]]:
         """Return the page's items with its headers, or a 304; ``load`` reads the items, which a 304 does without.
 
@@ -62,7 +62,7 @@ class Paging:
         page = load(page)
         return show(page.items), self._headers(query, page)
 
-    def _headers(self, query: Query, page: Page) -> dict[str, str]:
+    def _headers(self, query: ListQuery, page: Page) -> dict[str, str]:
         headers = conditional.headers(page.tag)
         if page.next_position is None:
             return headers
@@ -81,6 +81,6 @@ def bodies(items: Sequence[RenderedItem]) -> Response:
     return Response(media.array(item.body for item in items), mimetype=media.JSON)
 
 
-def _binding(query: Query) -> tuple[object, ...]:
+def _binding(query: ListQuery) -> tuple[object, ...]:
     """Return what a cursor belongs to; the limit may change from page to page."""
     return g.access.principal, request.path, query.order, query.project_id, query.ids

@@ -7,7 +7,7 @@ from marshmallow import Schema, fields, validate
 from app.schemas.values import MAX_LIMIT, DecimalText, IdentifierList
 
 
-class WalkQuery(Schema):
+class CursorQuery(Schema):
     """Size, place and order of a page."""
 
     limit = DecimalText(
@@ -23,7 +23,7 @@ class WalkQuery(Schema):
     )
 
 
-class PageQuery(WalkQuery):
+class PageQuery(CursorQuery):
     """The same with a choice of ids."""
 
     ids = IdentifierList(

@@ -1,7 +1,7 @@
 """The only room in app that speaks to CouchDB: documents, ranges and views in; revisions, rows and two failures out."""
 
+from app.store.changes import Follower
 from app.store.database import Database, Leaf, Revision, Row
-from app.store.follower import Follower
 from app.store.group_commit import GroupCommit
 from app.store.outcomes import DocumentFailure, Outcome
 from app.store.server import Store

@@ -124,12 +124,11 @@ class Database:
         endkey: Any = NOT_GIVEN,
         descending: bool = False,
         limit: int | None = None,
-        may_lag: bool = False,
+        stale_ok: bool = False,
     ) -> list[Row]:
         """Return rows of a view, of ``keys`` in their order or of a range with both ends in it.
 
-        If it ``may_lag``, they come of what is indexed by now, without waiting for the rest, and it is brought up to
-        date afterwards.
+        If ``stale_ok``, return what is indexed by now, without waiting for the rest; the index is updated afterwards.
         """
         given = {
             "startkey": startkey,
@@ -137,7 +136,7 @@ class Database:
             "descending": descending or NOT_GIVEN,
             "limit": NOT_GIVEN if limit is None else limit,
             # The older name of CouchDB's update=lazy, which PouchDB Server does not know.
-            "stale": "update_after" if may_lag else NOT_GIVEN,
+            "stale": "update_after" if stale_ok else NOT_GIVEN,
         }
         params = {"reduce": False} | {name: value for name, value in given.items() if value is not NOT_GIVEN}
         path, members = ("_design", design, "_view", view), ("id", "key", "value")

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from app.domain.listing.index import Index
-from app.domain.listing.pages import Page, Query
+from app.domain.listing.pages import ListQuery, Page
 from tests.api.conftest import Caller
 
 
@@ -152,7 +152,7 @@ def test_what_leaves_a_project_while_it_is_listed_is_not_on_its_page(
     moving, staying = (ada.new_document(title, project_id=project_id) for title in ("moving", "staying"))
     page = Index.page
 
-    def moved(self: Index, query: Query) -> Page:
+    def moved(self: Index, query: ListQuery) -> Page:
         found = page(self, query)
         monkeypatch.undo()
         assert ada.request("PATCH", f"/documents/{moving['id']}", json={"project_id": None}).status_code == 200

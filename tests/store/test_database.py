@@ -170,8 +170,8 @@ def test_a_view_that_may_lag_is_brought_up_to_date_afterwards(
 ) -> None:
     server.put(documents.name, "_design", "listing", body=VIEWS)
     rows = [Row(doc_id, int(doc_id[2:]), rev) for doc_id, rev in numbered.items()]
-    assert documents.view("listing", "by_number", startkey=1, limit=2, may_lag=True) in ([], rows[1:2], rows[1:3])
-    wait_until(lambda: documents.view("listing", "by_number", startkey=1, limit=2, may_lag=True) == rows[1:3])
+    assert documents.view("listing", "by_number", startkey=1, limit=2, stale_ok=True) in ([], rows[1:2], rows[1:3])
+    wait_until(lambda: documents.view("listing", "by_number", startkey=1, limit=2, stale_ok=True) == rows[1:3])
 
 
 def test_a_view_that_is_missing_is_unavailable(documents: Database) -> None:

@@ -245,7 +245,7 @@ def test_many_documents_may_take_longer(monkeypatch: pytest.MonkeyPatch) -> None
 def test_only_what_may_lag_is_asked_for_without_waiting_for_its_index() -> None:
     """Both databases know this name of it; CouchDB calls it update=lazy as well."""
     with database(answer(200, {"rows": []})) as (documents, server):
-        documents.view("listing", "by_id", may_lag=True)
+        documents.view("listing", "by_id", stale_ok=True)
         documents.view("listing", "by_id")
     assert ["stale=update_after" in request.target for request in server.requests] == [True, False]
 

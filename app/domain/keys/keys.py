@@ -23,7 +23,7 @@ from app.domain.clock import stamp
 from app.domain.keys.key import Key, reach
 from app.domain.keys.key_text import compose, digest, is_well_formed
 from app.domain.keys.usage import Usage
-from app.domain.listing.pages import Listed, Page, Query, cut
+from app.domain.listing.pages import IndexRow, ListQuery, Page, cut
 from app.domain.resource_types import KEY, digits
 from app.errors import Conflict, Fault, Forbidden, NotFound, Unavailable, ValidationFailed
 from app.store import Database
@@ -138,20 +138,20 @@ class Keys:
 
     def all(self) -> Iterator[Key]:
         """Return every key, by id."""
-        keys = self._walk(Query(CHUNK), CHUNK)
+        keys = self._walk(ListQuery(CHUNK), CHUNK)
         while chunk := list(islice(keys, CHUNK)):
             yield from self._with_usage(chunk)
 
-    def page(self, query: Query, by: Access | None = None) -> Page:
+    def page(self, query: ListQuery, by: Access | None = None) -> Page:
         """Return a page of those keys that reach no further than the key of ``by``, with its items, each a Key."""
         # A limited key's own are few among many, so that a page's worth at once would take a read for each of them.
         at_once = CHUNK if by is not None and by.reach is not None else query.limit + 1
         admitted = (key for key in self._walk(query, at_once) if by is None or by.covers(key.reach))
         keys = self._with_usage(list(islice(admitted, query.limit + 1)))
-        page = cut([Listed(key.id, key.revision) for key in keys], query)
+        page = cut([IndexRow(key.id, key.revision) for key in keys], query)
         return replace(page, items=tuple(keys[: query.limit]))
 
-    def _walk(self, query: Query, at_once: int) -> Iterator[Key]:
+    def _walk(self, query: ListQuery, at_once: int) -> Iterator[Key]:
         """Yield the keys from the query's position on."""
         while True:
             low, high = (KEY.key(bound) for bound in query.bounds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from app.domain.listing.pages import Listed, Page, Query, cut
+from app.domain.listing.pages import IndexRow, ListQuery, Page, cut
 from app.domain.resource_types import Kind, digits
 from app.store import Database
 
@@ -18,27 +18,27 @@ class Index:
 
     def is_empty(self, project_id: int) -> bool:
         """Tell whether no document is in this project."""
-        return not self._range(Query(limit=0, project_id=project_id))
+        return not self._range(ListQuery(limit=0, project_id=project_id))
 
-    def page(self, query: Query) -> Page:
+    def page(self, query: ListQuery) -> Page:
         """Return the rows of a page, read from the index alone."""
-        rows = self._range(query) if query.ids is None else islice(self.chosen(query), query.limit + 1)
+        rows = self._range(query) if query.ids is None else islice(self.rows_by_id(query), query.limit + 1)
         return cut(list(rows), query)
 
-    def chosen(self, query: Query) -> Iterator[Listed]:
+    def rows_by_id(self, query: ListQuery) -> Iterator[IndexRow]:
         """Yield the rows of ``query.ids``; a page's worth is read at once."""
-        keys = [self._view_key(query, self._kind.key(public_id)) for public_id in query.wanted()]
+        keys = [self._view_key(query, self._kind.key(public_id)) for public_id in query.remaining_ids()]
         for at in range(0, len(keys), query.limit + 1):
             rows = self._items.view("listing", self._view(query), keys=keys[at : at + query.limit + 1])
-            yield from (Listed.of(self._kind, row) for row in rows)
+            yield from (IndexRow.of(self._kind, row) for row in rows)
 
-    def last_up_to(self, public_id: int) -> Listed | None:
+    def row_at_or_before(self, public_id: int) -> IndexRow | None:
         """Return the row with this id or, where there is none, the one before it: one row in either case."""
         key = self._kind.key(public_id)
         rows = self._items.view("listing", "by_id", startkey=key, descending=True, limit=1)
-        return Listed.of(self._kind, rows[0]) if rows else None
+        return IndexRow.of(self._kind, rows[0]) if rows else None
 
-    def _range(self, query: Query) -> list[Listed]:
+    def _range(self, query: ListQuery) -> list[IndexRow]:
         start, end = (self._view_key(query, self._kind.key(bound)) for bound in query.bounds)
         if query.descending:
             start, end = end, start
@@ -50,12 +50,12 @@ class Index:
             descending=query.descending,
             limit=query.limit + 1,
         )
-        return [Listed.of(self._kind, row) for row in rows]
+        return [IndexRow.of(self._kind, row) for row in rows]
 
     @staticmethod
-    def _view(query: Query) -> str:
+    def _view(query: ListQuery) -> str:
         return "by_id" if query.project_id is None else "by_project"
 
     @staticmethod
-    def _view_key(query: Query, key: str) -> str | list[str]:
+    def _view_key(query: ListQuery, key: str) -> str | list[str]:
         return key if query.project_id is None else [digits(query.project_id), key]

@@ -17,7 +17,7 @@ from heapq import merge
 from itertools import islice
 from threading import Lock
 
-from app.domain.listing.pages import Listed
+from app.domain.listing.pages import IndexRow
 from app.domain.resource_types import DOCUMENT, MAX_ID, digits
 from app.errors import Unavailable
 from app.request_context import remaining
@@ -44,12 +44,12 @@ class Window:
     def __init__(self, low: int, high: int) -> None:
         self.low, self.high = low, high
         self._ids: list[int] = []
-        self._rows: dict[int, Listed] = {}
+        self._rows: dict[int, IndexRow] = {}
 
     def __len__(self) -> int:
         return len(self._ids)
 
-    def put(self, row: Listed) -> None:
+    def put(self, row: IndexRow) -> None:
         """Take in the row as it is now."""
         if row.public_id not in self._rows:
             insort(self._ids, row.public_id)
@@ -74,7 +74,7 @@ class Window:
         """Tell whether a row with this id would have to be here."""
         return self.low <= public_id <= self.high
 
-    def ahead(self, place: int, *, descending: bool) -> list[Listed]:
+    def ahead(self, place: int, *, descending: bool) -> list[IndexRow]:
         """Return what is known from ``place`` on, itself included."""
         ids = (
             self._ids[: bisect_right(self._ids, place)][::-1]
@@ -93,7 +93,7 @@ class MergedWalk:
         self._sequence: object = None
         self._reads = 0
 
-    def rows(self, projects: Iterable[int], start: int, count: int, *, descending: bool) -> list[Listed]:
+    def rows(self, projects: Iterable[int], start: int, count: int, *, descending: bool) -> list[IndexRow]:
         """Return the first ``count`` rows of ``projects`` from the id ``start`` on.
 
         Raises Unavailable, also when others kept it from beginning in time, and when too much changed meanwhile.
@@ -141,12 +141,12 @@ class MergedWalk:
             for window in self._windows.values():
                 window.discard(public_id)
         for row in self._documents.view("listing", "by_id", keys=doc_ids) if doc_ids else ():
-            found = Listed.of(DOCUMENT, row)
+            found = IndexRow.of(DOCUMENT, row)
             home = self._windows.get(found.project_id or 0)
             if home is not None and home.holds(found.public_id):
                 home.put(found)
 
-    def _walk(self, project: int, place: int, at_once: int, *, descending: bool) -> Iterator[Listed]:
+    def _walk(self, project: int, place: int, at_once: int, *, descending: bool) -> Iterator[IndexRow]:
         window, start = self._window(project, place, descending=descending), place
         while True:
             for row in window.ahead(place, descending=descending):
@@ -184,7 +184,7 @@ class MergedWalk:
             limit=at_once,
         )
         for row in found:
-            window.put(Listed.of(DOCUMENT, row))
+            window.put(IndexRow.of(DOCUMENT, row))
         reached = end if len(found) < at_once else DOCUMENT.public_id(found[-1].id)
         if descending:
             window.low = reached

@@ -15,7 +15,7 @@ Order = Literal["asc", "desc"]
 
 
 @dataclass(frozen=True)
-class Query:
+class ListQuery:
     """What a page is asked for: at most ``limit`` items after ``position``, narrowed by the filters that are set."""
 
     limit: int
@@ -36,14 +36,14 @@ class Query:
             return 0, MAX_ID
         return (0, self.position - 1) if self.descending else (self.position + 1, MAX_ID)
 
-    def wanted(self) -> list[int]:
+    def remaining_ids(self) -> list[int]:
         """Return those of ``ids`` that are still to come, each once, in order."""
         low, high = self.bounds
         return sorted({i for i in self.ids or () if low <= i <= high}, reverse=self.descending)
 
 
 @dataclass(frozen=True)
-class Listed:
+class IndexRow:
     """A row of an index: an item's public id and the revision of it that the index has seen."""
 
     public_id: int
@@ -51,7 +51,7 @@ class Listed:
     project_id: int | None = None
 
     @classmethod
-    def of(cls, kind: Kind, row: Row) -> Listed:
+    def of(cls, kind: Kind, row: Row) -> IndexRow:
         """Return what a row of one of ``kind``'s views says."""
         return cls(kind.public_id(row.id), row.value["rev"], row.value.get("project_id"))
 
@@ -63,7 +63,7 @@ class Page:
     Where it is one of a project's documents, ``project_id`` is the project.
     """
 
-    rows: tuple[Listed, ...]
+    rows: tuple[IndexRow, ...]
     next_position: int | None
     project_id: int | None = None
     items: tuple[Any, ...] = field(default=(), repr=False)
@@ -75,7 +75,7 @@ class Page:
         return sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
-def cut(rows: Sequence[Listed], query: Query) -> Page:
+def cut(rows: Sequence[IndexRow], query: ListQuery) -> Page:
     """Return the page that begins ``rows``, which were read with one row more than the limit of ``query``."""
     limit = query.limit
     return Page(tuple(rows[:limit]), rows[limit - 1].public_id if len(rows) > limit else None, query.project_id)

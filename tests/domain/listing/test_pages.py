@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.listing.pages import Listed, Page, Query, cut
+from app.domain.listing.pages import IndexRow, ListQuery, Page, cut
 from app.domain.resource_types import MAX_ID
 
 pytestmark = pytest.mark.nodatabase
 
 ROWS = st.lists(
-    st.builds(Listed, st.integers(1, 6), st.sampled_from(["1-a", "1-b", "2-a"])),
+    st.builds(IndexRow, st.integers(1, 6), st.sampled_from(["1-a", "1-b", "2-a"])),
     max_size=5,
     unique_by=lambda r: r.public_id,
 ).map(lambda rows: sorted(rows, key=lambda row: row.public_id))
@@ -25,14 +25,14 @@ def seen(page: Page) -> tuple[object, ...]:
 
 
 @given(ROWS, ROWS, LIMITS)
-def test_tags_are_equal_if_and_only_if_pages_are(one: list[Listed], other: list[Listed], limit: int) -> None:
-    first, second = cut(one, Query(limit)), cut(other, Query(limit))
+def test_tags_are_equal_if_and_only_if_pages_are(one: list[IndexRow], other: list[IndexRow], limit: int) -> None:
+    first, second = cut(one, ListQuery(limit)), cut(other, ListQuery(limit))
     assert (first.tag == second.tag) == (seen(first) == seen(second))
 
 
 @given(ROWS, LIMITS)
-def test_a_page_holds_at_most_its_limit_and_knows_of_more(rows: list[Listed], limit: int) -> None:
-    page = cut(rows, Query(limit))
+def test_a_page_holds_at_most_its_limit_and_knows_of_more(rows: list[IndexRow], limit: int) -> None:
+    page = cut(rows, ListQuery(limit))
     assert list(page.rows) == rows[:limit]
     assert (page.next_position is not None) == (len(rows) > limit)
 
@@ -42,8 +42,8 @@ def test_a_walk_meets_every_wanted_id_once_and_in_order(ids: set[int], limit: in
     met: list[int] = []
     position: int | None = None
     while True:
-        query = Query(limit, order, position, ids=tuple(ids))  # type: ignore[arg-type]
-        page = cut([Listed(i, "1-a") for i in query.wanted()], query)
+        query = ListQuery(limit, order, position, ids=tuple(ids))  # type: ignore[arg-type]
+        page = cut([IndexRow(i, "1-a") for i in query.remaining_ids()], query)
         met += [row.public_id for row in page.rows]
         position = page.next_position
         if position is None:
@@ -52,6 +52,6 @@ def test_a_walk_meets_every_wanted_id_once_and_in_order(ids: set[int], limit: in
 
 
 def test_bounds_exclude_what_was_served() -> None:
-    assert Query(10).bounds == (0, MAX_ID)
-    assert Query(10, position=7).bounds == (8, MAX_ID)
-    assert Query(10, "desc", position=7).bounds == (0, 6)
+    assert ListQuery(10).bounds == (0, MAX_ID)
+    assert ListQuery(10, position=7).bounds == (8, MAX_ID)
+    assert ListQuery(10, "desc", position=7).bounds == (0, 6)

@@ -11,7 +11,7 @@ import pytest
 
 from app.errors import Unavailable
 from app.store import Database, Follower, Store
-from app.store import follower as follower_module
+from app.store import changes as changes_module
 from tests.couch.misbehaving_server import Behaviour, Turn, Wayward, answer, hang, reply, reset
 from tests.waiting import wait_until
 
@@ -62,7 +62,7 @@ class Feed:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, seconds in (("PAUSE", 0.0), ("REST", 0.0), ("SILENCE", SILENCE)):
-        monkeypatch.setattr(follower_module, name, seconds)
+        monkeypatch.setattr(changes_module, name, seconds)
 
 
 @pytest.fixture
