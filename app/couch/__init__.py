@@ -1,1 +1,1 @@
-"""One HTTP exchange with CouchDB, on python-couchdb: pool, deadline, and every failure one of four."""
+"""One HTTP request to CouchDB, on python-couchdb: pooled connections, a deadline, and four kinds of failure."""

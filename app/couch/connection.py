@@ -1,4 +1,4 @@
-"""The one way to speak to CouchDB: JSON in, JSON out, and every failure in one of three kinds."""
+"""Sends requests to CouchDB through python-couchdb: JSON in, JSON out, and every failure a DatabaseError."""
 
 from __future__ import annotations
 
@@ -13,38 +13,36 @@ import couchdb.http
 
 from app.couch.deadline import Deadline, TimeBudget
 from app.couch.failures import AnswerLost, Cancelled, DatabaseError, Refused, Unreachable
-from app.couch.transport import Session
+from app.couch.transport import Pool, Session
 
 __all__ = ["AnswerLost", "Cancelled", "Connection", "CouchResponse", "DatabaseError", "Refused", "Unreachable"]
 
-# These are JSON even where they are plain texts, since CouchDB parses them (its API reference, "/db/_design/_view").
+# CouchDB parses these as JSON, so a string is quoted too (its API reference, "/db/_design/_view").
 JSON_PARAMETERS = frozenset({"startkey", "start_key", "endkey", "end_key", "key", "keys"})
-# So many characters of what CouchDB says of an error are kept.
-MAX_TEXT = 500
+MAX_REASON_CHARS = 500
 
 
 @dataclass(frozen=True)
 class CouchResponse:
-    """What CouchDB answered below status 300: its header names are in lower case, its body is decoded JSON."""
+    """A response with a status below 300 and its body, decoded from JSON."""
 
     status: int
-    headers: Mapping[str, str]
     body: Any
 
 
 class Connection:
-    """A CouchDB server. Threads may share it, and a child of a fork gets connections of its own.
+    """A CouchDB server. Threads may share it; the child of a fork opens its own sockets.
 
-    ``url`` may hold credentials, percent-encoded; they are kept apart from it and appear nowhere. ``timeout`` is the
-    time in seconds that one request may take, from looking for a connection to the last byte of the answer. Proxies
-    named by the environment are not used. Raises ValueError for what is no server's URL.
+    ``url`` may contain percent-encoded credentials, which are kept out of every message. ``timeout`` limits one
+    request in seconds, from looking for a connection to the last byte of the answer. Proxies named by the environment
+    are not used. Raises ValueError if ``url`` is not the URL of a server.
     """
 
     def __init__(self, url: str, *, timeout: float = 3.0) -> None:
         self.url, self._credentials = split_credentials(url)
         self._timeout = timeout
-        # In one piece, so that no thread ever sees half of what belongs to the other side of a fork.
-        self._owned = os.getpid(), Session()
+        # One tuple, so that a thread never combines the process id and the pool of different processes.
+        self._owned = os.getpid(), Pool()
 
     def __repr__(self) -> str:
         return f"Connection({self.url!r})"
@@ -59,27 +57,26 @@ class Connection:
         timeout: float | TimeBudget | None = None,
         read: bool | None = None,
     ) -> CouchResponse:
-        """Send one request. The segments of ``path`` are encoded; ``params`` are JSON unless they are plain texts.
+        """Send a GET, PUT, POST or DELETE to the ``path`` with these segments, and return the response.
 
-        ``timeout`` is for this request, instead of the usual one. ``read`` marks a request that changes nothing and may
-        be sent again when its answer is cut: GET and HEAD unless said otherwise. Raises Unreachable, AnswerLost,
-        Refused, and Cancelled if its ``timeout`` does.
+        Parameters are sent as JSON, except strings that CouchDB does not parse. ``timeout`` replaces the connection's
+        own. ``read`` says that the request changes nothing and may be sent again if its answer is lost; by default
+        this is true of GET. Raises Unreachable, AnswerLost, Refused, and Cancelled if ``timeout`` raises it.
         """
+        options = _encoded(params or {})
+        if body is not None:
+            options["body"] = _json(body)
+            headers = {"Content-Type": "application/json", **(headers or {})}
         timeout = self._timeout if timeout is None else timeout
-        status, found, content = self._session().request(
-            method,
-            couchdb.http.urljoin(self.url, *path, **_encoded(params or {})),
-            None if body is None else _json(body),
-            {**({} if body is None else {"Content-Type": "application/json"}), **(headers or {})},
-            self._credentials,
-            deadline=Deadline.after(timeout) if isinstance(timeout, float | int) else timeout,
-            read=method in ("GET", "HEAD") if read is None else read,
-        )
+        deadline = Deadline.after(timeout) if isinstance(timeout, float | int) else timeout
+        session = Session(self._pool(), deadline, resend=method == "GET" if read is None else read)
+        resource = couchdb.http.Resource(self.url, session)
+        resource.credentials = self._credentials
+        status, _, data = getattr(resource, method.lower())(list(path), headers=headers, **options)
+        content = data.read()
         if status >= 300:
             raise _refusal(status, content)
-        bodiless = method == "HEAD" or status == 204
-        decoded = None if bodiless else _decoded(method, path, content)
-        return CouchResponse(status, {name.lower(): value for name, value in found.items()}, decoded)
+        return CouchResponse(status, _decoded(method, path, content))
 
     def get(self, *path: str, **options: Any) -> CouchResponse:
         """Send a GET; see request."""
@@ -97,35 +94,31 @@ class Connection:
         """Send a DELETE; see request."""
         return self.request("DELETE", *path, **options)
 
-    def head(self, *path: str, **options: Any) -> CouchResponse:
-        """Send a HEAD, whose answer has no body; see request."""
-        return self.request("HEAD", *path, **options)
-
     def close(self) -> None:
-        """Close the idle connections; the next request opens new ones."""
-        self._session().connection_pool.close()
+        """Close the idle sockets; the next request opens a new one."""
+        self._pool().close()
 
-    def _session(self) -> Session:
-        owner, session = self._owned
+    def _pool(self) -> Pool:
+        owner, pool = self._owned
         if owner != os.getpid():
-            # The parent goes on using its sockets; two processes reading one would take each other's answers.
-            session = Session()
-            self._owned = os.getpid(), session
-        return session
+            # The parent still uses its sockets; two processes that read one socket would swap answers.
+            pool = Pool()
+            self._owned = os.getpid(), pool
+        return pool
 
 
 def split_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
-    """Return ``url`` without credentials and without a slash at its end, and the decoded credentials, if any.
+    """Return ``url`` without credentials and without a trailing slash, and the decoded credentials, if any.
 
-    Raises ValueError, which does not contain ``url``.
+    Raises ValueError, whose message does not contain ``url``.
     """
     try:
         parts = urlsplit(url)
-        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
-        sound = None
-    # A bare "/", "?" or "#" in a password ends the host's part early, and the rest would be shown as a path.
-    if not sound or url.count("@") != parts.netloc.count("@"):
+        valid = None
+    # An unencoded "/", "?" or "#" in a password ends the authority early, and the rest would be shown as a path.
+    if not valid or url.count("@") != parts.netloc.count("@"):
         raise ValueError("not the URL of a server, http://user:password@host:port with both of them percent-encoded")
     userinfo, _, host = parts.netloc.rpartition("@")
     bare = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
@@ -136,11 +129,11 @@ def split_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
 
 
 def _json(body: object) -> bytes:
-    """Return ``body`` as JSON in few bytes: only half a surrogate pair, which UTF-8 has no bytes for, is escaped."""
+    """Return ``body`` as compact UTF-8; only lone surrogates, which UTF-8 cannot encode, are escaped."""
     return json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
 
 
-def _encoded(params: Mapping[str, Any]) -> dict[str, str]:
+def _encoded(params: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value if isinstance(value, str) and name not in JSON_PARAMETERS else json.dumps(value)
         for name, value in params.items()
@@ -151,20 +144,20 @@ def _decoded(method: str, path: tuple[str, ...], content: bytes) -> Any:
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise AnswerLost(f"{method} /{'/'.join(path)} was answered with something that is not JSON") from error
+        raise AnswerLost(f"the answer to {method} /{'/'.join(path)} is not JSON") from error
 
 
 def _refusal(status: int, content: bytes) -> Refused:
-    """Return the error that an answer tells of, whatever it is written in."""
+    """Return the error for a response, even if its body is not CouchDB's JSON."""
     try:
-        said = json.loads(content)
+        body = json.loads(content)
     except (ValueError, RecursionError):
-        said = None
-    if not isinstance(said, dict):
-        said = {"reason": "the answer was not CouchDB's JSON"}
-    return Refused(status, _line(said.get("error"), f"status_{status}"), _line(said.get("reason"), "none was given"))
+        body = None
+    if not isinstance(body, dict):
+        body = {"reason": "the answer was not CouchDB's JSON"}
+    return Refused(status, _line(body.get("error"), f"status_{status}"), _line(body.get("reason"), "no reason given"))
 
 
-def _line(said: object, otherwise: str) -> str:
-    """Return a text as one line of bounded length, fit for a log."""
-    return " ".join(said[:MAX_TEXT].split()) if isinstance(said, str) else otherwise
+def _line(text: object, default: str) -> str:
+    """Return ``text`` as one line that a log can hold, or ``default`` if it is not a string."""
+    return " ".join(text[:MAX_REASON_CHARS].split()) if isinstance(text, str) else default

@@ -1,4 +1,4 @@
-"""Sockets that keep one deadline, however often the other side lets them make a little progress."""
+"""Sockets that keep one deadline for a whole request, however slowly the other side makes progress."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import Any, Protocol
 
 from app.couch.failures import Cancelled
 
-# What is larger is sent as soon as it is there.
-LARGE = 2**16
+# More than this is sent at once instead of being collected.
+MAX_UNSENT_BYTES = 2**16
 
 
 class TimeBudget(Protocol):
-    """How long to wait for the next bytes."""
+    """The time to wait for the next bytes."""
 
     def remaining(self) -> float:
-        """Return the seconds that are left. Raises TimeoutError when there are none."""
+        """Return the seconds left. Raises TimeoutError when there are none."""
 
 
 @dataclass(frozen=True)
@@ -36,32 +36,32 @@ class Deadline:
         return cls(time.monotonic() + seconds)
 
     def remaining(self) -> float:
-        """Return the seconds that are left. Raises TimeoutError when there are none."""
-        left = self.at - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the time is over")
-        return left
+        """Return the seconds left. Raises TimeoutError when there are none."""
+        seconds = self.at - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError("the deadline has passed")
+        return seconds
 
 
 @dataclass(frozen=True)
 class IdleTimeout:
-    """Waits without end for one who gives a sign of life at least every ``seconds``, as long as that is ``wanted``."""
+    """Waits without a deadline for a server that sends something at least every ``seconds``, while ``wanted``."""
 
     seconds: float
     wanted: Callable[[], bool]
 
     def remaining(self) -> float:
-        """Return the seconds until the next sign. Raises Cancelled."""
+        """Return ``seconds``. Raises Cancelled once the answer is not wanted any more."""
         if not self.wanted():
-            raise Cancelled("nobody waits any more")
+            raise Cancelled("the caller no longer waits for the answer")
         return self.seconds
 
 
 class TimedSocket:
-    """As much of a connected socket, plain or TLS, as http.client asks for.
+    """The part of a connected socket, plain or TLS, that http.client needs, with a deadline for each request.
 
-    A timeout of Python's holds for each call alone, so a server that sends a byte at a time would stretch it without
-    end. Here each call gets what is left of ``deadline``, which is set anew for each request.
+    Python's socket timeout applies to each call, so a server that sends one byte at a time would extend it without
+    end. Here each call gets the time left until ``deadline``, which the pool replaces for each request.
     """
 
     def __init__(self, wrapped: socket.socket, deadline: TimeBudget) -> None:
@@ -69,30 +69,30 @@ class TimedSocket:
         self._unsent: list[bytes] = []
 
     def sendall(self, data: bytes) -> None:
-        """Send all of ``data``, at the latest when it is flushed. Raises OSError."""
+        """Queue ``data`` until flush; large data is sent at once. Raises OSError."""
         self._unsent.append(data)
-        if len(data) > LARGE:
+        if len(data) > MAX_UNSENT_BYTES:
             self.flush()
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        """Return a reader of what comes; the socket stays open until both are closed."""
+        """Return a reader of the input; the socket stays open until both are closed."""
         return io.BufferedReader(_Reader(self._wrapped, self.deadline))
 
     def flush(self) -> None:
-        """Send headers and body as one piece, which wakes the other side up once. Raises OSError."""
+        """Send headers and body in one piece, which wakes the other side only once. Raises OSError."""
         data = b"".join(self._unsent)
         self._unsent.clear()
         self._wrapped.settimeout(self.deadline.remaining())
         self._wrapped.sendall(data)
 
-    def has_news(self) -> bool:
-        """Tell whether there is something to read, which may be the end."""
+    def has_input(self) -> bool:
+        """Tell whether there is something to read, including the end of the stream."""
         poll = select.poll()
         poll.register(self._wrapped, select.POLLIN)
         return bool(poll.poll(0))
 
     def close(self) -> None:
-        """Close the socket, without a word to the other side that a fork's parent may still be speaking to."""
+        """Close the socket without a TLS shutdown, since the parent of a fork may still use the connection."""
         self._wrapped.close()
 
 
@@ -114,10 +114,10 @@ class _Reader(io.RawIOBase):
 
 
 def connect(host: str, port: int, tls: ssl.SSLContext | None, deadline: TimeBudget) -> TimedSocket:
-    """Connect to the first address of ``host`` that answers, with TLS if a context is given.
+    """Connect to the first address of ``host`` that accepts, with TLS if a context is given.
 
-    Raises OSError, and UnicodeError for a name that no host can have. Only the resolver's own timeouts bound how long
-    it looks for the name.
+    Raises OSError, and UnicodeError for an invalid host name. The name lookup is limited by the system's resolver
+    only.
     """
     failure: OSError = OSError("the name has no address")
     for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
@@ -132,7 +132,7 @@ def connect(host: str, port: int, tls: ssl.SSLContext | None, deadline: TimeBudg
 
 def _prepared(plain: socket.socket, host: str, tls: ssl.SSLContext | None, deadline: TimeBudget) -> socket.socket:
     try:
-        # A large body is sent apart from its headers, and must not wait for these to be acknowledged.
+        # A large body is sent after its headers, and must not wait until they are acknowledged.
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls is None:
             return plain

@@ -1,22 +1,22 @@
-"""What can go wrong between us and CouchDB, told apart by what is known of the request afterwards."""
+"""The errors of a request to CouchDB, one class for each thing that may be true of the request afterwards."""
 
 from __future__ import annotations
 
 
 class DatabaseError(Exception):
-    """Whatever can go wrong between us and CouchDB. No message contains a URL's credentials."""
+    """A request to CouchDB failed. No message contains a URL's credentials."""
 
 
 class Unreachable(DatabaseError):
-    """No connection could be made, so nothing was sent and a write certainly did not happen."""
+    """No connection could be opened, so nothing was sent: a write certainly did not happen."""
 
 
 class AnswerLost(DatabaseError):
-    """The request went out and no whole answer came back in time: whether a write happened is unknown."""
+    """The request was sent and no complete answer arrived in time: a write may or may not have happened."""
 
 
 class Cancelled(DatabaseError):
-    """Nobody waited for the answer to a read any more."""
+    """The caller no longer needs the answer to a read."""
 
 
 class Refused(DatabaseError):

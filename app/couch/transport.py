@@ -1,15 +1,16 @@
-"""python-couchdb's session with its faults mended: a deadline for the whole exchange, and no write sent twice.
+"""python-couchdb's session with our transport: one deadline for the whole request, and no write sent twice.
 
-docs/couchdb-quirks.md lists what the session does when left to itself. This one never re-sends a write, reads every
-answer whole before anyone looks at it, puts a connection into the pool once at most, and notices one that was closed.
+docs/couchdb-quirks.md lists the faults of the library's own session. This one never resends a write, reads every answer
+completely before it returns, puts a connection into the pool at most once, and notices one that the server has closed.
 """
 
 from __future__ import annotations
 
+import io
 import ssl
 from collections.abc import Mapping
 from functools import cached_property
-from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPMessage, HTTPResponse, HTTPSConnection
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -18,28 +19,28 @@ import couchdb.http
 from app.couch.deadline import TimeBudget, TimedSocket, connect
 from app.couch.failures import AnswerLost, Unreachable
 
-# As many connections are kept for later as a worker has threads.
+# One for each thread of a worker.
 MAX_IDLE = 32
 
-# Status, headers and body of an answer.
-Reply = tuple[int, Mapping[str, str], bytes]
+# Status, headers and body, as couchdb.http.Resource expects them of a session.
+Reply = tuple[int, HTTPMessage, io.BytesIO]
 
 
 class Pool(couchdb.http.ConnectionPool):  # type: ignore[misc]
-    """Idle connections. One that has something to say before it is asked was closed, or is out of step."""
+    """Idle connections. One with unread input was closed by the server or is out of step, and is dropped."""
 
     def __init__(self) -> None:
         super().__init__(timeout=None)
 
     def get(self, url: str, deadline: TimeBudget) -> HTTPConnection:
-        """Return a usable connection, idle or new.
+        """Return an idle connection to the server of ``url``, or a new one.
 
-        Raises OSError when there is none in time, UnicodeError and HTTPException for a host that cannot be.
+        Raises OSError if there is none in time, UnicodeError and HTTPException if the host name is not valid.
         """
         deadline.remaining()
         while connection := self._idle(url):
             sock = cast(TimedSocket, connection.sock)
-            if not sock.has_news():
+            if not sock.has_input():
                 sock.deadline = deadline
                 return connection
             connection.close()
@@ -80,52 +81,51 @@ class Pool(couchdb.http.ConnectionPool):  # type: ignore[misc]
 
 
 class Session(couchdb.http.Session):  # type: ignore[misc]
-    """Sends requests and returns whole answers; what python-couchdb's session caches, retries and follows is unused."""
+    """Sends one request within ``deadline``; a request that may be sent again is sent at most twice.
 
-    def __init__(self) -> None:
+    It does not cache, follow redirects or raise for a status, all of which the library's session does.
+    """
+
+    def __init__(self, pool: Pool, deadline: TimeBudget, *, resend: bool) -> None:
         super().__init__(retryable_errors=())
-        self.connection_pool = Pool()
+        self.connection_pool, self._deadline, self._resend = pool, deadline, resend
 
     def request(
         self,
         method: str,
         url: str,
-        body: bytes | None,
-        headers: Mapping[str, str],
-        credentials: tuple[str, str] | None,
-        *,
-        deadline: TimeBudget,
-        read: bool,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        credentials: tuple[str, str] | None = None,
+        num_redirects: int = 0,  # noqa: ARG002
     ) -> Reply:
-        """Return status, headers and whole body of the answer, whatever its status.
+        """Return status, headers and body, already read, of the answer.
 
-        A ``read`` whose answer was cut is asked for once more; what took too long is not. Raises Unreachable when
-        nothing was sent, AnswerLost when something was and no whole answer came.
+        An answer that took too long is not asked for again. Raises Unreachable if nothing was sent, and AnswerLost if
+        the request was sent and no complete answer arrived.
         """
-        sent = {"User-Agent": "dreamscript-database", "Accept": "application/json", **headers}
+        headers = {"User-Agent": "dreamscript-database", "Accept": "application/json", **(headers or {})}
         authorization = couchdb.http.basic_auth(credentials)
         if authorization:
-            sent["Authorization"] = authorization.decode()
+            headers["Authorization"] = authorization.decode()
         try:
-            return self._exchange(method, url, body, sent, deadline)
+            return self._exchange(method, url, body, headers)
         except AnswerLost as failure:
-            if not read or isinstance(failure.__cause__, TimeoutError):
+            if not self._resend or isinstance(failure.__cause__, TimeoutError):
                 raise
-        return self._exchange(method, url, body, sent, deadline)
+        return self._exchange(method, url, body, headers)
 
-    def _exchange(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], deadline: TimeBudget
-    ) -> Reply:
+    def _exchange(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
         try:
-            connection = self.connection_pool.get(url, deadline)
+            connection = self.connection_pool.get(url, self._deadline)
         except (OSError, UnicodeError, HTTPException) as error:
             raise Unreachable(f"no connection to {urlsplit(url).hostname}: {_plain(error)}") from error
         path, query = urlsplit(url)[2:4]
         try:
-            response, content = _ask(connection, method, f"{path}?{query}" if query else path, body, headers)
+            response, content = _send(connection, method, f"{path}?{query}" if query else path, body, headers)
         except (OSError, HTTPException) as error:
             connection.close()
-            raise AnswerLost(f"{method} {path} was not answered: {_plain(error)}") from error
+            raise AnswerLost(f"no complete answer to {method} {path}: {_plain(error)}") from error
         except BaseException:
             connection.close()
             raise
@@ -133,17 +133,17 @@ class Session(couchdb.http.Session):  # type: ignore[misc]
             connection.close()
         else:
             self.connection_pool.release(url, connection)
-        return response.status, dict(response.headers.items()), content
+        return response.status, response.headers, io.BytesIO(content)
 
 
-def _ask(
+def _send(
     connection: HTTPConnection, method: str, target: str, body: bytes | None, headers: Mapping[str, str]
 ) -> tuple[HTTPResponse, bytes]:
     connection.request(method, target, body, dict(headers))
     cast(TimedSocket, connection.sock).flush()
     response = connection.getresponse()
     if response.status < 200:
-        # The answer itself is still to come, and the next request would be given it.
+        # The final answer is still to come, and the next request on this connection would receive it.
         raise BadStatusLine(str(response.status))
     return response, response.read()
 
@@ -154,5 +154,5 @@ def _server(url: str) -> tuple[str, str]:
 
 
 def _plain(error: Exception) -> str:
-    """Name a failure without the texts that a server may have put into it."""
+    """Name a failure without any text that a server may have put into it."""
     return (isinstance(error, OSError) and error.strerror) or type(error).__name__

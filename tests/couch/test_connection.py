@@ -28,13 +28,10 @@ def speaking(*behaviours: Behaviour) -> Iterator[tuple[Connection, Wayward]]:
         connection.close()
 
 
-def test_an_answer_has_status_headers_and_decoded_body() -> None:
-    with speaking(send(reply(201, b'{"ok": true}', JSON, "X-Thing: a"))) as (connection, _):
-        found = connection.put("db", "x", body={})
-    assert found == CouchResponse(
-        201, {"content-length": "12", "content-type": "application/json", "x-thing": "a"}, found.body
-    )
-    assert found.body == {"ok": True}
+def test_a_response_has_its_status_and_decoded_body() -> None:
+    with speaking(send(reply(201, b'{"ok": true}', JSON))) as (connection, _):
+        response = connection.put("db", "x", body={})
+    assert response == CouchResponse(201, {"ok": True})
 
 
 def test_a_quorum_that_was_missed_is_visible() -> None:
@@ -74,13 +71,6 @@ def test_a_request_says_what_it_sends_and_takes() -> None:
     assert "authorization" not in got.headers
 
 
-def test_a_head_has_no_body() -> None:
-    with speaking(send(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n"), echo) as (connection, server):
-        assert connection.head("db").body is None
-        assert connection.get("db").body == {"target": "/db"}
-    assert [request.connection for request in server.requests] == [0, 0]
-
-
 @pytest.mark.parametrize(
     ("status", "body", "headers", "error", "reason"),
     [
@@ -93,7 +83,7 @@ def test_a_head_has_no_body() -> None:
         (500, b"[1]", [JSON], "status_500", "the answer was not"),
         (500, b'{"error": "\xe9"}', [JSON + "; charset=latin-1"], "status_500", "the answer was not"),
         (500, b"[" * 200_000, [JSON], "status_500", "the answer was not"),
-        (500, b'{"error": {"a": 1}, "reason": null}', [JSON], "status_500", "none was given"),
+        (500, b'{"error": {"a": 1}, "reason": null}', [JSON], "status_500", "no reason given"),
         (304, b"", [], "status_304", "the answer was not"),
     ],
 )

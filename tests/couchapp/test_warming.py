@@ -35,12 +35,12 @@ class Scripted(Connection):
         if path == ("_active_tasks",):
             if isinstance(self._tasks, Exception):
                 raise self._tasks
-            return CouchResponse(200, {}, list(self._tasks))
+            return CouchResponse(200, list(self._tasks))
         self.queries += 1
         outcome = self._outcomes.pop(0) if len(self._outcomes) > 1 else self._outcomes[0]
         if outcome:
             raise outcome
-        return CouchResponse(200, {}, {"rows": []})
+        return CouchResponse(200, {"rows": []})
 
 
 def run(connection: Scripted, limit: float = 60) -> None:
