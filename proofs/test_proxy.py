@@ -17,7 +17,7 @@ from app.local_couchdb.process import poll
 from app.local_couchdb.wire import request as ask
 from proofs import faults
 from proofs.proxy import PASS, Fault, Proxy, Request, by_seed, message, writes
-from tests.couch.misbehaving_server import Behaviour, Wayward, answer, reply, send
+from tests.couch.misbehaving_server import Behaviour, MisbehavingServer, answer, reply, send
 
 nodatabase = pytest.mark.nodatabase
 
@@ -26,9 +26,9 @@ BODY = {"ok": True, "id": "a", "rev": "1-a"}
 
 
 @contextmanager
-def proxied(*behaviours: Behaviour) -> Iterator[tuple[Proxy, Wayward]]:
+def proxied(*behaviours: Behaviour) -> Iterator[tuple[Proxy, MisbehavingServer]]:
     """Give a proxy before a server with these behaviours."""
-    with Wayward(*behaviours) as server, Proxy(server.url) as proxy:
+    with MisbehavingServer(*behaviours) as server, Proxy(server.url) as proxy:
         yield proxy, server
 
 
@@ -222,7 +222,7 @@ def test_connections_are_refused_or_ended_while_it_is_down(accepting: bool, seen
 
 @nodatabase
 def test_a_database_that_is_down_ends_the_connection() -> None:
-    with Wayward(answer(201, BODY)) as server:
+    with MisbehavingServer(answer(201, BODY)) as server:
         pass
     with Proxy(server.url) as proxy, client(proxy) as connection:
         assert isinstance(failure(connection), ConnectionError)

@@ -11,7 +11,7 @@ import pytest
 from app.cache.write_counters import GIVEN_UP, SLOTS, WHOLE, WriteCounters
 from app.errors import Conflict, Unavailable, Unconfirmed
 from app.store import Store
-from tests.couch.misbehaving_server import Wayward, answer
+from tests.couch.misbehaving_server import MisbehavingServer, answer
 
 pytestmark = pytest.mark.nodatabase
 
@@ -134,7 +134,7 @@ def test_of_a_bulk_what_few_nodes_have_or_nobody_tells_of_stays_under_way(counte
         {"id": "refused", "error": "conflict", "reason": "Document update conflict."},
         {"ok": True, "id": "somebody else's", "rev": "1-c"},
     ]
-    with Wayward(answer(202, results)) as server:
+    with MisbehavingServer(answer(202, results)) as server:
         store = Store(server.url, "p", {"documents": counters.writing})
         store["documents"].write_many([{"_id": doc_id} for doc_id in (ONE, OTHER, "refused", "never told")])
         store.close()

@@ -50,7 +50,7 @@ Behaviour = Callable[[Turn], bool]
 Take = Callable[[io.BufferedIOBase, int, threading.Event], bytes]
 
 
-class Wayward:
+class MisbehavingServer:
     """Answers the n-th request that it reads by the n-th behaviour, and all after the last by the last."""
 
     def __init__(
@@ -75,7 +75,7 @@ class Wayward:
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
-    def __enter__(self) -> Wayward:
+    def __enter__(self) -> MisbehavingServer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from app.couch.connection import AnswerLost, Connection, CouchResponse, DatabaseError, Refused, Unreachable
-from tests.couch.misbehaving_server import Behaviour, Wayward, answer, echo, reply, reset, send
+from tests.couch.misbehaving_server import Behaviour, MisbehavingServer, answer, echo, reply, reset, send
 
 pytestmark = pytest.mark.nodatabase
 
@@ -20,9 +20,9 @@ SAID = json.dumps({"error": "boom", "reason": "x" * 20_000}).encode()
 
 
 @contextmanager
-def speaking(*behaviours: Behaviour) -> Iterator[tuple[Connection, Wayward]]:
+def speaking(*behaviours: Behaviour) -> Iterator[tuple[Connection, MisbehavingServer]]:
     """Give a connection to a server with these behaviours; it has all the time that a slow machine may need."""
-    with Wayward(*behaviours) as server:
+    with MisbehavingServer(*behaviours) as server:
         connection = Connection(server.url, timeout=30)
         yield connection, server
         connection.close()
@@ -138,7 +138,7 @@ def test_an_answer_that_is_not_whole_json_is_an_interruption(data: bytes) -> Non
 
 def test_ipv6() -> None:
     try:
-        server = Wayward(echo, host="::1")
+        server = MisbehavingServer(echo, host="::1")
     except OSError as failure:
         pytest.skip(f"no IPv6 here: {failure}")
     with server:
@@ -149,7 +149,7 @@ def test_ipv6() -> None:
 
 
 def test_the_environment_names_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Wayward(reset) as proxy, speaking(echo) as (connection, _):
+    with MisbehavingServer(reset) as proxy, speaking(echo) as (connection, _):
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
             monkeypatch.setenv(name, proxy.url)
         monkeypatch.delenv("no_proxy", raising=False)
@@ -167,7 +167,7 @@ def failures() -> list[Behaviour]:
 
 @pytest.mark.parametrize("behaviour", failures())
 def test_credentials_are_sent_and_never_shown(behaviour: Behaviour) -> None:
-    with Wayward(behaviour) as server:
+    with MisbehavingServer(behaviour) as server:
         connection = Connection(f"http://us%40er:p%3Ass%2Fw%C3%B6rd@{server.host}/")
         with pytest.raises(DatabaseError) as caught:
             connection.put("db", "x", body={})
@@ -180,7 +180,7 @@ def test_credentials_are_sent_and_never_shown(behaviour: Behaviour) -> None:
 
 
 def test_credentials_are_not_shown_when_nobody_listens() -> None:
-    with Wayward(reset) as server:
+    with MisbehavingServer(reset) as server:
         url = f"http://user:secret@{server.host}"
     with pytest.raises(Unreachable) as caught:
         Connection(url).put("db", "x", body={})
@@ -197,7 +197,7 @@ def test_credentials_are_not_shown_when_nobody_listens() -> None:
     ],
 )
 def test_credentials_are_decoded(url: str, sent: str) -> None:
-    with Wayward(answer(200)) as server:
+    with MisbehavingServer(answer(200)) as server:
         connection = Connection(url.format(server.host))
         connection.get()
         connection.close()

@@ -10,7 +10,16 @@ from contextlib import contextmanager
 import pytest
 
 from app.couch.connection import AnswerLost, Connection, DatabaseError, Unreachable
-from tests.couch.misbehaving_server import CERTIFICATE, Behaviour, Wayward, answer, hang, reply, sluggishly, trickle
+from tests.couch.misbehaving_server import (
+    CERTIFICATE,
+    Behaviour,
+    MisbehavingServer,
+    answer,
+    hang,
+    reply,
+    sluggishly,
+    trickle,
+)
 
 pytestmark = pytest.mark.nodatabase
 
@@ -35,7 +44,7 @@ def in_time() -> Iterator[None]:
 
 
 def test_tls_works(tls: bool) -> None:
-    with Wayward(answer(200, {"a": 1}), tls=tls) as server:
+    with MisbehavingServer(answer(200, {"a": 1}), tls=tls) as server:
         connection = Connection(server.url)
         assert [connection.put("db", body=[BODY[:100_000]]).body for _ in range(2)] == [{"a": 1}] * 2
         connection.close()
@@ -43,7 +52,10 @@ def test_tls_works(tls: bool) -> None:
 
 
 def test_a_certificate_is_checked() -> None:
-    with Wayward(answer(200), tls=True) as server, pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED"):
+    with (
+        MisbehavingServer(answer(200), tls=True) as server,
+        pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED"),
+    ):
         Connection(server.url).get()
     assert server.requests == []
 
@@ -62,7 +74,7 @@ def test_a_certificate_is_checked() -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_an_answer_in_bytes_and_silences_ends_in_time(behaviour: Behaviour, method: str, tls: bool) -> None:
-    with Wayward(behaviour, tls=tls) as server:
+    with MisbehavingServer(behaviour, tls=tls) as server:
         with in_time(), pytest.raises(AnswerLost) as caught:
             Connection(server.url, timeout=TIMEOUT).request(method, "db")
         assert isinstance(caught.value.__cause__, TimeoutError)
@@ -71,7 +83,7 @@ def test_an_answer_in_bytes_and_silences_ends_in_time(behaviour: Behaviour, meth
 
 
 def test_a_body_that_is_taken_in_sips_ends_in_time(tls: bool) -> None:
-    with Wayward(answer(200), tls=tls, take=sluggishly) as server:
+    with MisbehavingServer(answer(200), tls=tls, take=sluggishly) as server:
         connection = Connection(server.url, timeout=30)
         connection.get("warm")
         with in_time(), pytest.raises(AnswerLost):
@@ -115,7 +127,7 @@ def test_several_addresses_share_the_time(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("timeout", [0, -1.0])
 def test_without_time_nothing_is_sent(timeout: float) -> None:
-    with Wayward(answer(200)) as server:
+    with MisbehavingServer(answer(200)) as server:
         connection = Connection(server.url, timeout=30)
         connection.get("warm")
         with pytest.raises(Unreachable):
@@ -125,7 +137,7 @@ def test_without_time_nothing_is_sent(timeout: float) -> None:
 
 
 def test_a_deadline_is_for_one_request_only() -> None:
-    with Wayward(answer(200), hang, answer(200)) as server:
+    with MisbehavingServer(answer(200), hang, answer(200)) as server:
         connection = Connection(server.url, timeout=30)
         connection.get("db")
         with in_time(), pytest.raises(DatabaseError):

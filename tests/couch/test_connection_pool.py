@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app.couch.connection import AnswerLost, Connection, Refused
-from tests.couch.misbehaving_server import Behaviour, Turn, Wayward, answer, echo, reply, reset, send
+from tests.couch.misbehaving_server import Behaviour, MisbehavingServer, Turn, answer, echo, reply, reset, send
 
 pytestmark = pytest.mark.nodatabase
 
@@ -21,7 +21,7 @@ HTML = send(reply(500, b"<html>" + b"x" * 9_000, "Content-Type: text/html"))
 @pytest.mark.parametrize("failure", [reset, CUT, SHUT], ids=["reset", "cut", "shut"])
 @pytest.mark.parametrize(("method", "read"), [("PUT", None), ("POST", None), ("DELETE", None), ("GET", False)])
 def test_a_write_arrives_once(failure: Behaviour, method: str, read: bool | None) -> None:
-    with Wayward(failure, echo) as server:
+    with MisbehavingServer(failure, echo) as server:
         connection = Connection(server.url, timeout=30)
         with pytest.raises(AnswerLost):
             connection.request(method, "db", body={}, read=read)
@@ -32,7 +32,7 @@ def test_a_write_arrives_once(failure: Behaviour, method: str, read: bool | None
 @pytest.mark.parametrize("failure", [reset, CUT, SHUT], ids=["reset", "cut", "shut"])
 @pytest.mark.parametrize(("method", "read"), [("GET", None), ("POST", True)])
 def test_a_read_is_sent_again_once(failure: Behaviour, method: str, read: bool | None) -> None:
-    with Wayward(failure, echo, failure) as server:
+    with MisbehavingServer(failure, echo, failure) as server:
         connection = Connection(server.url, timeout=30)
         assert connection.request(method, "db", read=read).body == {"target": "/db"}
         with pytest.raises(AnswerLost):
@@ -42,7 +42,7 @@ def test_a_read_is_sent_again_once(failure: Behaviour, method: str, read: bool |
 
 
 def test_a_refusal_is_not_asked_for_again() -> None:
-    with Wayward(HTML) as server:
+    with MisbehavingServer(HTML) as server:
         connection = Connection(server.url, timeout=30)
         with pytest.raises(Refused):
             connection.get("db")
@@ -64,7 +64,7 @@ def reset_after(turn: Turn) -> bool:
 
 @pytest.mark.parametrize("behaviour", [shut_after, reset_after])
 def test_a_connection_that_was_closed_meanwhile_is_noticed_before_a_write(behaviour: Behaviour) -> None:
-    with Wayward(behaviour, answer(201)) as server:
+    with MisbehavingServer(behaviour, answer(201)) as server:
         connection = Connection(server.url, timeout=30)
         connection.get("db")
         assert server.gone.acquire(timeout=30)
@@ -84,7 +84,7 @@ def test_a_connection_that_speaks_unasked_is_dropped() -> None:
         said.set()
         return True
 
-    with Wayward(babble, echo) as server:
+    with MisbehavingServer(babble, echo) as server:
         connection = Connection(server.url, timeout=30)
         connection.get("first")
         heard.set()
@@ -95,7 +95,7 @@ def test_a_connection_that_speaks_unasked_is_dropped() -> None:
 
 
 def test_a_connection_that_owes_an_answer_is_dropped() -> None:
-    with Wayward(send(b"HTTP/1.1 103 Early Hints\r\n\r\n"), echo) as server:
+    with MisbehavingServer(send(b"HTTP/1.1 103 Early Hints\r\n\r\n"), echo) as server:
         connection = Connection(server.url, timeout=30)
         with pytest.raises(AnswerLost):
             connection.put("first", body={})
@@ -105,7 +105,7 @@ def test_a_connection_that_owes_an_answer_is_dropped() -> None:
 
 
 def test_a_connection_is_closed_when_the_server_says_so() -> None:
-    with Wayward(send(reply(200, b"{}", "Connection: close")), echo) as server:
+    with MisbehavingServer(send(reply(200, b"{}", "Connection: close")), echo) as server:
         connection = Connection(server.url, timeout=30)
         connection.get("first")
         connection.get("second")
@@ -122,7 +122,7 @@ def test_a_connection_is_never_lent_to_two(first: Behaviour) -> None:
         both.wait()
         return echo(turn)
 
-    with Wayward(first, meet) as server:
+    with MisbehavingServer(first, meet) as server:
         connection = Connection(server.url, timeout=60)
         try:
             connection.get("first")
@@ -149,7 +149,7 @@ def test_no_thread_gets_the_answer_of_another() -> None:
             return str(refusal.status)
 
     names = [f"{thread}-{number}" for number in range(60) for thread in range(8)]
-    with Wayward(sometimes_html) as server:
+    with MisbehavingServer(sometimes_html) as server:
         connection = Connection(server.url, timeout=60)
         with ThreadPoolExecutor(8) as threads:
             found = list(threads.map(ask, names))
@@ -159,7 +159,7 @@ def test_no_thread_gets_the_answer_of_another() -> None:
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_fork_gets_connections_of_its_own_and_leaves_those_of_its_parent() -> None:
-    with Wayward(echo) as server:
+    with MisbehavingServer(echo) as server:
         connection = Connection(server.url, timeout=30)
         connection.get("parent-before")
         child = os.fork()
@@ -182,7 +182,7 @@ def _ask_in_child(connection: Connection) -> int:
 
 
 def test_a_closed_connection_opens_again() -> None:
-    with Wayward(echo) as server:
+    with MisbehavingServer(echo) as server:
         connection = Connection(server.url, timeout=30)
         for name in ("a", "b"):
             assert connection.get(name).body == {"target": f"/{name}"}

@@ -10,7 +10,7 @@ from app.domain import writes
 from app.domain.writes import Writes
 from app.errors import Unavailable
 from app.store import Store
-from tests.couch.misbehaving_server import Wayward, answer
+from tests.couch.misbehaving_server import MisbehavingServer, answer
 
 pytestmark = pytest.mark.nodatabase
 
@@ -26,7 +26,7 @@ LARGEST = 8_000_000
 def test_no_request_is_larger_than_couchdb_takes(text: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writes, "LOOKS", 0)
     documents = [{"_id": f"document:{n:016d}", "nonce": "0" * 32, "content": text} for n in range(count)]
-    with Wayward(answer(503, {"error": "busy", "reason": "busy"})) as server:
+    with MisbehavingServer(answer(503, {"error": "busy", "reason": "busy"})) as server:
         store = Store(server.url, "p")
         results = Writes(store["documents"]).store_many(documents)
         store.close()

@@ -16,7 +16,7 @@ import pytest
 from app.local_couchdb.process import poll
 from app.server.wsgi_bridge import THREADS
 from tests.api.conftest import deployed_settings
-from tests.couch.misbehaving_server import Wayward, hang
+from tests.couch.misbehaving_server import MisbehavingServer, hang
 from tests.server.live import PATIENCE, SECRET, Live, command, environment
 
 # Connections that nothing is asked on, and the descriptors that they and the service need.
@@ -98,7 +98,7 @@ def tracebacks(live: Live) -> list[str]:
 def test_when_the_database_hangs_everyone_is_told_in_time(environ: dict[str, str]) -> None:
     """There are more clients than threads, whose turn would never come."""
     request = b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    with Wayward(hang) as database, ExitStack() as stack:
+    with MisbehavingServer(hang) as database, ExitStack() as stack:
         settings = {**environ, "COUCHDB_URL": database.url, "DREAMSCRIPT_DEADLINE": str(DEADLINE)}
         live = stack.enter_context(Live("serve", settings))
         assert live.request("GET", "/livez")[0] == 200

@@ -12,7 +12,7 @@ import pytest
 from app.errors import Unavailable
 from app.store import Database, Follower, Store
 from app.store import changes as changes_module
-from tests.couch.misbehaving_server import Behaviour, Turn, Wayward, answer, hang, reply, reset
+from tests.couch.misbehaving_server import Behaviour, MisbehavingServer, Turn, answer, hang, reply, reset
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.nodatabase
@@ -135,12 +135,12 @@ def beats(count: int, end: bytes) -> Behaviour:
 
 
 @pytest.fixture
-def followed(told: Told) -> Iterator[Callable[..., Wayward]]:
+def followed(told: Told) -> Iterator[Callable[..., MisbehavingServer]]:
     """Follow a server with these behaviours."""
-    servers: list[tuple[Wayward, Store, Follower]] = []
+    servers: list[tuple[MisbehavingServer, Store, Follower]] = []
 
-    def start(*behaviours: Behaviour) -> Wayward:
-        server = Wayward(*behaviours)
+    def start(*behaviours: Behaviour) -> MisbehavingServer:
+        server = MisbehavingServer(*behaviours)
         store = Store(f"http://user:secret@{server.host}", "p")
         servers.append((server, store, follow(store["documents"], told)))
         return server
@@ -156,7 +156,9 @@ BEGUN = answer(200, {"update_seq": "7-x"})
 CHANGE = b'{"results": [{"seq": "8-x", "id": "a", "changes": [{"rev": "1-a"}]}], "last_seq": "8-x"}'
 
 
-def test_signs_of_life_keep_it_waiting_for_as_long_as_it_takes(told: Told, followed: Callable[..., Wayward]) -> None:
+def test_signs_of_life_keep_it_waiting_for_as_long_as_it_takes(
+    told: Told, followed: Callable[..., MisbehavingServer]
+) -> None:
     """All of them together take longer than any one may."""
     server = followed(BEGUN, beats(int(2 * SILENCE / PULSE), CHANGE), hang)
     wait_until(lambda: ["a"] in told.events)
@@ -168,7 +170,7 @@ def test_signs_of_life_keep_it_waiting_for_as_long_as_it_takes(told: Told, follo
 
 @pytest.mark.parametrize("behaviour", [hang, beats(3, b""), reset, answer(500), answer(200, {"results": []})])
 def test_a_feed_that_falls_silent_or_fails_is_lost(
-    told: Told, followed: Callable[..., Wayward], behaviour: Behaviour
+    told: Told, followed: Callable[..., MisbehavingServer], behaviour: Behaviour
 ) -> None:
     followed(BEGUN, behaviour, behaviour, BEGUN, hang)
     wait_until(lambda: "lost" in told.events)

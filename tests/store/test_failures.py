@@ -15,7 +15,7 @@ from app.couch.connection import Connection
 from app.errors import Conflict, Unavailable
 from app.request_context import request_context
 from app.store import Database, DocumentFailure, Store, exchange
-from tests.couch.misbehaving_server import Behaviour, Wayward, answer, hang, reply, reset, send
+from tests.couch.misbehaving_server import Behaviour, MisbehavingServer, answer, hang, reply, reset, send
 
 pytestmark = pytest.mark.nodatabase
 
@@ -69,9 +69,9 @@ def _log_everything(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @contextmanager
-def database(*behaviours: Behaviour) -> Iterator[tuple[Database, Wayward]]:
+def database(*behaviours: Behaviour) -> Iterator[tuple[Database, MisbehavingServer]]:
     """Give a database of a server with these behaviours."""
-    with Wayward(*behaviours) as server:
+    with MisbehavingServer(*behaviours) as server:
         store = Store(f"http://user:s%3Acret@{server.host}", "p")
         yield store["documents"], server
         store.close()
