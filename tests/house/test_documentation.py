@@ -1,4 +1,4 @@
-"""Documentation that cannot lie: every setting, error code, scope, route and command is in the README, as it is."""
+"""Check that the documentation matches the code: tables, commands, links and file names."""
 
 from __future__ import annotations
 
@@ -19,20 +19,85 @@ from tests.offline_settings import NOWHERE
 pytestmark = pytest.mark.nodatabase
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
+MAX_README_BYTES = 8_192
+MAX_DECISION_BYTES = 10_240
+PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))}
+API, KEYS, CONFIGURATION, OPERATIONS, CONTRIBUTING = (
+    PAGES[f"docs/{name}.md"] for name in ("api", "keys", "configuration", "operations", "contributing")
+)
+ROOMS = "app|couchapp|design_docs|tests|proofs|bench|deploy|docs"
+NAMED_FILE = re.compile(rf"`((?:{ROOMS})/[\w./*-]+)`")
+NAMED_PAGE = re.compile(r"docs/[\w./-]+\.md")
+LINK = re.compile(r"\[[^\]]+\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
 
 
-def assert_row(*cells: str) -> None:
-    """Check that the README has a table row of exactly these cells."""
+def assert_row(page: str, *cells: str) -> None:
+    """Check that ``page`` has a table row of exactly these cells."""
     row = "| " + " | ".join(cells) + " |"
-    assert row in README, f"the README lacks the row\n{row}"
+    assert row in page, f"the page lacks the row\n{row}"
+
+
+def assert_row_begins(page: str, *cells: str) -> None:
+    """Check that ``page`` has a table row that begins with these cells and has one more."""
+    row = "| " + " | ".join(cells) + " |"
+    assert re.search(rf"^{re.escape(row)} .+ \|$", page, re.MULTILINE), f"the page lacks a row that begins\n{row}"
+
+
+def test_the_readme_is_small() -> None:
+    assert len((ROOT / "README.md").read_bytes()) <= MAX_README_BYTES
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    pages = {name for name in PAGES if Path(name).parent == Path("docs")}
+    assert pages - {path for path, _ in LINK.findall(PAGES["README.md"])} == set()
+
+
+def test_every_decision_is_linked_from_the_architecture_page() -> None:
+    linked = {f"docs/{path}" for path, _ in LINK.findall(PAGES["docs/architecture.md"])}
+    assert {name for name in PAGES if name.startswith("docs/decisions/")} - linked == set()
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name.startswith("docs/decisions/")])
+def test_a_decision_is_at_most_two_pages(name: str) -> None:
+    assert len(PAGES[name].encode()) <= MAX_DECISION_BYTES
+
+
+def anchors(page: str) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_resolves(name: str) -> None:
+    broken = []
+    for path, anchor in LINK.findall(PAGES[name]):
+        target = (ROOT / name).parent / path if path else ROOT / name
+        if not path.startswith(("http://", "https://")) and (
+            not target.exists() or (anchor and anchor not in anchors(target.read_text()))
+        ):
+            broken.append(f"{path}#{anchor}" if anchor else path)
+    assert not broken, f"{name} has broken links: {', '.join(broken)}"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_file_that_a_page_names_exists(name: str) -> None:
+    missing = sorted({path for path in NAMED_FILE.findall(PAGES[name]) if not any(ROOT.glob(path.rstrip("/")))})
+    assert not missing, f"{name} names files that do not exist: {', '.join(missing)}"
+
+
+def test_every_page_that_the_code_names_exists() -> None:
+    files = [path for room in ("app", "couchapp", "tests", "proofs", "bench") for path in (ROOT / room).rglob("*.py")]
+    named = {(page, path.name) for path in files for page in NAMED_PAGE.findall(path.read_text())}
+    missing = sorted(f"{page} in {file}" for page, file in named if page not in PAGES)
+    assert not missing, f"the code names pages that do not exist: {', '.join(missing)}"
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
-def test_every_setting_is_in_the_table(setting: object) -> None:
+def test_every_setting_is_documented(setting: object) -> None:
     row = next(row for row in SETTINGS if row is setting)
-    shown = row.shown_default if "`" in row.shown_default or row.shown else f"`{row.shown_default}`"
-    assert_row(f"`{row.name}`", shown, row.help)
+    default = row.shown_default if "`" in row.shown_default or row.shown else f"`{row.shown_default}`"
+    assert_row(CONFIGURATION, f"`{row.name}`", default, row.help)
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
@@ -42,20 +107,24 @@ def test_every_setting_is_in_help(setting: object) -> None:
     assert row.help in parser().format_help()
 
 
-def test_the_table_names_no_other_setting() -> None:
-    named = set(re.findall(r"^\| `((?:DREAMSCRIPT|COUCHDB)_[A-Z_]+)` \|", README, re.MULTILINE))
-    assert named == {row.name for row in SETTINGS}
+def test_no_other_setting_is_documented() -> None:
+    documented = set(re.findall(r"^\| `((?:DREAMSCRIPT|COUCHDB)_[A-Z_]+)` \|", CONFIGURATION, re.MULTILINE))
+    assert documented == {row.name for row in SETTINGS}
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.code)
-def test_every_error_code_is_in_the_table(error: type) -> None:
-    found = next(row for row in ERRORS if row is error)
-    assert re.search(rf"^\| {STATUS[found.code]} \| `{found.code}` \| .+ \|$", README, re.MULTILINE)
+@pytest.mark.parametrize("code", [error.code for error in ERRORS])
+def test_every_error_code_is_documented(code: str) -> None:
+    assert_row_begins(API, str(STATUS[code]), f"`{code}`")
+
+
+def test_no_other_error_code_is_documented() -> None:
+    documented = re.findall(r"^\| [45]\d\d \| `(\w+)` \|", API, re.MULTILINE)
+    assert set(documented) == {error.code for error in ERRORS}
 
 
 @pytest.mark.parametrize(("scope", "meaning"), SCOPES.items())
-def test_every_scope_is_in_the_table(scope: str, meaning: str) -> None:
-    assert_row(f"`{scope}`", meaning)
+def test_every_scope_is_documented(scope: str, meaning: str) -> None:
+    assert_row(KEYS, f"`{scope}`", meaning)
 
 
 def routes() -> list[str]:
@@ -70,30 +139,35 @@ def routes() -> list[str]:
 
 
 @pytest.mark.parametrize("route", routes())
-def test_every_route_is_in_the_table(route: str) -> None:
-    assert re.search(rf"^\| `{re.escape(route)}` \| .+ \|$", README, re.MULTILINE)
+def test_every_route_is_documented(route: str) -> None:
+    assert_row_begins(API, f"`{route}`")
+
+
+def test_no_other_route_is_documented() -> None:
+    assert set(re.findall(r"^\| `([A-Z]+ /[^`]*)` \|", API, re.MULTILINE)) == set(routes())
 
 
 @pytest.mark.parametrize(("metric", "meaning"), METRICS.items())
-def test_every_metric_is_in_the_table(metric: str, meaning: str) -> None:
-    assert re.search(rf"^\| `{metric}(_total)?` \| {re.escape(meaning)} \|$", README, re.MULTILINE)
+def test_every_metric_is_documented(metric: str, meaning: str) -> None:
+    assert re.search(rf"^\| `{metric}(_total)?` \| {re.escape(meaning)} \|$", OPERATIONS, re.MULTILINE)
 
 
 def targets() -> list[str]:
-    """Return the Makefile's targets that its own menu shows."""
+    """Return the Makefile's targets that `make help` shows."""
     return re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
 @pytest.mark.parametrize("target", targets())
-def test_every_make_target_is_in_the_readme(target: str) -> None:
-    assert re.search(rf"\bmake {target}(?![a-z-])", README)
+def test_every_make_target_is_documented(target: str) -> None:
+    pages = (PAGES["README.md"], OPERATIONS, CONTRIBUTING)
+    assert any(re.search(rf"\bmake {target}(?![a-z-])", page) for page in pages)
 
 
 @pytest.mark.parametrize("command", ["run", "serve", "keys create", "keys list", "keys rotate", "keys revoke"])
-def test_every_command_is_in_the_readme(command: str) -> None:
-    assert f"python -m app {command}" in README
+def test_every_command_is_documented(command: str) -> None:
+    assert f"python -m app {command}" in OPERATIONS
 
 
 @pytest.mark.parametrize("verb", ["diff", "stage", "warm", "promote", "rollback", "clean", "deploy", "status"])
-def test_every_verb_of_the_deploy_tool_is_in_the_readme(verb: str) -> None:
-    assert re.search(rf"^\| `{verb}` \| .+ \|$", README, re.MULTILINE)
+def test_every_verb_of_the_deploy_tool_is_documented(verb: str) -> None:
+    assert_row_begins(OPERATIONS, f"`{verb}`")
