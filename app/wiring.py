@@ -12,7 +12,6 @@ from app.cache.cache_validator import CacheValidator
 from app.cache.cached_items import CachedItems
 from app.cache.write_counters import WriteCounters
 from app.domain import clock
-from app.domain.allocator import Allocator
 from app.domain.documents import Documents
 from app.domain.idempotency import Idempotency
 from app.domain.keys.authenticator import Authenticator
@@ -27,6 +26,7 @@ from app.limits.limiter import Limiter
 from app.metrics import Tally
 from app.settings import Settings
 from app.store import Follower, Store
+from app.store.claimed_ids import Allocator
 
 # Projects are few beside documents.
 PROJECTS_SHARE = 8
@@ -88,7 +88,7 @@ class Services:
             return BodyCache(kind, validators[name], followers[name].start, max_bytes)
 
         def allocator(kind: Kind) -> Allocator:
-            return Allocator(store["meta"], kind, settings.region, settings.regions, clock.timestamp)
+            return Allocator(store["meta"], kind.name, settings.region, settings.regions, clock.timestamp)
 
         budgets = {DOCUMENT: settings.cache_bytes, PROJECT: settings.cache_bytes // PROJECTS_SHARE}
         caches = [body_cache(kind, max_bytes) for kind, max_bytes in budgets.items()]

@@ -12,10 +12,11 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from app.couch.connection import Connection
-from app.domain.blocks import block
 from app.domain.clock import timestamp
-from app.domain.resource_types import DOCUMENT, digits
+from app.domain.resource_types import DOCUMENT
 from app.local_couchdb.process import poll
+from app.store.blocks import block
+from app.store.doc_ids import digits
 from bench import processes
 from tests.api.conftest import deployed_settings
 from tests.databases import TestDatabase

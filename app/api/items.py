@@ -13,17 +13,17 @@ from marshmallow import Schema
 
 from app.api import batches
 from app.domain.access import Access
-from app.domain.attempt import Attempt
 from app.domain.batches.operations import Operation, Outcome
 from app.domain.condition import Condition
 from app.domain.listing.pages import ListQuery, Page
 from app.domain.rendered import RenderedItem
-from app.domain.stored import Stored
 from app.http import conditional, paging
 from app.http import item_responses as tagged
 from app.http.blueprint import Blueprint
 from app.schemas.batches import BatchSchema, OutcomesSchema
 from app.settings import BATCHED
+from app.store.items import Stored
+from app.store.write_id import Attempt
 from app.wiring import Services
 
 

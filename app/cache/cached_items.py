@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.cache.body_cache import BodyCache
-from app.domain.allocator import Allocator
 from app.domain.items import Collection
 from app.domain.listing.pages import IndexRow
 from app.domain.rendered import RenderedItem
 from app.store import Database
+from app.store.claimed_ids import Allocator
 
 
 class CachedItems(Collection):

@@ -13,8 +13,8 @@ from app.domain.access import SCOPES
 from app.domain.clock import now
 from app.domain.keys.key import Key
 from app.domain.keys.keys import OVERLAPS
-from app.domain.resource_types import MAX_ID
 from app.settings import Settings
+from app.store.doc_ids import MAX_ID
 from app.wiring import Services
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from app.domain.attempt import Attempt, undoing
 from app.domain.items import Collection
-from app.domain.stored import Stored, merged
+from app.domain.merge_patch import merged
+from app.store.items import Stored
+from app.store.write_id import Attempt, undoing
 
 
 class MovedOn(Exception):

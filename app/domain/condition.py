@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.errors import PreconditionFailed
+from app.store.items import Stored
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -31,3 +34,8 @@ class Condition:
 
 
 ANY = Condition()
+
+
+def stale(found: Stored) -> PreconditionFailed:
+    """Return what to say to who demanded another revision than the one ``found``."""
+    return PreconditionFailed(headers={"ETag": f'"{found.revision}"'})

@@ -9,7 +9,6 @@ from itertools import islice
 from typing import Any
 
 from app.domain.access import Access, Reach
-from app.domain.attempt import Attempt
 from app.domain.batches.batch import carry_out
 from app.domain.batches.operations import Operation, Outcome
 from app.domain.compensation import MovedOn, take_back
@@ -17,11 +16,13 @@ from app.domain.condition import ANY, Condition
 from app.domain.items import Collection, Compose
 from app.domain.listing.merged_walk import MergedWalk
 from app.domain.listing.pages import IndexRow, ListQuery, Page, cut
+from app.domain.merge_patch import merged
 from app.domain.projects import Projects
 from app.domain.rendered import RenderedItem
-from app.domain.stored import Stored, merged
-from app.domain.writes import after_a_write
 from app.errors import Conflict, Fault, Forbidden, NotFound, ServiceError, ValidationFailed
+from app.store.confirmed_writes import after_a_write
+from app.store.items import Stored
+from app.store.write_id import Attempt
 
 Takes = Callable[[int], bool]
 

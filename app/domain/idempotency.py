@@ -18,11 +18,11 @@ from hashlib import sha256
 from threading import Event
 from typing import Any
 
-from app.domain.attempt import Attempt
 from app.domain.clock import stamp
-from app.domain.writes import Writes, after_a_write
 from app.errors import Conflict, IdempotencyInProgress, IdempotencyMismatch, Unavailable, Unconfirmed
 from app.store import Database, DocumentFailure
+from app.store.confirmed_writes import Writes, after_a_write
+from app.store.write_id import Attempt
 
 log = logging.getLogger("dreamscript.idempotency")
 

@@ -8,19 +8,19 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from app.domain.allocator import Allocator
-from app.domain.attempt import Attempt
 from app.domain.clock import timestamp
-from app.domain.condition import ANY, Condition
-from app.domain.histories import History, created, histories, made
+from app.domain.condition import ANY, Condition, stale
 from app.domain.listing.index import Index
 from app.domain.listing.pages import IndexRow, Page
 from app.domain.rendered import RenderedItem
 from app.domain.resource_types import Kind
-from app.domain.stored import Change, Stored, stale
-from app.domain.writes import Result, Writes, pauses
 from app.errors import Conflict, NotFound, ServiceError, Unavailable
 from app.store import Database
+from app.store.claimed_ids import Allocator
+from app.store.confirmed_writes import Result, Writes, pauses
+from app.store.items import Change, Stored
+from app.store.revision_history import History, created, histories, made
+from app.store.write_id import Attempt
 
 log = logging.getLogger("dreamscript.collection")
 

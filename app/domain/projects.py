@@ -10,16 +10,17 @@ from functools import cache
 from typing import Any
 
 from app.domain.access import Access
-from app.domain.attempt import Attempt, undoing
 from app.domain.batches.batch import carry_out
 from app.domain.batches.operations import Operation, Outcome
 from app.domain.clock import stamp
 from app.domain.condition import ANY, Condition
 from app.domain.items import Collection, Compose
 from app.domain.listing.pages import ListQuery, Page
+from app.domain.merge_patch import merged
 from app.domain.rendered import RenderedItem
-from app.domain.stored import Stored, merged
 from app.errors import Conflict, Forbidden, NotFound, PreconditionFailed, ProjectNotEmpty, ServiceError, Unavailable
+from app.store.items import Stored
+from app.store.write_id import Attempt, undoing
 
 # How many projects are read in one request.
 AT_ONCE = 100

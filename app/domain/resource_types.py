@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# JSON numbers are exact up to here in every client (RFC 8259, section 6).
-MAX_ID = 2**53 - 1
+from app.store.doc_ids import digits
 
 
 @dataclass(frozen=True)
@@ -44,11 +43,6 @@ class Kind:
     def last(self) -> str:
         """An `_id` at or above the highest possible one."""
         return f"{self.name}:{'9' * 16}"
-
-
-def digits(number: int) -> str:
-    """Return ``number`` as 16 digits, which sort as text like the numbers do."""
-    return f"{number:016d}"
 
 
 DOCUMENT = Kind("document", "documents", ("title", "content", "project_id"))

@@ -12,10 +12,10 @@ from typing import Any
 
 from flask import Response, g, make_response, request
 
-from app.domain.attempt import Attempt
 from app.domain.idempotency import Answer, Begun, Idempotency
 from app.errors import Conflict, Fault, ServiceError, Unavailable, ValidationFailed
 from app.http import errors
+from app.store.write_id import Attempt
 
 View = Callable[..., Any]
 Reserve = Callable[..., tuple[int, ...]]

@@ -6,7 +6,7 @@ from typing import Any
 
 from werkzeug.routing import BaseConverter
 
-from app.domain.resource_types import MAX_ID
+from app.store.doc_ids import MAX_ID
 
 
 class IdConverter(BaseConverter):

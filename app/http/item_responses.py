@@ -7,8 +7,8 @@ from typing import Any
 from flask import Response
 
 from app.domain.rendered import RenderedItem
-from app.domain.stored import Stored
 from app.http import conditional, media
+from app.store.items import Stored
 
 # The headers of such answers for the OpenAPI document.
 HEADERS = conditional.NAMES

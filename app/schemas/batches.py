@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, fields, validate
 
-from app.domain.resource_types import MAX_ID
 from app.errors import ERRORS
 from app.schemas.values import Identifier
+from app.store.doc_ids import MAX_ID
 
 OPERATIONS = ("create", "replace", "patch", "delete")
 MOST_OPERATIONS = 1_000

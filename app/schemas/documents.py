@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, fields
 
-from app.domain.resource_types import MAX_ID
 from app.schemas.pages import PageQuery
 from app.schemas.values import DecimalText, Identifier, title
+from app.store.doc_ids import MAX_ID
 
 
 class NewDocumentSchema(Schema):

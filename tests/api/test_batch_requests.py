@@ -9,13 +9,13 @@ from flask import Flask
 
 from app.couch.connection import Connection
 from app.domain.access import SCOPES, Access
-from app.domain.attempt import Attempt
 from app.domain.batches import working_set as latest
 from app.domain.batches.operations import Operation
 from app.domain.items import Collection
 from app.domain.projects import Projects
 from app.domain.resource_types import DOCUMENT, PROJECT
 from app.errors import Conflict, Unavailable
+from app.store.write_id import Attempt
 from app.wiring import Services
 from tests.api.conftest import Caller
 from tests.api.test_batches import create, outcomes, send, statuses

@@ -9,10 +9,10 @@ import pytest
 from flask import Flask
 
 from app.couch.transport import Session
-from app.domain import writes
 from app.domain.access import SCOPES
 from app.errors import Unconfirmed
 from app.store import Database
+from app.store import confirmed_writes as writes
 from app.wiring import Services
 from tests.api.conftest import Answer, Caller, of_items
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from app.domain import writes
 from app.domain.items import MAX_TAKEN
 from app.domain.resource_types import DOCUMENT, PROJECT
 from app.errors import Unconfirmed
 from app.store import Database
+from app.store import confirmed_writes as writes
 from app.wiring import Services
 from tests.api.conftest import Answer, Caller
 

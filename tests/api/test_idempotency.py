@@ -14,8 +14,8 @@ from flask import Flask
 from app.domain.clock import now
 from app.domain.idempotency import Idempotency
 from app.domain.items import Collection
-from app.domain.writes import Writes
 from app.errors import Unavailable
+from app.store.confirmed_writes import Writes
 from app.wiring import Services
 from tests.api.conftest import Answer, Caller
 

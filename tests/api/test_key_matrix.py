@@ -19,9 +19,9 @@ from app.domain.documents import Documents
 from app.domain.keys.key import Key
 from app.domain.keys.keys import Keys
 from app.domain.projects import Projects
-from app.domain.resource_types import MAX_ID
 from app.http import paging
 from app.settings import Settings
+from app.store.doc_ids import MAX_ID
 from app.wiring import Services
 from tests.api.conftest import Caller
 from tests.api.key_matrix import EVERYTHING, MODES, REACHES, Cell, Matrix, World

@@ -8,13 +8,13 @@ from typing import Any, NoReturn
 import pytest
 from flask import Flask
 
-from app.domain import writes
 from app.domain.access import SCOPES
 from app.domain.documents import Documents
 from app.domain.items import Collection
 from app.domain.resource_types import DOCUMENT
 from app.errors import Unavailable, Unconfirmed
 from app.store import Database
+from app.store import confirmed_writes as writes
 from app.wiring import Services
 from tests.api.conftest import Caller, Mark, of_items
 from tests.api.test_batches import outcomes, send

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from app.domain import writes
 from app.domain.documents import Documents
 from app.domain.idempotency import Idempotency
 from app.domain.items import Collection
 from app.domain.projects import Projects
 from app.errors import Unavailable
 from app.store import Database
+from app.store import confirmed_writes as writes
 from app.store.exchange import Exchange
 from app.wiring import Services
 from tests.api.conftest import Caller, of_items

@@ -6,8 +6,8 @@ from itertools import count
 
 import pytest
 
-from app.domain.allocator import Allocator
 from app.domain.resource_types import DOCUMENT
+from app.store.claimed_ids import Allocator
 from app.wiring import Services
 from tests.api.conftest import Caller
 

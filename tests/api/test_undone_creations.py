@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from app.domain import writes
-from app.domain.attempt import undoing
 from app.domain.clock import timestamp
 from app.domain.idempotency import Idempotency
 from app.errors import Unconfirmed
 from app.store import Database, DocumentFailure
+from app.store import confirmed_writes as writes
+from app.store.write_id import undoing
 from app.wiring import Services
 from tests.api.conftest import Caller, Mark, of_items
 from tests.api.test_batches import create, outcomes, send

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.domain import writes
 from app.domain.access import SCOPES
 from app.domain.clock import timestamp
 from app.domain.documents import Documents
 from app.domain.idempotency import Idempotency
 from app.domain.items import Collection
 from app.domain.resource_types import DOCUMENT
-from app.domain.writes import Writes
 from app.errors import Unavailable
 from app.store import Database, DocumentFailure
+from app.store import confirmed_writes as writes
+from app.store.confirmed_writes import Writes
 from app.wiring import Services
 from tests.api.conftest import Caller, Mark, of_items
 from tests.api.test_batches import create, outcomes, send, statuses

@@ -14,16 +14,28 @@ ROOT = Path(__file__).parents[2]
 
 LEAVES = {"app.settings", "app.errors", "app.metrics", "app.request_context", "app.shared_memory", "app.version"}
 
+# The store's values, which every room above it may name.
+STORED = {"app.store.items", "app.store.write_id", "app.store.doc_ids"}
+
 # What each room may import of this project, itself and the leaves aside.
 MAY_IMPORT: dict[str, set[str]] = {
     "app": {"app.api", "app.cache", "app.http", "app.wiring"},
     "app.__main__": {"app.cli"},
     "app.wiring": {"app.cache", "app.domain", "app.limits", "app.store"},
     "app.server": {"app", "app.cache", "app.domain", "app.http", "app.wiring"},
-    "app.cli": {"app.domain", "app.limits", "app.local_couchdb", "app.server", "app.wiring", "app.couch", "couchapp"},
-    "app.api": {"app.domain", "app.http", "app.schemas", "app.wiring"},
-    "app.http": {"app.domain", "app.limits", "app.wiring"},
-    "app.schemas": {"app.domain"},
+    "app.cli": {
+        "app.couch",
+        "app.domain",
+        "app.limits",
+        "app.local_couchdb",
+        "app.server",
+        "app.wiring",
+        "couchapp",
+        *STORED,
+    },
+    "app.api": {"app.domain", "app.http", "app.schemas", "app.wiring", *STORED},
+    "app.http": {"app.domain", "app.limits", "app.wiring", *STORED},
+    "app.schemas": {"app.domain", *STORED},
     "app.cache": {"app.domain", "app.http", "app.limits", "app.store", "app.wiring"},
     "app.domain": {"app.store", "couchapp.diff", "couchapp.tree"},
     "app.store": {"app.couch"},

@@ -9,14 +9,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from app.domain.access import Access
-from app.domain.attempt import Attempt
 from app.domain.batches.operations import Operation, Outcome, Rules, Step
 from app.domain.batches.replay import done_before
 from app.domain.batches.working_set import Latest
+from app.domain.condition import stale
 from app.domain.items import Collection
-from app.domain.stored import Stored, merged, stale
-from app.domain.writes import Result
+from app.domain.merge_patch import merged
 from app.errors import Conflict, NotFound, ServiceError, Unavailable, Unconfirmed
+from app.store.confirmed_writes import Result
+from app.store.items import Stored
+from app.store.write_id import Attempt
 
 
 def carry_out(

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from app.domain.access import Access
-from app.domain.attempt import Attempt
 from app.domain.condition import ANY, Condition
-from app.domain.stored import Stored
 from app.errors import ServiceError
+from app.store.items import Stored
+from app.store.write_id import Attempt
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from app.domain.batches.operations import Step
-from app.domain.histories import created, made
 from app.domain.items import Collection
-from app.domain.stored import Change
-from app.domain.writes import Result
 from app.errors import Conflict
+from app.store.confirmed_writes import Result
+from app.store.items import Change
+from app.store.revision_history import created, made
 
 
 def done_before(items: Collection, steps: Sequence[Step], since: str) -> Iterator[tuple[Step, Change | None, Result]]:

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from app.domain.items import Collection
-from app.domain.stored import Stored
 from app.errors import Unavailable
+from app.store.items import Stored
 
 # How many items are read at first, and how many characters of text a request is then to bring at most.
 FIRST, ASKED = 50, 4 * 2**20

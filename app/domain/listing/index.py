@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from itertools import islice
 
 from app.domain.listing.pages import IndexRow, ListQuery, Page, cut
-from app.domain.resource_types import Kind, digits
+from app.domain.resource_types import Kind
 from app.store import Database
+from app.store.doc_ids import digits
 
 
 class Index:

@@ -18,10 +18,11 @@ from itertools import islice
 from threading import Lock
 
 from app.domain.listing.pages import IndexRow
-from app.domain.resource_types import DOCUMENT, MAX_ID, digits
+from app.domain.resource_types import DOCUMENT
 from app.errors import Unavailable
 from app.request_context import remaining
 from app.store import Database
+from app.store.doc_ids import MAX_ID, digits
 
 # More changes than these cost more to look up than to forget.
 MOST_CHANGES = 50

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Literal
 
-from app.domain.resource_types import MAX_ID, Kind
+from app.domain.resource_types import Kind
 from app.store import Row
+from app.store.doc_ids import MAX_ID
 
 Order = Literal["asc", "desc"]
 

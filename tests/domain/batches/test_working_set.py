@@ -10,8 +10,8 @@ import pytest
 from app.domain.batches import working_set as latest
 from app.domain.batches.working_set import Latest
 from app.domain.items import Collection
-from app.domain.stored import Stored
 from app.errors import Unavailable
+from app.store.items import Stored
 
 pytestmark = pytest.mark.nodatabase
 

@@ -1,4 +1,4 @@
-"""Takes ids in four threads and prints each: `python -m tests.domain.claimant URL PREFIX REGION COUNT`."""
+"""Takes ids in four threads and prints each: `python -m tests.store.claimant URL PREFIX REGION COUNT`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 import sys
 from threading import Thread
 
-from app.domain.allocator import Allocator
 from app.domain.clock import timestamp
 from app.domain.resource_types import DOCUMENT
 from app.store import Store
+from app.store.claimed_ids import Allocator
 
 REGIONS = 2
 THREADS = 4
@@ -23,7 +23,7 @@ def take(allocator: Allocator, count: int) -> None:
 
 def main(url: str, prefix: str, region: str, count: str) -> None:
     """Take ``count`` ids in each thread, after a fork that leaves the parent with the same allocator."""
-    allocator = Allocator(Store(url, prefix)["meta"], DOCUMENT, int(region), REGIONS, timestamp)
+    allocator = Allocator(Store(url, prefix)["meta"], DOCUMENT.name, int(region), REGIONS, timestamp)
     os.write(1, f"{allocator.next_id()}\n".encode())
     child = os.fork()
     threads = [Thread(target=take, args=(allocator, int(count))) for _ in range(THREADS)]

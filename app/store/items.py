@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from app.errors import PreconditionFailed
-
 
 @dataclass(frozen=True)
 class Stored:
@@ -43,13 +41,3 @@ class Change(NamedTuple):
 
     before: Stored | None
     after: Stored
-
-
-def stale(found: Stored) -> PreconditionFailed:
-    """Return what to say to who demanded another revision than the one ``found``."""
-    return PreconditionFailed(headers={"ETag": f'"{found.revision}"'})
-
-
-def merged(members: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
-    """Return flat ``members`` with a merge patch applied (RFC 7396): what is None in ``patch`` goes."""
-    return {name: value for name, value in {**members, **patch}.items() if value is not None}

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from app.domain import writes
-from app.domain.writes import Writes
 from app.errors import Unavailable
 from app.store import Store
+from app.store import confirmed_writes as writes
+from app.store.confirmed_writes import Writes
 from tests.couch.misbehaving_server import MisbehavingServer, answer
 
 pytestmark = pytest.mark.nodatabase

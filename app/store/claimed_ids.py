@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from threading import Lock
 
-from app.domain.blocks import block, next_own
-from app.domain.resource_types import Kind, digits
 from app.errors import Unavailable
 from app.request_context import remaining
-from app.store import Database, DocumentFailure
+from app.store.blocks import block, next_own
+from app.store.database import Database
+from app.store.doc_ids import digits
+from app.store.outcomes import DocumentFailure
 
 log = logging.getLogger("dreamscript.allocator")
 
@@ -39,8 +40,8 @@ class Allocator:
     claim that was refused, or whose outcome is unknown, is never used: gaps are allowed, reuse is not.
     """
 
-    def __init__(self, meta: Database, kind: Kind, region: int, regions: int, now: Callable[[], str]) -> None:
-        self._meta, self._kind, self._now = meta, kind, now
+    def __init__(self, meta: Database, name: str, region: int, regions: int, now: Callable[[], str]) -> None:
+        self._meta, self._name, self._now = meta, name, now
         self._region, self._regions = region, regions
         self._held = _Held()
 
@@ -83,7 +84,7 @@ class Allocator:
             if own:
                 return own
             if DocumentFailure.CONFLICT not in outcomes.values():
-                log.error("no block of ids could be claimed", extra={"kind": self._kind.name, "blocks": numbers})
+                log.error("no block of ids could be claimed", extra={"kind": self._name, "blocks": numbers})
                 raise Unavailable
             held.highest_seen = max(numbers[-1], self._highest_claimed())
         raise Unavailable
@@ -106,7 +107,7 @@ class Allocator:
         return {
             "_id": self._claim_id(number),
             "type": "claim",
-            "kind": self._kind.name,
+            "kind": self._name,
             "number": number,
             "region": self._region,
             "created_at": self._now(),
@@ -117,4 +118,4 @@ class Allocator:
 
     @property
     def _prefix(self) -> str:
-        return f"claim:{self._kind.name}:"
+        return f"claim:{self._name}:"

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from app.couch.connection import Connection
-from app.domain.attempt import undoing
-from app.domain.histories import created, histories, made
-from app.domain.stored import Change, Stored
 from app.errors import Conflict
 from app.store import Database, Store
+from app.store.items import Change, Stored
+from app.store.revision_history import created, histories, made
+from app.store.write_id import undoing
 
 MINE, OTHER = "a" * 32, "b" * 32
 BEGIN = "2026-01-01T00:01:00.000000Z"

@@ -18,7 +18,9 @@ from typing import Any
 
 from app.errors import Conflict, ServiceError, Unavailable, Unconfirmed
 from app.request_context import remaining
-from app.store import Database, DocumentFailure, GroupCommit, Leaf, Outcome
+from app.store.database import Database, Leaf
+from app.store.group_commit import GroupCommit
+from app.store.outcomes import DocumentFailure, Outcome
 
 # How often a lost race is run again.
 TRIES = 6

@@ -13,13 +13,13 @@ from typing import NoReturn
 import pytest
 
 from app.couch.connection import Connection
-from app.domain.allocator import Allocator
-from app.domain.blocks import block
 from app.domain.clock import timestamp
 from app.domain.resource_types import DOCUMENT, PROJECT, Kind
 from app.errors import Unavailable
 from app.request_context import request_context
 from app.store import Database, DocumentFailure, Outcome
+from app.store.blocks import block
+from app.store.claimed_ids import Allocator
 from couchapp import deployment, tree
 
 Make = Callable[..., Allocator]
@@ -32,7 +32,7 @@ def make(meta: Database) -> Make:
     """Make allocators that share ``meta``, as the workers of one installation do."""
 
     def build(kind: Kind = DOCUMENT, region: int = 0, regions: int = 1) -> Allocator:
-        return Allocator(meta, kind, region, regions, timestamp)
+        return Allocator(meta, kind.name, region, regions, timestamp)
 
     return build
 
@@ -196,7 +196,7 @@ def test_eight_processes_of_four_threads_in_two_regions_some_killed(
     other = f"{prefix}x"
     connection = Connection(server_url, timeout=30)
     deployment.deploy(connection, other, tree.load(), report=lambda _: None)
-    command = [sys.executable, "-m", "tests.domain.claimant", server_url]
+    command = [sys.executable, "-m", "tests.store.claimant", server_url]
     with ExitStack() as stack:
         processes = [
             stack.enter_context(

@@ -5,7 +5,7 @@ Blocks hold 1 id up to id 100, 10 up to 1,000, 100 up to 100,000 and then 1,000.
 
 from __future__ import annotations
 
-from app.domain.resource_types import MAX_ID
+from app.store.doc_ids import MAX_ID
 
 # The first block of each stretch, the first id in it, and how many ids each of its blocks holds.
 STRETCHES = ((0, 1, 1), (100, 101, 10), (190, 1_001, 100), (1_180, 100_001, 1_000))

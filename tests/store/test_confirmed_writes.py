@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from app.couch.connection import Connection
-from app.domain import writes
-from app.domain.writes import Writes
 from app.errors import Conflict, Unavailable, Unconfirmed
 from app.store import Database, DocumentFailure, Outcome, Store
+from app.store import confirmed_writes as writes
+from app.store.confirmed_writes import Writes
 
 REFUSE_ALL = "(newDoc, oldDoc) => {}"
 

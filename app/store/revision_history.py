@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.domain.attempt import undoing
-from app.domain.stored import Change, Stored
 from app.errors import Conflict
-from app.store import Database
+from app.store.database import Database
+from app.store.items import Change, Stored
+from app.store.write_id import undoing
 
 # The revisions of an item, tombstones included, the latest first.
 History = Sequence[Stored]
