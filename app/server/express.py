@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gunicorn.asgi import protocol
 
-from app.cache.layer import Quick
+from app.cache.response_cache import CachedResponse
 from app.server.environ import variable
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Express(protocol.ASGIProtocol):  # type: ignore[misc]
         """Tell whether a next request can be answered on this connection."""
         return bool(self.worker.alive)
 
-    def _express(self) -> Quick | None:
+    def _express(self) -> CachedResponse | None:
         """Return the answer to the request whose headers were read, if there is a short way to it."""
         parser, quick = self._callback_parser, self.app.quick
         if (
@@ -75,7 +75,7 @@ class Express(protocol.ASGIProtocol):  # type: ignore[misc]
         ):
             return None
         environ = environ_of(parser)
-        found: Quick | None = None if environ is None else quick(environ)
+        found: CachedResponse | None = None if environ is None else quick(environ)
         return found
 
 
@@ -102,7 +102,7 @@ def environ_of(parser: Any) -> WSGIEnvironment | None:
     return environ
 
 
-def written(answer: Quick) -> bytes:
+def written(answer: CachedResponse) -> bytes:
     """Return the bytes of an answer, as gunicorn would send them."""
     status = protocol._get_cached_status_line((1, 1), answer.status, HTTPStatus(answer.status).phrase)
     headers = "".join([f"{name}: {value}\r\n" for name, value in answer.headers]).encode("latin-1")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING
 
 from gunicorn.app.base import BaseApplication
@@ -13,7 +12,6 @@ from gunicorn.arbiter import Arbiter
 
 from app import create_app
 from app.domain.keys import usage
-from app.http.proxies import trusting
 from app.server.logs import LOGGING, Log
 from app.server.wsgi_bridge import Gateway
 from app.settings import BATCHED, Settings
@@ -80,14 +78,13 @@ class Server(BaseApplication):  # type: ignore[misc]
         """Return the application of one worker."""
         settings = self._settings
         application = create_app(settings, self._shared)
-        short_path, hops = application.extensions["short_path"], settings.trusted_proxies
-        quick = trusting(hops, lambda environ, start_response: short_path.answer(environ))  # noqa: ARG005
+        cache = application.response_cache
         return Gateway(
-            trusting(hops, short_path.learn) if short_path.is_immediate else application.wsgi_app,
+            application.wsgi_app if cache.is_immediate else application,
             seconds=settings.deadline,
             largest=BATCHED * settings.max_body_bytes,
-            quick=partial(quick, start_response=None) if short_path.is_immediate else None,
-            finish=application.extensions["dreamscript"].close,
+            quick=cache.lookup if cache.is_immediate else None,
+            finish=application.close,
         )
 
     def run(self) -> None:

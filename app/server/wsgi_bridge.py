@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 
-from app.cache.layer import Quick
+from app.cache.response_cache import CachedResponse
 from app.request_context import STARTED
 from app.server.environ import Scope, wsgi_environ
 
@@ -34,7 +34,7 @@ EARLY = 0.001
 
 
 # Answers in the event loop what needs no thread, without waiting for anything; None is for all else.
-Hook = Callable[["WSGIEnvironment"], Quick | None]
+Hook = Callable[["WSGIEnvironment"], CachedResponse | None]
 
 
 class Gateway:
@@ -76,7 +76,7 @@ class Gateway:
         await respond(send, environ, await self._run(environ))
         await body.drain()
 
-    async def _run(self, environ: WSGIEnvironment) -> Quick:
+    async def _run(self, environ: WSGIEnvironment) -> CachedResponse:
         """Let a thread answer, if there is one before the deadline."""
         work = self._pool.submit(answer_of, self._wsgi, environ)
         deadline = environ[STARTED] + self._seconds + EARLY
@@ -93,7 +93,7 @@ class Gateway:
             timer.cancel()
 
 
-def answer_of(wsgi: WSGIApplication, environ: WSGIEnvironment) -> Quick:
+def answer_of(wsgi: WSGIApplication, environ: WSGIEnvironment) -> CachedResponse:
     """Return the answer of a WSGI application (PEP 3333) to a request, whose body is then let go of."""
     started: list[tuple[str, list[tuple[str, str]]]] = []
     written: list[bytes] = []
@@ -110,10 +110,10 @@ def answer_of(wsgi: WSGIApplication, environ: WSGIEnvironment) -> Quick:
             if hasattr(parts, "close"):
                 parts.close()
     status, headers = started[-1]
-    return Quick(int(status[:3]), headers, b"".join(written))
+    return CachedResponse(int(status[:3]), headers, b"".join(written))
 
 
-async def respond(send: Send, environ: WSGIEnvironment, answer: Quick) -> None:
+async def respond(send: Send, environ: WSGIEnvironment, answer: CachedResponse) -> None:
     """Send an answer."""
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

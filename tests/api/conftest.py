@@ -7,11 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import pytest
-from flask import Flask
-from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
+from werkzeug.test import Client, TestResponse
 
-from app import create_app
+from app import Application, create_app
 from app.couch.connection import Connection
 from app.domain.access import SCOPES
 from app.domain.clock import timestamp
@@ -52,15 +50,15 @@ class Caller:
     counted.
     """
 
-    app: Flask
+    app: Application
     key: str | None
 
     def request(self, method: str, path: str, *, headers: dict[str, str] | None = None, **kwargs: Any) -> Answer:
         """Send one request; ``headers`` come on top of the key."""
         own = {"X-API-Key": self.key} if self.key else {}
-        client, sent = FlaskClient(self.app, Answer), {**own, **(headers or {})}
+        client, sent = Client(self.app, Answer), {**own, **(headers or {})}
         answer = cast(Answer, client.open(path, method=method, headers=sent, **kwargs))
-        if method == "GET" and not kwargs and self.app.extensions["dreamscript"].limiter is None:
+        if method == "GET" and not kwargs and self.app.services.limiter is None:
             two_paths.compare(self.app, path, sent)
         return answer
 
@@ -139,27 +137,27 @@ def services(settings: Settings) -> Iterator[Services]:
 
 
 @pytest.fixture(scope="module")
-def make_app(settings: Settings) -> Iterator[Callable[..., Flask]]:
+def make_app(settings: Settings) -> Iterator[Callable[..., Application]]:
     """Make applications of this module's installation, with some settings changed."""
-    made: list[Flask] = []
+    made: list[Application] = []
 
-    def make(**changes: Any) -> Flask:
+    def make(**changes: Any) -> Application:
         made.append(create_app(replace(settings, **changes)))
         return made[-1]
 
     yield make
     for app in made:
-        app.extensions["dreamscript"].close()
+        app.close()
 
 
 @pytest.fixture(scope="module")
-def app(make_app: Callable[..., Flask]) -> Flask:
+def app(make_app: Callable[..., Application]) -> Application:
     """This module's application."""
     return make_app()
 
 
 @pytest.fixture(scope="module")
-def caller(app: Flask, services: Services) -> Callable[..., Caller]:
+def caller(app: Application, services: Services) -> Callable[..., Caller]:
     """Make callers with keys of the given scopes, or of every scope."""
 
     def make(*scopes: str) -> Caller:
@@ -176,7 +174,7 @@ def ada(caller: Callable[..., Caller]) -> Caller:
 
 
 @pytest.fixture(scope="module")
-def nobody(app: Flask) -> Caller:
+def nobody(app: Application) -> Caller:
     """Someone without a key."""
     return Caller(app, None)
 

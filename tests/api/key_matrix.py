@@ -10,8 +10,7 @@ from datetime import timedelta
 from itertools import chain, product
 from typing import Any
 
-from flask import Flask
-
+from app import Application
 from app.domain.access import SCOPES
 from app.domain.clock import now, timestamp
 from app.domain.keys.key_text import compose
@@ -115,9 +114,9 @@ class Ask:
 class World:
     """Makes things and keys, all of them new, in one application."""
 
-    def __init__(self, app: Flask, ada: Caller) -> None:
+    def __init__(self, app: Application, ada: Caller) -> None:
         self.app, self.ada = app, ada
-        services: Services = app.extensions["dreamscript"]
+        services: Services = app.services
         self.store, self.keys = services.store, services.keys
         for kind, number in FIRST_BLOCKS.items():
             claim = {"_id": f"claim:{kind}:{digits(number)}", "type": "claim", "kind": kind, "number": number}

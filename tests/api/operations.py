@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from werkzeug.test import Client
+
 from app import create_app
 from tests.offline_settings import NOWHERE
 
 APP = create_app(NOWHERE)
-TEXT = APP.test_client().get("/openapi.json").text
+TEXT = Client(APP).get("/openapi.json").text
 DOCUMENT: dict[str, Any] = json.loads(TEXT)
 
 

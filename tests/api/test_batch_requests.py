@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 import pytest
-from flask import Flask
 
+from app import Application
 from app.couch.connection import Connection
 from app.domain.access import SCOPES, Access
 from app.domain.batches import working_set as latest
@@ -100,7 +100,7 @@ def test_large_items_are_worked_on_some_at_a_time(
 
 
 def test_nothing_is_read_of_what_a_key_does_not_reach(
-    ada: Caller, app: Flask, services: Services, monkeypatch: pytest.MonkeyPatch
+    ada: Caller, app: Application, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own, foreign = ada.new_project()["id"], ada.new_project()["id"]
     inside, outside = (ada.new_document(project_id=project)["id"] for project in (own, foreign))

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask
 
+from app import Application
 from app.couch.transport import Session
 from app.domain.access import SCOPES
 from app.errors import Unconfirmed
@@ -144,14 +144,14 @@ def test_what_is_no_batch_is_refused_as_a_whole(ada: Caller, operations: Any, lo
     assert [fault["location"] for fault in answer.json["errors"]] == [location]
 
 
-def test_a_value_is_no_larger_than_it_could_be_alone(ada: Caller, make_app: Callable[..., Flask]) -> None:
+def test_a_value_is_no_larger_than_it_could_be_alone(ada: Caller, make_app: Callable[..., Application]) -> None:
     small = Caller(make_app(max_body_bytes=1000), ada.key)
     assert statuses(send(small, [create("x", content="x" * 2000), create("y")])) == [413, 201]
     assert send(small, [create("x", content="x" * 900) for _ in range(20)]).status_code == 413
 
 
 @pytest.mark.parametrize("mode", ["forbid", "hide"])
-def test_a_limited_key_does_what_it_may(ada: Caller, app: Flask, services: Services, mode: str) -> None:
+def test_a_limited_key_does_what_it_may(ada: Caller, app: Application, services: Services, mode: str) -> None:
     own, foreign = ada.new_project()["id"], ada.new_project()["id"]
     inside, outside = (ada.new_document(project_id=project)["id"] for project in (own, foreign))
     key = Caller(app, services.keys.create("few", SCOPES, projects=[own], out_of_scope=mode)[1])

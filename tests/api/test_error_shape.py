@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask
 
+from app import Application
 from app.errors import ERRORS, Conflict
 from app.http.errors import STATUS
 from app.limits.policies import policies
@@ -103,7 +103,7 @@ def test_a_lacking_scope(caller: Callable[..., Caller]) -> None:
     assert_error(caller("keys:manage").get("/documents"), "forbidden")
 
 
-def test_too_many_requests(make_app: Callable[..., Flask], ada: Caller) -> None:
+def test_too_many_requests(make_app: Callable[..., Application], ada: Caller) -> None:
     hurried = Caller(make_app(rate_limit=policies("read=1/hour,write=1/hour")), ada.key)
     assert hurried.get("/documents").status_code == 200
     assert_error(hurried.get("/documents"), "too_many_requests")
@@ -124,18 +124,20 @@ def test_a_bug(ada: Caller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogC
 
 
 @pytest.fixture
-def cut_off(make_app: Callable[..., Flask]) -> Flask:
+def cut_off(make_app: Callable[..., Application]) -> Application:
     """The application when nothing answers where its database should be."""
     return make_app(couchdb_url=NOTHING_LISTENS_HERE)
 
 
 @pytest.mark.parametrize("path", ["/documents", "/documents/1", "/projects/1/documents", "/readyz"])
-def test_no_database(cut_off: Flask, ada: Caller, path: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_database(cut_off: Application, ada: Caller, path: str, caplog: pytest.LogCaptureFixture) -> None:
     assert_error(Caller(cut_off, ada.key).get(path), "unavailable")
     assert "hunter2" not in caplog.text
 
 
-def test_a_database_that_hangs(make_app: Callable[..., Flask], ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_hangs(
+    make_app: Callable[..., Application], ada: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It takes the connection and never answers; without the request's own deadline this test would not end."""
     monkeypatch.setattr(exchange, "TIMEOUT", 10_000.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -143,7 +145,7 @@ def test_a_database_that_hangs(make_app: Callable[..., Flask], ada: Caller, monk
         assert_error(Caller(app, ada.key).get("/documents"), "unavailable")
 
 
-def test_the_process_lives_without_a_database(cut_off: Flask) -> None:
+def test_the_process_lives_without_a_database(cut_off: Application) -> None:
     assert Caller(cut_off, None).get("/livez").status_code == 200
 
 

@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from flask import Flask
 
+from app import Application
 from app.domain.clock import now
 from app.domain.idempotency import Idempotency
 from app.domain.items import Collection
@@ -95,7 +95,7 @@ def test_keys_of_different_principals_do_not_meet(ada: Caller, caller: Callable[
     assert "Idempotency-Replayed" not in second.headers
 
 
-def test_a_rotated_key_repeats_what_the_old_one_began(app: Flask, services: Services) -> None:
+def test_a_rotated_key_repeats_what_the_old_one_began(app: Application, services: Services) -> None:
     key, old = services.keys.create("rotated", ["documents:write"])
     name = secrets.token_hex(8)
     first = send(Caller(app, old), "POST", "/documents", {"title": "x"}, name)

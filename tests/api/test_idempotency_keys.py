@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask
 
+from app import Application
 from app.domain.items import Collection
 from app.errors import Forbidden, ServiceError, TooManyRequests, Unauthorized
 from app.http.errors import STATUS
@@ -86,7 +86,7 @@ def test_a_refusal_of_the_caller_is_not_kept(
     assert same(answer, send(ada, "POST", "/documents", value, key))
 
 
-def test_what_was_out_of_reach_is_done_once_it_is_within(ada: Caller, app: Flask, services: Services) -> None:
+def test_what_was_out_of_reach_is_done_once_it_is_within(ada: Caller, app: Application, services: Services) -> None:
     """A document can come into a key's reach while its 403 would still be kept."""
     own, document = ada.new_project()["id"], ada.new_document()["id"]
     limited = Caller(app, services.keys.create("limited", ["documents:write"], projects=[own])[1])

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from flask import Flask
 
+from app import Application
 from app.domain.clock import now, stamp
 from app.wiring import Services
 from tests.api.conftest import Answer, Caller
@@ -24,7 +24,7 @@ def make(ada: Caller, **fields: Any) -> dict[str, Any]:
     return made
 
 
-def test_a_key_is_shown_once_and_works(app: Flask, ada: Caller) -> None:
+def test_a_key_is_shown_once_and_works(app: Application, ada: Caller) -> None:
     answer = ada.post("/keys", {"name": "made", "scopes": ["documents:read"]})
     made = answer.json
     assert re.fullmatch("ds_live_[0-9A-Za-z]{49}", made["key"])
@@ -63,7 +63,7 @@ def test_revoking_is_for_ever_and_may_be_repeated(ada: Caller) -> None:
     assert ada.post(f"/keys/{key_id}/rotate", {}).status_code == 409
 
 
-def test_rotation_leaves_no_instant_without_a_key(app: Flask, ada: Caller) -> None:
+def test_rotation_leaves_no_instant_without_a_key(app: Application, ada: Caller) -> None:
     old = make(ada, expires_at=stamp(now() + timedelta(days=30)))
     rotated = ada.post(f"/keys/{old['id']}/rotate", {"overlap": 3600})
     assert rotated.status_code == 201
@@ -88,7 +88,7 @@ def test_rotation_without_overlap_ends_the_old_key(ada: Caller, services: Servic
     assert alive == {old["key"]: False, new["key"]: True}
 
 
-def test_rotation_breaks_no_cursor(app: Flask, ada: Caller) -> None:
+def test_rotation_breaks_no_cursor(app: Application, ada: Caller) -> None:
     for _ in range(2):
         ada.new_document()
     old = make(ada)
@@ -131,7 +131,7 @@ def test_no_key_mints_a_wider_one(caller: Callable[..., Caller], ada: Caller) ->
         assert (refused.status_code, refused.json["error"]) == (403, "forbidden")
 
 
-def test_no_key_lengthens_its_own_life(app: Flask, ada: Caller) -> None:
+def test_no_key_lengthens_its_own_life(app: Application, ada: Caller) -> None:
     ends = stamp(now() + timedelta(hours=2))
     short = make(ada, scopes=["keys:manage"], expires_at=ends)
     holder, forever = Caller(app, short["key"]), make(ada, scopes=["keys:manage"])
@@ -181,11 +181,11 @@ def test_an_unknown_key_is_a_404(ada: Caller, method: str, path: str) -> None:
     assert answer.status_code == 404
 
 
-def test_a_key_outlives_the_rotation_of_the_secret(make_app: Callable[..., Flask]) -> None:
+def test_a_key_outlives_the_rotation_of_the_secret(make_app: Callable[..., Application]) -> None:
     """It goes on working under both secrets, and once it was used, under the new one alone."""
     old, both, new = ("old",), ("new", "old"), ("new",)
-    _, text = make_app(secrets=old).extensions["dreamscript"].keys.create("kept", ["documents:read"])
-    _, unused = make_app(secrets=old).extensions["dreamscript"].keys.create("unused", ["documents:read"])
+    _, text = make_app(secrets=old).services.keys.create("kept", ["documents:read"])
+    _, unused = make_app(secrets=old).services.keys.create("unused", ["documents:read"])
     assert Caller(make_app(secrets=new), text).get("/documents").status_code == 401
     assert Caller(make_app(secrets=both), text).get("/documents").status_code == 200
     assert Caller(make_app(secrets=new), text).get("/documents").status_code == 200

@@ -11,8 +11,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from flask import Flask
 
+from app import Application
 from app.domain.access import Access
 from app.domain.clock import now
 from app.domain.documents import Documents
@@ -60,7 +60,7 @@ def tally(pytestconfig: pytest.Config) -> Iterator[Tally]:
 
 
 @pytest.fixture(scope="module")
-def matrix(app: Flask, ada: Caller, settings: Settings) -> Iterator[Matrix]:
+def matrix(app: Application, ada: Caller, settings: Settings) -> Iterator[Matrix]:
     """The matrix over this module's installation."""
     past = Services.build(settings, now=lambda: now() - timedelta(days=2))
     yield Matrix(World(app, ada), past.keys)

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from flask import Flask
 
+from app import Application
 from app.couch.connection import Connection, CouchResponse
 from app.domain.clock import now, stamp
 from app.domain.keys.usage import USAGE
@@ -34,12 +34,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, ...]]]:
         yield seen
 
 
-def flush(app: Flask) -> None:
+def flush(app: Application) -> None:
     """Let the application's minute pass."""
-    app.extensions["dreamscript"].usage.flush()
+    app.services.usage.flush()
 
 
-def test_a_use_shows_when_it_is_stored(app: Flask, ada: Caller) -> None:
+def test_a_use_shows_when_it_is_stored(app: Application, ada: Caller) -> None:
     made = ada.post("/keys", {"name": "used", "scopes": ["documents:read"]}).json
     flush(app)
     assert "last_used_at" not in ada.get(f"/keys/{made['id']}").json
@@ -54,7 +54,7 @@ def test_a_use_shows_when_it_is_stored(app: Flask, ada: Caller) -> None:
     assert [key for page in ada.walk("/keys?limit=2") for key in page if key["id"] == made["id"]] == [shown]
 
 
-def test_refused_keys_are_not_used(app: Flask, ada: Caller, services: Services) -> None:
+def test_refused_keys_are_not_used(app: Application, ada: Caller, services: Services) -> None:
     made = ada.post("/keys", {"name": "revoked", "scopes": ["documents:read"]}).json
     assert ada.request("DELETE", f"/keys/{made['id']}").status_code == 204
     assert Caller(app, made["key"]).get("/documents").status_code == 401
@@ -62,7 +62,7 @@ def test_refused_keys_are_not_used(app: Flask, ada: Caller, services: Services) 
     assert services.usage.last_used([made["id"]]) == {}
 
 
-def test_tags_change_if_and_only_if_the_last_use_does(app: Flask, ada: Caller) -> None:
+def test_tags_change_if_and_only_if_the_last_use_does(app: Application, ada: Caller) -> None:
     made = ada.post("/keys", {"name": "tagged", "scopes": ["documents:read"]}).json
     paths = (f"/keys/{made['id']}", "/keys?order=desc&limit=1")
     tags = {path: ada.get(path).headers["ETag"] for path in paths}
@@ -77,7 +77,7 @@ def test_tags_change_if_and_only_if_the_last_use_does(app: Flask, ada: Caller) -
         assert ada.get(path, if_none_match=changed.headers["ETag"]).status_code == 304
 
 
-def test_rotation_hands_no_use_on(app: Flask, ada: Caller) -> None:
+def test_rotation_hands_no_use_on(app: Application, ada: Caller) -> None:
     old = ada.post("/keys", {"name": "rotated", "scopes": ["documents:read"]}).json
     assert Caller(app, old["key"]).get("/documents").status_code == 200
     flush(app)
@@ -88,7 +88,7 @@ def test_rotation_hands_no_use_on(app: Flask, ada: Caller) -> None:
 
 
 def test_a_request_writes_nothing_and_asks_no_more_than_before(
-    app: Flask, ada: Caller, asked: list[tuple[str, ...]], module_prefix: str
+    app: Application, ada: Caller, asked: list[tuple[str, ...]], module_prefix: str
 ) -> None:
     made = ada.post("/keys", {"name": "quiet", "scopes": ["documents:read"]}).json
     asked.clear()
@@ -115,7 +115,7 @@ def test_a_page_reads_the_uses_of_its_keys_in_one_request(
     ]
 
 
-def test_the_later_moment_stays_whoever_writes_last(make_app: Callable[..., Flask], services: Services) -> None:
+def test_the_later_moment_stays_whoever_writes_last(make_app: Callable[..., Application], services: Services) -> None:
     key, text = services.keys.create("shared", ["documents:read"])
     early, late = make_app(), make_app()
     assert Caller(early, text).get("/documents").status_code == 200
@@ -129,7 +129,7 @@ def test_the_later_moment_stays_whoever_writes_last(make_app: Callable[..., Flas
     assert kept[key.id] <= stamp(now())
 
 
-def test_what_is_stored_can_be_found_by_its_id(app: Flask, ada: Caller, services: Services) -> None:
+def test_what_is_stored_can_be_found_by_its_id(app: Application, ada: Caller, services: Services) -> None:
     flush(app)
     holder = ada.get("/keys?limit=1").json[0]
     stored = services.store["meta"].get(USAGE.key(holder["id"]))

@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from flask import Flask
 
+from app import Application
 from app.couch.connection import Connection
 from app.domain.clock import now
 from app.domain.keys.key_text import compose
@@ -62,7 +62,7 @@ def past(settings: Settings) -> Iterator[Services]:
     found.close()
 
 
-def test_every_unusable_key_gets_the_same_answer(app: Flask, services: Services, past: Services) -> None:
+def test_every_unusable_key_gets_the_same_answer(app: Application, services: Services, past: Services) -> None:
     answers = set()
     for reason, key in unusable(services, past).items():
         answer = Caller(app, key).get("/documents")
@@ -76,7 +76,7 @@ def test_every_unusable_key_gets_the_same_answer(app: Flask, services: Services,
 
 @pytest.mark.parametrize(("method", "path", "scope"), OPERATIONS)
 def test_a_scope_opens_its_operation_and_its_absence_closes_it(
-    app: Flask, services: Services, method: str, path: str, scope: str
+    app: Application, services: Services, method: str, path: str, scope: str
 ) -> None:
     others = [other for _, _, other in OPERATIONS if other != scope]
     lacking = Caller(app, services.keys.create("lacking", others)[1]).request(method, path)

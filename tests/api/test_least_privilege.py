@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from flask import Flask
 
+from app import Application
 from app.couch.connection import Connection, Refused
 from app.domain.access import SCOPES
 from couchapp.databases import MEMBER_ROLE
@@ -27,9 +27,9 @@ def member_url(server_url: str) -> Iterator[str]:
     admin.close()
 
 
-def test_a_member_serves_everything(make_app: Callable[..., Flask], member_url: str) -> None:
+def test_a_member_serves_everything(make_app: Callable[..., Application], member_url: str) -> None:
     app = make_app(couchdb_url=member_url)
-    _, text = app.extensions["dreamscript"].keys.create("member", SCOPES)
+    _, text = app.services.keys.create("member", SCOPES)
     member = Caller(app, text)
     project = member.new_project()
     created = member.new_document(project_id=project["id"])

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from flask import Flask
 
+from app import Application
 from app.domain.access import SCOPES
 from app.store.database import Database, Revision
 from app.wiring import Services
@@ -42,7 +42,7 @@ Limited = Callable[..., Caller]
 
 
 @pytest.fixture(scope="module")
-def limited(app: Flask, services: Services) -> Limited:
+def limited(app: Application, services: Services) -> Limited:
     """Make callers with all scopes and these limits."""
 
     def make(mode: str = "forbid", **limits: Any) -> Caller:
@@ -226,7 +226,7 @@ def test_a_limited_key_makes_none_that_reaches_further(world: World, limited: Li
 
 
 def test_a_setting_hides_for_keys_that_say_nothing(
-    make_app: Callable[..., Flask], services: Services, world: World
+    make_app: Callable[..., Application], services: Services, world: World
 ) -> None:
     _, text = services.keys.create("limited", SCOPES, projects=[world.own])
     key = Caller(make_app(out_of_scope="hide"), text)

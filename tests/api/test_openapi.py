@@ -33,7 +33,7 @@ def test_it_speaks_of_the_service() -> None:
 def test_it_holds_every_route() -> None:
     routes = {
         (re.sub("<(?:[^>]*:)?([^>]*)>", r"{\1}", rule.rule), method.lower())
-        for rule in APP.url_map.iter_rules()
+        for rule in APP.flask.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
         if not rule.rule.startswith("/reference/")
     }

@@ -6,8 +6,8 @@ import secrets
 from typing import Any, NoReturn
 
 import pytest
-from flask import Flask
 
+from app import Application
 from app.domain.access import SCOPES
 from app.domain.documents import Documents
 from app.domain.items import Collection
@@ -203,7 +203,13 @@ def test_a_creation_that_arrives_while_its_repetition_is_refused_is_taken_back(
 @pytest.mark.parametrize(("mode", "status"), [("hide", 404), ("forbid", 403)])
 @pytest.mark.parametrize("batch", [False, True])
 def test_the_tag_of_what_left_the_reach_of_a_key_is_not_told(
-    ada: Caller, app: Flask, services: Services, monkeypatch: pytest.MonkeyPatch, batch: bool, mode: Any, status: int
+    ada: Caller,
+    app: Application,
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+    batch: bool,
+    mode: Any,
+    status: int,
 ) -> None:
     """The document is moved by others between the read and the conditional write of a limited key."""
     inside, outside = (ada.new_project()["id"] for _ in range(2))

@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from flask import Flask
 
+from app import Application
 from app.domain.listing.index import Index
 from app.domain.listing.pages import ListQuery, Page
 from tests.api.conftest import Caller
@@ -93,7 +93,9 @@ def test_a_cursor_belongs_to_its_principal(ada: Caller, caller: Callable[..., Ca
     assert caller().get(url).json["error"] == "invalid_cursor"
 
 
-def test_a_limit_above_the_maximum_gives_the_maximum(ada: Caller, make_app: Callable[..., Flask], listing: str) -> None:
+def test_a_limit_above_the_maximum_gives_the_maximum(
+    ada: Caller, make_app: Callable[..., Application], listing: str
+) -> None:
     small = Caller(make_app(page_size=2, max_page_size=3), ada.key)
     assert len(small.get(f"{listing}?limit=2147483647").json) == 3
     assert len(small.get(listing).json) == 2
@@ -131,7 +133,7 @@ def test_a_repeated_parameter_is_a_400(ada: Caller) -> None:
 
 
 def test_a_trusted_proxy_tells_what_the_client_asked_for(
-    ada: Caller, make_app: Callable[..., Flask], listing: str
+    ada: Caller, make_app: Callable[..., Application], listing: str
 ) -> None:
     behind = Caller(make_app(trusted_proxies=1), ada.key)
     answer = behind.get(

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
-from flask import Flask
 
+from app import Application
 from app.domain.access import SCOPES
 from app.domain.keys.key_text import compose
 from app.http.rate_limits import HEADERS
@@ -58,13 +58,13 @@ def assert_refused(answer: Answer, name: str) -> None:
 
 
 @pytest.fixture
-def limited(make_app: Callable[..., Flask]) -> Flask:
+def limited(make_app: Callable[..., Application]) -> Application:
     """An application with small limits, of which nothing is used."""
     return make_app(rate_limit=policies(f"read={READS}/hour,write={WRITES}/hour"))
 
 
 @pytest.fixture
-def eve(limited: Flask, services: Services) -> Caller:
+def eve(limited: Application, services: Services) -> Caller:
     """Someone who may do everything, within limits."""
     return Caller(limited, services.keys.create("eve", SCOPES)[1])
 
@@ -91,7 +91,7 @@ def test_who_is_refused_together_does_not_come_back_together(eve: Caller) -> Non
     assert len({eve.get("/documents").headers["Retry-After"] for _ in range(30)}) > 1
 
 
-def test_get_and_head_are_reading_and_all_else_is_writing(limited: Flask, services: Services) -> None:
+def test_get_and_head_are_reading_and_all_else_is_writing(limited: Application, services: Services) -> None:
     expected = {"GET": "read", "HEAD": "read", "POST": "write", "DELETE": "write"}
     for method, name in expected.items():
         someone = Caller(limited, services.keys.create("someone", SCOPES)[1])
@@ -111,7 +111,7 @@ ERRORS: list[tuple[int, Callable[[Caller], Answer]]] = [
 
 @pytest.mark.parametrize(("status", "produce"), ERRORS)
 def test_errors_are_counted(
-    limited: Flask, services: Services, status: int, produce: Callable[[Caller], Answer]
+    limited: Application, services: Services, status: int, produce: Callable[[Caller], Answer]
 ) -> None:
     reader = Caller(limited, services.keys.create("reader", ["documents:read"])[1])
     for left in reversed(range(READS)):
@@ -150,7 +150,7 @@ def test_what_needs_no_key_is_not_counted(eve: Caller, method: str, path: str) -
     assert remaining(eve.get("/documents")) == ("read", READS - 1)
 
 
-def test_limits_are_the_principals_whatever_key_it_uses(limited: Flask, services: Services) -> None:
+def test_limits_are_the_principals_whatever_key_it_uses(limited: Application, services: Services) -> None:
     old, old_text = services.keys.create("old", SCOPES)
     new_text = services.keys.rotate(old.id, 3600)[1]
     other_text = services.keys.create("other", SCOPES)[1]
@@ -206,7 +206,7 @@ def test_a_write_is_counted_before_it_is_done_whatever_it_carries(
     assert ada.walk("/documents") == before
 
 
-def attempt(app: Flask, key: str | None, address: str = "192.0.2.1", **headers: str) -> Answer:
+def attempt(app: Application, key: str | None, address: str = "192.0.2.1", **headers: str) -> Answer:
     """Send a GET from an address."""
     return Caller(app, key).request("GET", "/documents", environ_base={"REMOTE_ADDR": address}, headers=headers)
 
@@ -218,7 +218,7 @@ def unusable(services: Services) -> list[str | None]:
     return [None, "YOUR_API_KEY", compose("live", b"\x01" * 32), text]
 
 
-def test_failed_attempts_are_counted_by_address(limited: Flask, services: Services) -> None:
+def test_failed_attempts_are_counted_by_address(limited: Application, services: Services) -> None:
     for left, key in zip(reversed(range(READS)), unusable(services), strict=True):
         answer = attempt(limited, key)
         assert (answer.status_code, remaining(answer)) == (401, ("failed", left))
@@ -229,7 +229,7 @@ def test_failed_attempts_are_counted_by_address(limited: Flask, services: Servic
     assert attempt(limited, None, "192.0.2.2").status_code == 401
 
 
-def test_failed_attempts_are_nothing_to_who_has_a_key(limited: Flask, eve: Caller) -> None:
+def test_failed_attempts_are_nothing_to_who_has_a_key(limited: Application, eve: Caller) -> None:
     for _ in range(READS + 1):
         attempt(limited, None)
     answer = attempt(limited, eve.key)
@@ -237,14 +237,14 @@ def test_failed_attempts_are_nothing_to_who_has_a_key(limited: Flask, eve: Calle
     assert_refused(attempt(limited, None), "failed")
 
 
-def test_to_be_over_the_limit_is_no_failed_attempt(limited: Flask, eve: Caller) -> None:
+def test_to_be_over_the_limit_is_no_failed_attempt(limited: Application, eve: Caller) -> None:
     for _ in range(READS + 1):
         refused = attempt(limited, eve.key)
     assert_refused(refused, "read")
     assert remaining(attempt(limited, None)) == ("failed", READS - 1)
 
 
-def test_behind_a_proxy_the_clients_address_counts(make_app: Callable[..., Flask]) -> None:
+def test_behind_a_proxy_the_clients_address_counts(make_app: Callable[..., Application]) -> None:
     app = make_app(rate_limit=policies("read=1/hour,write=1/hour"), trusted_proxies=1)
     statuses = [
         attempt(app, None, **{"X-Forwarded-For": address}).status_code
@@ -254,7 +254,7 @@ def test_behind_a_proxy_the_clients_address_counts(make_app: Callable[..., Flask
 
 
 def test_without_its_storage_the_service_goes_on(
-    make_app: Callable[..., Flask], ada: Caller, caplog: pytest.LogCaptureFixture
+    make_app: Callable[..., Application], ada: Caller, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = make_app(rate_limit=policies("read=1/hour,write=1/hour"), rate_limit_storage=NOTHING_LISTENS_HERE)
     with caplog.at_level(logging.WARNING, "dreamscript.limits"):
@@ -262,7 +262,8 @@ def test_without_its_storage_the_service_goes_on(
         answers += [Caller(app, None).get("/documents") for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200] * 5 + [401] * 2
     assert not any(set(HEADERS) & set(answer.headers.keys()) for answer in answers)
-    limiter: Limiter = app.extensions["dreamscript"].limiter
+    limiter = app.services.limiter
+    assert limiter is not None
     assert limiter.failures == 7
     assert [record.name for record in caplog.records if record.levelname == "WARNING"] == ["dreamscript.limits"]
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from app import Application
 from app.api.reference import ASSETS
 from tests.api.browser import CHROMIUM, Browser
 from tests.api.conftest import Caller
@@ -27,7 +27,7 @@ class Quiet(WSGIRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def url(app: Flask) -> Iterator[str]:
+def url(app: Application) -> Iterator[str]:
     """The URL of this module's application, served over HTTP."""
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever)

@@ -8,10 +8,9 @@ from threading import Event
 from typing import Any
 
 import pytest
-from flask import Flask
-from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
+from werkzeug.test import Client
 
+from app import Application
 from app.domain.access import SCOPES
 from app.domain.listing.index import Index
 from app.limits.policies import policies
@@ -23,16 +22,16 @@ from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture(scope="module", autouse=True)
-def followed(app: Flask, ada: Caller) -> None:
+def followed(app: Application, ada: Caller) -> None:
     """A service that follows its databases, as it does soon after the first read."""
     ada.get("/documents/1")
     ada.get("/projects/1")
     wait_until(lambda: None not in marks(app))
 
 
-def marks(app: Flask) -> list[int | None]:
+def marks(app: Application) -> list[int | None]:
     """Return what stays the same until there is news of a write."""
-    services: Services = app.extensions["dreamscript"]
+    services: Services = app.services
     return [cache.token() for cache in services.body_caches.values()]
 
 
@@ -101,7 +100,7 @@ def test_what_may_need_another_answer_does_not(ada: Caller, headers: dict[str, s
 @pytest.mark.parametrize("path", ["//documents", "//documents?limit=1", "///projects", "//projects/{}/documents"])
 def test_doubled_slashes_are_left_to_the_router(ada: Caller, path: str) -> None:
     path = path.format(ada.new_project()["id"])
-    client = FlaskClient(ada.app, TestResponse)
+    client = Client(ada.app)
     # A client of its own, since the usual one takes a path that begins with two slashes for a host.
     environ = {"PATH_INFO": path.partition("?")[0], "QUERY_STRING": path.partition("?")[2], "HTTP_X_API_KEY": ada.key}
     answers = [client.open("/", environ_overrides=environ) for _ in range(2)]
@@ -184,7 +183,7 @@ def test_who_asks_with_a_tag_only_keeps_the_page_warm(ada: Caller) -> None:
 
 
 def test_who_has_asked_too_often_has_nothing_read(
-    make_app: Callable[..., Flask], services: Services, monkeypatch: pytest.MonkeyPatch
+    make_app: Callable[..., Application], services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limited = Caller(make_app(rate_limit=policies("read=3/hour,write=3/hour")), services.keys.create("l", SCOPES)[1])
     path = f"/documents/{limited.new_document()['id']}"

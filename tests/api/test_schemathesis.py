@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import schemathesis
-from flask import Flask
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
@@ -19,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
     positive_data_acceptance,
 )
 
-from app import create_app
+from app import Application, create_app
 from app.domain.access import SCOPES
 from app.domain.keys.keys import Keys
 from app.http import idempotent
@@ -129,7 +128,7 @@ SEEN: dict[str, set[int]] = defaultdict(set)
 
 
 @pytest.fixture(scope="module")
-def keyring(app: Flask, services: Services, ada: Caller, pytestconfig: pytest.Config) -> Keyring:
+def keyring(app: Application, services: Services, ada: Caller, pytestconfig: pytest.Config) -> Keyring:
     """Keys to the tested application, in which there is something to be read; and the seed, for all to see."""
     with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
         print(f"\nschemathesis: DREAMSCRIPT_TEST_SEED={SEED} DREAMSCRIPT_TEST_EXAMPLES={EXAMPLES}")  # noqa: T201

@@ -6,8 +6,8 @@ import secrets
 from typing import Any
 
 import pytest
-from flask import Flask
 
+from app import Application
 from app.domain.access import SCOPES
 from app.domain.clock import timestamp
 from app.domain.documents import Documents
@@ -84,7 +84,13 @@ def test_what_was_refused_is_not_tried_below_what_came_after_it(
 @pytest.mark.parametrize("mode", ["hide", "forbid"])
 @pytest.mark.parametrize("batch", [True, False])
 def test_a_patch_of_which_is_not_kept_what_it_replaced_stays_where_it_is(
-    ada: Caller, app: Flask, services: Services, monkeypatch: pytest.MonkeyPatch, batch: bool, mode: Any, limits: str
+    ada: Caller,
+    app: Application,
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+    batch: bool,
+    mode: Any,
+    limits: str,
 ) -> None:
     """A compaction has come between a request whose answer was lost and its repetition."""
     project_id = ada.new_project()["id"]

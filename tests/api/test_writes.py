@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from flask import Flask
 
+from app import Application
 from app.domain.access import SCOPES
 from app.domain.resource_types import DOCUMENT
 from app.store import Database
@@ -179,7 +179,7 @@ def test_a_race_that_is_lost_every_time_is_a_conflict(ada: Caller, monkeypatch: 
 
 
 @pytest.fixture
-def limited(app: Flask, services: Services) -> Callable[..., Caller]:
+def limited(app: Application, services: Services) -> Callable[..., Caller]:
     """Make callers with all scopes and these limits."""
 
     def make_key(**limits: Any) -> Caller:

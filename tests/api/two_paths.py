@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flask import Flask
 from werkzeug.test import Client, EnvironBuilder
+
+from app import Application
 
 # What a whole answer is, without the id that each request has of its own.
 Whole = tuple[int, list[tuple[str, str]], bytes]
 
 
-def compare(app: Flask, path: str, headers: Mapping[str, str]) -> bool:
+def compare(app: Application, path: str, headers: Mapping[str, str]) -> bool:
     """Tell whether there is a short path for a GET; where there is, what it answers must be what the long one does.
 
     Where others write meanwhile, the long path answers differently itself, and nothing is held against the other.
@@ -23,15 +24,15 @@ def compare(app: Flask, path: str, headers: Mapping[str, str]) -> bool:
     return quick is not None
 
 
-def short_path(app: Flask, path: str, headers: Mapping[str, str]) -> Whole | None:
+def short_path(app: Application, path: str, headers: Mapping[str, str]) -> Whole | None:
     """Return what the short path answers, None where it leaves the request to the other."""
-    quick = app.extensions["short_path"].answer(EnvironBuilder(path, headers=[*headers.items()]).get_environ())
+    quick = app.response_cache.lookup(EnvironBuilder(path, headers=[*headers.items()]).get_environ())
     return quick and (quick.status, own(quick.headers, headers), quick.body)
 
 
-def long_path(app: Flask, path: str, headers: Mapping[str, str]) -> Whole:
+def long_path(app: Application, path: str, headers: Mapping[str, str]) -> Whole:
     """Return what the long path answers."""
-    answer = Client(app.extensions["short_path"].long_path).get(path, headers=dict(headers))
+    answer = Client(app.response_cache.long_path).get(path, headers=dict(headers))
     return answer.status_code, own(answer.headers.items(), headers), answer.data
 
 

@@ -129,7 +129,7 @@ def test_every_scope_is_documented(scope: str, meaning: str) -> None:
 
 def routes() -> list[str]:
     """Return every operation as `METHOD /path/{id}`."""
-    rules = create_app(NOWHERE).url_map.iter_rules()
+    rules = create_app(NOWHERE).flask.url_map.iter_rules()
     return sorted(
         f"{method} {re.sub('<[^>]*>', '{id}', rule.rule)}"
         for rule in rules

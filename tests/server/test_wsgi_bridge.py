@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from gunicorn.asgi.protocol import ASGIProtocol
 
-from app.cache.layer import Quick
+from app.cache.response_cache import CachedResponse
 from app.http.request_scope import RequestScope
 from app.request_context import STARTED
 from app.server import worker
@@ -186,8 +186,8 @@ def test_no_part_of_a_body_is_taken_for_the_whole(echo: Echo, seconds: float, le
 
 
 def test_what_is_answered_quickly_reaches_neither_a_thread_nor_the_application(echo: Echo) -> None:
-    def quick(environ: dict[str, Any]) -> Quick | None:
-        found = Quick(200, [("ETag", '"1"')], threading.current_thread().name.encode())
+    def quick(environ: dict[str, Any]) -> CachedResponse | None:
+        found = CachedResponse(200, [("ETag", '"1"')], threading.current_thread().name.encode())
         return found if environ["PATH_INFO"] == "/quick" and STARTED in environ else None
 
     gateway = Gateway(echo, seconds=PATIENCE, largest=LARGEST, quick=quick)

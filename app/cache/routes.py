@@ -13,7 +13,7 @@ ROUTES = {
 PATH = re.compile(r"/(documents|projects)(?:/([1-9][0-9]{0,15})(/documents)?)?", re.ASCII)
 
 
-class Wanted(NamedTuple):
+class CacheableRoute(NamedTuple):
     """What a request is for: its route, its scope, and the item's kind and id, or that of the items on a page."""
 
     route: str
@@ -22,7 +22,7 @@ class Wanted(NamedTuple):
     public_id: int | None
 
     @classmethod
-    def of(cls, path: str) -> Wanted | None:
+    def of(cls, path: str) -> CacheableRoute | None:
         """Return what ``path`` is for, None if it is for none of these."""
         matched = PATH.fullmatch(path)
         if matched is None:

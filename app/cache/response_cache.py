@@ -13,13 +13,14 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.cache.pages import Answered, Asked, Headers, Pages
+from app.cache.routes import CacheableRoute
 from app.cache.together import Together
-from app.cache.wanted import Wanted
 from app.domain.access import Access
 from app.domain.rendered import RenderedItem
 from app.errors import ServiceError
 from app.http import conditional, media, rate_limits
 from app.http.paging import PAGE_OF
+from app.http.proxies import trusting
 from app.http.request_scope import choose_request_id, log_request
 from app.limits.policies import MEMORY, READ
 from app.request_context import STARTED, request_context
@@ -39,7 +40,7 @@ MOST_HOSTS = 100
 SHARE = 8
 
 
-class Quick(NamedTuple):
+class CachedResponse(NamedTuple):
     """A whole answer."""
 
     status: int
@@ -47,11 +48,12 @@ class Quick(NamedTuple):
     body: bytes
 
 
-class ShortPath:
+class ResponseCache:
     """In front of ``long_path``, from which it learns which pages there are and by which names it is called."""
 
     def __init__(self, long_path: WSGIApplication, services: Services) -> None:
         self.long_path, self._services = long_path, services
+        self._lookup = trusting(services.settings.trusted_proxies, lambda environ, _: self._find(environ))
         self._pages = Pages(services.body_caches, services.settings.cache_bytes // SHARE)
         self._together = Together[Answered]()
         self._hosts: set[str] = set()
@@ -64,14 +66,18 @@ class ShortPath:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
-        quick = self.answer(environ)
+        quick = self.lookup(environ)
         if quick is None:
             return self.learn(environ, start_response)
         start_response(f"{quick.status} {HTTPStatus(quick.status).phrase}", quick.headers)
         return [quick.body]
 
-    def answer(self, environ: WSGIEnvironment) -> Quick | None:
-        """Return the answer to a hot read, None where another path is to be taken."""
+    def lookup(self, environ: WSGIEnvironment) -> CachedResponse | None:
+        """Return the answer to a hot read, None where another path is to be taken. It never waits."""
+        found: CachedResponse | None = self._lookup(environ, None)
+        return found
+
+    def _find(self, environ: WSGIEnvironment) -> CachedResponse | None:
         started = time.monotonic()
         admitted = None if "HTTP_CACHE_CONTROL" in environ else self._admit(environ)
         if admitted is None:
@@ -90,7 +96,7 @@ class ShortPath:
         start_response(f"{quick.status} {HTTPStatus(quick.status).phrase}", quick.headers)
         return [quick.body]
 
-    def _admit(self, environ: WSGIEnvironment) -> tuple[Wanted, Access] | None:
+    def _admit(self, environ: WSGIEnvironment) -> tuple[CacheableRoute, Access] | None:
         """Return what a request is for and what its key allows, if the framework has nothing to object."""
         if (
             environ["REQUEST_METHOD"] != "GET"
@@ -98,11 +104,11 @@ class ShortPath:
             or environ.get("HTTP_HOST") not in self._hosts
         ):
             return None
-        wanted = Wanted.of(environ["PATH_INFO"])
+        wanted = CacheableRoute.of(environ["PATH_INFO"])
         access = self._services.authenticator.recall(environ.get("HTTP_X_API_KEY"))
         return (wanted, access) if wanted and access and wanted.scope in access.scopes else None
 
-    def _ask(self, environ: WSGIEnvironment, wanted: Wanted, access: Access) -> Quick | None:
+    def _ask(self, environ: WSGIEnvironment, wanted: CacheableRoute, access: Access) -> CachedResponse | None:
         """Return an item that the database is asked for, or a page that is shared by those who want it now."""
         started = environ.get(STARTED) or time.monotonic()
         left = started + self._services.settings.deadline - time.monotonic()
@@ -134,14 +140,16 @@ class ShortPath:
         except ServiceError:
             return None
 
-    def _share(self, environ: WSGIEnvironment, wanted: Wanted, access: Access, started: float) -> Quick | None:
+    def _share(
+        self, environ: WSGIEnvironment, wanted: CacheableRoute, access: Access, started: float
+    ) -> CachedResponse | None:
         """Return a page, for which one of those who want it at the same time takes the long path."""
-        own: list[Quick] = []
+        own: list[CachedResponse] = []
 
         def lead() -> Answered | None:
             told: list[tuple[str, Headers]] = []
             parts, answered = self._take_long_path(environ, lambda *said, **_: told.append(said))  # type: ignore
-            own.append(Quick(int(told[-1][0][:3]), told[-1][1], b"".join(parts)))
+            own.append(CachedResponse(int(told[-1][0][:3]), told[-1][1], b"".join(parts)))
             return answered
 
         found = self._together.ask(_asked(environ, access), lead)
@@ -155,7 +163,7 @@ class ShortPath:
         """Return what is answered there, and what can be answered again if it is a page."""
         if environ["REQUEST_METHOD"] != "GET":
             return self.long_path(environ, start_response), None
-        wanted, told = Wanted.of(environ["PATH_INFO"]), list[tuple[str, Headers]]()
+        wanted, told = CacheableRoute.of(environ["PATH_INFO"]), list[tuple[str, Headers]]()
         marks = self._pages.marks() if wanted and wanted.public_id is None else {}
 
         def start(status: str, headers: Headers, *exc_info: object) -> Callable[[bytes], object]:
@@ -184,7 +192,7 @@ class ShortPath:
                 self._hosts.clear()
             self._hosts.add(host)
 
-    def _item(self, environ: WSGIEnvironment, wanted: Wanted, access: Access) -> Answered | None:
+    def _item(self, environ: WSGIEnvironment, wanted: CacheableRoute, access: Access) -> Answered | None:
         """Return what everyone gets who may have the item, if it is known as it is now."""
         if wanted.public_id is None or environ["QUERY_STRING"]:
             return None
@@ -194,7 +202,7 @@ class ShortPath:
         return _whole(item)
 
     @staticmethod
-    def _admits(access: Access, wanted: Wanted, item: RenderedItem) -> bool:
+    def _admits(access: Access, wanted: CacheableRoute, item: RenderedItem) -> bool:
         if wanted.many == "projects":
             return access.admits_project(item.public_id)
         return access.admits(item.public_id, item.project_id)
@@ -205,7 +213,7 @@ class ShortPath:
 
     def _finish(
         self, environ: WSGIEnvironment, found: Answered, access: Access, route: str, started: float, cache: str = "miss"
-    ) -> Quick | None:
+    ) -> CachedResponse | None:
         """Return the answer with what is this request's own, None if its principal has asked too often."""
         limiter, verdict = self._services.limiter, None
         has = environ.get("HTTP_IF_NONE_MATCH")
@@ -222,7 +230,7 @@ class ShortPath:
             status, kept = 304, [header for header in kept if header[0] not in OF_BODY]
         facts = {"method": "GET", "request_id": request_id, "status": status, "route": route, "cache": cache}
         log_request({**facts, "principal": access.principal}, started, time.monotonic())
-        return Quick(status, [*kept, *own.items()], b"" if is_known else found.body)
+        return CachedResponse(status, [*kept, *own.items()], b"" if is_known else found.body)
 
 
 def _whole(item: RenderedItem) -> Answered:
