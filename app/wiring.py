@@ -21,7 +21,7 @@ from app.domain.listing.cursors import Cursors
 from app.domain.listing.merged_walk import MergedWalk
 from app.domain.projects import Projects
 from app.domain.readiness import Readiness
-from app.domain.resource_types import DOCUMENT, KEY, PROJECT, Kind
+from app.domain.resource_types import DOCUMENT, KEY, PROJECT, ResourceType
 from app.limits.limiter import Limiter
 from app.metrics import Tally
 from app.settings import Settings
@@ -42,8 +42,8 @@ class Shared:
     @classmethod
     def build(cls, settings: Settings) -> Shared:
         """Make it for as many processes as the settings say. It opens no connection."""
-        kinds = (DOCUMENT, PROJECT)
-        return cls(Limiter.build(settings), {kind.database: WriteCounters(settings.workers) for kind in kinds})
+        types = (DOCUMENT, PROJECT)
+        return cls(Limiter.build(settings), {each.database: WriteCounters(settings.workers) for each in types})
 
 
 @dataclass(frozen=True)
@@ -83,16 +83,18 @@ class Services:
         validators = {name: CacheValidator(each) for name, each in counters.items()}
         followers = {name: Follower(store[name], validator) for name, validator in validators.items()}
 
-        def body_cache(kind: Kind, max_bytes: int) -> BodyCache:
-            name = kind.database
-            return BodyCache(kind, validators[name], followers[name].start, max_bytes)
+        def body_cache(resource_type: ResourceType, max_bytes: int) -> BodyCache:
+            name = resource_type.database
+            return BodyCache(resource_type, validators[name], followers[name].start, max_bytes)
 
-        def allocator(kind: Kind) -> Allocator:
-            return Allocator(store["meta"], kind.name, settings.region, settings.regions, clock.timestamp)
+        def allocator(resource_type: ResourceType) -> Allocator:
+            return Allocator(store["meta"], resource_type.name, settings.region, settings.regions, clock.timestamp)
 
         budgets = {DOCUMENT: settings.cache_bytes, PROJECT: settings.cache_bytes // PROJECTS_SHARE}
-        caches = [body_cache(kind, max_bytes) for kind, max_bytes in budgets.items()]
-        stored, containers = (CachedItems(store[each.kind.database], allocator(each.kind), each) for each in caches)
+        caches = [body_cache(resource_type, max_bytes) for resource_type, max_bytes in budgets.items()]
+        stored, containers = (
+            CachedItems(store[each.resource_type.database], allocator(each.resource_type), each) for each in caches
+        )
         projects = Projects(containers, stored, now)
         idempotency = Idempotency(store["meta"], settings.deadline + 2, now)
         usage = Usage(store["meta"], idempotency.sweep)
@@ -109,7 +111,7 @@ class Services:
             idempotency=idempotency,
             readiness=Readiness(store),
             limiter=shared.limiter,
-            body_caches={each.kind.database: each for each in caches},
+            body_caches={each.resource_type.database: each for each in caches},
             followers=followers,
             reads=Tally("hit", "shared", "miss"),
         )

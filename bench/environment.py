@@ -110,7 +110,7 @@ class Ground(AbstractContextManager["Ground"]):
 def document(public_id: int) -> dict[str, object]:
     """Return a document of about 300 bytes as the service stores it."""
     now = timestamp()
-    head = {"_id": DOCUMENT.key(public_id), "type": "document", "id": public_id}
+    head = {"_id": DOCUMENT.doc_id(public_id), "type": "document", "id": public_id}
     return {**head, "title": f"Document {public_id}", "content": CONTENT, "created_at": now, "updated_at": now}
 
 

@@ -34,7 +34,7 @@ def document(public_id: int) -> dict[str, object]:
     now = timestamp()
     # Neighbours are in different projects, which a multiplier without a common factor with PROJECTS sees to.
     project_id = public_id * 7919 % PROJECTS + 1
-    head = {"_id": DOCUMENT.key(public_id), "type": "document", "id": public_id, "project_id": project_id}
+    head = {"_id": DOCUMENT.doc_id(public_id), "type": "document", "id": public_id, "project_id": project_id}
     return {**head, "title": f"Document {public_id}", "content": CONTENT, "created_at": now, "updated_at": now}
 
 

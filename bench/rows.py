@@ -51,11 +51,11 @@ class Scene:
 
     def stored(self, public_id: int) -> Request:
         """Return the request for a document as CouchDB has it."""
-        return Request(f"/{self.installation.database}/{DOCUMENT.key(public_id)}")
+        return Request(f"/{self.installation.database}/{DOCUMENT.doc_id(public_id)}")
 
     def view(self, after: int = 0) -> Request:
         """Return the request for a page's rows and bodies, and for whether there are more."""
-        startkey = quote(json.dumps(DOCUMENT.key(after + 1)))
+        startkey = quote(json.dumps(DOCUMENT.doc_id(after + 1)))
         path = f"/{self.installation.database}/_design/listing/_view/by_id"
         return Request(f"{path}?include_docs=true&limit={PAGE + 1}&startkey={startkey}")
 

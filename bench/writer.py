@@ -37,7 +37,7 @@ class Edits:
             method, path, value = "PATCH", f"/documents/{public_id}", {"title": title}
         else:
             value = {**self.stored[public_id], "title": title}
-            method, path = "PUT", f"/{self.database}/{DOCUMENT.key(public_id)}"
+            method, path = "PUT", f"/{self.database}/{DOCUMENT.doc_id(public_id)}"
         headers = {**self.target.headers, "Content-Type": "application/json"}
         connection.request(method, path, json.dumps(value), headers)
         answer = connection.getresponse()
@@ -49,7 +49,7 @@ class Edits:
 
 def stored(connection: Connection, database: str, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
     """Return the documents ``ids`` as CouchDB has them."""
-    keys = [DOCUMENT.key(public_id) for public_id in ids]
+    keys = [DOCUMENT.doc_id(public_id) for public_id in ids]
     answer = connection.post(database, "_all_docs", params={"include_docs": True}, body={"keys": keys}, read=True)
     return {row["doc"]["id"]: row["doc"] for row in answer.body["rows"]}
 

@@ -49,7 +49,7 @@ def value() -> dict[str, str]:
 def stored(numbers: Iterator[int]) -> dict[str, object]:
     """Return the next document as the service would store it."""
     public_id = next(numbers)
-    head = {"_id": DOCUMENT.key(public_id), "type": "document", "id": public_id}
+    head = {"_id": DOCUMENT.doc_id(public_id), "type": "document", "id": public_id}
     return {**head, **value(), "created_at": TIME, "updated_at": TIME, "nonce": secrets.token_hex(16)}
 
 

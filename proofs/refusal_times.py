@@ -76,7 +76,7 @@ def fill(services: Services) -> None:
     now, connection = timestamp(), Connection(services.settings.couchdb_url, timeout=60)
     ids = range(FIRST_ID, FIRST_ID + 2 * DOCUMENTS, 2)
     head = {"type": "document", "project_id": 2, "title": "Foreign", "created_at": now, "updated_at": now}
-    documents = [{"_id": DOCUMENT.key(number), "id": number, **head} for number in ids]
+    documents = [{"_id": DOCUMENT.doc_id(number), "id": number, **head} for number in ids]
     database = f"{services.settings.prefix}-documents"
     connection.post(database, "_bulk_docs", body={"docs": documents})
     connection.get(database, "_design", "listing", "_view", "by_id", params={"limit": 1}, timeout=600)

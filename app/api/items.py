@@ -22,8 +22,8 @@ from app.http import item_responses as tagged
 from app.http.blueprint import Blueprint
 from app.schemas.batches import BatchSchema, OutcomesSchema
 from app.settings import BATCHED
-from app.store.items import Stored
-from app.store.write_id import Attempt
+from app.store.items import StoredItem
+from app.store.write_id import WriteId
 from app.wiring import Services
 
 
@@ -36,24 +36,24 @@ class Shelf(Protocol):
     def reserve(self, count: int, /) -> tuple[int, ...]:
         """Return ids for so many items to come."""
 
-    def create(self, access: Access, fields: Mapping[str, Any], attempt: Attempt, /) -> Stored:
+    def create(self, access: Access, fields: Mapping[str, Any], attempt: WriteId, /) -> StoredItem:
         """Store a new item."""
 
-    def replace(self, access: Access, public_id: int, fields: Mapping[str, Any], condition: Condition, /) -> Stored:
+    def replace(self, access: Access, public_id: int, fields: Mapping[str, Any], condition: Condition, /) -> StoredItem:
         """Give an item these members and no others."""
 
     def patch(
-        self, access: Access, public_id: int, patch: Mapping[str, Any], condition: Condition, attempt: Attempt, /
-    ) -> Stored:
+        self, access: Access, public_id: int, patch: Mapping[str, Any], condition: Condition, attempt: WriteId, /
+    ) -> StoredItem:
         """Apply a merge patch."""
 
     def delete(self, access: Access, public_id: int, condition: Condition, /) -> None:
         """Delete an item for ever."""
 
-    def copy(self, access: Access, public_id: int, attempt: Attempt, /) -> Stored:
+    def copy(self, access: Access, public_id: int, attempt: WriteId, /) -> StoredItem:
         """Store a copy."""
 
-    def batch(self, access: Access, operations: Sequence[Operation], attempt: Attempt, /) -> Sequence[Outcome]:
+    def batch(self, access: Access, operations: Sequence[Operation], attempt: WriteId, /) -> Sequence[Outcome]:
         """Carry out many operations."""
 
     def page(self, access: Access, query: ListQuery, /) -> Page:
@@ -124,7 +124,7 @@ class Items:
     def create(self, body: dict[str, Any]) -> Any:
         """Create a {one}
 
-        Stored by a quorum of the database before the answer is given.
+        StoredItem by a quorum of the database before the answer is given.
         """
         return self._created(self._shelf.create(g.access, body, g.attempt))
 
@@ -192,7 +192,7 @@ class Items:
     def _id(self, path: Mapping[str, int]) -> int:
         return path[f"{self._noun.one}_id"]
 
-    def _created(self, item: Stored) -> Any:
+    def _created(self, item: StoredItem) -> Any:
         place: dict[str, Any] = {f"{self._noun.one}_id": item.public_id}
         return tagged.created(item, url_for(f"{self._noun.many}.get_{self._noun.one}", **place, _external=True))
 

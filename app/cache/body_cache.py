@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from app.cache.cache_validator import CacheValidator
 from app.domain.rendered import RenderedItem
-from app.domain.resource_types import Kind
+from app.domain.resource_types import ResourceType
 
 # Bytes of an entry beside its body, measured on CPython 3.11.
 ENTRY_BYTES = 340
@@ -23,14 +23,16 @@ class CachedItem(NamedTuple):
 
 
 class BodyCache:
-    """Hold up to ``max_bytes`` of rendered items of one kind, least recently used ones out first. Thread-safe.
+    """Hold up to ``max_bytes`` of rendered items of one type, least recently used ones out first. Thread-safe.
 
     A body belongs to a revision and is never wrong. Its revision is known to be the newest while its token is valid.
     ``follow`` starts the feed of changes; it is called before anything is read from the database.
     """
 
-    def __init__(self, kind: Kind, validator: CacheValidator, follow: Callable[[], None], max_bytes: int) -> None:
-        self.kind, self._validator, self._follow, self._max_bytes = kind, validator, follow, max_bytes
+    def __init__(
+        self, resource_type: ResourceType, validator: CacheValidator, follow: Callable[[], None], max_bytes: int
+    ) -> None:
+        self.resource_type, self._validator, self._follow, self._max_bytes = resource_type, validator, follow, max_bytes
         self._lock = Lock()
         self._entries: OrderedDict[int, CachedItem] = OrderedDict()
         self.bytes = 0
@@ -38,7 +40,11 @@ class BodyCache:
     def get(self, public_id: int) -> RenderedItem | None:
         """Return an item if its newest revision is known."""
         entry = self._find(public_id)
-        return entry.item if entry and self._validator.is_valid(entry.token, self.kind.key(public_id)) else None
+        return (
+            entry.item
+            if entry and self._validator.is_valid(entry.token, self.resource_type.doc_id(public_id))
+            else None
+        )
 
     def get_revision(self, public_id: int, revision: str) -> RenderedItem | None:
         """Return an item as it is or was in ``revision``, if that is known."""
@@ -48,7 +54,7 @@ class BodyCache:
     def token(self, public_id: int | None = None) -> int | None:
         """Return a token for an item, or for all items; take it before reading them from the database."""
         self._follow()
-        return self._validator.token(None if public_id is None else self.kind.key(public_id))
+        return self._validator.token(None if public_id is None else self.resource_type.doc_id(public_id))
 
     def is_valid(self, token: int | None) -> bool:
         """Return whether no item has changed since ``token`` was taken for all items."""

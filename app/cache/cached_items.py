@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.cache.body_cache import BodyCache
-from app.domain.items import Collection
+from app.domain.items import Items
 from app.domain.listing.pages import IndexRow
 from app.domain.rendered import RenderedItem
 from app.store import Database
 from app.store.claimed_ids import Allocator
 
 
-class CachedItems(Collection):
-    """All items of one kind; bodies that are known are not read again."""
+class CachedItems(Items):
+    """All items of one type; bodies that are known are not read again."""
 
     def __init__(self, items: Database, allocator: Allocator, cache: BodyCache) -> None:
-        super().__init__(cache.kind, items, allocator)
+        super().__init__(cache.resource_type, items, allocator)
         self._cache = cache
 
     def read(self, public_id: int, *, bypass_cache: bool = False) -> RenderedItem:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from app.domain.items import Collection
+from app.domain.items import Items
 from app.domain.merge_patch import merged
-from app.store.items import Stored
-from app.store.write_id import Attempt, undoing
+from app.store.items import StoredItem
+from app.store.write_id import WriteId, undoing
 
 
 class MovedOn(Exception):
@@ -20,7 +20,7 @@ class Touched(Exception):
     """Others have changed the document."""
 
 
-def take_back(documents: Collection, before: Stored | None, after: Stored) -> Stored | None:
+def take_back(documents: Items, before: StoredItem | None, after: StoredItem) -> StoredItem | None:
     """Undo what made a document of nothing, or moved it to where ``after`` is; return what it is then, None if gone.
 
     A new one that others have worked on is put into no project instead, so that their work stays. It is done under a
@@ -28,16 +28,16 @@ def take_back(documents: Collection, before: Stored | None, after: Stored) -> St
     Conflict and Unavailable.
     """
 
-    def require_still_there(found: Stored) -> None:
+    def require_still_there(found: StoredItem) -> None:
         if found.project_id != after.project_id:
             raise MovedOn
 
-    def require_untouched(found: Stored) -> None:
+    def require_untouched(found: StoredItem) -> None:
         require_still_there(found)
         if found.fields.get("nonce") != after.fields["nonce"]:
             raise Touched
 
-    undo = Attempt(nonce=undoing(after.fields["nonce"]))
+    undo = WriteId(nonce=undoing(after.fields["nonce"]))
     if before is None:
         with suppress(Touched):
             documents.delete(after.public_id, check=require_untouched, attempt=undo)
@@ -45,7 +45,7 @@ def take_back(documents: Collection, before: Stored | None, after: Stored) -> St
         before = after.nowhere()
     back = {name: value for name, value in before.fields.items() if name == "project_id"}
 
-    def compose(found: Stored) -> Mapping[str, Any]:
+    def compose(found: StoredItem) -> Mapping[str, Any]:
         require_still_there(found)
         if found.revision == after.revision:
             return documents.members(before)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.errors import PreconditionFailed
-from app.store.items import Stored
+from app.store.items import StoredItem
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,6 @@ class Condition:
 ANY = Condition()
 
 
-def stale(found: Stored) -> PreconditionFailed:
+def stale(found: StoredItem) -> PreconditionFailed:
     """Return what to say to who demanded another revision than the one ``found``."""
     return PreconditionFailed(headers={"ETag": f'"{found.revision}"'})

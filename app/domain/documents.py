@@ -13,7 +13,7 @@ from app.domain.batches.batch import carry_out
 from app.domain.batches.operations import Operation, Outcome
 from app.domain.compensation import MovedOn, take_back
 from app.domain.condition import ANY, Condition
-from app.domain.items import Collection, Compose
+from app.domain.items import Compose, Items
 from app.domain.listing.merged_walk import MergedWalk
 from app.domain.listing.pages import IndexRow, ListQuery, Page, cut
 from app.domain.merge_patch import merged
@@ -21,8 +21,8 @@ from app.domain.projects import Projects
 from app.domain.rendered import RenderedItem
 from app.errors import Conflict, Fault, Forbidden, NotFound, ServiceError, ValidationFailed
 from app.store.confirmed_writes import after_a_write
-from app.store.items import Stored
-from app.store.write_id import Attempt
+from app.store.items import StoredItem
+from app.store.write_id import WriteId
 
 Takes = Callable[[int], bool]
 
@@ -35,10 +35,10 @@ class Documents:
     there.
     """
 
-    def __init__(self, documents: Collection, projects: Projects, walk: MergedWalk) -> None:
+    def __init__(self, documents: Items, projects: Projects, walk: MergedWalk) -> None:
         self._documents, self._projects, self._walk = documents, projects, walk
 
-    def get(self, access: Access, document_id: int) -> Stored:
+    def get(self, access: Access, document_id: int) -> StoredItem:
         """Return one document. Raises NotFound and Forbidden."""
         self._require_reached(access, document_id)
         found = self._documents.get(document_id)
@@ -52,7 +52,7 @@ class Documents:
         self.require_still_reached(access, found)
         return found
 
-    def create(self, access: Access, fields: Mapping[str, Any], attempt: Attempt | None = None) -> Stored:
+    def create(self, access: Access, fields: Mapping[str, Any], attempt: WriteId | None = None) -> StoredItem:
         """Store a new document. Raises ValidationFailed for a project that does not exist, Conflict and Forbidden.
 
         The project is looked at before, to refuse without a trace, and after, since it may have been deleted
@@ -61,8 +61,8 @@ class Documents:
         return self._create(access, lambda: fields, attempt)
 
     def _create(
-        self, access: Access, compose: Callable[[], Mapping[str, Any]], attempt: Attempt | None = None
-    ) -> Stored:
+        self, access: Access, compose: Callable[[], Mapping[str, Any]], attempt: WriteId | None = None
+    ) -> StoredItem:
         """Store what ``compose`` returns. What was made before counts, though it may not be possible any more."""
         created = self._documents.resumed(attempt)
         if created is None:
@@ -89,8 +89,8 @@ class Documents:
         document_id: int,
         fields: Mapping[str, Any],
         condition: Condition = ANY,
-        attempt: Attempt | None = None,
-    ) -> Stored:
+        attempt: WriteId | None = None,
+    ) -> StoredItem:
         """Give a document these members and no others. Raises what ``create`` does, NotFound and PreconditionFailed."""
         return self._change(access, document_id, lambda _: fields, condition, attempt)
 
@@ -100,23 +100,23 @@ class Documents:
         document_id: int,
         patch: Mapping[str, Any],
         condition: Condition = ANY,
-        attempt: Attempt | None = None,
-    ) -> Stored:
+        attempt: WriteId | None = None,
+    ) -> StoredItem:
         """Apply a merge patch (RFC 7396): a member that is None is removed. Raises what ``replace`` does."""
 
-        def compose(found: Stored) -> Mapping[str, Any]:
+        def compose(found: StoredItem) -> Mapping[str, Any]:
             return merged(self._documents.members(found), patch)
 
         return self._change(access, document_id, compose, condition, attempt)
 
     def delete(
-        self, access: Access, document_id: int, condition: Condition = ANY, attempt: Attempt | None = None
+        self, access: Access, document_id: int, condition: Condition = ANY, attempt: WriteId | None = None
     ) -> None:
         """Delete a document for ever. Raises NotFound, Forbidden, PreconditionFailed and Conflict."""
         self._require_reached(access, document_id)
         self._documents.delete(document_id, condition, lambda found: self.require_still_reached(access, found), attempt)
 
-    def copy(self, access: Access, document_id: int, attempt: Attempt | None = None) -> Stored:
+    def copy(self, access: Access, document_id: int, attempt: WriteId | None = None) -> StoredItem:
         """Store a copy of a document under an id of its own, in the same project. Raises as ``get`` and ``create``."""
 
         def compose() -> Mapping[str, Any]:
@@ -151,11 +151,11 @@ class Documents:
         return self._documents.load(page, lambda item: access.admits(item.public_id, item.project_id))
 
     def _change(
-        self, access: Access, document_id: int, compose: Compose, condition: Condition, attempt: Attempt | None = None
-    ) -> Stored:
+        self, access: Access, document_id: int, compose: Compose, condition: Condition, attempt: WriteId | None = None
+    ) -> StoredItem:
         self._require_reached(access, document_id)
 
-        def composed(found: Stored) -> Mapping[str, Any]:
+        def composed(found: StoredItem) -> Mapping[str, Any]:
             fields = compose(found)
             self.require_possible(access, found, fields, self._projects.takes_documents)
             return fields
@@ -164,7 +164,9 @@ class Documents:
         self.require_arrived(access, before, after, self._projects.takes_documents)
         return after
 
-    def require_possible(self, access: Access, found: Stored | None, fields: Mapping[str, Any], takes: Takes) -> None:
+    def require_possible(
+        self, access: Access, found: StoredItem | None, fields: Mapping[str, Any], takes: Takes
+    ) -> None:
         """Raise unless the key may make of ``found``, or of nothing, a document with these ``fields``.
 
         To move one it must reach both ends of the way as projects; ``takes`` tells of a project whether it is there.
@@ -177,7 +179,7 @@ class Documents:
                 raise Forbidden("This key does not reach the project that the document would leave.")
 
     @after_a_write()
-    def require_arrived(self, access: Access, before: Stored | None, after: Stored, takes: Takes) -> None:
+    def require_arrived(self, access: Access, before: StoredItem | None, after: StoredItem, takes: Takes) -> None:
         """Take a document back, or back to where it was, if its new project was deleted meanwhile, and raise.
 
         If others have put it elsewhere or deleted it by then, they went on from a write that counts.
@@ -213,7 +215,7 @@ class Documents:
         if row is None or row.public_id != document_id or not access.admits_project(row.project_id):
             raise _refusal(access, document_id)
 
-    def require_still_reached(self, access: Access, found: Stored | RenderedItem) -> None:
+    def require_still_reached(self, access: Access, found: StoredItem | RenderedItem) -> None:
         """Raise if the document was moved out of the key's reach since the index was read."""
         if not access.admits(found.public_id, found.project_id):
             raise _refusal(access, found.public_id)
@@ -226,7 +228,7 @@ class Documents:
         reached = {row.public_id for row in rows if access.admits_project(row.project_id)} | access.reach.documents
         return {each: _refusal(access, each) for each in document_ids if each not in reached}
 
-    def batch(self, access: Access, operations: Sequence[Operation], attempt: Attempt) -> list[Outcome]:
+    def batch(self, access: Access, operations: Sequence[Operation], attempt: WriteId) -> list[Outcome]:
         """Carry out many operations, as ``carry_out`` does."""
         return carry_out(self, self._documents, access, operations, attempt)
 

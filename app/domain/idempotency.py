@@ -21,8 +21,8 @@ from typing import Any
 from app.domain.clock import stamp
 from app.errors import Conflict, IdempotencyInProgress, IdempotencyMismatch, Unavailable, Unconfirmed
 from app.store import Database, DocumentFailure
-from app.store.confirmed_writes import Writes, after_a_write
-from app.store.write_id import Attempt
+from app.store.confirmed_writes import ConfirmedWrites, after_a_write
+from app.store.write_id import WriteId
 
 log = logging.getLogger("dreamscript.idempotency")
 
@@ -48,14 +48,14 @@ class Begun:
     """A request that may go on: its record as it is stored, and what it writes with."""
 
     record: Mapping[str, Any]
-    attempt: Attempt
+    attempt: WriteId
 
 
 class Idempotency:
     """The records, in ``meta``. After ``lease`` seconds, more than its deadline, a request is taken over by another."""
 
     def __init__(self, meta: Database, lease: float, now: Callable[[], datetime]) -> None:
-        self._meta, self._writes, self._now = meta, Writes(meta, again=True), now
+        self._meta, self._writes, self._now = meta, ConfirmedWrites(meta, again=True), now
         self._lease = timedelta(seconds=lease)
 
     def begin(self, principal: str, key: str, request: str, reserve: Callable[[], tuple[int, ...]]) -> Begun | Answer:
@@ -125,7 +125,7 @@ class Idempotency:
         except Conflict as conflict:
             raise IdempotencyInProgress from conflict
         since = stamp(datetime.fromisoformat(record["created_at"]) - CLOCKS) if resumed else None
-        return Begun({**record, "_rev": revision}, Attempt(tuple(record["ids"]), record["attempt"], since))
+        return Begun({**record, "_rev": revision}, WriteId(tuple(record["ids"]), record["attempt"], since))
 
     def _leased(self) -> dict[str, str]:
         return {"leased_until": stamp(self._now() + self._lease)}

@@ -14,13 +14,13 @@ from app.domain.batches.batch import carry_out
 from app.domain.batches.operations import Operation, Outcome
 from app.domain.clock import stamp
 from app.domain.condition import ANY, Condition
-from app.domain.items import Collection, Compose
+from app.domain.items import Compose, Items
 from app.domain.listing.pages import ListQuery, Page
 from app.domain.merge_patch import merged
 from app.domain.rendered import RenderedItem
 from app.errors import Conflict, Forbidden, NotFound, PreconditionFailed, ProjectNotEmpty, ServiceError, Unavailable
-from app.store.items import Stored
-from app.store.write_id import Attempt, undoing
+from app.store.items import StoredItem
+from app.store.write_id import WriteId, undoing
 
 # How many projects are read in one request.
 AT_ONCE = 100
@@ -31,10 +31,10 @@ GIVEN_UP = timedelta(minutes=2)
 class Projects:
     """Whatever is beyond the key's reach is refused before it is looked up; listings leave it out."""
 
-    def __init__(self, projects: Collection, documents: Collection, now: Callable[[], datetime]) -> None:
+    def __init__(self, projects: Items, documents: Items, now: Callable[[], datetime]) -> None:
         self._projects, self._documents, self._now = projects, documents, now
 
-    def get(self, access: Access, project_id: int) -> Stored:
+    def get(self, access: Access, project_id: int) -> StoredItem:
         """Return one project. Raises NotFound and Forbidden."""
         _require_reached(access, project_id)
         return self._projects.get(project_id)
@@ -44,7 +44,7 @@ class Projects:
         _require_reached(access, project_id)
         return self._projects.read(project_id, bypass_cache=bypass_cache)
 
-    def create(self, access: Access, fields: Mapping[str, Any], attempt: Attempt | None = None) -> Stored:
+    def create(self, access: Access, fields: Mapping[str, Any], attempt: WriteId | None = None) -> StoredItem:
         """Store a new project. Raises Forbidden for a limited key, which could not reach it."""
         self.require_possible(access, None)
         return self._projects.create(fields, attempt)
@@ -59,8 +59,8 @@ class Projects:
         project_id: int,
         fields: Mapping[str, Any],
         condition: Condition = ANY,
-        attempt: Attempt | None = None,
-    ) -> Stored:
+        attempt: WriteId | None = None,
+    ) -> StoredItem:
         """Give a project these members and no others. Raises NotFound, Forbidden, PreconditionFailed and Conflict."""
         return self._change(access, project_id, lambda _: fields, condition, attempt)
 
@@ -70,17 +70,17 @@ class Projects:
         project_id: int,
         patch: Mapping[str, Any],
         condition: Condition = ANY,
-        attempt: Attempt | None = None,
-    ) -> Stored:
+        attempt: WriteId | None = None,
+    ) -> StoredItem:
         """Apply a merge patch (RFC 7396): a member that is None is removed. Raises what ``replace`` does."""
 
-        def compose(found: Stored) -> Mapping[str, Any]:
+        def compose(found: StoredItem) -> Mapping[str, Any]:
             return merged(self._projects.members(found), patch)
 
         return self._change(access, project_id, compose, condition, attempt)
 
     def delete(
-        self, access: Access, project_id: int, condition: Condition = ANY, attempt: Attempt | None = None
+        self, access: Access, project_id: int, condition: Condition = ANY, attempt: WriteId | None = None
     ) -> None:
         """Delete an empty project for ever. Raises ProjectNotEmpty and what ``replace`` raises.
 
@@ -89,7 +89,7 @@ class Projects:
         _require_reached(access, project_id)
         self._projects.get(project_id)
         self._require_empty(project_id)
-        mark = (attempt or Attempt()).part("mark")
+        mark = (attempt or WriteId()).part("mark")
         if condition.is_open:
             # Only a condition holds before the mark alone; without one a mark that others overtook is made anew.
             mark = replace(mark, since=None)
@@ -98,7 +98,7 @@ class Projects:
             self._require_empty(project_id)
         except ProjectNotEmpty:
             with suppress(PreconditionFailed, NotFound):
-                unmark = Attempt(nonce=undoing(mark.nonce))
+                unmark = WriteId(nonce=undoing(mark.nonce))
                 self._projects.change(project_id, self._projects.members, marked, unmark)
             raise
         try:
@@ -106,16 +106,16 @@ class Projects:
         except PreconditionFailed as error:
             raise Conflict from error
 
-    def _mark(self, project_id: int, condition: Condition, attempt: Attempt) -> Condition:
+    def _mark(self, project_id: int, condition: Condition, attempt: WriteId) -> Condition:
         """Say that a project is about to be deleted; return the condition that nobody has changed it since."""
 
-        def compose(found: Stored) -> Mapping[str, Any]:
+        def compose(found: StoredItem) -> Mapping[str, Any]:
             return {**self._projects.members(found), "deleting_at": stamp(self._now())}
 
         _, marked = self._projects.change(project_id, compose, condition, attempt)
         return Condition(frozenset({marked.revision}))
 
-    def copy(self, access: Access, project_id: int, attempt: Attempt | None = None) -> Stored:
+    def copy(self, access: Access, project_id: int, attempt: WriteId | None = None) -> StoredItem:
         """Store a copy of a project, without documents. Raises as ``get`` and ``create``."""
         made = self._projects.resumed(attempt)
         return made or self.create(access, self._projects.members(self.get(access, project_id)), attempt)
@@ -131,12 +131,12 @@ class Projects:
         """Return ``page`` with its projects, less those beyond the key's reach."""
         return self._projects.load(page, lambda item: access.admits_project(item.public_id))
 
-    def require_possible(self, access: Access, found: Stored | None, *_: object) -> None:
+    def require_possible(self, access: Access, found: StoredItem | None, *_: object) -> None:
         """Raise unless the key may make a project, or change one that it reaches."""
         if found is None and access.reach is not None:
             raise Forbidden("This key is limited to what exists, so it makes no projects.")
 
-    def require_still_reached(self, access: Access, found: Stored) -> None:
+    def require_still_reached(self, access: Access, found: StoredItem) -> None:
         """A project does not leave a key's reach."""
 
     def require_arrived(self, *_: object) -> None:
@@ -149,7 +149,7 @@ class Projects:
         """Return what to say of those projects that the key does not reach."""
         return {each: _refusal(access, each) for each in project_ids if not access.admits_project(each)}
 
-    def batch(self, access: Access, operations: Sequence[Operation], attempt: Attempt) -> list[Outcome]:
+    def batch(self, access: Access, operations: Sequence[Operation], attempt: WriteId) -> list[Outcome]:
         """Carry out many operations, as ``carry_out`` does; a deletion looks for documents and goes alone."""
         return carry_out(self, self._projects, access, operations, attempt, alone=("delete",))
 
@@ -161,13 +161,13 @@ class Projects:
         """Return what ``takes_documents`` is for these projects, which are read together when it is first called."""
 
         @cache
-        def found() -> dict[int, Stored] | None:
-            marks: dict[int, Stored] = {}
+        def found() -> dict[int, StoredItem] | None:
+            marks: dict[int, StoredItem] = {}
             try:
                 for start in range(0, len(project_ids), AT_ONCE):
                     # Their descriptions may be large, and do not matter.
                     part = self._projects.find_many(project_ids[start : start + AT_ONCE])
-                    marks |= {each: Stored(project.revision, _mark(project)) for each, project in part.items()}
+                    marks |= {each: StoredItem(project.revision, _mark(project)) for each, project in part.items()}
             except Unavailable:
                 return None
             return marks
@@ -181,7 +181,7 @@ class Projects:
 
         return takes
 
-    def _takes(self, project_id: int, found: Stored | None) -> bool:
+    def _takes(self, project_id: int, found: StoredItem | None) -> bool:
         marked_at = found and found.fields.get("deleting_at")
         if not found or not marked_at:
             return found is not None
@@ -196,8 +196,8 @@ class Projects:
         return True
 
     def _change(
-        self, access: Access, project_id: int, compose: Compose, condition: Condition, attempt: Attempt | None = None
-    ) -> Stored:
+        self, access: Access, project_id: int, compose: Compose, condition: Condition, attempt: WriteId | None = None
+    ) -> StoredItem:
         _require_reached(access, project_id)
         return self._projects.change(project_id, compose, condition, attempt)[1]
 
@@ -206,7 +206,7 @@ class Projects:
             raise ProjectNotEmpty
 
 
-def _mark(project: Stored) -> dict[str, Any]:
+def _mark(project: StoredItem) -> dict[str, Any]:
     return {name: value for name, value in project.fields.items() if name == "deleting_at"}
 
 

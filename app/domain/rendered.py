@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from app.domain.resource_types import Kind
+from app.domain.resource_types import ResourceType
 
 
 class RenderedItem(NamedTuple):
@@ -17,6 +17,6 @@ class RenderedItem(NamedTuple):
     body: bytes
 
     @classmethod
-    def of(cls, kind: Kind, fields: Mapping[str, Any]) -> RenderedItem:
+    def of(cls, resource_type: ResourceType, fields: Mapping[str, Any]) -> RenderedItem:
         """Render a stored item."""
-        return cls(fields["id"], fields["_rev"], fields.get("project_id"), kind.body(fields))
+        return cls(fields["id"], fields["_rev"], fields.get("project_id"), resource_type.body(fields))

@@ -11,7 +11,7 @@ from app.store.doc_ids import digits
 
 
 @dataclass(frozen=True)
-class Kind:
+class ResourceType:
     """A kind of resource: its documents have ``type`` ``name`` and live in the database ``database``.
 
     ``members`` are those that clients set.
@@ -21,13 +21,13 @@ class Kind:
     database: str
     members: tuple[str, ...] = ()
 
-    def key(self, public_id: int) -> str:
+    def doc_id(self, public_id: int) -> str:
         """Return the `_id` of ``public_id``; as text these sort like the numbers."""
         return f"{self.name}:{digits(public_id)}"
 
-    def public_id(self, key: str) -> int:
-        """Return the id that ``key`` was made of."""
-        return int(key.removeprefix(f"{self.name}:"))
+    def public_id(self, doc_id: str) -> int:
+        """Return the id that ``doc_id`` was made of."""
+        return int(doc_id.removeprefix(f"{self.name}:"))
 
     def body(self, fields: Mapping[str, Any]) -> bytes:
         """Return what clients get to read of an item, as JSON: its id, and those of its members that are set."""
@@ -37,7 +37,7 @@ class Kind:
     @property
     def first(self) -> str:
         """The lowest possible `_id`."""
-        return self.key(0)
+        return self.doc_id(0)
 
     @property
     def last(self) -> str:
@@ -45,6 +45,6 @@ class Kind:
         return f"{self.name}:{'9' * 16}"
 
 
-DOCUMENT = Kind("document", "documents", ("title", "content", "project_id"))
-PROJECT = Kind("project", "projects", ("name", "description"))
-KEY = Kind("key", "keys")
+DOCUMENT = ResourceType("document", "documents", ("title", "content", "project_id"))
+PROJECT = ResourceType("project", "projects", ("name", "description"))
+KEY = ResourceType("key", "keys")

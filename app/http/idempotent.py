@@ -15,7 +15,7 @@ from flask import Response, g, make_response, request
 from app.domain.idempotency import Answer, Begun, Idempotency
 from app.errors import Conflict, Fault, ServiceError, Unavailable, ValidationFailed
 from app.http import errors
-from app.store.write_id import Attempt
+from app.store.write_id import WriteId
 
 View = Callable[..., Any]
 Reserve = Callable[..., tuple[int, ...]]
@@ -37,7 +37,7 @@ def once(idempotency: Idempotency, view: View, reserve: Reserve, *, secret: bool
     def attempted(**arguments: Any) -> Any:
         key = read_key()
         if key is None:
-            g.attempt = Attempt()
+            g.attempt = WriteId()
             return view(**arguments)
         found = idempotency.begin(g.access.principal, key, digest(arguments), lambda: reserve(**arguments))
         if isinstance(found, Answer):

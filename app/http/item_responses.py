@@ -8,7 +8,7 @@ from flask import Response
 
 from app.domain.rendered import RenderedItem
 from app.http import conditional, media
-from app.store.items import Stored
+from app.store.items import StoredItem
 
 # The headers of such answers for the OpenAPI document.
 HEADERS = conditional.NAMES
@@ -26,7 +26,7 @@ def body(item: RenderedItem) -> Response:
     return Response(media.line(item.body), mimetype=media.JSON)
 
 
-def written(item: Stored) -> tuple[Any, dict[str, str]]:
+def written(item: StoredItem) -> tuple[Any, dict[str, str]]:
     """Return an item as it is now, with its tag."""
     return item.fields, conditional.headers(item.revision)
 
@@ -38,7 +38,7 @@ def nothing() -> Response:
     return response
 
 
-def created(item: Stored, location: str) -> tuple[Any, dict[str, str]]:
+def created(item: StoredItem, location: str) -> tuple[Any, dict[str, str]]:
     """Return a new item with its tag and its place."""
     shown, headers = written(item)
     return shown, {**headers, "Location": location}

@@ -63,7 +63,7 @@ def after_a_write() -> Iterator[None]:
         raise Unconfirmed from error
 
 
-class Writes:
+class ConfirmedWrites:
     """Writes to one database, in which ``_id``s are used ``again`` after a deletion or not."""
 
     def __init__(self, database: Database, *, again: bool = False) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredItem:
     """An item with the revision that its tag is made of; a deleted one has what its tombstone keeps."""
 
     revision: str
@@ -31,13 +31,13 @@ class Stored:
         """Whether this is a tombstone."""
         return bool(self.fields.get("_deleted"))
 
-    def nowhere(self) -> Stored:
+    def nowhere(self) -> StoredItem:
         """Return the same item in no project."""
-        return Stored(self.revision, {name: it for name, it in self.fields.items() if name != "project_id"})
+        return StoredItem(self.revision, {name: it for name, it in self.fields.items() if name != "project_id"})
 
 
 class Change(NamedTuple):
     """What an item was, None if it is new, and what it is."""
 
-    before: Stored | None
-    after: Stored
+    before: StoredItem | None
+    after: StoredItem

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from app.errors import Conflict
 from app.store.database import Database
-from app.store.items import Change, Stored
+from app.store.items import Change, StoredItem
 from app.store.write_id import undoing
 
 # The revisions of an item, tombstones included, the latest first.
-History = Sequence[Stored]
+History = Sequence[StoredItem]
 # How many revisions of an item are read in one request at most.
 AT_ONCE = 32
 
@@ -22,7 +22,7 @@ def histories(database: Database, doc_ids: Sequence[str], since: str) -> dict[st
     written, and not many more where much was.
     """
     leaves = database.leaves(doc_ids)
-    found = {doc_id: [Stored(leaf.document["_rev"], leaf.document)] for doc_id, leaf in leaves.items()}
+    found = {doc_id: [StoredItem(leaf.document["_rev"], leaf.document)] for doc_id, leaf in leaves.items()}
     length, start = 1, 1
     # A deletion in Fauxton leaves no time.
     while younger := [doc_id for doc_id, history in found.items() if _reaches(history, start, since)]:
@@ -31,7 +31,7 @@ def histories(database: Database, doc_ids: Sequence[str], since: str) -> dict[st
         for doc_id, revision in wanted:
             # What is missing was compacted away, and what is older with it.
             if (doc_id, revision) in read:
-                found[doc_id].append(Stored(revision, read[doc_id, revision]))
+                found[doc_id].append(StoredItem(revision, read[doc_id, revision]))
         start, length = start + length, min(2 * length, AT_ONCE)
     return dict(found)
 

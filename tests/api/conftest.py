@@ -195,7 +195,7 @@ def mark(services: Services) -> Mark:
 
     def said(project_id: int, deleting: bool) -> None:
         projects = services.store["projects"]
-        found = projects.get(PROJECT.key(project_id))
+        found = projects.get(PROJECT.doc_id(project_id))
         assert found is not None
         found.pop("deleting_at", None)
         projects.replace({**found, **({"deleting_at": timestamp()} if deleting else {})})

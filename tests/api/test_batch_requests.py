@@ -11,11 +11,11 @@ from app.couch.connection import Connection
 from app.domain.access import SCOPES, Access
 from app.domain.batches import working_set as latest
 from app.domain.batches.operations import Operation
-from app.domain.items import Collection
+from app.domain.items import Items
 from app.domain.projects import Projects
 from app.domain.resource_types import DOCUMENT, PROJECT
 from app.errors import Conflict, Unavailable
-from app.store.write_id import Attempt
+from app.store.write_id import WriteId
 from app.wiring import Services
 from tests.api.conftest import Caller
 from tests.api.test_batches import create, outcomes, send, statuses
@@ -105,13 +105,13 @@ def test_nothing_is_read_of_what_a_key_does_not_reach(
     own, foreign = ada.new_project()["id"], ada.new_project()["id"]
     inside, outside = (ada.new_document(project_id=project)["id"] for project in (own, foreign))
     key = Caller(app, services.keys.create("few", SCOPES, projects=[own], out_of_scope="hide")[1])
-    find_many, read = Collection.find_many, list[int]()
+    find_many, read = Items.find_many, list[int]()
 
-    def noted(self: Collection, public_ids: list[int]) -> Any:
-        read.extend(public_ids if self.kind is DOCUMENT else [])
+    def noted(self: Items, public_ids: list[int]) -> Any:
+        read.extend(public_ids if self.resource_type is DOCUMENT else [])
         return find_many(self, public_ids)
 
-    monkeypatch.setattr(Collection, "find_many", noted)
+    monkeypatch.setattr(Items, "find_many", noted)
     said = send(key, [{"op": "patch", "id": each, "value": {"title": "x"}} for each in (outside, inside, 987654321)])
     assert statuses(said) == [404, 200, 404]
     assert read == [inside]
@@ -123,7 +123,7 @@ def test_a_creation_whose_id_is_taken_leaves_what_has_it_alone(
     """It is not known by its id, and an operation before it in the same batch may have named that."""
     taken, access = ada.new_document(content="old")["id"], Access(0, "somebody", frozenset(SCOPES))
     asked = [Operation("patch", taken, value={"title": "patched"}), Operation("create", value={"title": "new"})]
-    first, second = services.documents.batch(access, asked, Attempt((taken,)))
+    first, second = services.documents.batch(access, asked, WriteId((taken,)))
     assert first.error is None
     assert isinstance(second.error, Conflict)
     assert ada.get(f"/documents/{taken}").json == {"id": taken, "title": "patched", "content": "old"}
@@ -148,13 +148,13 @@ def test_a_stored_document_whose_project_could_not_be_looked_at_again_is_not_cal
 
 
 def test_the_same_of_a_batch(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    project, find_many, looks = ada.new_project()["id"], Collection.find_many, list[int]()
+    project, find_many, looks = ada.new_project()["id"], Items.find_many, list[int]()
 
-    def look(self: Collection, public_ids: list[int]) -> Any:
-        looks.extend(public_ids if self.kind is PROJECT else [])
+    def look(self: Items, public_ids: list[int]) -> Any:
+        looks.extend(public_ids if self.resource_type is PROJECT else [])
         return unavailable() if len(looks) > 1 else find_many(self, public_ids)
 
-    monkeypatch.setattr(Collection, "find_many", look)
+    monkeypatch.setattr(Items, "find_many", look)
     said = outcomes(send(ada, [create("x", project_id=project), create("y", project_id=project), create("z")]))
     assert [each["status"] for each in said] == [503, 503, 201]
     assert looks == [project] * 2

@@ -69,10 +69,10 @@ def test_a_creation_goes_on_to_the_next_id_where_its_own_is_taken(
     (stored_as, name) = KINDS[kind]
     items = services.store[stored_as.database]
     last = ada.post(f"/{kind}", {name: "x"}).json["id"]
-    former = items.get(stored_as.key(last))
+    former = items.get(stored_as.doc_id(last))
     assert former is not None
     del former["_rev"]
-    there = [{**former, "_id": stored_as.key(one), "id": one} for one in range(last + 1, last + 1 + taken)]
+    there = [{**former, "_id": stored_as.doc_id(one), "id": one} for one in range(last + 1, last + 1 + taken)]
     tags = items.write_many(there)
     answer = ada.post(f"/{kind}", {name: "new"})
     assert (answer.status_code, answer.json.get("id")) == (201, last + 1 + taken)

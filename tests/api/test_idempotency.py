@@ -13,9 +13,9 @@ import pytest
 from app import Application
 from app.domain.clock import now
 from app.domain.idempotency import Idempotency
-from app.domain.items import Collection
+from app.domain.items import Items
 from app.errors import Unavailable
-from app.store.confirmed_writes import Writes
+from app.store.confirmed_writes import ConfirmedWrites
 from app.wiring import Services
 from tests.api.conftest import Answer, Caller
 
@@ -141,14 +141,14 @@ def test_a_crash_is_finished_by_the_retry(
     value: Any = {"POST": {"title": "One"}, "COPY": None, "PATCH": {"title": "One"}}[method]
     before, key = count(ada), secrets.token_hex(8)
     name = "change" if method == "PATCH" else "create"
-    real, made = getattr(Collection, name), []
+    real, made = getattr(Items, name), []
 
-    def crash(self: Collection, *args: Any, **kwargs: Any) -> Any:
+    def crash(self: Items, *args: Any, **kwargs: Any) -> Any:
         if moment != "before":
             made.append(real(self, *args, **kwargs))
         raise Crash
 
-    monkeypatch.setattr(Collection, name, crash)
+    monkeypatch.setattr(Items, name, crash)
     # A process that is gone releases nothing.
     monkeypatch.setattr(Idempotency, "release", lambda *_: None)
     assert send(ada, method, path, value, key).status_code == 500
@@ -175,7 +175,7 @@ def test_what_failed_can_be_repeated_at_once(ada: Caller, monkeypatch: pytest.Mo
         raise Unavailable
 
     key = secrets.token_hex(8)
-    monkeypatch.setattr(Collection, "create", fail)
+    monkeypatch.setattr(Items, "create", fail)
     assert send(ada, "POST", "/documents", {"title": "x"}, key).status_code == 503
     monkeypatch.undo()
     answer = send(ada, "POST", "/documents", {"title": "x"}, key)
@@ -224,13 +224,13 @@ def test_what_was_made_is_answered_whatever_became_of_its_origin(
     """Between a creation that was cut off and its repetition the document moves, and where it came from is deleted."""
     project_id = ada.new_project()["id"]
     source = ada.new_document("Source", project_id=project_id)["id"]
-    key, create, made = secrets.token_hex(8), Collection.create, []
+    key, create, made = secrets.token_hex(8), Items.create, []
 
-    def crash(self: Collection, *args: Any, **kwargs: Any) -> Any:
+    def crash(self: Items, *args: Any, **kwargs: Any) -> Any:
         made.append(create(self, *args, **kwargs).public_id)
         raise Crash
 
-    monkeypatch.setattr(Collection, "create", crash)
+    monkeypatch.setattr(Items, "create", crash)
     path = "/documents" if method == "POST" else f"/documents/{source}"
     value = {"title": "One", "project_id": project_id} if method == "POST" else None
     assert send(ada, method, path, value, key).status_code == 500
@@ -250,13 +250,13 @@ def test_a_first_attempt_that_arrives_during_the_second_counts(
 ) -> None:
     """It was under way when it was looked for, and has arrived when the second is written."""
     key, name = secrets.token_hex(8), "create" if method == "POST" else "change"
-    real, made = getattr(Collection, name), []
+    real, made = getattr(Items, name), []
     value = {"title" if kind == "documents" else "name": "One"}
     found = ada.post(f"/{kind}", value)
     path = f"/{kind}" if method == "POST" else f"/{kind}/{found.json['id']}"
     if_match = found.headers["ETag"] if condition else None
 
-    def crash(self: Collection, *args: Any, **kwargs: Any) -> Any:
+    def crash(self: Items, *args: Any, **kwargs: Any) -> Any:
         made.append(real(self, *args, **kwargs))
         raise Crash
 
@@ -264,10 +264,10 @@ def test_a_first_attempt_that_arrives_during_the_second_counts(
         monkeypatch.undo()
         return {}
 
-    monkeypatch.setattr(Collection, name, crash)
+    monkeypatch.setattr(Items, name, crash)
     assert send(ada, method, path, value, key, if_match).status_code == 500
     monkeypatch.undo()
-    monkeypatch.setattr(Collection, "histories", blind)
+    monkeypatch.setattr(Items, "histories", blind)
     answer = send(ada, method, path, value, key, if_match)
     stored = made[0] if method == "POST" else made[0].after
     assert (answer.status_code, answer.json.get("id")) == (201 if method == "POST" else 200, stored.public_id)
@@ -288,14 +288,14 @@ def test_a_key_whose_record_could_not_be_kept_is_shown(ada: Caller, monkeypatch:
 def test_an_answer_that_could_not_be_kept_can_be_asked_for_again_at_once(
     ada: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, key, store = count(ada), secrets.token_hex(8), Writes.store
+    before, key, store = count(ada), secrets.token_hex(8), ConfirmedWrites.store
 
-    def fail(self: Writes, document: dict[str, Any], *args: Any) -> str:
+    def fail(self: ConfirmedWrites, document: dict[str, Any], *args: Any) -> str:
         if "answer" in document:
             raise Unavailable
         return store(self, document, *args)
 
-    monkeypatch.setattr(Writes, "store", fail)
+    monkeypatch.setattr(ConfirmedWrites, "store", fail)
     first = send(ada, "POST", "/documents", {"title": "Kept"}, key)
     assert (first.status_code, first.json["error"]) == (503, "unavailable")
     assert "the same Idempotency-Key" in first.json["reason"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app import Application
-from app.domain.items import Collection
+from app.domain.items import Items
 from app.errors import Forbidden, ServiceError, TooManyRequests, Unauthorized
 from app.http.errors import STATUS
 from app.wiring import Services
@@ -78,7 +78,7 @@ def test_a_refusal_of_the_caller_is_not_kept(
         raise error
 
     key, value = secrets.token_hex(8), {"title": "x"}
-    monkeypatch.setattr(Collection, "create", refuse)
+    monkeypatch.setattr(Items, "create", refuse)
     assert send(ada, "POST", "/documents", value, key).status_code == STATUS[error.code]
     monkeypatch.undo()
     answer = send(ada, "POST", "/documents", value, key)

@@ -132,6 +132,6 @@ def test_the_later_moment_stays_whoever_writes_last(make_app: Callable[..., Appl
 def test_what_is_stored_can_be_found_by_its_id(app: Application, ada: Caller, services: Services) -> None:
     flush(app)
     holder = ada.get("/keys?limit=1").json[0]
-    stored = services.store["meta"].get(USAGE.key(holder["id"]))
+    stored = services.store["meta"].get(USAGE.doc_id(holder["id"]))
     assert stored is not None
     assert {name: stored[name] for name in ("type", "key")} == {"type": "usage", "key": holder["id"]}

@@ -10,7 +10,7 @@ import pytest
 from app import Application
 from app.domain.access import SCOPES
 from app.domain.documents import Documents
-from app.domain.items import Collection
+from app.domain.items import Items
 from app.domain.resource_types import DOCUMENT
 from app.errors import Unavailable, Unconfirmed
 from app.store import Database
@@ -33,7 +33,7 @@ def test_a_patch_is_not_composed_on_another_revision_than_it_names(
 ) -> None:
     """A node that lags answers the read, and one that does not would take the write."""
     one = ada.post("/documents", {"title": "old"}).json["id"]
-    path, doc_id = f"/documents/{one}", DOCUMENT.key(one)
+    path, doc_id = f"/documents/{one}", DOCUMENT.doc_id(one)
     lagging = services.store["documents"].get(doc_id)
     tag = ada.request("PATCH", path, json={"content": "acknowledged"}).headers["ETag"]
     monkeypatch.setattr(Database, "get", lambda *_, **__: lagging)
@@ -54,9 +54,9 @@ def test_what_others_made_of_a_creation_is_not_taken_back_with_it(
 ) -> None:
     """The project goes while the document comes, and others edit it before its second look or its repetition."""
     project_id, key, made = ada.new_project()["id"], secrets.token_hex(8), list[int]()
-    create = Collection.create
+    create = Items.create
 
-    def meanwhile(self: Collection, *args: Any) -> Any:
+    def meanwhile(self: Items, *args: Any) -> Any:
         monkeypatch.undo()
         assert ada.request("DELETE", f"/projects/{project_id}").status_code == 204
         item = create(self, *args)
@@ -66,7 +66,7 @@ def test_what_others_made_of_a_creation_is_not_taken_back_with_it(
             raise Crash
         return item
 
-    monkeypatch.setattr(Collection, "create", meanwhile)
+    monkeypatch.setattr(Items, "create", meanwhile)
     answer = send_one(ada, "POST", "/documents", {"title": "x", "project_id": project_id}, key)
     if repeated:
         assert answer.status_code == 500
@@ -81,9 +81,9 @@ def test_what_others_wrote_again_of_a_move_stays_where_it_is_moved_back(
     """A document is moved and changed, others replace it with what they read, and its project begins to go."""
     home, away = (ada.new_project()["id"] for _ in range(2))
     one = ada.post("/documents", {"title": "was", "content": "was", "project_id": home}).json["id"]
-    path, change, theirs = f"/documents/{one}", Collection.change, {"title": "theirs", "content": "mine"}
+    path, change, theirs = f"/documents/{one}", Items.change, {"title": "theirs", "content": "mine"}
 
-    def meanwhile(self: Collection, *args: Any) -> Any:
+    def meanwhile(self: Items, *args: Any) -> Any:
         done = change(self, *args)
         monkeypatch.undo()
         tag = ada.get(path).headers["ETag"]
@@ -92,7 +92,7 @@ def test_what_others_wrote_again_of_a_move_stays_where_it_is_moved_back(
         mark(away, True)
         return done
 
-    monkeypatch.setattr(Collection, "change", meanwhile)
+    monkeypatch.setattr(Items, "change", meanwhile)
     refused = ada.request("PATCH", path, json={"title": "mine", "content": "mine", "project_id": away})
     assert refused.status_code == 409
     assert now(ada, path) == {"id": one, **theirs, "project_id": home}
@@ -107,7 +107,7 @@ def test_a_move_that_arrives_during_its_repetition_is_looked_after(
     home, away = (ada.new_project()["id"] for _ in range(2))
     one, key = ada.new_document("Moving", project_id=home)["id"], secrets.token_hex(8)
     path, value, late = f"/documents/{one}", {"project_id": away}, list[tuple[Database, dict[str, Any]]]()
-    replace, write_many, read = Database.replace, Database.write_many, getattr(Collection, reading)
+    replace, write_many, read = Database.replace, Database.write_many, getattr(Items, reading)
 
     def ask() -> list[int]:
         if not batch:
@@ -127,9 +127,9 @@ def test_a_move_that_arrives_during_its_repetition_is_looked_after(
         late.append((self, documents[0]))
         raise Unconfirmed
 
-    def arriving(self: Collection, *args: Any) -> Any:
+    def arriving(self: Items, *args: Any) -> Any:
         found = read(self, *args)
-        if self.kind is DOCUMENT:
+        if self.resource_type is DOCUMENT:
             monkeypatch.undo()
             assert ada.request("DELETE", f"/projects/{away}").status_code == 204
             replace(*late[0])
@@ -140,7 +140,7 @@ def test_a_move_that_arrives_during_its_repetition_is_looked_after(
     assert ask() == [503]
     monkeypatch.setattr(Database, "replace", replace)
     monkeypatch.setattr(Database, "write_many", write_many)
-    monkeypatch.setattr(Collection, reading, arriving)
+    monkeypatch.setattr(Items, reading, arriving)
     assert ask() == [400]
     assert now(ada, path)["project_id"] == home
 
@@ -161,7 +161,7 @@ def test_a_repetition_says_that_it_may_have_stored_something(ada: Caller, monkey
     def down(*_: object) -> NoReturn:
         raise Unavailable
 
-    monkeypatch.setattr(Collection, "change", down)
+    monkeypatch.setattr(Items, "change", down)
     assert send_one(ada, "PATCH", path, write, key).status_code == 503
     monkeypatch.undo()
     monkeypatch.setattr(writes, "LOOKS", 0)
@@ -217,16 +217,16 @@ def test_the_tag_of_what_left_the_reach_of_a_key_is_not_told(
     path, tag = f"/documents/{one.json['id']}", one.headers["ETag"]
     few = Caller(app, services.keys.create("few", SCOPES, projects=[inside], out_of_scope=mode)[1])
     name = "find_many" if batch else "find"
-    find = getattr(Collection, name)
+    find = getattr(Items, name)
 
-    def overtaken(self: Collection, wanted: Any) -> Any:
+    def overtaken(self: Items, wanted: Any) -> Any:
         found = find(self, wanted)
-        if self.kind is DOCUMENT:
+        if self.resource_type is DOCUMENT:
             monkeypatch.undo()
             assert ada.request("PATCH", path, json={"project_id": outside}).status_code == 200
         return found
 
-    monkeypatch.setattr(Collection, name, overtaken)
+    monkeypatch.setattr(Items, name, overtaken)
     if batch:
         answer = send(few, [{"op": "patch", "id": one.json["id"], "value": {"title": "y"}, "if_match": tag}])
         [outcome] = outcomes(answer)

@@ -60,7 +60,8 @@ class Shelf:
     def _revisions(self, items: list[dict[str, Any]]) -> list[tuple[int, str]]:
         """Ask the database itself, which the service's tags are checked against."""
         return [
-            (item["id"], self._connection.get(self._database, DOCUMENT.key(item["id"])).body["_rev"]) for item in items
+            (item["id"], self._connection.get(self._database, DOCUMENT.doc_id(item["id"])).body["_rev"])
+            for item in items
         ]
 
 

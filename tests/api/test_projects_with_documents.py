@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.domain.clock import now, stamp
-from app.domain.items import Collection
+from app.domain.items import Items
 from app.domain.projects import Projects
 from app.domain.resource_types import PROJECT
 from app.settings import LONGEST_DEADLINE
@@ -97,7 +97,7 @@ def test_a_project_that_is_being_deleted_takes_no_documents(ada: Caller, service
     projects = services.store["projects"]
 
     def mark(moment: str) -> None:
-        found = projects.get(PROJECT.key(project_id))
+        found = projects.get(PROJECT.doc_id(project_id))
         assert found is not None
         projects.replace({**found, "deleting_at": moment})
 
@@ -108,7 +108,7 @@ def test_a_project_that_is_being_deleted_takes_no_documents(ada: Caller, service
     # A deletion that was begun long ago was given up.
     mark("2020-01-01T00:00:00.000000Z")
     ada.new_document("x", project_id=project_id)
-    found = projects.get(PROJECT.key(project_id))
+    found = projects.get(PROJECT.doc_id(project_id))
     assert found is not None
     assert "deleting_at" not in found
 
@@ -118,7 +118,7 @@ def test_a_mark_is_heeded_as_long_as_a_request_may_live(ada: Caller, services: S
     """A deletion may have begun so long ago and not be over yet."""
     project_id, kept = ada.new_project()["id"], ada.new_document("Kept")
     projects = services.store["projects"]
-    found = projects.get(PROJECT.key(project_id))
+    found = projects.get(PROJECT.doc_id(project_id))
     assert found is not None
     moment = stamp(now() - timedelta(seconds=LONGEST_DEADLINE))
     marked = {**found, "deleting_at": moment}
@@ -126,7 +126,7 @@ def test_a_mark_is_heeded_as_long_as_a_request_may_live(ada: Caller, services: S
     path = "/documents" if method == "POST" else f"/documents/{kept['id']}"
     assert send(ada, method, path, {"title": "x", "project_id": project_id}).status_code == 409
     assert ada.get(f"/projects/{project_id}/documents").json == []
-    left = projects.get(PROJECT.key(project_id))
+    left = projects.get(PROJECT.doc_id(project_id))
     assert left is not None
     assert left["deleting_at"] == moment
 
@@ -137,12 +137,12 @@ def test_others_take_the_mark_of_a_deletion_away_that_was_given_up(
 ) -> None:
     project_id = ada.new_project()["id"]
     projects = services.store["projects"]
-    found = projects.get(PROJECT.key(project_id))
+    found = projects.get(PROJECT.doc_id(project_id))
     assert found is not None
     projects.replace({**found, "deleting_at": "2020-01-01T00:00:00.000000Z"})
-    change = Collection.change
+    change = Items.change
 
-    def overtaken(self: Collection, *args: Any) -> Any:
+    def overtaken(self: Items, *args: Any) -> Any:
         monkeypatch.undo()
         if others == "POST":
             ada.new_document("First", project_id=project_id)
@@ -150,7 +150,7 @@ def test_others_take_the_mark_of_a_deletion_away_that_was_given_up(
             assert send(ada, "DELETE", f"/projects/{project_id}").status_code == 204
         return change(self, *args)
 
-    monkeypatch.setattr(Collection, "change", overtaken)
+    monkeypatch.setattr(Items, "change", overtaken)
     answer = ada.post("/documents", {"title": "Second", "project_id": project_id})
     assert answer.status_code == (201 if others == "POST" else 400)
 
@@ -179,9 +179,9 @@ def test_a_move_by_others_outlives_the_undoing_of_a_write(
     project_id, other = ada.new_project()["id"], ada.new_project()["id"]
     path, _, _ = make(ada, "documents")
     name = "create" if write == "POST" else "change"
-    real = getattr(Collection, name)
+    real = getattr(Items, name)
 
-    def overtaken(self: Collection, *args: Any) -> Any:
+    def overtaken(self: Items, *args: Any) -> Any:
         made = real(self, *args)
         monkeypatch.undo()
         moved = f"/documents/{(made if write == 'POST' else made[1]).public_id}"
@@ -189,7 +189,7 @@ def test_a_move_by_others_outlives_the_undoing_of_a_write(
         assert send(ada, "DELETE", f"/projects/{project_id}").status_code == 204
         return made
 
-    monkeypatch.setattr(Collection, name, overtaken)
+    monkeypatch.setattr(Items, name, overtaken)
     answer = send(ada, write, "/documents" if write == "POST" else path, {"title": "x", "project_id": project_id})
     assert answer.status_code in (200, 201)
     assert ada.get(f"/documents/{answer.json['id']}").json["project_id"] == other

@@ -10,7 +10,7 @@ import pytest
 
 from app.domain.documents import Documents
 from app.domain.idempotency import Idempotency
-from app.domain.items import Collection
+from app.domain.items import Items
 from app.domain.projects import Projects
 from app.errors import Unavailable
 from app.store import Database
@@ -129,7 +129,7 @@ def test_a_first_run_that_arrives_during_the_second_counts(
         monkeypatch.undo()
         return {}
 
-    monkeypatch.setattr(Collection, "histories", blind)
+    monkeypatch.setattr(Items, "histories", blind)
     assert statuses(send(ada, operations, Idempotency_Key=key)) == [200]
 
 

@@ -52,7 +52,7 @@ def test_a_project_that_does_not_exist_holds_nothing(ada: Caller) -> None:
 def test_a_deleted_id_is_not_dealt_out_again(ada: Caller, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     documents = services.store["documents"]
     public_id = ada.new_document("Deleted")["id"]
-    stored = documents.get(DOCUMENT.key(public_id))
+    stored = documents.get(DOCUMENT.doc_id(public_id))
     assert stored is not None
     documents.replace({"_id": stored["_id"], "_rev": stored["_rev"], "_deleted": True})
     dealt = count(public_id)

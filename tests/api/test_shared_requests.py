@@ -66,7 +66,7 @@ def check(ada: Caller, held: Held, answers: list[Answer]) -> None:
     """Check that all but the first went together, and that each answer is of its own document."""
     ids = [answer.json["id"] for answer in answers]
     assert len(set(ids)) == 1 + OTHERS
-    assert [sorted(group) for group in held.groups] == [sorted(map(DOCUMENT.key, ids[1:]))]
+    assert [sorted(group) for group in held.groups] == [sorted(map(DOCUMENT.doc_id, ids[1:]))]
     for number, answer in enumerate(answers):
         found = ada.get(f"/documents/{answer.json['id']}")
         assert (found.json["title"], found.headers["ETag"]) == (f"of {number}", answer.headers["ETag"])

@@ -12,12 +12,12 @@ from app.domain.access import SCOPES
 from app.domain.clock import timestamp
 from app.domain.documents import Documents
 from app.domain.idempotency import Idempotency
-from app.domain.items import Collection
+from app.domain.items import Items
 from app.domain.resource_types import DOCUMENT
 from app.errors import Unavailable
 from app.store import Database, DocumentFailure
 from app.store import confirmed_writes as writes
-from app.store.confirmed_writes import Writes
+from app.store.confirmed_writes import ConfirmedWrites
 from app.wiring import Services
 from tests.api.conftest import Caller, Mark, of_items
 from tests.api.test_batches import create, outcomes, send, statuses
@@ -122,16 +122,16 @@ def test_a_creation_is_not_found_where_a_deleted_document_came_back(
     """The id that was reserved turns out to be one of a deleted document, as after a restored backup of `-meta`."""
     key, reserved = secrets.token_hex(8), list[int]()
 
-    def crash(_: Collection, __: object, attempt: Any) -> Any:
+    def crash(_: Items, __: object, attempt: Any) -> Any:
         reserved.extend(attempt.ids)
         raise Crash
 
-    monkeypatch.setattr(Collection, "create", crash)
+    monkeypatch.setattr(Items, "create", crash)
     monkeypatch.setattr(Idempotency, "release", lambda *_: None)
     assert send_one(ada, "POST", "/documents", {"title": "x"}, key).status_code == 500
     monkeypatch.undo()
     documents, [public_id] = services.store["documents"], reserved
-    now, head = timestamp(), {"_id": DOCUMENT.key(public_id), "type": "document", "id": public_id}
+    now, head = timestamp(), {"_id": DOCUMENT.doc_id(public_id), "type": "document", "id": public_id}
     first = documents.create({**head, "title": "Older", "created_at": now, "updated_at": now})
     documents.replace({**head, "_rev": first, "_deleted": True})
     end_leases(services)
@@ -148,7 +148,7 @@ def test_a_deletion_of_a_project_goes_on_from_its_own_mark(ada: Caller, monkeypa
     def fail(*_: Any, **__: Any) -> None:
         raise Unavailable
 
-    monkeypatch.setattr(Collection, "delete", fail)
+    monkeypatch.setattr(Items, "delete", fail)
     assert [each["status"] for each in outcomes(send(ada, operations, "projects", Idempotency_Key=key))] == [503]
     monkeypatch.undo()
     assert ada.get(path).status_code == 200
@@ -166,7 +166,7 @@ def test_a_deletion_of_a_project_that_demanded_nothing_is_begun_anew(
     def fail(*_: Any, **__: Any) -> None:
         raise Unavailable
 
-    monkeypatch.setattr(Collection, "delete", fail)
+    monkeypatch.setattr(Items, "delete", fail)
     assert [each["status"] for each in outcomes(send(ada, operations, "projects", Idempotency_Key=key))] == [503]
     monkeypatch.undo()
     assert ada.request("PATCH", path, json={"name": "of others"}).status_code == 200
@@ -177,13 +177,13 @@ def test_a_deletion_of_a_project_that_demanded_nothing_is_begun_anew(
 def test_what_was_made_and_deleted_by_others_was_made(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the repetition the document is deleted, and then the project that it was in."""
     project_id, key, made = ada.new_project()["id"], secrets.token_hex(8), list[int]()
-    real, value = Collection.create, {"title": "x", "project_id": project_id}
+    real, value = Items.create, {"title": "x", "project_id": project_id}
 
-    def crash(self: Collection, *args: Any) -> Any:
+    def crash(self: Items, *args: Any) -> Any:
         made.append(real(self, *args).public_id)
         raise Crash
 
-    monkeypatch.setattr(Collection, "create", crash)
+    monkeypatch.setattr(Items, "create", crash)
     assert send_one(ada, "POST", "/documents", value, key).status_code == 500
     monkeypatch.undo()
     for path in (f"/documents/{made[0]}", f"/projects/{project_id}"):
@@ -217,9 +217,9 @@ def test_a_move_that_was_cut_off_does_not_end_in_a_project_that_is_gone(
     """The project goes after it was looked at, the document moves, and the process ends before it looks again."""
     home, away = (ada.new_project()["id"] for _ in range(2))
     path = f"/documents/{ada.new_document('Moving', project_id=home)['id']}"
-    key, change = secrets.token_hex(8), Writes.store
+    key, change = secrets.token_hex(8), ConfirmedWrites.store
 
-    def crash(self: Writes, document: dict[str, Any], *args: Any) -> Any:
+    def crash(self: ConfirmedWrites, document: dict[str, Any], *args: Any) -> Any:
         if document.get("project_id") != away:
             return change(self, document, *args)
         monkeypatch.undo()
@@ -227,7 +227,7 @@ def test_a_move_that_was_cut_off_does_not_end_in_a_project_that_is_gone(
         change(self, document, *args)
         raise Crash
 
-    monkeypatch.setattr(Writes, "store", crash)
+    monkeypatch.setattr(ConfirmedWrites, "store", crash)
     assert send_one(ada, "PATCH", path, {"project_id": away}, key).status_code == 500
     assert ada.get(path).json["project_id"] == away
     assert send_one(ada, "PATCH", path, {"project_id": away}, key).status_code == 400

@@ -18,7 +18,7 @@ def document(public_id: int) -> dict[str, object]:
     """Return a stored document."""
     now = timestamp()
     return {
-        "_id": DOCUMENT.key(public_id),
+        "_id": DOCUMENT.doc_id(public_id),
         "type": "document",
         "id": public_id,
         "title": str(public_id),
@@ -39,10 +39,10 @@ class Bystanders:
         """Create a document somewhere, or delete it if it is there."""
         place = next(self._places)
         if place in self._revisions:
-            gone = {"_id": DOCUMENT.key(place), "_rev": self._revisions.pop(place), "_deleted": True}
+            gone = {"_id": DOCUMENT.doc_id(place), "_rev": self._revisions.pop(place), "_deleted": True}
             self._connection.post(self._database, "_bulk_docs", body={"docs": [gone]})
         else:
-            written = self._connection.put(self._database, DOCUMENT.key(place), body=document(place))
+            written = self._connection.put(self._database, DOCUMENT.doc_id(place), body=document(place))
             self._revisions[place] = written.body["rev"]
 
 

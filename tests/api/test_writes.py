@@ -86,7 +86,7 @@ def test_a_tombstone_tells_whose_it_was(ada: Caller, services: Services) -> None
         for row in services.store["documents"]._exchange.send("GET", "_changes", params={"include_docs": True})[
             "results"
         ]
-        if row["id"] == DOCUMENT.key(document["id"])
+        if row["id"] == DOCUMENT.doc_id(document["id"])
     ]
     kept = {name: tombstone[name] for name in ("type", "id", "project_id", "_deleted")}
     assert kept == {"type": "document", "id": document["id"], "project_id": project_id, "_deleted": True}

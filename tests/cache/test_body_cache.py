@@ -32,9 +32,9 @@ def test_an_item_is_served_until_it_changes(validator: CacheValidator) -> None:
     cache = cache_of(validator)
     assert cache.put(item(1), cache.token(1)) == item(1)
     assert cache.get(1) == item(1)
-    validator.changed([DOCUMENT.key(2)])
+    validator.changed([DOCUMENT.doc_id(2)])
     assert cache.get(1) == item(1)
-    validator.changed([DOCUMENT.key(1)])
+    validator.changed([DOCUMENT.doc_id(1)])
     assert cache.get(1) is None
     assert cache.get_revision(1, "1-a") == item(1)
     assert cache.get_revision(1, "2-b") is None

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.rendered import RenderedItem
-from app.domain.resource_types import DOCUMENT, PROJECT, Kind
+from app.domain.resource_types import DOCUMENT, PROJECT, ResourceType
 from app.schemas.documents import DocumentSchema
 from app.schemas.projects import ProjectSchema
 
@@ -21,7 +21,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]))
 
 @given(st.dictionaries(st.sampled_from(["title", "content", "name", "description"]), texts), st.integers(1, 2**53 - 1))
 def test_a_body_matches_the_schema(members: dict[str, str], number: int) -> None:
-    kinds: list[tuple[Kind, Any]] = [(DOCUMENT, DocumentSchema()), (PROJECT, ProjectSchema())]
+    kinds: list[tuple[ResourceType, Any]] = [(DOCUMENT, DocumentSchema()), (PROJECT, ProjectSchema())]
     for kind, schema in kinds:
         fields = {**members, "id": number, "project_id": number, "created_at": "then", "_rev": "1-a"}
         body = json.loads(RenderedItem.of(kind, fields).body)

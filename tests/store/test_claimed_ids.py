@@ -14,7 +14,7 @@ import pytest
 
 from app.couch.connection import Connection
 from app.domain.clock import timestamp
-from app.domain.resource_types import DOCUMENT, PROJECT, Kind
+from app.domain.resource_types import DOCUMENT, PROJECT, ResourceType
 from app.errors import Unavailable
 from app.request_context import request_context
 from app.store import Database, DocumentFailure, Outcome
@@ -31,7 +31,7 @@ WAIT, PATIENCE = 5.0, 30.0
 def make(meta: Database) -> Make:
     """Make allocators that share ``meta``, as the workers of one installation do."""
 
-    def build(kind: Kind = DOCUMENT, region: int = 0, regions: int = 1) -> Allocator:
+    def build(kind: ResourceType = DOCUMENT, region: int = 0, regions: int = 1) -> Allocator:
         return Allocator(meta, kind.name, region, regions, timestamp)
 
     return build

@@ -11,7 +11,7 @@ from app.couch.connection import Connection
 from app.errors import Conflict, Unavailable, Unconfirmed
 from app.store import Database, DocumentFailure, Outcome, Store
 from app.store import confirmed_writes as writes
-from app.store.confirmed_writes import Writes
+from app.store.confirmed_writes import ConfirmedWrites
 
 REFUSE_ALL = "(newDoc, oldDoc) => {}"
 
@@ -82,10 +82,10 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writes, "LONGEST_PAUSE", 0.0)
 
 
-def losing(documents: Database, *script: str) -> tuple[Writes, Losing]:
+def losing(documents: Database, *script: str) -> tuple[ConfirmedWrites, Losing]:
     """Return writes to ``database`` through a losing one."""
     found = Losing(documents, *script)
-    return Writes(found), found  # type: ignore[arg-type]
+    return ConfirmedWrites(found), found  # type: ignore[arg-type]
 
 
 def stored(documents: Database) -> dict[str, Any]:
@@ -234,7 +234,7 @@ def test_what_many_lost_writes_came_to_is_found_out_together(documents: Database
                     self._database.replace({"_id": key, "_rev": arrived.get(key, base), "by": "another"})
             raise Unconfirmed
 
-    found = Writes(Cut(documents)).store_many(mine)  # type: ignore[arg-type]
+    found = ConfirmedWrites(Cut(documents)).store_many(mine)  # type: ignore[arg-type]
     assert all(isinstance(found[key], Conflict) for key in sorted(found)[30:])
     assert [str(found[key])[:2] for key in sorted(found)[:30]] == ["3-"] * 10 + ["2-"] * 20
     assert {key: found["by"] for key, found in documents.get_many(list(revisions)).items()} == {

@@ -9,7 +9,7 @@ import pytest
 from app.errors import Unavailable
 from app.store import Store
 from app.store import confirmed_writes as writes
-from app.store.confirmed_writes import Writes
+from app.store.confirmed_writes import ConfirmedWrites
 from tests.couch.misbehaving_server import MisbehavingServer, answer
 
 pytestmark = pytest.mark.nodatabase
@@ -28,7 +28,7 @@ def test_no_request_is_larger_than_couchdb_takes(text: str, count: int, monkeypa
     documents = [{"_id": f"document:{n:016d}", "nonce": "0" * 32, "content": text} for n in range(count)]
     with MisbehavingServer(answer(503, {"error": "busy", "reason": "busy"})) as server:
         store = Store(server.url, "p")
-        results = Writes(store["documents"]).store_many(documents)
+        results = ConfirmedWrites(store["documents"]).store_many(documents)
         store.close()
         sent = [request.body for request in server.requests]
     assert all(isinstance(result, Unavailable) for result in results.values())

@@ -10,7 +10,7 @@ import pytest
 from app.couch.connection import Connection
 from app.errors import Conflict
 from app.store import Database, Store
-from app.store.items import Change, Stored
+from app.store.items import Change, StoredItem
 from app.store.revision_history import created, histories, made
 from app.store.write_id import undoing
 
@@ -77,9 +77,9 @@ def test_what_was_compacted_away_ends_it(documents: Database) -> None:
     assert [item.revision for item in found] == revisions[:3]
 
 
-def item(generation: int, nonce: str | None, **fields: Any) -> Stored:
+def item(generation: int, nonce: str | None, **fields: Any) -> StoredItem:
     """Return a revision."""
-    return Stored(f"{generation}-x", {"nonce": nonce, **fields})
+    return StoredItem(f"{generation}-x", {"nonce": nonce, **fields})
 
 
 def test_a_proof_stands_for_what_it_proves() -> None:

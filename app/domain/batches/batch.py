@@ -13,20 +13,20 @@ from app.domain.batches.operations import Operation, Outcome, Rules, Step
 from app.domain.batches.replay import done_before
 from app.domain.batches.working_set import Latest
 from app.domain.condition import stale
-from app.domain.items import Collection
+from app.domain.items import Items
 from app.domain.merge_patch import merged
 from app.errors import Conflict, NotFound, ServiceError, Unavailable, Unconfirmed
 from app.store.confirmed_writes import Result
-from app.store.items import Stored
-from app.store.write_id import Attempt
+from app.store.items import StoredItem
+from app.store.write_id import WriteId
 
 
 def carry_out(
     rules: Rules,
-    items: Collection,
+    items: Items,
     access: Access,
     operations: Sequence[Operation],
-    attempt: Attempt,
+    attempt: WriteId,
     alone: Sequence[str] = (),
 ) -> list[Outcome]:
     """Return an outcome for each operation, in their order; those named in ``alone`` are not done together.
@@ -68,7 +68,7 @@ def _may_be_done(outcome: Outcome) -> bool:
     return outcome.error is None or isinstance(outcome.error, Unconfirmed)
 
 
-def _steps(operations: Sequence[Operation], items: Collection, attempt: Attempt) -> Iterator[Step]:
+def _steps(operations: Sequence[Operation], items: Items, attempt: WriteId) -> Iterator[Step]:
     """Yield the operations that can be tried, new items with the ids that were reserved for them."""
     lacking = sum(asked.op == "create" and asked.fault is None for asked in operations) - len(attempt.ids)
     reserved = iter((*attempt.ids, *(items.reserve(lacking) if lacking > 0 else ())))
@@ -96,9 +96,9 @@ class _Batch:
     def __init__(
         self,
         rules: Rules,
-        items: Collection,
+        items: Items,
         access: Access,
-        attempt: Attempt,
+        attempt: WriteId,
         alone: Sequence[str],
         public_ids: Sequence[int],
     ) -> None:
@@ -160,11 +160,15 @@ class _Batch:
             if document := written.get(step.place):
                 result = stored[document["_id"]]
                 outcome = outcomes[step.place] = self._outcome(step, found[step.public_id], result, document, takes)
-                now = Stored(result, document) if isinstance(result, str) and not outcome.error else None
+                now = StoredItem(result, document) if isinstance(result, str) and not outcome.error else None
             self._latest.settle(step.public_id, now)
         # What an earlier run sent may have arrived since it was looked for.
         late = self._arrived_late([step for step in steps if outcomes[step.place].error])
-        lost = {step.place for step in steps if isinstance(stored.get(self._items.kind.key(step.public_id)), Conflict)}
+        lost = {
+            step.place
+            for step in steps
+            if isinstance(stored.get(self._items.resource_type.doc_id(step.public_id)), Conflict)
+        }
         again = [step for step in steps if step.place in lost - late.keys() and found[step.public_id]]
         for step in steps:
             if step.asked.op == "create" and step.place in lost - late.keys():
@@ -191,7 +195,7 @@ class _Batch:
     def _done_alone(self, step: Step) -> Outcome:
         """Do what is not done together."""
         asked, rules = step.asked, self._rules
-        attempt = Attempt((step.public_id,), step.nonce, self._since)
+        attempt = WriteId((step.public_id,), step.nonce, self._since)
         value = asked.value or {}
         if asked.op == "delete":
             rules.delete(self._access, step.public_id, asked.condition, attempt)
@@ -199,14 +203,14 @@ class _Batch:
         change = rules.replace if asked.op == "replace" else rules.patch
         return Outcome(step.public_id, change(self._access, step.public_id, value, asked.condition, attempt))
 
-    def _composed(self, step: Step, found: Stored | None, takes: Any) -> dict[str, Any]:
+    def _composed(self, step: Step, found: StoredItem | None, takes: Any) -> dict[str, Any]:
         """Return the document to write. Raises what speaks against it."""
         asked, value = step.asked, step.asked.value or {}
         if asked.op == "create":
             self._rules.require_possible(self._access, None, value, takes)
             return {**self._items.compose(step.public_id, None, value), "nonce": step.nonce}
         if found is None:
-            raise NotFound(f"There is no {self._items.kind.name} {step.public_id}.")
+            raise NotFound(f"There is no {self._items.resource_type.name} {step.public_id}.")
         self._rules.require_still_reached(self._access, found)
         if found.fields.get("nonce") == step.nonce:
             # What an earlier run sent has arrived since it was looked for, and is found when it is looked for again.
@@ -221,7 +225,7 @@ class _Batch:
         return {**self._items.compose(step.public_id, found, fields), "_rev": revision, "nonce": step.nonce}
 
     def _outcome(
-        self, step: Step, before: Stored | None, result: Result, document: Mapping[str, Any], takes: Any
+        self, step: Step, before: StoredItem | None, result: Result, document: Mapping[str, Any], takes: Any
     ) -> Outcome:
         try:
             if isinstance(result, ServiceError):
@@ -230,7 +234,7 @@ class _Batch:
                 self._rules.require_still_reached(self._access, before)
             if step.asked.op == "delete":
                 return Outcome(step.public_id)
-            after = Stored(result, document)
+            after = StoredItem(result, document)
             self._rules.require_arrived(self._access, before, after, takes)
             return Outcome(step.public_id, after)
         except ServiceError as error:

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from app.domain.access import Access
 from app.domain.condition import ANY, Condition
 from app.errors import ServiceError
-from app.store.items import Stored
-from app.store.write_id import Attempt
+from app.store.items import StoredItem
+from app.store.write_id import WriteId
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Outcome:
     """What became of an operation: the item as it is now, None where it is gone, or why nothing became of it."""
 
     public_id: int | None
-    item: Stored | None = None
+    item: StoredItem | None = None
     error: ServiceError | None = None
 
 
@@ -52,24 +52,26 @@ class Rules(Protocol):
     def takes(self, access: Access, fields: Iterable[Mapping[str, Any]], /) -> Any:
         """Return what ``require_possible`` and ``require_arrived`` are to look with at what has these ``fields``."""
 
-    def require_still_reached(self, access: Access, found: Stored, /) -> None:
+    def require_still_reached(self, access: Access, found: StoredItem, /) -> None:
         """Raise if an item left the key's reach."""
 
-    def require_possible(self, access: Access, found: Stored | None, fields: Mapping[str, Any], takes: Any, /) -> None:
+    def require_possible(
+        self, access: Access, found: StoredItem | None, fields: Mapping[str, Any], takes: Any, /
+    ) -> None:
         """Raise unless ``found``, or nothing, may become this."""
 
-    def require_arrived(self, access: Access, before: Stored | None, after: Stored, takes: Any, /) -> None:
+    def require_arrived(self, access: Access, before: StoredItem | None, after: StoredItem, takes: Any, /) -> None:
         """Undo what became impossible meanwhile, and raise."""
 
     def replace(
-        self, access: Access, public_id: int, fields: Mapping[str, Any], condition: Condition, attempt: Attempt, /
-    ) -> Stored:
+        self, access: Access, public_id: int, fields: Mapping[str, Any], condition: Condition, attempt: WriteId, /
+    ) -> StoredItem:
         """Replace one item."""
 
     def patch(
-        self, access: Access, public_id: int, patch: Mapping[str, Any], condition: Condition, attempt: Attempt, /
-    ) -> Stored:
+        self, access: Access, public_id: int, patch: Mapping[str, Any], condition: Condition, attempt: WriteId, /
+    ) -> StoredItem:
         """Patch one item."""
 
-    def delete(self, access: Access, public_id: int, condition: Condition, attempt: Attempt, /) -> None:
+    def delete(self, access: Access, public_id: int, condition: Condition, attempt: WriteId, /) -> None:
         """Delete one item."""

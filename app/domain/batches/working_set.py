@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from app.domain.items import Collection
+from app.domain.items import Items
 from app.errors import Unavailable
-from app.store.items import Stored
+from app.store.items import StoredItem
 
 # How many items are read at first, and how many characters of text a request is then to bring at most.
 FIRST, ASKED = 50, 4 * 2**20
@@ -18,15 +18,15 @@ ROOM = 32 * 2**20
 class Latest:
     """Items of one kind; ``public_ids`` are those of all operations, so that what is worked on again is kept."""
 
-    def __init__(self, items: Collection, public_ids: Iterable[int]) -> None:
+    def __init__(self, items: Items, public_ids: Iterable[int]) -> None:
         self._items = items
         self._repeated = {public_id for public_id, times in Counter(public_ids).items() if times > 1}
-        self._known: dict[int, Stored | None] = {}
+        self._known: dict[int, StoredItem | None] = {}
         # How many characters that takes which is kept after it was written.
         self._kept: dict[int, int] = {}
         self._size = 0
 
-    def __getitem__(self, public_id: int) -> Stored | None:
+    def __getitem__(self, public_id: int) -> StoredItem | None:
         """Return an item that was read, None if there is none or it was not."""
         return self._known.get(public_id)
 
@@ -48,7 +48,7 @@ class Latest:
             count = max(1, min(2 * count, end * ASKED // max(size, 1)))
         return end
 
-    def settle(self, public_id: int, item: Stored | None) -> None:
+    def settle(self, public_id: int, item: StoredItem | None) -> None:
         """Note what was made of an item; None if that is not known, so that it is read again where it is needed.
 
         So is what there is no room for.
@@ -61,5 +61,5 @@ class Latest:
             self._size += _size(item)
 
 
-def _size(item: Stored) -> int:
+def _size(item: StoredItem) -> int:
     return sum(len(value) for value in item.fields.values() if isinstance(value, str))

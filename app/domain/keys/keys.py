@@ -155,7 +155,7 @@ class Keys:
     def _walk(self, query: ListQuery, at_once: int) -> Iterator[Key]:
         """Yield the keys from the query's position on."""
         while True:
-            low, high = (KEY.key(bound) for bound in query.bounds)
+            low, high = (KEY.doc_id(bound) for bound in query.bounds)
             start, end = (high, low) if query.descending else (low, high)
             rows = self._keys.ids(start, end, limit=at_once, descending=query.descending)
             yield from self._read([KEY.public_id(row.id) for row in rows])
@@ -184,7 +184,7 @@ class Keys:
         """Store a new key of which ``said`` tells what it may do; a principal of its own is the usual case."""
         key_id, text, created_at = self._allocator.next_id(), compose(env, os.urandom(32)), stamp(self._now())
         mark = digest(self._secrets[0], text)
-        head = {"_id": KEY.key(key_id), "type": "key", "id": key_id, "principal": f"p{key_id}"}
+        head = {"_id": KEY.doc_id(key_id), "type": "key", "id": key_id, "principal": f"p{key_id}"}
         document = {**head, **said, "digest": mark, "created_at": created_at}
         document = {name: value for name, value in document.items() if value is not None}
         self._keys.create(document)

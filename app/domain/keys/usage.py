@@ -13,14 +13,14 @@ from datetime import datetime
 from threading import Event, Lock, Thread
 
 from app.domain.clock import stamp
-from app.domain.resource_types import Kind
+from app.domain.resource_types import ResourceType
 from app.errors import Unavailable
 from app.request_context import request_context
 from app.store import Database, DocumentFailure
 
 log = logging.getLogger("dreamscript.usage")
 
-USAGE = Kind("usage", "meta")
+USAGE = ResourceType("usage", "meta")
 # Seconds from a process's first note to its first flush, and from one flush to the next, and how many more at random,
 # so that processes that begin together do not go on doing everything together.
 PERIOD = 60.0
@@ -86,7 +86,7 @@ class Usage:
 
     def last_used(self, key_ids: Iterable[int]) -> dict[int, str]:
         """Return, read in one request, when keys were last used; a key of which that is not stored is absent."""
-        found = self._meta.get_many([USAGE.key(key_id) for key_id in key_ids])
+        found = self._meta.get_many([USAGE.doc_id(key_id) for key_id in key_ids])
         return {document["key"]: document["last_used_at"] for document in found.values()}
 
     def flush(self, tries: int = 1) -> None:
@@ -151,10 +151,10 @@ class Usage:
 
     def _write(self, batch: Mapping[int, datetime]) -> dict[int, DocumentFailure]:
         """Store those moments that are later than the stored ones; return which keys' moments were not."""
-        found = self._meta.get_many([USAGE.key(key_id) for key_id in batch])
+        found = self._meta.get_many([USAGE.doc_id(key_id) for key_id in batch])
         documents = []
         for key_id, moment in batch.items():
-            doc_id, last_used_at = USAGE.key(key_id), stamp(moment)
+            doc_id, last_used_at = USAGE.doc_id(key_id), stamp(moment)
             stored = found.get(doc_id, {"_id": doc_id, "type": USAGE.name, "key": key_id, "last_used_at": ""})
             if stored["last_used_at"] < last_used_at:
                 documents.append({**stored, "last_used_at": last_used_at})

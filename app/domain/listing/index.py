@@ -1,4 +1,4 @@
-"""What the views say of the items of one kind: rows, from which pages are made, and no contents."""
+"""What the views say of the items of one type: rows, from which pages are made, and no contents."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from itertools import islice
 
 from app.domain.listing.pages import IndexRow, ListQuery, Page, cut
-from app.domain.resource_types import Kind
+from app.domain.resource_types import ResourceType
 from app.store import Database
 from app.store.doc_ids import digits
 
 
 class Index:
-    """The rows of all items of one kind, by id and by project. All of it raises Unavailable."""
+    """The rows of all items of one type, by id and by project. All of it raises Unavailable."""
 
-    def __init__(self, kind: Kind, items: Database) -> None:
-        self._kind, self._items = kind, items
+    def __init__(self, resource_type: ResourceType, items: Database) -> None:
+        self._resource_type, self._items = resource_type, items
 
     def is_empty(self, project_id: int) -> bool:
         """Tell whether no document is in this project."""
@@ -28,19 +28,19 @@ class Index:
 
     def rows_by_id(self, query: ListQuery) -> Iterator[IndexRow]:
         """Yield the rows of ``query.ids``; a page's worth is read at once."""
-        keys = [self._view_key(query, self._kind.key(public_id)) for public_id in query.remaining_ids()]
+        keys = [self._view_key(query, self._resource_type.doc_id(public_id)) for public_id in query.remaining_ids()]
         for at in range(0, len(keys), query.limit + 1):
             rows = self._items.view("listing", self._view(query), keys=keys[at : at + query.limit + 1])
-            yield from (IndexRow.of(self._kind, row) for row in rows)
+            yield from (IndexRow.of(self._resource_type, row) for row in rows)
 
     def row_at_or_before(self, public_id: int) -> IndexRow | None:
         """Return the row with this id or, where there is none, the one before it: one row in either case."""
-        key = self._kind.key(public_id)
+        key = self._resource_type.doc_id(public_id)
         rows = self._items.view("listing", "by_id", startkey=key, descending=True, limit=1)
-        return IndexRow.of(self._kind, rows[0]) if rows else None
+        return IndexRow.of(self._resource_type, rows[0]) if rows else None
 
     def _range(self, query: ListQuery) -> list[IndexRow]:
-        start, end = (self._view_key(query, self._kind.key(bound)) for bound in query.bounds)
+        start, end = (self._view_key(query, self._resource_type.doc_id(bound)) for bound in query.bounds)
         if query.descending:
             start, end = end, start
         rows = self._items.view(
@@ -51,7 +51,7 @@ class Index:
             descending=query.descending,
             limit=query.limit + 1,
         )
-        return [IndexRow.of(self._kind, row) for row in rows]
+        return [IndexRow.of(self._resource_type, row) for row in rows]
 
     @staticmethod
     def _view(query: ListQuery) -> str:

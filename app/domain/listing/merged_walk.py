@@ -179,8 +179,8 @@ class MergedWalk:
         found = self._documents.view(
             "listing",
             "by_project",
-            startkey=[digits(project), DOCUMENT.key(start)],
-            endkey=[digits(project), DOCUMENT.key(end)],
+            startkey=[digits(project), DOCUMENT.doc_id(start)],
+            endkey=[digits(project), DOCUMENT.doc_id(end)],
             descending=descending,
             limit=at_once,
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Literal
 
-from app.domain.resource_types import Kind
+from app.domain.resource_types import ResourceType
 from app.store import Row
 from app.store.doc_ids import MAX_ID
 
@@ -52,9 +52,9 @@ class IndexRow:
     project_id: int | None = None
 
     @classmethod
-    def of(cls, kind: Kind, row: Row) -> IndexRow:
-        """Return what a row of one of ``kind``'s views says."""
-        return cls(kind.public_id(row.id), row.value["rev"], row.value.get("project_id"))
+    def of(cls, resource_type: ResourceType, row: Row) -> IndexRow:
+        """Return what a row of one of ``resource_type``'s views says."""
+        return cls(resource_type.public_id(row.id), row.value["rev"], row.value.get("project_id"))
 
 
 @dataclass(frozen=True)

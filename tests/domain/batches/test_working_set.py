@@ -9,9 +9,9 @@ import pytest
 
 from app.domain.batches import working_set as latest
 from app.domain.batches.working_set import Latest
-from app.domain.items import Collection
+from app.domain.items import Items
 from app.errors import Unavailable
-from app.store.items import Stored
+from app.store.items import StoredItem
 
 pytestmark = pytest.mark.nodatabase
 
@@ -23,17 +23,19 @@ class Shelf:
         self._size, self._fails = size, fails
         self.asked: list[list[int]] = []
 
-    def find_many(self, public_ids: Sequence[int]) -> dict[int, Stored]:
+    def find_many(self, public_ids: Sequence[int]) -> dict[int, StoredItem]:
         """Return the items that there are."""
         self.asked.append(list(public_ids))
         if len(self.asked) - 1 == self._fails:
             raise Unavailable
-        return {each: Stored("1-a", {"id": each, "content": "x" * self._size}) for each in public_ids if not each % 2}
+        return {
+            each: StoredItem("1-a", {"id": each, "content": "x" * self._size}) for each in public_ids if not each % 2
+        }
 
 
 def reading(shelf: Shelf, *public_ids: int) -> Latest:
     """Return what reads from ``shelf``."""
-    return Latest(cast(Collection, shelf), public_ids)
+    return Latest(cast(Items, shelf), public_ids)
 
 
 def test_small_items_are_read_in_ever_larger_requests() -> None:
@@ -42,7 +44,7 @@ def test_small_items_are_read_in_ever_larger_requests() -> None:
     assert items.read(range(1, 1001)) == 1000
     assert [len(asked) for asked in shelf.asked] == [50, 100, 200, 400, 250]
     assert items[1] is None
-    assert cast(Stored, items[1000]).public_id == 1000
+    assert cast(StoredItem, items[1000]).public_id == 1000
 
 
 def test_large_items_are_read_in_small_requests_until_there_is_no_more_room() -> None:
@@ -58,7 +60,7 @@ def test_large_items_that_come_after_small_ones_are_not_all_read_at_once() -> No
     shelf = Shelf(0)
     find_many = shelf.find_many
 
-    def growing(public_ids: Sequence[int]) -> dict[int, Stored]:
+    def growing(public_ids: Sequence[int]) -> dict[int, StoredItem]:
         shelf._size = 2**20 if shelf.asked else 0
         return find_many(public_ids)
 
@@ -78,7 +80,7 @@ def test_of_what_is_worked_on_again_only_so_much_is_kept_as_there_is_room_for() 
     shelf = Shelf(2**20)
     items = reading(shelf, *ids, *ids)
     for each in ids:
-        items.settle(each, Stored("2-a", {"id": each, "content": "x" * 2**20}))
+        items.settle(each, StoredItem("2-a", {"id": each, "content": "x" * 2**20}))
     kept = sum(items[each] is not None for each in ids)
     assert kept == latest.ROOM // 2**20 - 1
     # Reading goes on, however much is kept.
@@ -92,10 +94,10 @@ def test_only_what_is_worked_on_again_is_kept() -> None:
     shelf = Shelf(1)
     items = reading(shelf, 2, 4, 4, 6, 6, 8, 8)
     assert items.read([2, 4, 6, 8]) == 4
-    items.settle(2, Stored("2-a", {"id": 2}))
-    items.settle(4, Stored("2-a", {"id": 4}))
-    items.settle(6, Stored("2-a", {"id": 6, "_deleted": True}))
+    items.settle(2, StoredItem("2-a", {"id": 2}))
+    items.settle(4, StoredItem("2-a", {"id": 4}))
+    items.settle(6, StoredItem("2-a", {"id": 6, "_deleted": True}))
     items.settle(8, None)
     assert items.read([2, 4, 6, 8]) == 4
     assert shelf.asked == [[2, 4, 6, 8], [2, 8]]
-    assert (cast(Stored, items[4]).revision, items[6], cast(Stored, items[8]).revision) == ("2-a", None, "1-a")
+    assert (cast(StoredItem, items[4]).revision, items[6], cast(StoredItem, items[8]).revision) == ("2-a", None, "1-a")

@@ -235,7 +235,7 @@ def test_the_last_flush_waits_for_no_other(desk: Desk) -> None:
 
 @nodatabase
 def test_the_last_flush_does_not_try_for_ever(desk: Desk) -> None:
-    desk.meta.refused = {USAGE.key(7): DocumentFailure.CONFLICT}
+    desk.meta.refused = {USAGE.doc_id(7): DocumentFailure.CONFLICT}
     desk.usage.note(7, NOON)
     desk.usage.close()
     assert len(desk.meta.writes) == LAST_TRIES
@@ -261,7 +261,7 @@ def test_what_was_not_taken_is_kept_and_logged_once(
     desk: Desk, failure: DocumentFailure, caplog: pytest.LogCaptureFixture
 ) -> None:
     keys = range(1, BATCH + 11)
-    desk.meta.refused = {USAGE.key(key_id): failure for key_id in (1, BATCH + 1, BATCH + 2)}
+    desk.meta.refused = {USAGE.doc_id(key_id): failure for key_id in (1, BATCH + 1, BATCH + 2)}
     for key_id in keys:
         desk.usage.note(key_id, NOON)
     desk.usage.flush()

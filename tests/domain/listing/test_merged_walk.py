@@ -59,7 +59,7 @@ class Index:
         found: list[str] = []
         for at in range(sequence, len(self._changed)):
             if self._changed[at] not in self._changed[at + 1 :]:
-                found.append(DOCUMENT.key(self._changed[at]))
+                found.append(DOCUMENT.doc_id(self._changed[at]))
             if len(found) == limit:
                 return found, at + 1
         return found, len(self._changed)
@@ -77,7 +77,7 @@ class Index:
 
     def _row(self, public_id: int) -> Row:
         value = {"rev": f"{self._changed.count(public_id)}-0", "project_id": self.places[public_id] or None}
-        return Row(DOCUMENT.key(public_id), None, value)
+        return Row(DOCUMENT.doc_id(public_id), None, value)
 
     def _read(self) -> None:
         self.reads += 1
