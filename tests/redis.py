@@ -1,4 +1,4 @@
-"""A Redis server of a test's own: a process on a port that was free, which leaves nothing behind."""
+"""Start a Redis server for one test, on a free port and without files."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="there is no redis-server")
+needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
 
 
 class Redis(AbstractContextManager["Redis"]):
-    """A server that can be ended and started anew at the same address. ``url`` is its address."""
+    """A server that can be stopped and restarted at the same ``url``."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -22,12 +22,12 @@ class Redis(AbstractContextManager["Redis"]):
         while not self._port:
             with socket.create_server(("127.0.0.1", 0)) as free:
                 port = str(free.getsockname()[1])
-            # Someone else may have taken the port in between.
+            # Another process may have taken the port in between.
             self._port = port if self.start(port) else ""
         self.url = f"redis://127.0.0.1:{self._port}/0"
 
     def start(self, port: str = "") -> bool:
-        """Start the server, with nothing in it, and tell whether it is ready."""
+        """Start the server without data. Returns whether it is ready."""
         command = ["redis-server", "--bind", "127.0.0.1", "--port", port or self._port, "--save", "", "--logfile", ""]
         self._process = subprocess.Popen(command, cwd=self._directory, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
@@ -37,7 +37,7 @@ class Redis(AbstractContextManager["Redis"]):
         return ready
 
     def stop(self) -> None:
-        """End the server."""
+        """Kill the server."""
         self._process.kill()
         self._process.communicate()
 

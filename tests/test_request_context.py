@@ -1,4 +1,4 @@
-"""What goes with a request is there inside it, gone after it, and its own in every thread."""
+"""The request context: set inside a request, restored after it, separate in every thread."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from app.request_context import current_request_id, remaining, request_context
 pytestmark = pytest.mark.nodatabase
 
 
-def test_outside_of_a_request_there_is_neither() -> None:
+def test_outside_a_request_there_is_no_context() -> None:
     assert current_request_id() is None
     assert remaining() is None
 
 
-def test_inside_there_is_both_and_afterwards_what_was_before() -> None:
+def test_the_outer_context_is_restored_after_the_inner_one() -> None:
     with request_context(request_id="outer", seconds=100):
         with suppress(KeyError), request_context(request_id="inner", seconds=-1):
             assert current_request_id() == "inner"
@@ -29,6 +29,6 @@ def test_inside_there_is_both_and_afterwards_what_was_before() -> None:
     assert remaining() is None
 
 
-def test_a_thread_has_its_own() -> None:
+def test_a_new_thread_has_no_context() -> None:
     with request_context(request_id="mine", seconds=100), ThreadPoolExecutor() as threads:
         assert threads.submit(current_request_id).result() is None

@@ -1,4 +1,4 @@
-"""Waits for what happens in its own time."""
+"""Wait for an event in another thread or process."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Callable
 PATIENCE = 30.0
 
 
-def wait_until(happened: Callable[[], object]) -> None:
-    """Return once ``happened`` does. Raises AssertionError when that takes far too long."""
-    until = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < until, f"it did not happen within {PATIENCE:.0f} s"
+def wait_until(condition: Callable[[], object]) -> None:
+    """Return when ``condition`` is true. Raises AssertionError after PATIENCE seconds."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"the condition was not met within {PATIENCE:.0f} s"
         time.sleep(0.01)

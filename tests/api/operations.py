@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from werkzeug.test import Client
 
 from app import create_app
-from tests.offline_settings import NOWHERE
+from tests.offline_settings import OFFLINE_SETTINGS
 
-APP = create_app(NOWHERE)
+APP = create_app(OFFLINE_SETTINGS)
 TEXT = Client(APP).get("/openapi.json").text
 DOCUMENT: dict[str, Any] = json.loads(TEXT)
 

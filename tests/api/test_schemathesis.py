@@ -24,7 +24,7 @@ from app.domain.keys.keys import Keys
 from app.http import idempotent
 from app.wiring import Services
 from tests.api.conftest import Caller
-from tests.offline_settings import NOWHERE
+from tests.offline_settings import OFFLINE_SETTINGS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -121,7 +121,7 @@ def load() -> schemathesis.BaseSchema:
     return schemathesis.openapi.from_wsgi("/openapi.json", SERVED, config=config)
 
 
-SERVED = Served(create_app(NOWHERE))
+SERVED = Served(create_app(OFFLINE_SETTINGS))
 DESCRIBED = load()
 OPERATIONS = [found.ok() for found in DESCRIBED.get_all_operations() if isinstance(found, Ok)]
 SEEN: dict[str, set[int]] = defaultdict(set)

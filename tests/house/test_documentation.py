@@ -14,7 +14,7 @@ from app.domain.access import SCOPES
 from app.errors import ERRORS
 from app.http.errors import STATUS
 from app.settings import SETTINGS
-from tests.offline_settings import NOWHERE
+from tests.offline_settings import OFFLINE_SETTINGS
 
 pytestmark = pytest.mark.nodatabase
 
@@ -129,7 +129,7 @@ def test_every_scope_is_documented(scope: str, meaning: str) -> None:
 
 def routes() -> list[str]:
     """Return every operation as `METHOD /path/{id}`."""
-    rules = create_app(NOWHERE).flask.url_map.iter_rules()
+    rules = create_app(OFFLINE_SETTINGS).flask.url_map.iter_rules()
     return sorted(
         f"{method} {re.sub('<[^>]*>', '{id}', rule.rule)}"
         for rule in rules
