@@ -1,1 +1,1 @@
-"""How many requests a principal may send: the policies, where requests are counted, and the one who asks there."""
+"""How many requests a principal may send: the policies, the storages that count, and the limiter that decides."""

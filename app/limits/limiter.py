@@ -1,4 +1,4 @@
-"""Asks the storage whether a request is within its policy, and lets everything through while there is no answer."""
+"""Decides whether a request is within its policy, and grants every request while the storage does not answer."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from app.settings import Settings
 
 log = logging.getLogger("dreamscript.limits")
 
-# Seconds that a request waits for Redis, and that Redis is left alone after it has failed.
-TIMEOUT = 0.25
-PAUSE = 5.0
+# A request waits this long for Redis; after a failure Redis is not asked again for RETRY_SECONDS.
+TIMEOUT_SECONDS = 0.25
+RETRY_SECONDS = 5.0
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a request may go on, how many more may, and in how many whole seconds it will be one more.
+    """The decision on a request, how many more are granted now, and the whole seconds until one more is.
 
-    ``seconds`` is 0 where all of the policy is left.
+    ``seconds`` is 0 while nothing has been counted.
     """
 
     policy: Policy
@@ -44,25 +44,25 @@ class Windows(Protocol):
     """Where requests are counted, in moving windows of ``expiry`` seconds."""
 
     def enter(self, key: str, limit: int, expiry: int) -> tuple[bool, float, int]:
-        """Make an entry if it is one of ``limit`` at most; tell whether, and what ``get_moving_window`` does then."""
+        """Add an entry if there is room; return whether there was, and what ``get_moving_window`` returns now."""
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
-        """Return the moment of the oldest entry that counts, else now, and the number of entries."""
+        """Return the time of the oldest entry that counts (now, if none does) and the number of entries."""
 
 
 class RedisWindows(RedisStorage):
-    """The windows that all hosts share."""
+    """Windows that several hosts share through Redis."""
 
     def enter(self, key: str, limit: int, expiry: int) -> tuple[bool, float, int]:
-        """Ask two questions; another host may come between them."""
+        """Add an entry and read the window in two round trips; another host may write in between."""
         return self.acquire_entry(key, limit, expiry), *self.get_moving_window(key, limit, expiry)
 
 
 class Limiter:
-    """Counts requests under the named policies, each in its storage. Verdicts are None where a storage gives none.
+    """Count requests under the named policies, each in its storage. A verdict is None while the storage is down.
 
-    ``clock`` is that of the storages, ``steady`` one that nobody sets; both count seconds. ``failures`` tells how many
-    requests were let through because of a storage.
+    ``clock`` is the storages' clock, ``steady`` a monotonic one; both count seconds. ``failures`` counts the requests
+    that were granted because a storage was down.
     """
 
     def __init__(
@@ -72,18 +72,18 @@ class Limiter:
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._policies = {policy.name: policy for policy in windows}
-        self._windows = {policy.name: kept for policy, kept in windows.items()}
+        self._windows = {policy.name: storage for policy, storage in windows.items()}
         self._clock, self._steady = clock, steady
         self._lock = Lock()
-        self._resting_until = -math.inf
-        self._told = 0
+        self._retry_at = -math.inf
+        self._reported = 0
         self.failures = 0
 
     @classmethod
     def build(cls, settings: Settings) -> Limiter | None:
-        """Return the limiter of these settings, None where nothing is limited.
+        """Return the limiter of these settings, None if nothing is limited. It opens no connection.
 
-        It opens no connection. Processes that are forked afterwards share what it counts.
+        Processes that are forked afterwards share its counts.
         """
         if not settings.rate_limit:
             return None
@@ -93,13 +93,13 @@ class Limiter:
         return cls(dict.fromkeys(settings.rate_limit, redis), time.time)
 
     def acquire(self, name: str, who: str) -> Verdict | None:
-        """Count one request of ``who`` under the policy ``name``, if it is within it."""
+        """Count one request of ``who`` if the policy ``name`` grants it."""
         policy, windows = self._policies[name], self._windows[name]
         key, amount, expiry = f"{name}/{who}", policy.item.amount, policy.item.get_expiry()
         return self._ask(lambda: self._verdict(policy, *windows.enter(key, amount, expiry)))
 
     def look(self, name: str, who: str) -> Verdict | None:
-        """Tell whether one more request of ``who`` would be within the policy ``name``."""
+        """Return whether the policy ``name`` would grant one more request of ``who``, without counting it."""
         policy, windows = self._policies[name], self._windows[name]
         key, amount, expiry = f"{name}/{who}", policy.item.amount, policy.item.get_expiry()
 
@@ -113,32 +113,31 @@ class Limiter:
         amount, expiry = policy.item.amount, policy.item.get_expiry()
         if granted and count <= 0:
             return Verdict(policy, True, amount, 0)
-        # Between two questions an entry may have grown too old; who was refused is still told to wait. The clock of
-        # another host may be ahead.
+        # An entry may expire between two reads, and another host's clock may be ahead: a refusal always says to wait.
         seconds = min(max(1, math.ceil(oldest + expiry - self._clock())), expiry)
         return Verdict(policy, granted, max(0, amount - count) if granted else 0, seconds)
 
     def _ask(self, question: Callable[[], T]) -> T | None:
-        """Return the storage's answer; without one let it rest, so that requests do not wait for it one by one."""
+        """Return the storage's answer. After a failure it is not asked for a while, so that requests do not queue."""
         reason = None
-        if self._steady() >= self._resting_until:
+        if self._steady() >= self._retry_at:
             try:
                 return question()
             except (StorageError, OSError) as error:
                 reason = error.storage_error if isinstance(error, StorageError) else error
         with self._lock:
             self.failures += 1
-            if reason is None or self._steady() < self._resting_until:
+            if reason is None or self._steady() < self._retry_at:
                 return None
-            self._resting_until = self._steady() + PAUSE
-            unlimited, self._told = self.failures - self._told, self.failures
+            self._retry_at = self._steady() + RETRY_SECONDS
+            unlimited, self._reported = self.failures - self._reported, self.failures
         facts = {"failure": type(reason).__name__, "requests": unlimited}
-        log.warning("rate limits are not applied, since their storage does not answer", extra=facts)
+        log.warning("rate limits are not applied: their storage does not answer", extra=facts)
         return None
 
 
 def redis_storage(url: str, prefix: str) -> RedisWindows:
-    """Return the storage at ``url``, where all keys begin with ``prefix``. It connects when it is first asked."""
-    # A pool made like this replaces a connection that was closed while idle, and tries nothing else again.
-    pool = ConnectionPool.from_url(url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
+    """Return the storage at ``url``, with all keys under ``prefix``. It connects on first use."""
+    # This pool replaces a connection that was closed while idle, and retries nothing else.
+    pool = ConnectionPool.from_url(url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS)
     return RedisWindows(url, connection_pool=pool, key_prefix=prefix, wrap_exceptions=True)

@@ -1,4 +1,4 @@
-"""Moving windows in memory that is shared by the processes which were forked after it was made."""
+"""Moving windows in memory that forked processes share."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from limits.storage import MovingWindowSupport, Storage
 
 from app.shared_memory import SharedMemory
 
-# A key can be in one set of slots only, chosen by its hash, and takes there the place of the one longest unused.
+# The slots are a set-associative cache: a key's hash selects one set, in which it replaces the least recently used key.
 SETS, WAYS = 1024, 8
-# A slot's head has five words of 8 bytes: two of digest, how many entries were ever made, when the last was asked for,
-# and the number of an entry before which all are too old.
+# A slot's head has five words of 8 bytes: two of digest, the number of entries ever made, the time of the last use, and
+# the number of an entry before which all have expired.
 WORD, HEAD = 8, 5
 ENTRIES, USED, FIRST = 2, 3, 4
 DIGEST = 2 * WORD
-# So many keys' digests are remembered.
-MOST_DIGESTS = 4096
+MAX_DIGESTS = 4096
 
 
 class SharedWindows(Storage, MovingWindowSupport):
-    """A storage for MovingWindowRateLimiter: for each key the moments of its last ``limit`` entries, in a ring.
+    """A storage for MovingWindowRateLimiter: a ring of the times of each key's last ``limit`` entries.
 
-    The heads of all slots come first, then their rings. An entry is written to the one place of the ring that is in
-    nobody's window, and belongs to the window once it is counted; so wherever a process is killed, either all or
-    nothing has happened. Unused slots cost no memory. ``clock`` gives seconds that all the processes share.
+    The heads of all slots come first, then their rings. A ring has one place more than the limit, which no window
+    contains: an entry is written there, and joins the window when it is counted. So a process that is killed at any
+    instruction has made its entry or has not. Unused slots cost no memory. ``clock`` gives seconds and must be the same
+    for all processes.
     """
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -41,25 +41,25 @@ class SharedWindows(Storage, MovingWindowSupport):
 
     @property
     def base_exceptions(self) -> type[Exception]:
-        """What the system raises when it has no lock to give."""
+        """The error of a lock that the system refuses."""
         return OSError
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        """Make ``amount`` entries now, unless more than ``limit`` would be younger than ``expiry`` seconds."""
+        """Add ``amount`` entries now, unless more than ``limit`` would be younger than ``expiry`` seconds."""
         return self.enter(key, limit, expiry, amount)[0]
 
     def enter(self, key: str, limit: int, expiry: int, amount: int = 1) -> tuple[bool, float, int]:
-        """Do that, and return whether it was done and what ``get_moving_window`` returns then."""
-        digest, chosen = locate(key)
-        with self._shared.locked(chosen):
+        """Do that; return whether they were added, and what ``get_moving_window`` returns now."""
+        digest, set_number = locate(key)
+        with self._shared.locked(set_number):
             now = self._clock()
-            slot = self._find(digest, chosen)
+            slot = self._find(digest, set_number)
             if slot is None:
-                slot = self._claim(digest, chosen)
+                slot = self._claim(digest, set_number)
             head = slot * HEAD
             self._moments[head + USED] = now
             entries = self._words[head + ENTRIES]
-            # As many entries before this one are the first that would have to go.
+            # The entry ``limit`` places before the last new one must have expired.
             before = entries + amount - limit - 1
             if amount > limit or (before >= 0 and self._moments[self._place(slot, before)] >= now - expiry):
                 return False, *self._window(slot, limit, expiry, now)
@@ -70,9 +70,9 @@ class SharedWindows(Storage, MovingWindowSupport):
             return True, *self._window(slot, limit, expiry, now)
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
-        """Return the moment of the oldest entry that is younger than ``expiry`` seconds, else now, and their number.
+        """Return the time of the oldest entry younger than ``expiry`` seconds (now, if none is), and their number.
 
-        Takes no lock: entries that count are not written to, unless the slot changes hands, and then they are void.
+        Takes no lock: entries inside the window are never written to, except when the slot is given to another key.
         """
         now = self._clock()
         slot = self._find(*locate(key))
@@ -83,57 +83,63 @@ class SharedWindows(Storage, MovingWindowSupport):
         return (self._moments[self._place(slot, first)], entries - first) if first < entries else (now, 0)
 
     def _first(self, slot: int, limit: int, horizon: float) -> int:
-        """Return the number of the first entry that is not before ``horizon``; it is looked for near the last one."""
+        """Return the number of the first entry that is not before ``horizon``.
+
+        Step sizes double from the end of the last search, so that the cost is the logarithm of the number of entries
+        that have expired since.
+        """
         entries = self._words[slot * HEAD + ENTRIES]
-        low = high = max(self._words[slot * HEAD + FIRST], entries - limit)
+        start = SETS * WAYS * HEAD + slot * self._places
+        ring, places = self._moments[start : start + self._places], self._places
 
         def is_young(number: int) -> bool:
-            return self._moments[self._place(slot, number)] >= horizon
+            return ring[number % places] >= horizon
 
-        while high < entries and not is_young(high):
-            low, high = high + 1, 2 * high - low + 2
-        return low + bisect_left(range(low, min(high, entries)), True, key=is_young)
+        low, step = max(self._words[slot * HEAD + FIRST], entries - limit), 1
+        while low + step <= entries and not is_young(low + step - 1):
+            low, step = low + step, 2 * step
+        return low + bisect_left(range(low, min(low + step - 1, entries)), True, key=is_young)
 
     def clear(self, key: str) -> None:
-        """Forget the entries of ``key``."""
-        digest, chosen = locate(key)
-        with self._shared.locked(chosen):
-            slot = self._find(digest, chosen)
+        """Remove the entries of ``key``."""
+        digest, set_number = locate(key)
+        with self._shared.locked(set_number):
+            slot = self._find(digest, set_number)
             if slot is not None:
                 self._empty(slot)
 
     def reset(self) -> int | None:
-        """Forget all entries; how many keys had some is not counted."""
-        for chosen in range(SETS):
-            with self._shared.locked(chosen):
-                for slot in range(chosen * WAYS, chosen * WAYS + WAYS):
+        """Remove all entries; the number of removed keys is not counted."""
+        for set_number in range(SETS):
+            with self._shared.locked(set_number):
+                for slot in range(set_number * WAYS, set_number * WAYS + WAYS):
                     self._empty(slot)
         return None
 
     def check(self) -> bool:
-        """Tell that the storage is there, as memory always is."""
+        """Return that the storage is available; memory always is."""
         return True
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Refuse: fixed windows are not kept here."""
+        """Refuse: this storage has no fixed windows."""
         raise NotImplementedError
 
     def get(self, key: str) -> int:
-        """Refuse: fixed windows are not kept here."""
+        """Refuse: this storage has no fixed windows."""
         raise NotImplementedError
 
     def get_expiry(self, key: str) -> float:
-        """Refuse: fixed windows are not kept here."""
+        """Refuse: this storage has no fixed windows."""
         raise NotImplementedError
 
-    def _find(self, digest: bytes, chosen: int) -> int | None:
-        start, size = chosen * WAYS * HEAD * WORD, HEAD * WORD
+    def _find(self, digest: bytes, set_number: int) -> int | None:
+        start, size = set_number * WAYS * HEAD * WORD, HEAD * WORD
         at = self._memory.find(digest, start, start + WAYS * size)
         return None if at < 0 else at // size
 
-    def _claim(self, digest: bytes, chosen: int) -> int:
-        """Give the slot that was not asked for longest to a new key; its entries go first."""
-        slots = range(chosen * WAYS, chosen * WAYS + WAYS)
+    def _claim(self, digest: bytes, set_number: int) -> int:
+        """Give the least recently used slot to a new key; remove its entries first."""
+        slots = range(set_number * WAYS, set_number * WAYS + WAYS)
         slot = min(slots, key=lambda slot: self._moments[slot * HEAD + USED])
         self._empty(slot)
         self._memory[slot * HEAD * WORD : slot * HEAD * WORD + DIGEST] = digest
@@ -144,12 +150,12 @@ class SharedWindows(Storage, MovingWindowSupport):
         self._words[slot * HEAD + ENTRIES] = 0
 
     def _place(self, slot: int, number: int) -> int:
-        """Return where in memory the entry of this number is, in words."""
+        """Return the place of an entry in memory, in words."""
         return SETS * WAYS * HEAD + slot * self._places + number % self._places
 
 
-@lru_cache(MOST_DIGESTS)
+@lru_cache(MAX_DIGESTS)
 def locate(key: str) -> tuple[bytes, int]:
-    """Return the digest that stands for ``key``, and the set of slots that it may be in."""
+    """Return the digest of ``key``, and the set of slots that it belongs to."""
     digest = blake2b(key.encode(), digest_size=DIGEST).digest()
     return digest, int.from_bytes(digest[:4]) % SETS

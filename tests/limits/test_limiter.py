@@ -1,4 +1,4 @@
-"""The limiter's verdicts, and that a storage which does not answer stops nobody and holds nobody up."""
+"""The limiter's verdicts; a storage that is down neither refuses nor delays requests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from app.limits import limiter as limiter_module
-from app.limits.limiter import PAUSE, Limiter, RedisWindows, Verdict, redis_storage
+from app.limits.limiter import RETRY_SECONDS, Limiter, RedisWindows, Verdict, redis_storage
 from app.limits.policies import policies
 from app.limits.shared_windows import SharedWindows
 
@@ -41,12 +41,12 @@ def limiter(clock: Clock) -> Limiter:
 
 
 def facts(verdict: Verdict | None) -> tuple[bool, int, int]:
-    """Return what a verdict says: granted, remaining, seconds."""
+    """Return a verdict as (granted, remaining, seconds)."""
     assert verdict is not None
     return verdict.granted, verdict.remaining, verdict.seconds
 
 
-def test_what_is_left_and_when_there_is_more(limiter: Limiter, clock: Clock) -> None:
+def test_the_remaining_count_and_the_seconds_until_the_next(limiter: Limiter, clock: Clock) -> None:
     assert facts(limiter.look("read", "p1")) == (True, 3, 0)
     assert facts(limiter.acquire("read", "p1")) == (True, 2, 60)
     clock.now += 10.5
@@ -57,7 +57,7 @@ def test_what_is_left_and_when_there_is_more(limiter: Limiter, clock: Clock) -> 
     assert facts(limiter.look("read", "p1")) == (False, 0, 50)
 
 
-def test_what_it_says_is_what_comes(limiter: Limiter, clock: Clock) -> None:
+def test_a_refusal_names_the_second_of_the_next_grant(limiter: Limiter, clock: Clock) -> None:
     clock.now += 0.3
     for _ in range(3):
         limiter.acquire("read", "p1")
@@ -69,7 +69,7 @@ def test_what_it_says_is_what_comes(limiter: Limiter, clock: Clock) -> None:
     assert facts(limiter.acquire("read", "p1")) == (True, 2, 60)
 
 
-def test_policies_and_principals_are_counted_apart(limiter: Limiter) -> None:
+def test_policies_and_principals_are_counted_separately(limiter: Limiter) -> None:
     for _ in range(4):
         limiter.acquire("read", "p1")
     assert facts(limiter.look("read", "p2")) == (True, 3, 0)
@@ -77,24 +77,22 @@ def test_policies_and_principals_are_counted_apart(limiter: Limiter) -> None:
     assert facts(limiter.look("failed", "p1")) == (True, 3, 0)
 
 
-def test_looking_counts_nothing(limiter: Limiter) -> None:
+def test_a_look_is_not_counted(limiter: Limiter) -> None:
     for _ in range(10):
         assert facts(limiter.look("read", "p1")) == (True, 3, 0)
 
 
 def unreachable(storage: RedisWindows, steady: Callable[[], float]) -> Limiter:
-    """Return a limiter whose storage is not there."""
+    """Return a limiter whose storage does not answer."""
     return Limiter(dict.fromkeys(POLICIES, storage), lambda: 0.0, steady)
 
 
-def test_without_a_storage_requests_go_on_and_the_log_says_so_once(
-    clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_without_a_storage_requests_are_granted_and_logged_once(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     limiter = unreachable(redis_storage("redis://:hunter2@127.0.0.1:1", "test"), clock)
     with caplog.at_level(logging.WARNING, "dreamscript.limits"):
         assert {limiter.acquire("read", "p1") for _ in range(50)} == {None}
         assert limiter.look("read", "p1") is None
-        clock.now += PAUSE
+        clock.now += RETRY_SECONDS
         assert limiter.acquire("write", "p1") is None
     assert limiter.failures == 52
     assert [(record.__dict__["failure"], record.__dict__["requests"]) for record in caplog.records] == [
@@ -104,9 +102,9 @@ def test_without_a_storage_requests_go_on_and_the_log_says_so_once(
     assert "hunter2" not in caplog.text
 
 
-def test_a_storage_that_hangs_is_left_alone_for_a_while(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_storage_that_hangs_is_not_asked_again_for_a_while(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the time-out this test would not end."""
-    monkeypatch.setattr(limiter_module, "TIMEOUT", 0.01)
+    monkeypatch.setattr(limiter_module, "TIMEOUT_SECONDS", 0.01)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.setblocking(False)
         limiter = unreachable(redis_storage(f"redis://127.0.0.1:{silent.getsockname()[1]}", "test"), clock)
@@ -114,7 +112,7 @@ def test_a_storage_that_hangs_is_left_alone_for_a_while(clock: Clock, monkeypatc
         silent.accept()[0].close()
         with pytest.raises(BlockingIOError):
             silent.accept()
-        clock.now += PAUSE
+        clock.now += RETRY_SECONDS
         assert limiter.acquire("read", "p1") is None
         silent.accept()[0].close()
     assert limiter.failures == 21

@@ -1,4 +1,4 @@
-"""What the settings of rate limits may say, and that anything else is refused with a helpful sentence."""
+"""Accepted and refused settings of rate limits."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ pytestmark = pytest.mark.nodatabase
 
 
 def sizes(found: tuple[Policy, ...]) -> list[tuple[str, int, int]]:
-    """Return name, requests and seconds of each policy."""
+    """Return each policy as (name, requests, seconds)."""
     return [(policy.name, policy.item.amount, policy.item.get_expiry()) for policy in found]
 
 
-def test_the_default() -> None:
+def test_the_default_policies() -> None:
     assert sizes(RATE_LIMIT.read({})) == [("read", 600, 60), ("write", 300, 60), ("failed", 600, 60)]
     assert RATE_LIMIT_STORAGE.read({}) == "memory://"
 
@@ -29,7 +29,7 @@ def test_the_default() -> None:
         ("off", []),
     ],
 )
-def test_what_can_be_said(text: str, expected: list[tuple[str, int, int]]) -> None:
+def test_accepted_policies(text: str, expected: list[tuple[str, int, int]]) -> None:
     assert sizes(policies(text)) == expected
 
 
@@ -53,20 +53,20 @@ def test_what_can_be_said(text: str, expected: list[tuple[str, int, int]]) -> No
         ",",
     ],
 )
-def test_what_cannot(text: str) -> None:
+def test_refused_policies(text: str) -> None:
     with pytest.raises(SettingError, match=r"^DREAMSCRIPT_RATE_LIMIT must be off, or .* read=600/minute,write=3"):
         RATE_LIMIT.read({"DREAMSCRIPT_RATE_LIMIT": text})
 
 
 @pytest.mark.parametrize("url", ["memory://", "redis://127.0.0.1", "redis://:pw@cache:6379/2", "rediss://cache:6379"])
-def test_storages(url: str) -> None:
+def test_accepted_storages(url: str) -> None:
     assert storage(url) == url
 
 
 @pytest.mark.parametrize(
     "url", ["memory", "memory://x", "redis://", "redis://:hunter2@", "redis://u:hunter2@x:port", "memcached://x:1"]
 )
-def test_no_storages(url: str) -> None:
+def test_refused_storages(url: str) -> None:
     with pytest.raises(SettingError, match="DREAMSCRIPT_RATE_LIMIT_STORAGE must be memory://, or redis://") as refusal:
         RATE_LIMIT_STORAGE.read({"DREAMSCRIPT_RATE_LIMIT_STORAGE": url})
     assert "hunter2" not in str(refusal.value)

@@ -1,4 +1,4 @@
-"""Hosts that share a Redis share what they count; when it goes away requests go on, and when it is back it counts."""
+"""Hosts that share a Redis share their counts; without it requests go on, and are counted again once it is back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from app.limits.limiter import PAUSE, Limiter, redis_storage
+from app.limits.limiter import RETRY_SECONDS, Limiter, redis_storage
 from app.limits.policies import policies
 from tests.redis import Redis, needs_redis
 
@@ -21,13 +21,13 @@ POLICIES = policies(f"read={LIMIT}/hour,write=2/hour")
 
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[Redis]:
-    """A server with nothing in it."""
+    """An empty server."""
     with Redis(tmp_path) as running:
         yield running
 
 
 class Host:
-    """One host's limiter, whose pauses end when the test says so."""
+    """One host's limiter, with a clock that the test sets."""
 
     def __init__(self, redis: Redis, prefix: str = "test") -> None:
         self.now = 0.0
@@ -35,12 +35,12 @@ class Host:
         self.limiter = Limiter(dict.fromkeys(POLICIES, self.storage), time.time, lambda: self.now)
 
     def granted(self, name: str = "read") -> bool | None:
-        """Tell whether a request goes on within its policy; None when that is not known."""
+        """Return whether a request was granted; None if the storage is down."""
         verdict = self.limiter.acquire(name, "p1")
         return None if verdict is None else verdict.granted
 
     def close(self) -> None:
-        """Let go of the server."""
+        """Close the connections."""
         self.storage.storage.connection_pool.disconnect()
 
 
@@ -67,7 +67,7 @@ def test_hosts_and_threads_together_get_exactly_the_limit(hosts: list[Host]) -> 
     assert (granted.count(True), granted.count(False)) == (LIMIT, 5 * LIMIT)
 
 
-def test_what_is_left_is_known_everywhere(hosts: list[Host]) -> None:
+def test_all_hosts_see_the_same_remaining_count(hosts: list[Host]) -> None:
     one, other = (host.limiter for host in hosts)
     first, second, third = one.look("write", "p1"), one.acquire("write", "p1"), other.acquire("write", "p1")
     assert first is not None
@@ -81,26 +81,26 @@ def test_what_is_left_is_known_everywhere(hosts: list[Host]) -> None:
     assert (refused.granted, refused.remaining) == (False, 0)
 
 
-def test_installations_do_not_meet(redis: Redis, hosts: list[Host]) -> None:
+def test_two_installations_on_one_redis_count_separately(redis: Redis, hosts: list[Host]) -> None:
     stranger = Host(redis, "other")
     assert [hosts[0].granted("write") for _ in range(3)] == [True, True, False]
     assert stranger.granted("write") is True
     stranger.close()
 
 
-def test_it_may_go_away_and_come_back(redis: Redis, hosts: list[Host]) -> None:
+def test_requests_go_on_without_redis_and_are_counted_once_it_is_back(redis: Redis, hosts: list[Host]) -> None:
     host = hosts[0]
     assert [host.granted("write") for _ in range(3)] == [True, True, False]
     redis.stop()
     assert [host.granted("write") for _ in range(3)] == [None, None, None]
     redis.start()
-    host.now += PAUSE
+    host.now += RETRY_SECONDS
     assert [host.granted("write") for _ in range(3)] == [True, True, False]
     assert host.limiter.failures == 3
 
 
-def test_a_restart_between_two_requests_goes_unnoticed(redis: Redis, hosts: list[Host]) -> None:
-    """The connection that was kept is closed, and a new one is had at once."""
+def test_a_restart_of_redis_between_two_requests_is_not_noticed(redis: Redis, hosts: list[Host]) -> None:
+    """The idle connection was closed; a new one replaces it at once."""
     host = hosts[0]
     assert host.granted() is True
     redis.stop()

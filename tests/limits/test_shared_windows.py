@@ -1,4 +1,4 @@
-"""Windows in shared memory are exact, like those of the library, whatever number of processes use them and die."""
+"""Windows in shared memory are exact, like the library's own, however many processes use them and are killed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ STEPS = st.tuples(st.integers(0, 8), st.sampled_from(["one", "two"]), st.integer
 
 
 @hypothesis.given(limit=st.integers(1, 5), steps=st.lists(STEPS, max_size=60))
-def test_they_do_as_the_librarys_own_storage_does(limit: int, steps: list[tuple[int, str, int]]) -> None:
+def test_results_equal_those_of_the_librarys_own_storage(limit: int, steps: list[tuple[int, str, int]]) -> None:
     clock = Clock()
     # The library's storage forgets what is old in a thread of its own, which its answers do not depend on.
     with patch.object(memory, "time", SimpleNamespace(time=clock)), patch.object(memory, "threading", MagicMock()):
@@ -65,7 +65,7 @@ def test_they_do_as_the_librarys_own_storage_does(limit: int, steps: list[tuple[
 
 
 def test_no_window_holds_more_than_the_limit(clock: Clock) -> None:
-    """The window's both ends belong to it: the moment at which an entry is exactly as old as the limit allows none."""
+    """A window includes both its ends, so an entry that is exactly ``EXPIRY`` seconds old still counts."""
     windows, limit = SharedWindows(5, clock), 5
     entries = []
     for _ in range(200):
@@ -76,6 +76,22 @@ def test_no_window_holds_more_than_the_limit(clock: Clock) -> None:
     assert all(later - earlier > EXPIRY for earlier, later in zip(entries, entries[limit:], strict=False))
 
 
+def test_a_search_takes_few_steps_whatever_the_limit(clock: Clock) -> None:
+    """After a burst, half of a large window has grown too old at once."""
+    limit = 99_999
+    windows = SharedWindows(limit, clock)
+    for number in range(limit):
+        windows.acquire_entry("one", limit, EXPIRY)
+        clock.now += 1 if number == limit // 2 else 0
+    clock.now += EXPIRY - 0.5
+    calls: list[str] = []
+    sys.setprofile(lambda frame, event, _: calls.append(frame.f_code.co_name) if event == "call" else None)
+    window = windows.get_moving_window("one", limit, EXPIRY)
+    sys.setprofile(None)
+    assert window[1] == limit // 2
+    assert calls.count("is_young") < 40
+
+
 def neighbours(key: str, number: int) -> list[str]:
     """Return other keys that share the few slots of ``key``."""
     names = (f"neighbour {n}" for n in range(10**6))
@@ -83,14 +99,14 @@ def neighbours(key: str, number: int) -> list[str]:
     return [next(found) for _ in range(number)]
 
 
-def test_the_slot_that_was_unused_longest_is_taken(clock: Clock) -> None:
+def test_the_least_recently_used_slot_is_replaced(clock: Clock) -> None:
     windows = SharedWindows(1, clock)
     first, *others = neighbours("new", WAYS)
     for key in (first, *others):
         clock.now += 1
         assert windows.acquire_entry(key, 1, 3600)
     clock.now += 1
-    # To be refused is to be in use, too.
+    # A refusal is a use, too.
     assert not windows.acquire_entry(first, 1, 3600)
     assert windows.acquire_entry("new", 1, 3600)
     left = [key for key in (first, "new", *others) if windows.get_moving_window(key, 1, 3600)[1] == 1]
@@ -98,7 +114,7 @@ def test_the_slot_that_was_unused_longest_is_taken(clock: Clock) -> None:
     assert windows.get_moving_window(others[0], 1, 3600) == (clock.now, 0)
 
 
-def test_entries_can_be_forgotten(clock: Clock) -> None:
+def test_entries_can_be_removed(clock: Clock) -> None:
     windows = SharedWindows(1, clock)
     for key in ("one", "two"):
         assert windows.acquire_entry(key, 1, EXPIRY)
@@ -123,13 +139,13 @@ def test_processes_and_threads_together_get_exactly_the_limit() -> None:
     assert sum(counts) == workers.LIMIT
 
 
-def test_a_process_that_is_killed_with_the_lock_blocks_nobody() -> None:
-    """Its entry was not made: of three, the one that waited has one and two are left."""
+def test_a_killed_lock_holder_blocks_no_other_process() -> None:
+    """Its entry was not made: of three places, the waiting process took one, and two remain."""
     assert [json.loads(line) for line in run("stuck")] == [{"waited": True, "left": 2}]
 
 
-def test_wherever_a_process_is_killed_the_windows_stay_exact() -> None:
-    """An entry is made or not made; the others never find more room than the limit, nor less once a minute is over."""
+def test_windows_stay_exact_if_a_process_is_killed_at_any_line() -> None:
+    """An entry is made or not. The others never get more than the limit, and get all of it after a minute."""
     deaths = [json.loads(line) for line in run("killed")]
     assert [death["line"] for death in deaths] == list(range(1, len(deaths) + 1))
     assert {death["soon"]["old"] for death in deaths} == {1, 2}

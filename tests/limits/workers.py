@@ -1,4 +1,4 @@
-"""Processes that share windows, and how they die: `python -m tests.limits.workers hammer|stuck|killed`."""
+"""Processes that share windows and are killed: `python -m tests.limits.workers hammer|stuck|killed`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LIMIT, PROCESSES, THREADS = 1000, 6, 3
 
 
 def fork(work: Callable[[], object]) -> int:
-    """Do ``work`` in a new process, which ends after it without a trace; return its id."""
+    """Run ``work`` in a new process that exits after it; return its id."""
     child = os.fork()
     if child == 0:
         try:
@@ -31,12 +31,12 @@ def fork(work: Callable[[], object]) -> int:
 
 
 def accepted(windows: SharedWindows, key: str, limit: int, attempts: int) -> int:
-    """Return how many of so many attempts are accepted within a minute."""
+    """Return how many of ``attempts`` are accepted within a minute."""
     return sum(windows.acquire_entry(key, limit, 60) for _ in range(attempts))
 
 
 def hammer() -> None:
-    """Write how many entries each thread of each process got, all together trying far more than there may be."""
+    """Print how many entries each thread of each process got; together they try far more than the limit."""
     windows = SharedWindows(LIMIT)
 
     def try_all() -> None:
@@ -55,7 +55,7 @@ def hammer() -> None:
 
 
 def stuck() -> None:
-    """Stop a process that holds the lock, see another wait for it, and kill the first."""
+    """Stop a process that holds the lock, check that another waits for it, and kill the first."""
     inside, tell = os.pipe()
     parent = os.getpid()
 
@@ -80,13 +80,13 @@ def stuck() -> None:
 
 
 def killed() -> None:
-    """Kill a process at each line of making an entry in turn, and write what the others find afterwards."""
+    """Kill a process at each line of making an entry, in turn; print what the others get afterwards."""
     for line in count(1):
         moment = [1000.0]
         windows = SharedWindows(2, lambda moment=moment: moment[0])  # type: ignore[misc]
         names = (f"key-{number}" for number in count())
         crowd = [next(name for name in names if locate(name)[1] == locate("new")[1]) for _ in range(WAYS)]
-        # A ring that is full of what no longer counts, and no slot left for the new key.
+        # The ring is full of expired entries, and the new key finds no free slot.
         accepted(windows, "old", 2, 2)
         moment[0] += 61
         for key in crowd:
@@ -102,7 +102,7 @@ def killed() -> None:
 
 
 def enter_and_die(windows: SharedWindows, line: int) -> None:
-    """Make entries under a key that is known and one that is not; die before the line that is executed as such."""
+    """Add entries for a known and an unknown key; die before executing the line with this ordinal."""
     left = line
 
     def trace(frame: FrameType, event: str, _: object) -> object:
