@@ -20,7 +20,10 @@ run: install ## start a database if COUCHDB_URL is not set, deploy the views, se
 test: install ## run the whole suite against a real HTTP database
 	$(RUN) -m pytest $(TESTS)
 
-test-pythons: install ## run the tests that need no database on each Python 3.11 to 3.13 of this machine
+test-fast: install ## run the tests that need no database, in half a minute
+	$(RUN) -m pytest -m nodatabase -p no:schemathesis $(TESTS)
+
+test-pythons: install ## run `test-fast` on each Python 3.11 to 3.13 of this machine
 	@$(RUN) -m tests.pythons
 
 bench: install ## compare the service with CouchDB alone, as ratios; needs wrk
@@ -72,4 +75,4 @@ format: install ## let ruff rewrite what it can
 clean: ## remove .venv and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/local_couchdb/pouchdb/node_modules var/pythons
 
-.PHONY: help install run test test-pythons bench bench-scale bench-memory bench-pages bench-writes prove-deploy prove-keys prove-reads prove-walk prove-faults diff-views deploy-views rollback-views lint format clean
+.PHONY: help install run test test-fast test-pythons bench bench-scale bench-memory bench-pages bench-writes prove-deploy prove-keys prove-reads prove-walk prove-faults diff-views deploy-views rollback-views lint format clean

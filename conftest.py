@@ -1,10 +1,11 @@
-"""What every test may ask for: the URL of a database server, and names in it that no other test has."""
+"""Fixtures of every test: the URL of a database server, and database names that no other test uses."""
 
 from __future__ import annotations
 
 import os
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -14,7 +15,7 @@ from app.local_couchdb.wire import request as ask
 from couchapp.settings import SettingError
 from tests.databases import TestDatabase
 
-# How long an example takes says nothing of the code. What CI tries is the same each time; people try other examples.
+# Examples have no deadline, since their duration depends on the machine. CI always tries the same ones.
 hypothesis.settings.register_profile("project", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("project")
 
@@ -30,15 +31,23 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[DATABASE].stop()
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With ``-m nodatabase``, skip modules without such tests, so that their imports cost nothing."""
+    is_module = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
+    if config.option.markexpr == "nodatabase" and is_module and "nodatabase" not in collection_path.read_text():
+        return True
+    return None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse a test that says it needs no database and asks for one."""
+    """Refuse a test that is marked nodatabase and uses the database server."""
     for item in items:
         if item.get_closest_marker("nodatabase") and "server_url" in getattr(item, "fixturenames", ()):
             raise pytest.UsageError(f"{item.nodeid} is marked nodatabase and asks for server_url")
 
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> str:
-    """Name the database; it is started here, and only if a collected test needs it."""
+    """Name the database, which is started here and only if a collected test needs it."""
     needed = any("server_url" in getattr(item, "fixturenames", ()) for item in items)
     if config.option.collectonly or not needed:
         return "database: none is needed"

@@ -9,8 +9,6 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from testcontainers.core.container import DockerContainer
-
 from app import local_couchdb as database
 from app.local_couchdb import Running, StartError
 from app.local_couchdb.process import poll
@@ -19,11 +17,11 @@ from app.local_couchdb.wire import read, request
 from couchapp.settings import COUCHDB_URL
 
 IMAGE = "couchdb:3.5"
-START_DEADLINE = 60.0  # Seconds, once the image is there.
+START_SECONDS = 60.0  # Once the image is pulled.
 
 
 class TestDatabase:
-    """The server of one run, started by whoever asks first."""
+    """The server of one run, started on first use."""
 
     __test__ = False
 
@@ -40,20 +38,20 @@ class TestDatabase:
 
     @property
     def title(self) -> str:
-        """What pytest's header says of it. Raises StartError."""
+        """The line for pytest's header. Raises StartError."""
         server = self.running
-        asked = f"{TEST_DATABASE.name}={TEST_DATABASE.read(os.environ)}"
-        return f"{server.name}, chosen by {'COUCHDB_URL' if server.origin == 'COUCHDB_URL' else asked}"
+        setting = f"{TEST_DATABASE.name}={TEST_DATABASE.read(os.environ)}"
+        return f"{server.name}, chosen by {'COUCHDB_URL' if server.origin == 'COUCHDB_URL' else setting}"
 
     def stop(self) -> None:
-        """Stop the server if there is one, and forget its data."""
+        """Stop the server, if it was started, and delete its data."""
         if self._running:
             self._running.stop()
         self._directory.cleanup()
 
 
 def start(environ: Mapping[str, str], directory: Path) -> Running:
-    """Start what ``environ`` asks for, or the first there is. Raises StartError and SettingError."""
+    """Start the server that ``environ`` names, or the first available one. Raises StartError and SettingError."""
     kind = TEST_DATABASE.read(environ)
     url = COUCHDB_URL.read(environ)
     if kind == "auto" and url:
@@ -64,18 +62,22 @@ def start(environ: Mapping[str, str], directory: Path) -> Running:
 
 
 def docker_answers() -> bool:
-    """Return whether a Docker engine answers at once; its own client asks, and says nothing here."""
+    """Return whether a Docker engine answers ``docker version`` within two seconds."""
     try:
-        asked = subprocess.run(["docker", "version"], capture_output=True, timeout=2, check=False)
+        answer = subprocess.run(["docker", "version"], capture_output=True, timeout=2, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return asked.returncode == 0
+    return answer.returncode == 0
 
 
 def start_docker() -> Running:
     """Start CouchDB in a container. Raises StartError."""
     if not docker_answers():
         raise StartError(f"no Docker engine answers `docker version`, so {IMAGE} cannot be started")
+    try:  # Imported here because it takes a second, and runs without a database must not need it.
+        from testcontainers.core.container import DockerContainer
+    except ImportError as error:
+        raise StartError(f"{IMAGE} is started by testcontainers, which is not installed") from error
     password = secrets.token_hex(16)
     container = DockerContainer(IMAGE).with_env("COUCHDB_USER", "admin").with_env("COUCHDB_PASSWORD", password)
     try:
@@ -83,9 +85,9 @@ def start_docker() -> Running:
     except Exception as error:  # The client's failures have no class in common.
         raise StartError(f"Docker did not start {IMAGE}: {error}") from error
     url = f"http://admin:{password}@{container.get_container_host_ip()}:{container.get_exposed_port(5984)}"
-    if not poll(lambda: read(url), START_DEADLINE):
+    if not poll(lambda: read(url), START_SECONDS):
         container.stop()
-        raise StartError(f"{IMAGE} did not answer within {START_DEADLINE:.0f} seconds")
-    for system in ("_users", "_replicator"):  # The image leaves them to whoever sets up the node.
+        raise StartError(f"{IMAGE} did not answer within {START_SECONDS:.0f} seconds")
+    for system in ("_users", "_replicator"):  # The image does not create them.
         request(url, "PUT", f"/{system}")
     return Running(url, f"Docker image {IMAGE}: {database.describe(url)}", "docker", container.stop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -66,13 +67,16 @@ KEPT_IN: dict[str, set[str]] = {
 }
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    """Yield the dotted name and the syntax tree of every module of the project."""
+@cache
+def modules() -> list[tuple[str, ast.Module]]:
+    """Return the dotted name and the syntax tree of every module of the project."""
+    parsed = []
     for package in ("app", "couchapp"):
         for path in sorted((ROOT / package).rglob("*.py")):
             if "node_modules" not in path.parts:
                 name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-                yield name, ast.parse(path.read_text())
+                parsed.append((name, ast.parse(path.read_text())))
+    return parsed
 
 
 def room(module: str) -> str:

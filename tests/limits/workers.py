@@ -81,11 +81,11 @@ def stuck() -> None:
 
 def killed() -> None:
     """Kill a process at each line of making an entry, in turn; print what the others get afterwards."""
+    slot, names = locate("new")[1], (f"key-{number}" for number in count())
+    crowd = [next(name for name in names if locate(name)[1] == slot) for _ in range(WAYS)]
     for line in count(1):
         moment = [1000.0]
         windows = SharedWindows(2, lambda moment=moment: moment[0])  # type: ignore[misc]
-        names = (f"key-{number}" for number in count())
-        crowd = [next(name for name in names if locate(name)[1] == locate("new")[1]) for _ in range(WAYS)]
         # The ring is full of expired entries, and the new key finds no free slot.
         accepted(windows, "old", 2, 2)
         moment[0] += 61

@@ -52,7 +52,18 @@ def test_an_unknown_kind_is_refused(setting: Setting, text: str) -> None:
 def run_pytest(folder: Path, test: str, **environ: str) -> str:
     """Return what pytest prints for ``test`` under this project's fixtures."""
     (folder / "test_it.py").write_text("import pytest\n" + test)
-    command = [sys.executable, "-m", "pytest", "-p", "conftest", "-p", "no:cacheprovider", "-rs"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "conftest",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:schemathesis",
+        "-rs",
+    ]
     config = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(folder), str(folder)]
     done = subprocess.run(
         [*command, *config],
