@@ -11,7 +11,7 @@ from app.couch.connection import Connection, DatabaseError
 from couchapp import tree
 from couchapp.databases import Disturbed
 from couchapp.deployment import LIMIT, Deployment, NothingKeptError, NotStagedError
-from couchapp.settings import COUCHDB_ADMIN_URL, COUCHDB_URL, DATABASE_PREFIX, SettingError, admin_url, describe
+from couchapp.settings import CouchSettings, SettingError
 from couchapp.state import lacking, lines
 from couchapp.tree import TreeError
 from couchapp.trial import TrialError
@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m couchapp",
         description="Put the design documents of a folder into CouchDB without letting a reader wait for an index.",
-        epilog="settings:\n" + describe((COUCHDB_URL, COUCHDB_ADMIN_URL, DATABASE_PREFIX)),
+        epilog="settings:\n" + CouchSettings.help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--tree", type=Path, default=tree.FOLDER, help="the folder (default: design_docs)")
@@ -60,9 +60,9 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run one verb; return the exit status, which is 2 when it failed."""
     options = parser().parse_args(arguments)
     try:
-        connection = Connection(admin_url(environ))
-        prefix = DATABASE_PREFIX.read(environ)
-        deployment = Deployment(connection, prefix, tree.load(options.tree), print, options.limit)
+        settings = CouchSettings.parse(environ)
+        connection = Connection(settings.admin_url)
+        deployment = Deployment(connection, settings.prefix, tree.load(options.tree), print, options.limit)
         shows: dict[str, Callable[[Deployment], int]] = {"diff": diff, "status": status}
         if options.verb in shows:
             return shows[options.verb](deployment)

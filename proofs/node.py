@@ -11,7 +11,7 @@ from pathlib import Path
 
 from app.local_couchdb import embedded, installed
 from app.local_couchdb.process import Command, Server
-from app.local_couchdb.settings import COUCHDB_HOME
+from app.local_couchdb.settings import LocalSettings
 
 
 class Node:
@@ -58,7 +58,7 @@ class Node:
         os.killpg(int((self._directory / "lock").read_text()), number)
 
     def _installed(self, directory: Path) -> Command:
-        command = installed.prepare(COUCHDB_HOME.read(os.environ), directory)
+        command = installed.prepare(LocalSettings.parse(os.environ).couchdb_home, directory)
         port = directory / "port.ini"
         port.write_text(f"[chttpd]\nport = {self._reserved.getsockname()[1]}\n")
         return Command([*command.arguments, str(port)], command.environ)

@@ -12,9 +12,8 @@ from pathlib import Path
 from app import local_couchdb as database
 from app.local_couchdb import Running, StartError
 from app.local_couchdb.process import poll
-from app.local_couchdb.settings import TEST_DATABASE
+from app.local_couchdb.settings import LocalSettings
 from app.local_couchdb.wire import read, request
-from couchapp.settings import COUCHDB_URL
 
 IMAGE = "couchdb:3.5"
 START_SECONDS = 60.0  # Once the image is pulled.
@@ -40,7 +39,7 @@ class TestDatabase:
     def title(self) -> str:
         """The line for pytest's header. Raises StartError."""
         server = self.running
-        setting = f"{TEST_DATABASE.name}={TEST_DATABASE.read(os.environ)}"
+        setting = f"DREAMSCRIPT_TEST_DATABASE={LocalSettings.parse(os.environ).test_database}"
         return f"{server.name}, chosen by {'COUCHDB_URL' if server.origin == 'COUCHDB_URL' else setting}"
 
     def stop(self) -> None:
@@ -52,8 +51,8 @@ class TestDatabase:
 
 def start(environ: Mapping[str, str], directory: Path) -> Running:
     """Start the server that ``environ`` names, or the first available one. Raises StartError and SettingError."""
-    kind = TEST_DATABASE.read(environ)
-    url = COUCHDB_URL.read(environ)
+    settings = LocalSettings.parse(environ)
+    kind, url = settings.test_database, settings.couchdb_url
     if kind == "auto" and url:
         return Running(url, database.describe(url), "COUCHDB_URL")
     if kind == "docker" or (kind == "auto" and docker_answers()):

@@ -21,7 +21,7 @@ from app.http import conditional, paging
 from app.http import item_responses as tagged
 from app.http.blueprint import Blueprint
 from app.schemas.batches import BatchSchema, OutcomesSchema
-from app.settings import BATCHED
+from app.settings import BATCH_BODY_FACTOR
 from app.store.items import StoredItem
 from app.store.write_id import WriteId
 from app.wiring import Services
@@ -107,7 +107,7 @@ class Items:
         add("PATCH", one, self.patch, **changes, body=noun.patch)
         add("DELETE", one, self.delete, **writes, status=204, also=(409, 412))
         add("COPY", one, self.copy, **creates)
-        many = {"body": BatchSchema, "max_bytes": BATCHED * self._max_bytes, "reserve": self._reserve_many}
+        many = {"body": BatchSchema, "max_bytes": BATCH_BODY_FACTOR * self._max_bytes, "reserve": self._reserve_many}
         add("POST", f"{every}/batch", self.batch, **writes, **many, answer=OutcomesSchema(), headers=("Cache-Control",))
 
     def list(self, query: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Reads the command line, runs the command and turns failures into one sentence on stderr."""
+"""Reads the command line, runs the command and reports failures as one sentence on stderr."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from app.cli import keys, run
 from app.errors import ServiceError, Unavailable
 from app.local_couchdb import StartError
 from app.server import serve
-from app.settings import SETTINGS
+from app.settings import Settings
 from couchapp.cli import FAILURES
-from couchapp.settings import SettingError, describe
+from couchapp.settings import SettingError
 
 COMMANDS = (run, serve, keys)
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    found = argparse.ArgumentParser(
+    root = argparse.ArgumentParser(
         prog="python -m app",
         description="The storage service behind the Dreamscript editor.",
-        epilog="Settings are environment variables:\n" + describe(SETTINGS),
+        epilog="Settings are environment variables:\n" + Settings.help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = found.add_subparsers(required=True, metavar="COMMAND")
+    commands = root.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.register(commands)
-    return found
+    return root
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns 0 on success, 1 when it failed and 2 when it was asked for wrongly."""
-    chosen = parser().parse_args(arguments)
+    """Run one command. Returns 0 on success, 1 if it failed, and 2 for wrong arguments or settings."""
+    options = parser().parse_args(arguments)
     try:
-        code: int = chosen.command(chosen, os.environ)
+        code: int = options.command(options, os.environ)
     except SettingError as error:
         return _fail(str(error), 2)
     except Unavailable:

@@ -1,4 +1,4 @@
-"""`make run`: from an empty machine to a service that answers, with a database, its views and a key to try it."""
+"""`make run`: on an empty machine, start a database, deploy the views, make a key, and serve."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +15,11 @@ from app.couch.connection import Connection
 from app.domain.access import SCOPES
 from app.domain.clock import now
 from app.local_couchdb import start
-from app.local_couchdb.settings import DATABASE
 from app.server.serve import Server
-from app.settings import HOST, PORT, SECRET_KEY, SETTINGS, Settings, secret_file
+from app.settings import Settings
 from app.wiring import Services
 from couchapp import deployment, tree
-from couchapp.settings import COUCHDB_URL, VAR, SettingError, admin_url, local_url
+from couchapp.settings import SettingError
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -28,83 +27,75 @@ if TYPE_CHECKING:
 
 def register(commands: Commands) -> None:
     """Add the command."""
-    running = commands.add_parser("run", help="start a database if none is set, deploy the views, and serve")
-    running.set_defaults(command=run)
+    command = commands.add_parser("run", help="start a database if none is set, deploy the views, and serve")
+    command.set_defaults(command=run)
 
 
 def run(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Serve until SIGTERM or SIGINT; the database that was started for it ends with it."""
-    require_usable(environ)
-    ensure_secret(environ)
-    with database(environ):
+    """Serve until SIGTERM or SIGINT; a database that this command started stops with it."""
+    settings = Settings.parse(environ)
+    check_port(settings)
+    ensure_secret(settings)
+    with database(settings, environ):
         settings = Settings.read(environ)
-        connection = Connection(admin_url(environ))
-        deployment.deploy(connection, settings.prefix, tree.load(), report=say)
-        connection.close()
-        say(development_key(environ, Services.build(settings), settings))
+        with closing(Connection(settings.admin_url)) as connection:
+            deployment.deploy(connection, settings.prefix, tree.load(), report=show)
+        show(development_key(settings, Services.build(settings)))
         Server(settings).run()
     return 0
 
 
-def say(line: str) -> None:
-    """Tell the person at the terminal."""
+def show(line: str) -> None:
+    """Print a line on the terminal at once."""
     print(line, flush=True)
 
 
-def require_usable(environ: Mapping[str, str]) -> None:
-    """Raise SettingError for what would otherwise fail only after a database was started and deployed to."""
-    for setting in SETTINGS:
-        setting.read(environ)
-    host, port = HOST.read(environ), PORT.read(environ)
+def check_port(settings: Settings) -> None:
+    """Raise SettingError if the port is taken, before a database is started and deployed to."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+        socket.create_server((settings.host, settings.port), family=family).close()
     except OSError as error:
-        raise SettingError(
-            f"DREAMSCRIPT_PORT must be free, and {host}:{port} is not to be had: {error.strerror}"
-        ) from error
+        address = f"{settings.host}:{settings.port}"
+        raise SettingError(f"DREAMSCRIPT_PORT must be free: cannot listen on {address}: {error.strerror}") from error
 
 
-def ensure_secret(environ: Mapping[str, str]) -> None:
+def ensure_secret(settings: Settings) -> None:
     """Make a secret on the first start, unless one is set."""
-    file = secret_file(environ)
-    if SECRET_KEY.read(environ) is None and not file.exists():
-        write_private(file, secrets.token_urlsafe(48))
+    if not settings.secrets and not settings.secret_file.exists():
+        write_private(settings.secret_file, secrets.token_urlsafe(48))
 
 
 @contextmanager
-def database(environ: Mapping[str, str]) -> Iterator[None]:
-    """Have a database for as long as the context lasts, and leave its URL where other commands find it."""
-    if COUCHDB_URL.read(environ) is not None:
+def database(settings: Settings, environ: Mapping[str, str]) -> Iterator[None]:
+    """Run a database while the context lasts, unless one is set, and leave its URL where other commands find it."""
+    if settings.couchdb_url:
         yield
         return
-    running, file, parent = (
-        start(DATABASE.read(environ), VAR.read(environ), environ),
-        local_url(environ),
-        os.getpid(),
-    )
-    say(f"Database: {running.name}; Fauxton: {running.url}/_utils/")
-    write_private(file, running.url)
+    running, parent = start(settings.database, settings.var, environ), os.getpid()
+    show(f"Database: {running.name}; Fauxton: {running.url}/_utils/")
+    write_private(settings.url_file, running.url)
     try:
         yield
     finally:
-        # Gunicorn's workers leave through here as well, and must not take the database with them.
+        # Gunicorn's workers leave through here as well, and must not stop the database.
         if os.getpid() == parent:
-            file.unlink(missing_ok=True)
+            settings.url_file.unlink(missing_ok=True)
             running.stop()
 
 
-def development_key(environ: Mapping[str, str], services: Services, settings: Settings) -> str:
-    """Return what to paste to make a first request; a key is made if the installation has none at all."""
-    file: Path = VAR.read(environ) / "development-key"
+def development_key(settings: Settings, services: Services) -> str:
+    """Return a curl line for the first request; make a key if the installation has none."""
+    file = settings.var / "development-key"
     if next(iter(services.keys.all()), None) is None:
         _, text = services.keys.create("development", SCOPES, env="dev")
         write_private(file, text)
-        return f"Development key, kept in {file}:\n  {text}\n" + curl(settings, text)
-    # Not by way of the authenticator, since this is no use of the key.
+        return f"Development key, stored in {file}:\n  {text}\n" + curl(settings, text)
+    # The authenticator would record this as a use of the key.
     key = services.keys.recognise(file.read_text().strip()) if file.exists() else None
     if key is None or not key.is_alive(now()):
         return (
-            f"{file} holds no key that this database and secret know. Make one with:\n"
+            f"{file} holds no valid key for this database and secret. Make one with:\n"
             "  .venv/bin/python -m app keys create NAME --scope documents:read"
         )
     return "The development key still works:\n" + curl(settings, f"$(cat {file})")
@@ -116,10 +107,10 @@ def curl(settings: Settings, key: str) -> str:
 
 
 def write_private(file: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
+    """Write a file that only its owner can read, atomically."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
+    new = file.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
         handle.write(text + "\n")
-    fresh.replace(file)
+    new.replace(file)

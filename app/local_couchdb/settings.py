@@ -1,41 +1,32 @@
-"""The settings that choose a database server for those who have not named one."""
+"""The settings that choose a database server when none is named by COUCHDB_URL."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from couchapp.settings import Setting
+from couchapp.settings import CouchSettings, one_of, setting
 
 
-def one_of(*choices: str) -> Callable[[str], str]:
-    """Return a parser that takes one of ``choices``."""
+@dataclass(frozen=True)
+class LocalSettings(CouchSettings):
+    """The settings for starting a database server, and those of the deploy tool."""
 
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"one of {', '.join(choices)}")
-        return text
-
-    return parse
-
-
-COUCHDB_HOME = Setting(
-    "COUCHDB_HOME",
-    "/opt/couchdb",
-    "Where Apache CouchDB is installed: the folder that holds its bin, etc and releases.",
-    Path,
-)
-DATABASE = Setting(
-    "DREAMSCRIPT_DATABASE",
-    "auto",
-    "What make run starts when COUCHDB_URL is not set: installed, embedded, or auto: the first there is.",
-    one_of("auto", "installed", "embedded"),
-)
-TEST_DATABASE = Setting(
-    "DREAMSCRIPT_TEST_DATABASE",
-    "auto",
-    "What the tests use: docker, installed, embedded, or auto: COUCHDB_URL, else the first there is.",
-    one_of("auto", "docker", "installed", "embedded"),
-)
-
-SETTINGS: tuple[Setting, ...] = (COUCHDB_HOME, DATABASE, TEST_DATABASE)
+    couchdb_home: Path = setting(
+        "COUCHDB_HOME",
+        "/opt/couchdb",
+        "The folder of an installed Apache CouchDB, with its bin, etc and releases.",
+        Path,
+    )
+    database: str = setting(
+        "DREAMSCRIPT_DATABASE",
+        "auto",
+        "The server that make run starts if COUCHDB_URL is not set: installed, embedded, or auto (first available).",
+        one_of("auto", "installed", "embedded"),
+    )
+    test_database: str = setting(
+        "DREAMSCRIPT_TEST_DATABASE",
+        "auto",
+        "The server that the tests use: docker, installed, embedded, or auto (COUCHDB_URL, else the first available).",
+        one_of("auto", "docker", "installed", "embedded"),
+    )

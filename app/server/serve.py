@@ -14,7 +14,7 @@ from app import create_app
 from app.domain.keys import usage
 from app.server.logs import LOGGING, Log
 from app.server.wsgi_bridge import Gateway
-from app.settings import BATCHED, Settings
+from app.settings import BATCH_BODY_FACTOR, Settings
 from app.wiring import Shared
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         return Gateway(
             application.wsgi_app if cache.is_immediate else application,
             seconds=settings.deadline,
-            largest=BATCHED * settings.max_body_bytes,
+            largest=BATCH_BODY_FACTOR * settings.max_body_bytes,
             quick=cache.lookup if cache.is_immediate else None,
             finish=application.close,
         )

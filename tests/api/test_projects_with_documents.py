@@ -12,7 +12,7 @@ from app.domain.clock import now, stamp
 from app.domain.items import Items
 from app.domain.projects import Projects
 from app.domain.resource_types import PROJECT
-from app.settings import LONGEST_DEADLINE
+from app.settings import MAX_DEADLINE_SECONDS
 from app.wiring import Services
 from tests.api.conftest import Caller
 from tests.api.test_writes import make, send
@@ -120,7 +120,7 @@ def test_a_mark_is_heeded_as_long_as_a_request_may_live(ada: Caller, services: S
     projects = services.store["projects"]
     found = projects.get(PROJECT.doc_id(project_id))
     assert found is not None
-    moment = stamp(now() - timedelta(seconds=LONGEST_DEADLINE))
+    moment = stamp(now() - timedelta(seconds=MAX_DEADLINE_SECONDS))
     marked = {**found, "deleting_at": moment}
     projects.replace(marked)
     path = "/documents" if method == "POST" else f"/documents/{kept['id']}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.limits.policies import Policy, policies, storage
-from app.settings import RATE_LIMIT, RATE_LIMIT_STORAGE
+from app.settings import Settings
 from couchapp.settings import SettingError
 
 pytestmark = pytest.mark.nodatabase
@@ -17,8 +17,8 @@ def sizes(found: tuple[Policy, ...]) -> list[tuple[str, int, int]]:
 
 
 def test_the_default_policies() -> None:
-    assert sizes(RATE_LIMIT.read({})) == [("read", 600, 60), ("write", 300, 60), ("failed", 600, 60)]
-    assert RATE_LIMIT_STORAGE.read({}) == "memory://"
+    assert sizes(Settings().rate_limit) == [("read", 600, 60), ("write", 300, 60), ("failed", 600, 60)]
+    assert Settings().rate_limit_storage == "memory://"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_accepted_policies(text: str, expected: list[tuple[str, int, int]]) -> N
 )
 def test_refused_policies(text: str) -> None:
     with pytest.raises(SettingError, match=r"^DREAMSCRIPT_RATE_LIMIT must be off, or .* read=600/minute,write=3"):
-        RATE_LIMIT.read({"DREAMSCRIPT_RATE_LIMIT": text})
+        Settings.parse({"DREAMSCRIPT_RATE_LIMIT": text})
 
 
 @pytest.mark.parametrize("url", ["memory://", "redis://127.0.0.1", "redis://:pw@cache:6379/2", "rediss://cache:6379"])
@@ -68,5 +68,5 @@ def test_accepted_storages(url: str) -> None:
 )
 def test_refused_storages(url: str) -> None:
     with pytest.raises(SettingError, match="DREAMSCRIPT_RATE_LIMIT_STORAGE must be memory://, or redis://") as refusal:
-        RATE_LIMIT_STORAGE.read({"DREAMSCRIPT_RATE_LIMIT_STORAGE": url})
+        Settings.parse({"DREAMSCRIPT_RATE_LIMIT_STORAGE": url})
     assert "hunter2" not in str(refusal.value)

@@ -14,13 +14,13 @@ import pytest
 
 from app.local_couchdb import StartError, installed, process, start
 from app.local_couchdb.process import Command, Server, poll
-from app.local_couchdb.settings import COUCHDB_HOME
+from app.local_couchdb.settings import LocalSettings
 from app.local_couchdb.wire import request
 from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 NEEDS_COUCHDB = pytest.mark.skipif(
-    not installed.is_at(COUCHDB_HOME.read(os.environ)), reason="no Apache CouchDB is installed"
+    not installed.is_at(LocalSettings.parse(os.environ).couchdb_home), reason="no Apache CouchDB is installed"
 )
 KINDS = ["embedded", pytest.param("installed", marks=NEEDS_COUCHDB)]
 FAKE = """
@@ -100,7 +100,7 @@ def test_a_killed_starter_leaves_no_process_and_its_data(kind: str, tmp_path: Pa
         family = tree(starter.pid)
         assert len(family) >= 3  # Starter, keeper and server; with CouchDB also what runs JavaScript.
     assert poll(lambda: not any(alive(pid) for pid in family), 20), "something outlived its starter"
-    again = start(kind, tmp_path)  # type: ignore[arg-type]
+    again = start(kind, tmp_path)
     try:
         assert again.url.partition("@")[0] == starter.url.partition("@")[0], "the administrator changed"
         assert request(again.url, path="/scripts/a")[1]["title"] == "kept"
@@ -110,7 +110,7 @@ def test_a_killed_starter_leaves_no_process_and_its_data(kind: str, tmp_path: Pa
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_run_side_by_side(kind: str, tmp_path: Path) -> None:
-    one, two = start(kind, tmp_path / "one"), start(kind, tmp_path / "two")  # type: ignore[arg-type]
+    one, two = start(kind, tmp_path / "one"), start(kind, tmp_path / "two")
     try:
         assert request(one.url, "PUT", "/only-here")[0] == 201
         assert request(two.url, path="/only-here")[0] == 404
