@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 VERSIONS = ("3.11", "3.12", "3.13")
-REQUIREMENTS = ("requirements.txt", "constraints.txt")
+REQUIREMENTS = ("requirements.txt", "tests/requirements.txt", "constraints.txt")
 
 
 def folders(path: str, home: Path) -> list[str]:
@@ -37,7 +37,8 @@ def prepare(version: str, python: str) -> str:
     if not stamp.exists() or stamp.read_text() != wanted:
         subprocess.run([python, "-m", "venv", "--clear", str(folder)], check=True)
         install = [str(inside), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*install, "-r", REQUIREMENTS[0], "-c", REQUIREMENTS[1]], cwd=ROOT, check=True)
+        service, tools, constraints = REQUIREMENTS
+        subprocess.run([*install, "-r", service, "-r", tools, "-c", constraints], cwd=ROOT, check=True)
         stamp.write_text(wanted)
     return str(inside)
 
