@@ -1,1 +1,1 @@
-"""Measures what the service costs and how fast it is, beside CouchDB alone wherever that means something."""
+"""Measure the speed and cost of the service, compared with CouchDB alone where possible."""

@@ -1,4 +1,4 @@
-"""`make bench`: the service beside CouchDB alone, in turns, at what is compared in rows.py."""
+"""`make bench`: compare the service with CouchDB alone, in turns, row by row of rows.py."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ ROUNDS = int(os.environ.get("DREAMSCRIPT_BENCH_ROUNDS", "5"))
 SECONDS = int(os.environ.get("DREAMSCRIPT_BENCH_SECONDS", "3"))
 ONLY = os.environ.get("DREAMSCRIPT_BENCH_ONLY", "")
 PAGE_OF_IDS = range(1, 51)
-# Each round goes on where in the list of requests the one before will not have come to.
+# Each round starts at a place in the list of requests that the round before cannot have reached.
 STRIDE = 20_011
 REPORT = Path(__file__).parents[1] / "docs" / "performance.md"
 BEGIN, END = "<!-- measured -->", "<!-- end of what was measured -->"
 
 
 class Bench:
-    """Measures row by row on one database server."""
+    """Measure row by row on one database server."""
 
     def __init__(self, ground: Ground, scene: Scene, live: Live) -> None:
         self._ground, self._scene, self._live = ground, scene, live
 
     def rounds(self, row: Row) -> list[Round]:
-        """Return what the rounds of a row measured; the sides take turns at being first."""
+        """Return the measurements of a row's rounds; the sides take turns at being first."""
         if row.fresh:
             return [self._fresh(row, number) for number in range(ROUNDS)]
         targets = row.ours(self._scene), row.theirs(self._scene)
@@ -46,7 +46,7 @@ class Bench:
         return [self._round(row, targets, number, self._live) for number in range(ROUNDS)]
 
     def _fresh(self, row: Row, number: int) -> Round:
-        """Measure a round on a service that has answered nothing of what it is asked for."""
+        """Measure a round on a service that has seen none of its requests before."""
         with self._scene.installation.serve() as live:
             scene = replace(self._scene, service=live.address)
             targets = row.ours(scene), row.theirs(scene)
@@ -60,7 +60,7 @@ class Bench:
         return Round(*(sides[::-1] if number % 2 else sides))
 
     def _side(self, row: Row, target: wrk.Target, number: int, live: Live) -> Side:
-        """Measure one side; what is sent to look at statuses is no part of it."""
+        """Measure one side; the requests that check statuses are not counted."""
         start = number * STRIDE % len(target.requests)
         wrk.check(target, start)
         with self._writing(row, target) as writer:
@@ -100,33 +100,34 @@ def measure(ground: Ground, rows: Sequence[Row]) -> str:
 
 
 def head(ground: Ground) -> str:
-    """Return on what and how it was measured."""
+    """Return the description of the machine and the method."""
     return (
         f"{machine.describe(ground.name)}.\n\n"
         f"{DOCUMENTS:,} documents of 300 bytes; {WORKERS} workers, rate limits on; {ROUNDS} rounds of {SECONDS} s for "
         f"each side, in turns; medians. Warm: all documents were read before, in pages of {LARGEST} over {WARMERS} "
-        "connections at once, each of which read them all. Pairs are the service / CouchDB alone."
+        "connections at once, and each connection read them all. Pairs are the service / CouchDB alone."
     )
 
 
 def workers(live: Live) -> str:
     """Return the memory of the service's processes below the first one."""
-    found = [processes.memory(pid) for pid in processes.descendants(live.pid)]
-    each = "; ".join(f"{one.rss:.0f} MiB resident, {one.pss:.0f} MiB of its own share" for one in found)
-    return f"Memory of the workers in the end: {each}; median share {statistics.median(o.pss for o in found):.0f} MiB."
+    memories = [processes.memory(pid) for pid in processes.descendants(live.pid)]
+    each = "; ".join(f"{one.rss:.0f} MiB resident, {one.pss:.0f} MiB of its own share" for one in memories)
+    median = statistics.median(one.pss for one in memories)
+    return f"Memory of the workers in the end: {each}; median share {median:.0f} MiB."
 
 
 def write(report: str) -> None:
-    """Put ``report`` into the place for it in the documentation."""
+    """Write ``report`` between its marks in the documentation."""
     text = REPORT.read_text()
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     REPORT.write_text(f"{before}{BEGIN}\n\n{report}\n\n{END}{after}")
 
 
 def main() -> int:
-    """Measure, print, and write if asked to."""
+    """Measure, print, and write the report if the options say so."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--write", action="store_true", help="write what was measured into docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="write the results into docs/performance.md")
     writes = parser.parse_args().write or os.environ.get("DREAMSCRIPT_BENCH_WRITE") == "1"
     if not wrk.is_installed():
         print(wrk.MISSING, file=sys.stderr)

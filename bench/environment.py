@@ -1,4 +1,4 @@
-"""What is measured on: a database server, documents in it, and services that serve them."""
+"""Set up a database server, documents in it, and services that serve them."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from tests.databases import TestDatabase
 from tests.server.live import SECRET, Live, command, environment
 
 CHUNK = 1000
-# The index is brought up to date after so many documents, so that neither step takes long at once.
+# Documents between two updates of the index, so that neither step takes long.
 INDEXED = 20_000
 CONTENT = "x" * 200
 WORKERS = 2
-# Limits are kept, and never met.
+# The limits are checked and never reached.
 LIMITS = "read=99999/second,write=99999/second"
 
 
 @dataclass(frozen=True)
 class Installation:
-    """Databases with documents 1 to ``documents`` in them, and a key that reads and writes them."""
+    """Databases with documents 1 to ``documents``, and a key that reads and writes them."""
 
     couchdb: str = field(repr=False)
     prefix: str
@@ -43,7 +43,7 @@ class Installation:
 
     @property
     def environ(self) -> dict[str, str]:
-        """The environment of a service for it."""
+        """The environment variables of a service on these databases."""
         return environment(
             COUCHDB_URL=self.couchdb,
             DREAMSCRIPT_DATABASE_PREFIX=self.prefix,
@@ -58,28 +58,28 @@ class Installation:
         return f"{self.prefix}-documents"
 
     def serve(self) -> Live:
-        """Start a service whose workers all run."""
+        """Start a service and wait until all of its workers run."""
         live = Live("serve", self.environ, keep_log=False)
         poll(lambda: len(processes.descendants(live.pid)) >= self.workers, 10)
         return live
 
 
 class Ground(AbstractContextManager["Ground"]):
-    """The database server that the tests would use, and what is installed on it; all of it goes in the end."""
+    """The database server of the tests, and the installations on it, which are deleted at the end."""
 
     def __init__(self) -> None:
         before = processes.children(os.getpid())
         self._server = TestDatabase()
         self.name = self._server.running.name
         self.url = self._server.running.url
-        # A server that somebody else started is none of these, and its CPU time is not known.
+        # The CPU time of a server that another program started is unknown.
         self.processes = [pid for pid in processes.children(os.getpid()) if pid not in before]
         self.prefix = f"bench{secrets.token_hex(3)}"
         self.connection = Connection(self.url, timeout=600)
 
     @property
     def couchdb(self) -> tuple[str, dict[str, str]]:
-        """The server's address, and the headers that it knows its administrator by."""
+        """The server's address, and the headers that identify its administrator."""
         parts = urlsplit(self.url)
         userinfo, _, address = parts.netloc.rpartition("@")
         if not userinfo:
@@ -93,9 +93,9 @@ class Ground(AbstractContextManager["Ground"]):
         load(self.connection, made.database, documents, print)
         self.connection.put(f"{made.prefix}-meta", _claim(documents)["_id"], body=_claim(documents))
         scopes = [part for scope in ("documents:read", "documents:write") for part in ("--scope", scope)]
-        said = command("keys", "create", "bench", *scopes, environ=made.environ)
-        assert said.returncode == 0, said.stderr
-        return Installation(made.couchdb, made.prefix, documents, said.stdout.split()[-1])
+        process = command("keys", "create", "bench", *scopes, environ=made.environ)
+        assert process.returncode == 0, process.stderr
+        return Installation(made.couchdb, made.prefix, documents, process.stdout.split()[-1])
 
     def __exit__(self, *_: object) -> None:
         try:
@@ -115,7 +115,7 @@ def document(public_id: int) -> dict[str, object]:
 
 
 def load(connection: Connection, database: str, documents: int, tell: Callable[[str], None]) -> None:
-    """Store documents and have them indexed, step by step."""
+    """Store and index documents, step by step."""
     for start in range(1, documents + 1, CHUNK):
         end = min(start + CHUNK, documents + 1)
         connection.post(database, "_bulk_docs", body={"docs": [document(n) for n in range(start, end)]})
@@ -125,7 +125,7 @@ def load(connection: Connection, database: str, documents: int, tell: Callable[[
 
 
 def _claim(documents: int) -> dict[str, Any]:
-    """Return what keeps the service from dealing out the ids of the ``documents`` that it did not make."""
+    """Return the claims that keep the service from assigning the ids of the ``documents``, which it did not create."""
     number = next(n for n in range(documents + 1) if documents in block(n))
     head = {"_id": f"claim:document:{digits(number)}", "type": "claim", "kind": "document", "number": number}
     return {**head, "region": 0, "created_at": timestamp()}

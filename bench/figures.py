@@ -1,4 +1,4 @@
-"""What a row of measurements comes to, and the table that shows it."""
+"""Summarise the measurements of a row, and print them as a table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bench.wrk import Load
 
-# A smaller share of the writes that should go on is another measurement.
+# With a smaller share of the background writes the round measures something else.
 KEPT = 0.9
 HEADER = (
     "work",
@@ -25,9 +25,9 @@ HEADER = (
 
 @dataclass(frozen=True)
 class Side:
-    """One side's part of a round: its load, and the CPU seconds that the service and CouchDB used meanwhile.
+    """One side's part of a round: its load, and the CPU seconds of the service and CouchDB.
 
-    ``pace`` is the share of the writes that should have gone on beside it and did.
+    ``pace`` is the share of the intended background writes that were made.
     """
 
     load: Load
@@ -45,12 +45,12 @@ class Round:
 
     @property
     def ratio(self) -> float:
-        """How many times as many requests the service answered."""
+        """Requests answered by the service, divided by those of CouchDB."""
         return self.service.load.rate / self.couchdb.load.rate
 
 
 def cells(work: str, goal: float | None, rounds: Sequence[Round]) -> list[str]:
-    """Return the row of the table that ``rounds`` come to; all in it are medians."""
+    """Return the table row of ``rounds``, with medians."""
     ratios = [one.ratio for one in rounds]
     ratio = statistics.median(ratios)
     ours, theirs = [one.service for one in rounds], [one.couchdb for one in rounds]
@@ -68,7 +68,7 @@ def cells(work: str, goal: float | None, rounds: Sequence[Round]) -> list[str]:
 
 
 def _reached(ratio: float, goal: float | None, pace: float) -> str:
-    """Tell whether a goal is reached, which it is not where the service could not keep up with the writes."""
+    """Return whether the goal is reached. It is not if the service could not keep up with the writes."""
     behind = f", {pace:.0%} of the writes" if pace < KEPT else ""
     if goal is None:
         return f"–{behind}"
@@ -80,13 +80,13 @@ def _pair(form: str, *values: float) -> str:
 
 
 def _micros(seconds: Sequence[float], sides: Sequence[Side]) -> str:
-    """Return the median of microseconds in a request."""
+    """Return the median of the microseconds per request."""
     used = [1e6 * spent / side.load.requests for spent, side in zip(seconds, sides, strict=True)]
     return f"{statistics.median(used):.0f}"
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows of text, the first of them the header, as Markdown that also reads well as it is."""
+    """Return rows of text, the header first, as an aligned Markdown table."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
     lines = ["| " + " | ".join(row) + " |" for row in padded]
@@ -94,6 +94,6 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def is_flat(samples: Sequence[float]) -> bool:
-    """Tell whether the last of ``samples`` is within a tenth of the one in the middle."""
+    """Return whether the last of ``samples`` is within a tenth of the one in the middle."""
     middle = samples[(len(samples) - 1) // 2]
     return abs(samples[-1] - middle) <= middle / 10

@@ -1,6 +1,6 @@
-"""A load generator: one thread that keeps many connections busy with requests made beforehand, and counts answers.
+"""Generate load: one thread keeps many connections busy with prepared requests and counts the answers.
 
-It reads of an answer no more than its status and its length, so that it takes little of the machine that it measures.
+It reads only the status and the length of an answer, so that it uses little of the measured machine.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from urllib.parse import unquote, urlsplit
 
 HEAD = re.compile(rb"HTTP/1\.1 (\d{3}).*?\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE | re.DOTALL)
 END = b"\r\n\r\n"
-# Seconds without any answer after which something is wrong.
+# Seconds without any answer after which the run fails.
 PATIENCE = 30
 
 
 @dataclass(frozen=True)
 class Target:
-    """POSTs to one path of a server; ``body`` makes the next one, whose answer must have the status ``expects``."""
+    """POSTs to one path of a server. ``body`` returns the next body; ``expects`` is the status of every answer."""
 
     url: str
     headers: Mapping[str, str]
@@ -36,7 +36,7 @@ class Target:
         return str(parts.hostname), parts.port or 80
 
     def requests(self) -> Callable[[], bytes]:
-        """Return what makes the bytes of the next request."""
+        """Return a function that returns the bytes of the next request."""
         parts = urlsplit(self.url)
         userinfo, _, host = parts.netloc.rpartition("@")
         headers = {"Host": host, "Content-Type": "application/json", **self.headers}
@@ -53,12 +53,12 @@ class Target:
 
 
 def throughput(target: Target, connections: int, seconds: float) -> float:
-    """Return the answers in a second to ``connections`` that each ask again as soon as they are answered.
+    """Return the answers per second on ``connections``, each of which sends its next request at once.
 
-    What is asked before the ``seconds`` are over is waited for and counted, so that whoever is measured next has the
-    machine for itself.
+    Requests sent before the ``seconds`` are over are waited for and counted, so that the next target has the machine
+    for itself.
     """
-    request, answered, asked = target.requests(), 0, connections
+    request, answered, sent = target.requests(), 0, connections
     with selectors.DefaultSelector() as selector:
         sockets = [socket.create_connection(target.address, PATIENCE) for _ in range(connections)]
         try:
@@ -68,10 +68,10 @@ def throughput(target: Target, connections: int, seconds: float) -> float:
             started = time.perf_counter()
             for sock in sockets:
                 sock.sendall(request())
-            while answered < asked:
+            while answered < sent:
                 again = time.perf_counter() < started + seconds
-                done = _turn(selector, request if again else None, target.expects)
-                answered, asked = answered + done, asked + (done if again else 0)
+                completed = _turn(selector, request if again else None, target.expects)
+                answered, sent = answered + completed, sent + (completed if again else 0)
             return answered / (time.perf_counter() - started)
         finally:
             for sock in sockets:
@@ -79,7 +79,7 @@ def throughput(target: Target, connections: int, seconds: float) -> float:
 
 
 def _turn(selector: selectors.BaseSelector, request: Callable[[], bytes] | None, expects: int) -> int:
-    """Ask again wherever an answer has come to its end, if there is more to ask; return how many have."""
+    """Send the next request on each connection whose answer is complete. Returns the number of complete answers."""
     answered, ready = 0, selector.select(PATIENCE)
     assert ready, f"no answer in {PATIENCE} seconds"
     for key, _ in ready:
@@ -97,7 +97,7 @@ def _turn(selector: selectors.BaseSelector, request: Callable[[], bytes] | None,
 
 
 def _is_whole(received: bytearray, expects: int) -> bool:
-    """Tell whether an answer is there to its last byte."""
+    """Return whether an answer has been received to its last byte."""
     end = received.find(END)
     if end < 0:
         return False

@@ -1,4 +1,4 @@
-"""Describes the machine that something was measured on."""
+"""Describe the machine of a measurement."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 
 
 def value(text: str, name: str) -> str:
-    """Return what ``name`` is in a file of /proc that has a name and a value on each line."""
-    found = re.search(rf"^{re.escape(name)}\s*:\s*(.+)$", text, re.MULTILINE)
-    return found[1] if found else "unknown"
+    """Return the value of ``name`` in a file of /proc with a name and a value on each line."""
+    match = re.search(rf"^{re.escape(name)}\s*:\s*(.+)$", text, re.MULTILINE)
+    return match[1] if match else "unknown"
 
 
 def describe(database: str) -> str:
-    """Return one line on the machine, and the versions that it was measured with."""
+    """Return one line with the machine and the versions of the software."""
     model = value(Path("/proc/cpuinfo").read_text(), "model name")
     kib = value(Path("/proc/meminfo").read_text(), "MemTotal").split()[0]
     memory = f"{int(kib) / 2**20:.1f} GiB" if kib.isdecimal() else "unknown"

@@ -1,4 +1,4 @@
-"""`make bench-memory`: what workers hold while they answer as many requests as an hour may have."""
+"""`make bench-memory`: the memory of the workers while they answer an hour's worth of requests."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from bench.wrk import Request, Target
 from tests.server.live import Live
 
 DOCUMENTS = int(os.environ.get("DREAMSCRIPT_BENCH_DOCUMENTS", "100000"))
-# An hour of 200 a second.
+# One hour at 200 per second.
 REQUESTS = int(os.environ.get("DREAMSCRIPT_BENCH_REQUESTS", "720000"))
 SECONDS = int(os.environ.get("DREAMSCRIPT_BENCH_SECONDS", "3"))
 GOAL = 150  # MiB for each worker.
 SAMPLES = 10
-# So many requests are made beforehand, and sent again and again: the parts of a mix are those of a hundred.
+# Requests prepared in advance and sent in a loop; the shares of the mix below are percentages.
 MIXED = 20_000
 ITEMS, PAGES, UNCHANGED, WRITES = 70, 20, 5, 5
 
 
 def mix(scene: Scene) -> list[Request]:
-    """Return requests of all kinds in any order; what is written is not what is expected to be unchanged."""
+    """Return requests of all kinds in random order; the written documents are not those that must be unchanged."""
     draw, half, hundreds = random.Random(4), scene.installation.documents // 2, MIXED // 100
     ids = range(1, scene.installation.documents + 1)
     requests = [item(public_id) for public_id in draw.choices(ids, k=ITEMS * hundreds)]
@@ -44,7 +44,7 @@ def mix(scene: Scene) -> list[Request]:
 
 
 def sample(live: Live) -> list[float]:
-    """Print what the workers hold; return their shares of memory."""
+    """Print the memory and descriptors of each worker. Returns their shares of memory, in MiB."""
     shares = []
     for pid in processes.descendants(live.pid):
         memory, descriptors = processes.memory(pid), processes.descriptors(pid)
@@ -58,7 +58,7 @@ def sample(live: Live) -> list[float]:
 
 
 def samples(live: Live, target: Target) -> Iterator[float]:
-    """Send the requests; yield the largest share of memory of any worker before them and after each part of them."""
+    """Send the requests; yield the largest share of memory of a worker at the start and after each tenth."""
     sent = 0
     for number in range(SAMPLES + 1):
         while sent < REQUESTS * number / SAMPLES:
@@ -67,15 +67,15 @@ def samples(live: Live, target: Target) -> Iterator[float]:
         yield max(sample(live))
 
 
-def verdict(found: Sequence[float]) -> str:
-    """Return whether the goals are reached: no more than so much, and no more in the end than half way."""
-    size = f"{found[-1]:.0f} MiB in the end, goal at most {GOAL}: {'reached' if found[-1] <= GOAL else 'not reached'}"
-    flat = "within a tenth" if is_flat(found) else "not within a tenth"
-    return f"{size}; {flat} of the {found[SAMPLES // 2]:.0f} MiB half way"
+def verdict(sizes: Sequence[float]) -> str:
+    """Return whether the goals are reached: a maximum size, and no growth after half time."""
+    size = f"{sizes[-1]:.0f} MiB in the end, goal at most {GOAL}: {'reached' if sizes[-1] <= GOAL else 'not reached'}"
+    flat = "within a tenth" if is_flat(sizes) else "not within a tenth"
+    return f"{size}; {flat} of the {sizes[SAMPLES // 2]:.0f} MiB half way"
 
 
 def main() -> int:
-    """Measure on the database that the tests would use."""
+    """Measure on the tests' database."""
     if not wrk.is_installed():
         print(wrk.MISSING, file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""`make bench-pages`: what a page costs, wherever it is and whoever reads it; ratios of medians, measured in turns."""
+"""`make bench-pages`: the cost of a page by its position and its reader; ratios of medians, measured in turns."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ CONTENT = "x" * 200
 def document(public_id: int) -> dict[str, object]:
     """Return a document of about 300 bytes."""
     now = timestamp()
-    # Neighbours are in different projects, which a multiplier without a common factor with PROJECTS sees to.
+    # The multiplier is coprime to PROJECTS, so that neighbours are in different projects.
     project_id = public_id * 7919 % PROJECTS + 1
     head = {"_id": DOCUMENT.doc_id(public_id), "type": "document", "id": public_id, "project_id": project_id}
     return {**head, "title": f"Document {public_id}", "content": CONTENT, "created_at": now, "updated_at": now}
 
 
 def load(connection: Connection, database: str) -> None:
-    """Store the documents and have them indexed."""
+    """Store and index the documents."""
     for start in range(1, DOCUMENTS + 1, 1000):
         documents = [document(n) for n in range(start, min(start + 1000, DOCUMENTS + 1))]
         connection.post(database, "_bulk_docs", body={"docs": documents}, timeout=60)
@@ -58,7 +58,7 @@ class Client:
         try:
             answer = self._ask(path, headers)
         except http.client.RemoteDisconnected:
-            # The server closes a connection that has been idle for a while.
+            # The server closes idle connections.
             answer = self._ask(path, headers)
         answer.read()
         assert answer.status in (200, 304), answer.status
@@ -69,7 +69,7 @@ class Client:
         return self._connection.getresponse()
 
     def page(self, number: int) -> str:
-        """Return the path of a page, found by walking there."""
+        """Return the path of a page, by walking to it."""
         path = f"/documents?limit={PAGE}"
         for _ in range(number - 1):
             parts = urlsplit(self.get(path)["x-next"])
@@ -78,16 +78,16 @@ class Client:
 
 
 def in_turns(works: Mapping[str, Callable[[], object]]) -> dict[str, float]:
-    """Return the median seconds of each work. They take turns, so that what else the machine does hits all alike."""
+    """Return the median seconds of each work. They take turns, so that other load affects all equally."""
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(ROUNDS):
         for name, work in works.items():
             seconds[name].append(timed(work))
-    return {name: statistics.median(found) for name, found in seconds.items()}
+    return {name: statistics.median(samples) for name, samples in seconds.items()}
 
 
 def measure(live: Live, key: str, limited: list[str]) -> None:
-    """Print each work's cost as a multiple of that of page 1; each of the ``limited`` keys is new to the service."""
+    """Print the cost of each work as a multiple of page 1; the service has not met any of the ``limited`` keys."""
     client = Client(live.address, key)
     reader, *strangers = (Client(live.address, text) for text in limited)
     second_page = reader.page(2)
@@ -109,39 +109,39 @@ def measure(live: Live, key: str, limited: list[str]) -> None:
     firsts: dict[str, list[float]] = {"page 1": [], FIRST_TIME: []}
     for stranger in strangers:
         for name, other in (("page 1", client), (FIRST_TIME, stranger)):
-            # Another request opens the connection and has the key looked up.
+            # A first request opens the connection and looks up the key.
             other.get("/documents?ids=1")
             firsts[name].append(timed(partial(other.get, first_page)))
-    report({name: statistics.median(found) for name, found in firsts.items()})
+    report({name: statistics.median(samples) for name, samples in firsts.items()})
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Return the seconds that it takes."""
+    """Return the seconds of one call."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
 
 
 def report(medians: Mapping[str, float]) -> None:
-    """Print each as a multiple of that of page 1."""
+    """Print each cost as a multiple of page 1."""
     for name, median in medians.items():
         print(f"{name:36} {median / medians['page 1']:6.2f} × page 1")
 
 
 def choices() -> list[list[str]]:
-    """Return the projects of each limited key; no two have one in common if there are enough."""
+    """Return the projects of each limited key; keys share none if there are enough projects."""
     names = [str(n) for n in random.Random(1).sample(range(1, PROJECTS + 1), PROJECTS)]
     return [[names[(n * REACHED + i) % PROJECTS] for i in range(REACHED)] for n in range(STRANGERS + 1)]
 
 
 def make_key(environ: dict[str, str], projects: Sequence[str]) -> str:
-    """Return the text of a key that reads documents, those of ``projects`` if there are any."""
+    """Return the text of a key that reads documents, limited to ``projects`` if given."""
     limit = ["--project", *projects] if projects else []
     return command("keys", "create", "bench", "--scope", "documents:read", *limit, environ=environ).stdout.split()[-1]
 
 
 def main() -> None:
-    """Measure on the database that the tests would use."""
+    """Measure on the tests' database."""
     server, prefix = TestDatabase(), f"bench{secrets.token_hex(3)}"
     print(f"{server.title}; {DOCUMENTS} documents of 300 bytes, pages of {PAGE}, {ROUNDS} rounds")
     url = server.running.url

@@ -1,4 +1,4 @@
-"""Reads from /proc what processes use: CPU time, memory and descriptors, of a process and all that it started."""
+"""Read the CPU time, memory and descriptors of processes and their descendants from /proc."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KIB = re.compile(r"^(Rss|Pss): +(\d+) kB$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Stat:
-    """What /proc/<pid>/stat tells: the parent, and the seconds used by the process and by those it waited for."""
+    """From /proc/<pid>/stat: the parent, and the CPU seconds of the process and its reaped children."""
 
     parent: int
     seconds: float
@@ -23,7 +23,7 @@ class Stat:
 
 @dataclass(frozen=True)
 class Memory:
-    """MiB that a process has in memory, and its share of them where others have the same pages."""
+    """MiB of a process in memory, and its proportional share of them (PSS)."""
 
     rss: float
     pss: float
@@ -31,56 +31,56 @@ class Memory:
 
 @dataclass(frozen=True)
 class Descriptors:
-    """How many descriptors are open, and how many of those are sockets."""
+    """The number of open descriptors, and of sockets among them."""
 
     all: int
     sockets: int
 
 
 def parse_stat(text: str) -> Stat:
-    """Return what a line of /proc/<pid>/stat says; the name in it may hold spaces and parentheses."""
+    """Parse a line of /proc/<pid>/stat; the name in it may contain spaces and parentheses."""
     fields = text[text.rindex(")") + 2 :].split()
     return Stat(int(fields[1]), sum(map(int, fields[11:15])) / TICKS)
 
 
 def parse_memory(text: str) -> Memory:
-    """Return what /proc/<pid>/smaps_rollup says."""
-    found = {name: int(kib) / 1024 for name, kib in KIB.findall(text)}
-    return Memory(found["Rss"], found["Pss"])
+    """Parse /proc/<pid>/smaps_rollup."""
+    mib = {name: int(kib) / 1024 for name, kib in KIB.findall(text)}
+    return Memory(mib["Rss"], mib["Pss"])
 
 
 def tree(stats: dict[int, Stat], roots: Iterable[int]) -> list[int]:
-    """Return those of ``roots`` that are there and all that descends from them, parents first."""
-    found = [pid for pid in roots if pid in stats]
-    for pid in found:
-        found += [child for child, stat in stats.items() if stat.parent == pid and child not in found]
-    return found
+    """Return the existing ``roots`` and all of their descendants, parents first."""
+    pids = [pid for pid in roots if pid in stats]
+    for pid in pids:
+        pids += [child for child, stat in stats.items() if stat.parent == pid and child not in pids]
+    return pids
 
 
 def stats() -> dict[int, Stat]:
     """Return every process of this machine."""
-    found = {}
+    processes = {}
     for folder in PROC.glob("[0-9]*"):
         try:
-            found[int(folder.name)] = parse_stat((folder / "stat").read_text())
+            processes[int(folder.name)] = parse_stat((folder / "stat").read_text())
         except (FileNotFoundError, ProcessLookupError):
-            continue  # It has ended meanwhile.
-    return found
+            continue  # The process has ended.
+    return processes
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes that ``pid`` started and that run."""
+    """Return the running children of ``pid``."""
     return [child for child, stat in stats().items() if stat.parent == pid]
 
 
 def cpu(roots: Iterable[int]) -> float:
-    """Return the CPU seconds that ``roots`` and all that they started have used so far."""
+    """Return the CPU seconds of ``roots`` and all of their descendants."""
     now = stats()
     return sum(now[pid].seconds for pid in tree(now, roots))
 
 
 def descendants(pid: int) -> list[int]:
-    """Return all that runs below ``pid``."""
+    """Return all descendants of ``pid``."""
     return tree(stats(), [pid])[1:]
 
 
@@ -96,5 +96,5 @@ def descriptors(pid: int) -> Descriptors:
         try:
             names.append(os.readlink(link))
         except FileNotFoundError:
-            continue  # It was closed meanwhile.
+            continue  # The descriptor was closed.
     return Descriptors(len(names), sum(name.startswith("socket:") for name in names))

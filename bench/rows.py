@@ -1,4 +1,4 @@
-"""What `make bench` compares, and the goals: each row is work for the service and the same for CouchDB alone."""
+"""The rows of `make bench` with their goals: work for the service, and the same work for CouchDB alone."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from bench.wrk import Request, Target, send
 PAGE = 50
 JSON = {"Content-Type": "application/json"}
 FIRST_PAGE = f"/documents?limit={PAGE}"
-# The document and the place that are asked for again and again.
+# The document and the page that are requested repeatedly.
 ONE = 1
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A service and the CouchDB below it, and where in them things are."""
+    """A service, the CouchDB below it, and the addresses of their documents and pages."""
 
     installation: Installation
     service: str
     couchdb: str
     credentials: Mapping[str, str] = field(repr=False)
     bare: str
-    # Where pages begin: the service's own link to each, and the last id before it.
+    # For each page: the service's own link to it, and the last id before it.
     links: Sequence[tuple[str, int]] = field(default=(), repr=False)
 
     def ours(self, *requests: Request, expects: int = 200, **headers: str) -> Target:
@@ -45,23 +45,23 @@ class Scene:
         return Target(self.couchdb, {**self.credentials, **names}, requests, expects)
 
     def tagged(self, path: str) -> Request:
-        """Return a request for what has not changed since now."""
+        """Return a conditional request for a path that does not change from now on."""
         _, headers, _ = send(self.ours(), Request(path))
         return Request(path, tag=headers["ETag"])
 
     def stored(self, public_id: int) -> Request:
-        """Return the request for a document as CouchDB has it."""
+        """Return the request to CouchDB for a document."""
         return Request(f"/{self.installation.database}/{DOCUMENT.doc_id(public_id)}")
 
     def view(self, after: int = 0) -> Request:
-        """Return the request for a page's rows and bodies, and for whether there are more."""
+        """Return the request to CouchDB for a page's rows and bodies, and one more."""
         startkey = quote(json.dumps(DOCUMENT.doc_id(after + 1)))
         path = f"/{self.installation.database}/_design/listing/_view/by_id"
         return Request(f"{path}?include_docs=true&limit={PAGE + 1}&startkey={startkey}")
 
     @cached_property
     def drawn(self) -> list[int]:
-        """As many ids as there are documents, each drawn from all."""
+        """Random ids, in the number of the documents."""
         ids = range(1, self.installation.documents + 1)
         return random.Random(1).choices(ids, k=len(ids))
 
@@ -72,7 +72,7 @@ class Scene:
 
     @cached_property
     def places(self) -> list[tuple[str, int]]:
-        """As many of the links as there are pages, each drawn from all."""
+        """Random links to pages, in the number of the pages."""
         return random.Random(3).choices(self.links, k=len(self.links))
 
 
@@ -81,10 +81,10 @@ Sided = Callable[[Scene], Target]
 
 @dataclass(frozen=True)
 class Row:
-    """Work, what the service is to reach in it as a multiple of CouchDB alone, and how it is measured.
+    """Work, the goal of the service as a multiple of CouchDB alone, and the method of measurement.
 
-    ``writes`` are done meanwhile, to documents anywhere or on the page itself. A ``fresh`` row is measured on a service
-    that was started for each round of it. Rounds of what takes long itself are so many times ``longer``.
+    ``writes`` go on in the background, to documents anywhere or on the page itself. A ``fresh`` row restarts the
+    service for each round. ``longer`` multiplies the length of a round, for slow requests.
     """
 
     work: str

@@ -1,4 +1,4 @@
-"""`make bench-scale`: what a page of 50 takes among few documents and among very many, in turns in one run."""
+"""`make bench-scale`: the time of a page of 50 among few and among many documents, in turns in one run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.server.live import Live
 
 FEW = 1_000
 MANY = int(os.environ.get("DREAMSCRIPT_BENCH_SCALE", "1000000"))
-# Each round is on services just started, so that no page that it asks for was asked for before.
+# Each round restarts the services, so that each page is requested for the first time.
 ROUNDS = int(os.environ.get("DREAMSCRIPT_BENCH_ROUNDS", "5"))
 PLACES = 15
 GOAL = 1.3
@@ -27,22 +27,22 @@ Seconds = dict[tuple[str, int], list[float]]
 
 
 def links(ground: Ground, installation: Installation) -> list[str]:
-    """Return where pages begin, in so many places all over the documents as there are to choose from."""
+    """Return the starts of pages spread over all documents, for the rounds to choose from."""
     with installation.serve() as live:
         scene = Scene(installation, live.address, *ground.couchdb, bare="")
-        # The places are found in large steps, where there are enough of them.
+        # Walk in large steps if there are enough documents.
         step = LARGEST if installation.documents >= LARGEST * PLACES * 2 else PAGE
         return [page(cursor) for cursor, _ in walk(scene, step)]
 
 
 def measure(sides: Sequence[tuple[Installation, Sequence[str]]], number: int, seconds: Seconds) -> None:
-    """Add what one round took; both sides answer each kind of request in turns."""
+    """Add the times of one round; both sides answer each kind of request in turns."""
     with ExitStack() as stack:
         clients = []
         for installation, paths in sides:
             live: Live = stack.enter_context(installation.serve())
             client = Client(live.address, installation.key)
-            # The key is looked up, and connections are opened, before anything is timed.
+            # Look up the key and open the connections before anything is timed.
             client.get("/documents?limit=1")
             places = random.Random(number).sample(list(paths), PLACES)
             clients.append((installation.documents, client, places))
@@ -53,7 +53,7 @@ def measure(sides: Sequence[tuple[Installation, Sequence[str]]], number: int, se
 
 
 def asking(client: Client, path: str, headers: Mapping[str, str]) -> Callable[[], object]:
-    """Return what reads a page."""
+    """Return a function that reads a page."""
     return lambda: client.get(path, headers)
 
 
@@ -69,7 +69,7 @@ def report(seconds: Seconds) -> None:
 
 
 def main() -> None:
-    """Measure on the database that the tests would use."""
+    """Measure on the tests' database."""
     with Ground() as ground:
         print(f"{ground.name}; {ROUNDS} rounds of {PLACES} places", flush=True)
         few, many = (replace(ground.install(n, name), workers=1) for n, name in ((FEW, "few"), (MANY, "many")))

@@ -1,4 +1,4 @@
-"""What the harness reads and reckons: the output of wrk, files of /proc, medians, and the table."""
+"""Parsing the output of wrk and files of /proc, medians, and the table."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ pytestmark = pytest.mark.nodatabase
 MEASURED = "measured requests={} seconds=2.0 connect=0 read=0 write=0 status={} timeout=0 p50=0.001 p99=0.005\n"
 
 
-def test_what_wrk_measured_is_read() -> None:
+def test_the_output_of_wrk_is_parsed() -> None:
     load = parse("Running 2s test\n" + MEASURED.format(500, 0))
     assert (load, load.rate) == (Load(500, 2.0, 0.001, 0.005), 250)
 
 
 @pytest.mark.parametrize("output", ["unable to connect", MEASURED.format(500, 1), MEASURED.format(0, 0)])
-def test_a_run_with_any_error_is_none(output: str) -> None:
+def test_a_run_with_an_error_is_rejected(output: str) -> None:
     with pytest.raises(WrongAnswer):
         parse(output)
 
@@ -40,7 +40,7 @@ def test_a_run_with_any_error_is_none(output: str) -> None:
         (b'[{"ok": true}, {"error": "conflict"}]', False),
     ],
 )
-def test_each_of_many_writes_must_have_been_done(body: bytes, sound: bool) -> None:
+def test_every_write_of_a_batch_must_succeed(body: bytes, sound: bool) -> None:
     assert is_sound(body) is sound
 
 
@@ -53,9 +53,9 @@ def test_a_name_with_spaces_and_parentheses_does_not_hide_the_times() -> None:
     assert processes.parse_stat(text) == Stat(3, 200 / processes.TICKS)
 
 
-def test_a_tree_has_all_generations_of_its_roots_alone() -> None:
-    found = {pid: Stat(parent, 0) for pid, parent in ((2, 1), (3, 2), (4, 3), (5, 1))}
-    assert processes.tree(found, [2, 9]) == [2, 3, 4]
+def test_a_tree_has_all_descendants_of_its_roots() -> None:
+    stats = {pid: Stat(parent, 0) for pid, parent in ((2, 1), (3, 2), (4, 3), (5, 1))}
+    assert processes.tree(stats, [2, 9]) == [2, 3, 4]
 
 
 def test_memory_is_read() -> None:
@@ -72,7 +72,7 @@ def test_this_process_can_be_looked_at() -> None:
 
 
 def one(ours: int, theirs: int, pace: float = 1.0) -> Round:
-    """Return a round in which each side was so fast."""
+    """Return a round with these speeds of the two sides."""
     service, couchdb = (Load(rate, 1.0, 1 / rate, 2 / rate) for rate in (ours, theirs))
     return Round(Side(service, 0.001 * ours, 0.002 * ours, pace), Side(couchdb, 0.0, 0.0005 * theirs))
 
@@ -93,17 +93,17 @@ def test_a_table_is_aligned() -> None:
     assert table([["work", "goal"], ["a page", "3"]]) == "| work   | goal |\n|--------|------|\n| a page | 3    |"
 
 
-def test_what_ends_as_it_was_half_way_is_flat() -> None:
+def test_samples_that_stay_level_after_half_time_are_flat() -> None:
     assert is_flat([50, 100, 109])
     assert not is_flat([50, 100, 111])
 
 
-def test_a_value_is_found_in_a_list_of_names() -> None:
+def test_a_value_is_read_by_its_name() -> None:
     assert machine.value("MemFree: 1 kB\nMemTotal:   2048 kB\n", "MemTotal") == "2048 kB"
     assert machine.value("", "model name") == "unknown"
 
 
-def test_a_report_takes_the_place_of_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_replaces_the_previous_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "performance.md"
     file.write_text(f"Before.\n{bench.BEGIN}\n{bench.END}\nAfter.\n")
     monkeypatch.setattr(bench, "REPORT", file)
@@ -116,5 +116,5 @@ def test_the_documentation_has_a_place_for_the_report() -> None:
     assert [bench.REPORT.read_text().count(mark) for mark in (bench.BEGIN, bench.END)] == [1, 1]
 
 
-def test_rows_have_names_of_their_own() -> None:
+def test_row_names_are_unique() -> None:
     assert len({row.work for row in ROWS}) == len(ROWS)

@@ -1,4 +1,4 @@
-"""Walks all documents page by page, to warm what remembers them and to learn where pages begin."""
+"""Walk all documents page by page, to fill the caches and to collect the starts of pages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from bench.rows import PAGE, Scene, page
 
-# A connection goes to whichever worker takes it; with so many, each worker has one but for 1 in 128 runs.
+# Any worker may take a connection; with 8, each of 2 workers has at least one in all but 1 of 128 runs.
 WARMERS = 8
 LARGEST = 1000
 
@@ -34,7 +34,7 @@ def walk(scene: Scene, limit: int) -> Iterator[tuple[str, int]]:
 
 
 def warmed(scene: Scene) -> Scene:
-    """Read everything through several connections at once; return the scene with links to all its pages."""
+    """Read everything through several connections at once. Returns the scene with links to all of its pages."""
     with ThreadPoolExecutor(WARMERS) as pool:
         list(pool.map(lambda _: sum(1 for _ in walk(scene, LARGEST)), range(WARMERS)))
     links = [(page(cursor), after) for cursor, after in walk(scene, PAGE)]

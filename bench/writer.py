@@ -1,4 +1,4 @@
-"""Writes at a steady pace, through the service or to CouchDB, while something else is measured."""
+"""Write at a steady pace in the background, through the service or to CouchDB."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from app.domain.resource_types import DOCUMENT
 from bench.wrk import Target, WrongAnswer
 
 PER_SECOND = 50
-# So many connections share the pace, since none could keep it alone while the server is busy.
+# Connections that share the pace, since one alone could not keep it while the server is busy.
 CONNECTIONS = 25
 
 
 @dataclass(frozen=True)
 class Edits:
-    """Changes of the documents ``ids``: PATCHes, or PUTs of ``stored`` documents where those are given."""
+    """Changes of the documents ``ids``: PATCHes, or PUTs of ``stored`` documents if given."""
 
     target: Target
     ids: Sequence[int]
@@ -40,28 +40,28 @@ class Edits:
             method, path = "PUT", f"/{self.database}/{DOCUMENT.doc_id(public_id)}"
         headers = {**self.target.headers, "Content-Type": "application/json"}
         connection.request(method, path, json.dumps(value), headers)
-        answer = connection.getresponse()
-        said = json.loads(answer.read())
-        if self.stored is not None and answer.status == 201:
-            self.stored[public_id]["_rev"] = said["rev"]
-        return answer.status
+        response = connection.getresponse()
+        body = json.loads(response.read())
+        if self.stored is not None and response.status == 201:
+            self.stored[public_id]["_rev"] = body["rev"]
+        return response.status
 
 
 def stored(connection: Connection, database: str, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """Return the documents ``ids`` as CouchDB has them."""
+    """Return the documents ``ids`` as CouchDB stores them."""
     keys = [DOCUMENT.doc_id(public_id) for public_id in ids]
     answer = connection.post(database, "_all_docs", params={"include_docs": True}, body={"keys": keys}, read=True)
     return {row["doc"]["id"]: row["doc"] for row in answer.body["rows"]}
 
 
 def chosen(documents: int, seconds: float) -> list[int]:
-    """Return documents anywhere, enough that none comes twice in ``seconds`` where there are so many."""
+    """Return random documents, enough for ``seconds`` without repetition if the database has that many."""
     ids = range(1, documents + 1)
     return random.Random(documents).sample(ids, min(documents, round(2 * PER_SECOND * (seconds + 2))))
 
 
 class Writer(AbstractContextManager["Writer"]):
-    """Writes as long as the context lasts. Raises WrongAnswer in the end if any failed."""
+    """Write while the context lasts. Raises WrongAnswer at the end if a write failed."""
 
     def __init__(self, edits: Edits) -> None:
         self._edits, self._ended, self._lock = edits, threading.Event(), threading.Lock()
@@ -72,7 +72,7 @@ class Writer(AbstractContextManager["Writer"]):
             thread.start()
 
     def _write(self, number: int) -> None:
-        """Write every so manieth document, so that no two connections write the same one."""
+        """Write every n-th document, so that no two connections write the same one."""
         own = self._edits.ids[number::CONNECTIONS]
         connection = http.client.HTTPConnection(self._edits.target.address, timeout=30)
         try:
@@ -98,5 +98,5 @@ class Writer(AbstractContextManager["Writer"]):
             raise WrongAnswer(f"writes failed: {self._failures}")
 
     def pace(self) -> float:
-        """Return the share of what should have been written so far that was."""
+        """Return the number of writes as a share of the intended number so far."""
         return self._written / (PER_SECOND * (time.perf_counter() - self._started))

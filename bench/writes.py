@@ -1,4 +1,4 @@
-"""`make bench-writes`: how many writes a second pass through the service, and through CouchDB alone."""
+"""`make bench-writes`: writes per second through the service, and to CouchDB alone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ VALIDATED = "CouchDB, with validators"
 
 @dataclass(frozen=True)
 class Contest:
-    """The same work done by several targets, of which each answer stands for ``writes`` documents."""
+    """The same work for several targets; each answer stands for ``writes`` documents."""
 
     name: str
     targets: Mapping[str, Target]
@@ -41,7 +41,7 @@ class Contest:
 
 
 def value() -> dict[str, str]:
-    """Return what a client sends as a document, which is SIZE bytes of JSON."""
+    """Return a client's document, SIZE bytes of JSON."""
     empty = json.dumps({"title": "Measured", "content": ""})
     return {"title": "Measured", "content": "x" * (SIZE - len(empty))}
 
@@ -54,13 +54,13 @@ def stored(numbers: Iterator[int]) -> dict[str, object]:
 
 
 def fixed(body: object) -> Callable[[], bytes]:
-    """Return what makes the same body each time."""
+    """Return a function that always returns the same body."""
     text = json.dumps(body).encode()
     return lambda: text
 
 
 def contests(service: str, key: str, couchdb: str, bare: str, validated: str) -> Iterator[Contest]:
-    """Yield what is compared; ``bare`` and ``validated`` are databases of ``couchdb`` that nobody else writes to."""
+    """Yield the contests; ``bare`` and ``validated`` are databases of ``couchdb`` without other writers."""
     own, numbers = {"X-API-Key": key}, count(1)
     single = {
         SERVICE: Target(f"http://{service}/documents", own, fixed(value())),
@@ -83,26 +83,26 @@ def contests(service: str, key: str, couchdb: str, bare: str, validated: str) ->
 
 
 def measure(contest: Contest) -> None:
-    """Print the writes in a second of each target and its ratio to the service, medians of rounds.
+    """Print the writes per second of each target and its ratio to the service, medians of rounds.
 
-    In each round the targets take turns, and over the rounds they take turns at being first, so that what else the
-    machine does hits all alike; CouchDB goes on indexing for a while after it was written to.
+    In each round the targets take turns, and over the rounds they take turns at being first, so that other load
+    on the machine affects all equally; CouchDB goes on indexing for a while after a write.
     """
-    found: dict[str, list[float]] = {name: [] for name in contest.targets}
+    samples: dict[str, list[float]] = {name: [] for name in contest.targets}
     elapsed, used = time.perf_counter(), time.process_time()
     for number in range(ROUNDS + 1):
         for name in _rotated(list(contest.targets), number):
             target = contest.targets[name]
             rate = contest.writes * throughput(target, contest.connections, SECONDS)
-            if number:  # The first round is for warming up.
-                found[name].append(rate)
+            if number:  # The first round warms up.
+                samples[name].append(rate)
     share = (time.process_time() - used) / (time.perf_counter() - elapsed)
     print(f"{contest.name} (the load generator used {share:.0%} of a core)")
-    for name, rates in found.items():
-        ratios = [own / other for own, other in zip(found[SERVICE], rates, strict=True)]
-        told = "" if name == SERVICE else f"   service / it {statistics.median(ratios):5.2f}"
+    for name, rates in samples.items():
+        ratios = [own / other for own, other in zip(samples[SERVICE], rates, strict=True)]
+        ratio = "" if name == SERVICE else f"   service / it {statistics.median(ratios):5.2f}"
         spread = f"{min(rates):.0f} to {max(rates):.0f}"
-        print(f"  {name:26} {statistics.median(rates):7.0f} writes/s ({spread}){told}")
+        print(f"  {name:26} {statistics.median(rates):7.0f} writes/s ({spread}){ratio}")
 
 
 def _rotated(names: list[str], number: int) -> list[str]:
@@ -112,7 +112,7 @@ def _rotated(names: list[str], number: int) -> list[str]:
 
 @contextmanager
 def serving(url: str, prefix: str) -> Iterator[tuple[Live, str]]:
-    """Give a service of its own databases, and a key that writes documents."""
+    """Yield a service with its own databases, and a key that writes documents."""
     deployed_settings(url, prefix)
     environ = environment(
         COUCHDB_URL=url,
@@ -127,7 +127,7 @@ def serving(url: str, prefix: str) -> Iterator[tuple[Live, str]]:
 
 
 def main() -> None:
-    """Measure on the database that the tests would use."""
+    """Measure on the tests' database."""
     server, prefix = TestDatabase(), f"bench{secrets.token_hex(3)}"
     print(f"{server.title}; documents of {SIZE} bytes, {WORKERS} workers, {ROUNDS} rounds of {SECONDS:.0f} s each")
     url = server.running.url

@@ -1,4 +1,4 @@
-"""Runs wrk, the load generator, against one server, and reads what it measured."""
+"""Run wrk, the load generator, against one server, and parse its results."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from pathlib import Path
 SCRIPT = Path(__file__).with_name("wrk.lua")
 MEASURED = re.compile(r"^measured (.+)$", re.MULTILINE)
 ERRORS = ("connect", "read", "write", "status", "timeout")
-# Seconds without an answer that wrk counts as an error.
+# Seconds without an answer after which wrk counts an error.
 PATIENCE = 10
 MISSING = "wrk, which sends the requests, is not installed: install the package wrk"
 
 
 class WrongAnswer(Exception):
-    """A server did not answer as it should, so that what was measured means nothing."""
+    """A server did not answer as expected, so the measurement is void."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request without what all requests of its target have in common; ``body`` is one line of JSON."""
+    """A request without the headers that its target adds to all; ``body`` is one line of JSON."""
 
     path: str
     method: str = "GET"
@@ -41,7 +41,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Target:
-    """Requests to one server, sent in turn, of which each is answered with the status ``expects``."""
+    """Requests to one server, sent in turn; each answer must have the status ``expects``."""
 
     address: str
     headers: Mapping[str, str] = field(repr=False)
@@ -51,7 +51,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Load:
-    """What one run of wrk measured; ``p50`` and ``p99`` are seconds."""
+    """The results of one run of wrk; ``p50`` and ``p99`` are seconds."""
 
     requests: int
     seconds: float
@@ -60,21 +60,21 @@ class Load:
 
     @property
     def rate(self) -> float:
-        """Answers in a second."""
+        """Answers per second."""
         return self.requests / self.seconds
 
 
 def is_installed() -> bool:
-    """Tell whether there is a wrk."""
+    """Return whether wrk is installed."""
     return shutil.which("wrk") is not None
 
 
 def parse(output: str) -> Load:
-    """Return what the script's last line says. Raises WrongAnswer for errors, and where nothing was answered."""
-    found = MEASURED.search(output)
-    if not found:
+    """Parse the script's last line. Raises WrongAnswer for errors, and if there was no answer."""
+    match = MEASURED.search(output)
+    if not match:
         raise WrongAnswer(f"wrk measured nothing: {output}")
-    values = {name: float(value) for name, value in (pair.split("=") for pair in found[1].split())}
+    values = {name: float(value) for name, value in (pair.split("=") for pair in match[1].split())}
     errors = {name: int(values[name]) for name in ERRORS if values[name]}
     if errors or not values["requests"]:
         raise WrongAnswer(f"of {values['requests']:.0f} requests some failed: {errors or 'all'}")
@@ -84,9 +84,9 @@ def parse(output: str) -> Load:
 def run(target: Target, connections: int, seconds: float, start: int = 0) -> Load:
     """Load ``target`` with one thread, beginning after ``start`` of its requests. Raises WrongAnswer.
 
-    wrk takes 200 and 304 alike, and to read each status in its script would slow it down: see check.
+    wrk does not distinguish 200 from 304, and reading each status in its script would slow it down: see check.
     """
-    # wrk takes whole seconds only.
+    # wrk accepts whole seconds only.
     options = ["-t1", f"-c{connections}", f"-d{max(round(seconds), 1)}s", f"--timeout={PATIENCE}s", f"-s{SCRIPT}"]
     for name, value in target.headers.items():
         options += ["-H", f"{name}: {value}"]
@@ -94,12 +94,12 @@ def run(target: Target, connections: int, seconds: float, start: int = 0) -> Loa
         file.writelines(f"{request.line}\n" for request in target.requests)
         file.flush()
         command = ["wrk", *options, f"http://{target.address}", "--", file.name, str(start)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return parse(done.stdout + done.stderr)
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
+    return parse(process.stdout + process.stderr)
 
 
 def check(target: Target, start: int = 0) -> None:
-    """Send one of the requests. Raises WrongAnswer if its answer is not what it should be."""
+    """Send one of the requests. Raises WrongAnswer for an unexpected answer."""
     request = target.requests[start % len(target.requests)]
     status, _, body = send(target, request)
     if status != target.expects or not is_sound(body):
@@ -107,7 +107,7 @@ def check(target: Target, start: int = 0) -> None:
 
 
 def send(target: Target, request: Request) -> tuple[int, http.client.HTTPMessage, bytes]:
-    """Send one request; return the status, headers and body of its answer."""
+    """Send one request. Returns the status, headers and body of the answer."""
     connection = http.client.HTTPConnection(target.address, timeout=60)
     headers = {**target.headers, **({"If-None-Match": request.tag} if request.tag else {})}
     connection.request(request.method, request.path, request.body or None, headers)
@@ -118,8 +118,8 @@ def send(target: Target, request: Request) -> tuple[int, http.client.HTTPMessage
 
 
 def is_sound(body: bytes) -> bool:
-    """Tell whether every one of many writes was done, where the answer tells of many."""
-    said = json.loads(body) if body else None
-    if isinstance(said, dict) and "outcomes" in said:
-        return all(outcome["status"] < 300 for outcome in said["outcomes"])
-    return not isinstance(said, list) or not any("error" in entry for entry in said)
+    """Return whether every write succeeded, if the body lists several."""
+    answer = json.loads(body) if body else None
+    if isinstance(answer, dict) and "outcomes" in answer:
+        return all(outcome["status"] < 300 for outcome in answer["outcomes"])
+    return not isinstance(answer, list) or not any("error" in entry for entry in answer)
