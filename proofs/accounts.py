@@ -1,4 +1,4 @@
-"""The account of a campaign: what its clients know, held against what is served and what the database holds."""
+"""Compare the records of a campaign's clients with the service and the database."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from tests.server.live import PATIENCE
 
 @dataclass(frozen=True)
 class Account:
-    """What became of every creation. All lists but ``unacknowledged`` should be empty."""
+    """The outcome of every create. All lists but ``unacknowledged`` should be empty."""
 
     acknowledged: int
-    # Titles of documents that were promised and are not there, or not as they were promised.
+    # Titles of documents that were acknowledged and are missing or different.
     lost: list[str]
-    # Documents that are there and were never sent so, half ones included.
+    # Stored documents that no client sent in this form, partial ones included.
     foreign: list[dict[str, Any]]
-    # Titles that are there more than once, and ids that were given more than once.
+    # Titles that are stored more than once, and ids that were assigned more than once.
     repeated: list[str]
-    # Titles of creations whose second acknowledgement was not the first one, byte for byte.
+    # Titles of creates whose second acknowledgement differs from the first.
     unlike: list[str]
-    # Titles of documents that are there without a promise, and those among them whose client had no reason for doubt.
+    # Titles of documents stored without an acknowledgement, and those whose client got a definite refusal.
     unacknowledged: list[str]
     denied: list[str]
 
     @classmethod
     def of(cls, creations: list[Creation], stored: list[dict[str, Any]]) -> Account:
-        """Hold what the clients know against the ``stored`` documents, as the service serves them."""
-        wanted = {creation.value["title"]: creation for creation in creations}
-        promised = {title: c.acknowledged[0].json for title, c in wanted.items() if c.acknowledged}
+        """Compare the clients' records with the ``stored`` documents, as the service serves them."""
+        by_title = {creation.value["title"]: creation for creation in creations}
+        promised = {title: c.acknowledged[0].json for title, c in by_title.items() if c.acknowledged}
         served = {item["id"]: item for item in stored}
         there = {title_of(item) for item in stored}
-        extra = sorted(title for title in there if title in wanted and title not in promised)
+        extra = sorted(title for title in there if title in by_title and title not in promised)
         names = (
             [title_of(item) for item in stored],
             [item["id"] for item in stored],
@@ -49,28 +49,28 @@ class Account:
         return cls(
             acknowledged=len(promised),
             lost=[title for title, item in promised.items() if served.get(item["id"]) != item],
-            foreign=[item for item in stored if not sent_so(item, wanted)],
+            foreign=[item for item in stored if not sent_so(item, by_title)],
             repeated=[str(name) for each in names for name, count in Counter(each).items() if count > 1],
-            unlike=[title for title, c in wanted.items() if len({reply.body for reply in c.acknowledged}) > 1],
+            unlike=[title for title, c in by_title.items() if len({reply.body for reply in c.acknowledged}) > 1],
             unacknowledged=extra,
-            denied=[title for title in extra if not wanted[title].may_be_stored],
+            denied=[title for title in extra if not by_title[title].may_be_stored],
         )
 
     def require_sound(self) -> None:
-        """Fail unless nothing was lost, half, repeated or denied."""
+        """Fail if a document was lost, partial, repeated or denied."""
         assert self.acknowledged > 0
         for name in ("lost", "foreign", "repeated", "unlike", "denied"):
             assert getattr(self, name) == [], name
 
 
 def title_of(item: Mapping[str, Any]) -> str:
-    """Return a document's title, which names its creation."""
+    """Return a document's title, which identifies its create."""
     return str(item.get("title"))
 
 
-def sent_so(item: dict[str, Any], wanted: Mapping[str, Creation]) -> bool:
-    """Tell whether a document is exactly what some client sent, with an id."""
-    creation = wanted.get(title_of(item))
+def sent_so(item: dict[str, Any], creations: Mapping[str, Creation]) -> bool:
+    """Return whether a document is exactly as a client sent it, with an id."""
+    creation = creations.get(title_of(item))
     return creation is not None and item == {"id": item.get("id"), **creation.value}
 
 
@@ -86,9 +86,9 @@ def stored(service: Service, key: str, collection: str = "documents", limit: int
 
 
 def account(campaign: Campaign, service: Service, installation: Installation) -> Account:
-    """Return what became of a campaign, once what is served is what the database holds.
+    """Return the account of a campaign, when the service shows what the database stores.
 
-    That may take a moment: a write whose client has left is done nevertheless.
+    That may take a moment, since a write is completed even if its client has left.
     """
     documents = f"/{installation.prefix}-documents/_all_docs?startkey=%22document%22"
 
@@ -100,14 +100,14 @@ def account(campaign: Campaign, service: Service, installation: Installation) ->
     return Account.of(campaign.creations, poll(settled, PATIENCE))
 
 
-def figures(campaign: Campaign, found: Account) -> str:
+def figures(campaign: Campaign, result: Account) -> str:
     """Return the outcome in words."""
     counts = ", ".join(f"{number} x {what}" for what, number in sorted(campaign.counts().items()))
     slowest = max(reply.seconds for creation in campaign.creations for reply in creation.replies)
     return (
-        f"{len(campaign.creations)} creations ({counts}), slowest {slowest:.2f} s; {found.acknowledged} acknowledged, "
-        f"{len(found.lost)} lost, {len(found.foreign)} half or foreign, {len(found.repeated)} repeated, "
-        f"{len(found.unacknowledged)} stored without acknowledgement, {len(found.denied)} of them denied"
+        f"{len(campaign.creations)} creations ({counts}), slowest {slowest:.2f} s; {result.acknowledged} acknowledged, "
+        f"{len(result.lost)} lost, {len(result.foreign)} half or foreign, {len(result.repeated)} repeated, "
+        f"{len(result.unacknowledged)} stored without acknowledgement, {len(result.denied)} of them denied"
     )
 
 

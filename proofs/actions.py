@@ -1,4 +1,4 @@
-"""What an owner does with its own documents and projects, one by one."""
+"""The actions of a model client on its own documents and projects, one at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def create(owner: Owner) -> None:
 
 
 def patch(owner: Owner) -> None:
-    """Change one member of a document, or remove it, and read what came of it."""
+    """Change or remove one member of a document, and read the result."""
     item = owner.document()
     changed = owner.patch(item, {MORE[DOCUMENTS]: owner.value().get(MORE[DOCUMENTS])})
     require_there(owner, changed)
@@ -36,7 +36,7 @@ def replace_stale(owner: Owner) -> None:
 
 
 def move(owner: Owner) -> None:
-    """Put a document into a project, or take it out."""
+    """Move a document into a project, or out of it."""
     owner.patch(owner.document(), {"project_id": owner.home()})
 
 
@@ -56,7 +56,7 @@ def copy(owner: Owner) -> None:
 
 
 def delete(owner: Owner) -> None:
-    """Delete a document, or two, and what is gone already."""
+    """Delete one or two documents, and one that is already deleted."""
     owner.delete(owner.document())
     if len(owner.ledger.of(DOCUMENTS)) > ENOUGH:
         owner.delete(owner.document())
@@ -79,7 +79,7 @@ def change_project(owner: Owner) -> None:
 
 
 def delete_project(owner: Owner) -> None:
-    """Delete a project, after what is in it was taken out."""
+    """Delete a project, after moving its documents out."""
     item = owner.project()
     if inside := owner.ledger.inside(item):
         reply = owner.requests.once("DELETE", item.path, expected=(409,))
@@ -91,7 +91,7 @@ def delete_project(owner: Owner) -> None:
 
 
 def require_there(owner: Owner, item: Item) -> None:
-    """Read an item and fail unless it is as it must be."""
-    found = owner.requests.read(item.path)
-    assert found.status == 200, f"{item} is gone"
-    assert Item.served(item.kind, found) == item
+    """Read an item and fail unless it is as recorded."""
+    reply = owner.requests.read(item.path)
+    assert reply.status == 200, f"{item} is gone"
+    assert Item.served(item.kind, reply) == item

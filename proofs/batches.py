@@ -1,4 +1,4 @@
-"""What an owner does with many of its documents or projects in one request, of which each outcome is known before."""
+"""The actions of a model client on many of its items in one request, each with a known outcome."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from proofs.model_client import MORE, NAMES, Owner, without_none
 
 @dataclass(frozen=True)
 class Step:
-    """An operation, the status that it must have, and what the item holds after it, None if that is nothing new."""
+    """An operation, its expected status, and the item after it, None if it changes nothing."""
 
     operation: Mapping[str, Any]
     status: int
@@ -42,9 +42,9 @@ def delete(item: Item, status: int = 204) -> Step:
 
 
 def send(owner: Owner, kind: str, steps: list[Step]) -> None:
-    """Send a batch, hold each outcome against what it must be, and keep what came of it."""
-    asked = {"operations": [step.operation for step in steps]}
-    outcomes = owner.requests.repeated("POST", f"/{kind}/batch", asked, expected=(200,)).json["outcomes"]
+    """Send a batch, check each outcome, and record the items."""
+    body = {"operations": [step.operation for step in steps]}
+    outcomes = owner.requests.repeated("POST", f"/{kind}/batch", body, expected=(200,)).json["outcomes"]
     assert [outcome["status"] for outcome in outcomes] == [step.status for step in steps], outcomes
     for step, outcome in zip(steps, outcomes, strict=True):
         known = owner.ledger.get(kind, outcome.get("id", 0))
@@ -57,7 +57,7 @@ def send(owner: Owner, kind: str, steps: list[Step]) -> None:
 
 
 def documents_batch(owner: Owner) -> None:
-    """Do everything to documents at once, twice to one of them, and what must be refused beside it."""
+    """Send every kind of operation on documents, two on one of them, and some that must be refused."""
     owner.document()
     twice, replaced, deleted, stale = owner.random.sample(owner.ledger.of(DOCUMENTS), 4)
     renamed = {NAMES[DOCUMENTS]: owner.value()[NAMES[DOCUMENTS]]}
@@ -80,7 +80,7 @@ def documents_batch(owner: Owner) -> None:
 
 
 def projects_batch(owner: Owner) -> None:
-    """Do everything to projects at once; one that holds documents stays."""
+    """Send every kind of operation on projects; a project with documents must stay."""
     full = owner.project()
     owner.make(DOCUMENTS, owner.value(project_id=full.public_id))
     empty, patched = (owner.make(PROJECTS, owner.value(PROJECTS)) for _ in ("empty", "patched"))

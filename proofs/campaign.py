@@ -1,4 +1,4 @@
-"""Clients that create documents while things fail, and the account of what became of each."""
+"""Clients that create documents during faults, and record every answer."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from proofs.clients import Client, Clients
 from proofs.service import NO_ANSWER, Reply, Service
 
 CLIENTS = 6
-# Characters of a document at most, and how often a client that repeats a request asks for the same.
+# Maximum characters of a document, and maximum requests of a client for one create.
 CONTENT, REPEATS = 4000, 500
-# Seconds that a client waits after it was told that the service is unavailable.
+# Seconds that a client waits after a 503.
 RETRY = 0.05
 
 
 @dataclass
 class Creation:
-    """One document that a client wants: what it sent, each answer that it got, and how often none came."""
+    """One create: the document, every answer, and the number of requests without an answer."""
 
     value: dict[str, Any]
     replies: list[Reply] = field(default_factory=list)
@@ -27,12 +27,12 @@ class Creation:
 
     @property
     def acknowledged(self) -> list[Reply]:
-        """The answers that say that it was created."""
+        """The answers that acknowledge the create."""
         return [reply for reply in self.replies if reply.status == 201]
 
     @property
     def may_be_stored(self) -> bool:
-        """Whether the client was left in doubt."""
+        """Whether the client cannot know if the document is stored."""
         return self.dropped > 0 or any(reply.is_doubtful for reply in self.replies)
 
 
@@ -52,7 +52,7 @@ class Creator(Client):
         self.creations: list[Creation] = []
 
     def act(self) -> bool:
-        """Create a document, and keep an account of it."""
+        """Create a document and record the answers."""
         self._create(len(self.creations))
         return len(self.creations) != self._count
 
@@ -73,7 +73,7 @@ class Creator(Client):
             creation.replies.append(self._service.ask("POST", "/documents", self._key, creation.value, headers))
             self.answered[str(creation.replies[-1].status)] += 1
             if creation.replies[-1].status in (409, 503):
-                # Sooner than `Retry-After` asks for, and not as fast as a machine can.
+                # Sooner than `Retry-After`, but not in a busy loop.
                 self.stopping.wait(RETRY)
         except NO_ANSWER:
             creation.dropped += 1
@@ -81,7 +81,7 @@ class Creator(Client):
 
 
 class Campaign(Clients):
-    """Clients at work, and what they have created so far."""
+    """Running clients, and their creates so far."""
 
     def __init__(self, creators: Sequence[Creator]) -> None:
         super().__init__(creators)
@@ -102,5 +102,5 @@ class Campaign(Clients):
 
     @property
     def creations(self) -> list[Creation]:
-        """Everything that was sent so far."""
+        """Every create so far."""
         return [creation for creator in self._creators for creation in list(creator.creations)]

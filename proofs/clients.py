@@ -1,4 +1,4 @@
-"""Clients at work while things fail, each in a thread of its own."""
+"""Clients that work during faults, each in its own thread."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from tests.server.live import PATIENCE
 
 
 class Client(threading.Thread):
-    """Acts until it is stopped or has nothing left to do; ``failure`` is what ended it before that."""
+    """Act until stopped or finished; ``failure`` is the exception that ended the client early."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name=name)
-        # How often each status came, "dropped" for none, and whatever else is worth counting.
+        # Counts by status, "dropped" for no answer, and other events.
         self.answered: Counter[str] = Counter()
         self.stopping = threading.Event()
         self.failure: BaseException | None = None
 
     def run(self) -> None:
-        """Do one thing after the other."""
+        """Act until stopped."""
         try:
             while not self.stopping.is_set() and self.act():
                 pass
@@ -30,19 +30,19 @@ class Client(threading.Thread):
             self.failure = failure
 
     def act(self) -> bool:
-        """Do one thing, and tell whether there is more to do."""
+        """Act once. Returns whether there is more to do."""
         raise NotImplementedError
 
 
 class Clients:
-    """Several clients at once, and what they were answered so far."""
+    """Several concurrent clients, and the counts of their answers."""
 
     def __init__(self, clients: Sequence[Client]) -> None:
         self._clients = clients
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Have the clients at work meanwhile. Raises what ended any of them."""
+        """Run the clients during the context. Raises the failure of any client."""
         for client in self._clients:
             client.start()
         try:
@@ -57,14 +57,14 @@ class Clients:
 
     @property
     def is_over(self) -> bool:
-        """Whether every client has done what it was to do."""
+        """Whether every client has finished."""
         return not any(client.is_alive() for client in self._clients)
 
     def counts(self) -> Counter[str]:
-        """Return how often each status came so far, and "dropped" for no answer."""
+        """Return the number of answers by status, and "dropped" for no answer."""
         return sum((client.answered for client in self._clients), Counter())
 
     def await_more(self, what: str, number: int) -> None:
-        """Return when an answer has come so often more, or all is over."""
+        """Wait until an answer has come ``more`` times again, or all clients have finished."""
         goal = self.counts()[what] + number
         assert poll(lambda: self.counts()[what] >= goal or self.is_over, PATIENCE), f"no more {what}"

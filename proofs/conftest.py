@@ -1,4 +1,4 @@
-"""An installation for each module whose service reaches its database through the proxy, and the seed of its faults."""
+"""An installation per module behind the fault proxy, and the seed of its faults."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCOPES = ("documents:read", "documents:write", "projects:read", "projects:write"
 
 @dataclass(frozen=True)
 class Installation:
-    """Databases that are deployed, and a key to them."""
+    """Deployed databases, and a key."""
 
     url: str
     prefix: str
@@ -66,15 +66,15 @@ def service(installation: Installation, proxy: Proxy) -> Iterator[Service]:
 
 @pytest.fixture
 def seed() -> int:
-    """What makes the faults of a test; a failing test shows it, and the environment sets it."""
-    found = int(os.environ.get("DREAMSCRIPT_TEST_SEED", "1"))
-    print(f"DREAMSCRIPT_TEST_SEED={found}")  # noqa: T201
-    return found
+    """The random seed of a test's faults; a failing test prints it, and the environment sets it."""
+    seed = int(os.environ.get("DREAMSCRIPT_TEST_SEED", "1"))
+    print(f"DREAMSCRIPT_TEST_SEED={seed}")  # noqa: T201
+    return seed
 
 
 @pytest.fixture(scope="session")
 def rounds() -> int:
-    """How many times over the faults happen; 1 is what fits into a usual run."""
+    """The factor for the number of faults; 1 is for the usual suite."""
     return int(os.environ.get("DREAMSCRIPT_PROOF_ROUNDS", "1"))
 
 

@@ -1,4 +1,4 @@
-"""A document that many write at once while exchanges fail, each on the condition that nobody else has."""
+"""Concurrent conditional writes to one document during faults."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from proofs.ledger import DOCUMENTS, Item
 from proofs.requests import Requests
 from proofs.service import Reply, Service
 
-# Fewer race than while all is well, since each has to find out what became of its write.
+# Fewer writers than without faults, since each has to resolve its unknown outcome.
 FEWER, RACES = 8, 3
 
 
 @dataclass
 class Contested:
-    """A document that many write at once, as it was read last, and the titles that it has had."""
+    """A document with concurrent writers: its last version, and the titles so far."""
 
     item: Item
     titles: list[str]
-    # Titles of writes of which nobody has told whether they are stored.
+    # Titles of writes with an unknown outcome.
     in_doubt: set[str] = field(default_factory=set)
 
-    def decide(self, replies: dict[str, Reply | None], found: Item) -> str:
-        """Hold the answers to one race, by the titles that were written, against what is stored; tell how it ended."""
+    def decide(self, replies: dict[str, Reply | None], stored: Item) -> str:
+        """Compare the answers of one race, by title, with the stored document. Returns the kind of result."""
         won = [reply for reply in replies.values() if reply is not None and reply.status == 200]
         self.in_doubt |= {title for title, reply in replies.items() if reply is None or reply.is_doubtful}
         assert len(won) <= 1, f"{len(won)} have won"
-        before, self.item = self.item, found
+        before, self.item = self.item, stored
         if won:
-            assert Item.served(DOCUMENTS, won[0]) == found
+            assert Item.served(DOCUMENTS, won[0]) == stored
             self.in_doubt = set()
-        elif found.tag == before.tag:
-            # Nobody has won, so nobody has lost to anyone.
+        elif stored.tag == before.tag:
+            # Without a winner nobody may be refused for a conflict.
             assert [reply for reply in replies.values() if reply is not None and reply.status == 412] == []
             return "undone"
         else:
-            assert found.value["title"] in self.in_doubt
-            # What proves it may come after it was read.
-            self.in_doubt = {found.value["title"]}
-        self.titles.append(found.value["title"])
+            assert stored.value["title"] in self.in_doubt
+            # Its confirming write may arrive after the read.
+            self.in_doubt = {stored.value["title"]}
+        self.titles.append(stored.value["title"])
         return "won" if won else "found stored"
 
 
 def race(service: Service, key: str, item: Item, ended: Counter[str]) -> Contested:
-    """Have writers race for several versions of a document."""
+    """Let writers race for several versions of a document."""
     name = item.value["title"]
     callers = [Requests(service, key, random.Random(f"{name}-{n}"), ended) for n in range(FEWER)]
     contested = Contested(item, [name])
@@ -60,14 +60,14 @@ def race(service: Service, key: str, item: Item, ended: Counter[str]) -> Contest
                 return caller.once("PUT", contested.item.path, {"title": title}, expected=(200, 412), tag=tag)
 
             replies = dict(zip(titles, pool.map(write, callers, titles), strict=True))
-            found = Item.served(DOCUMENTS, callers[0].read(contested.item.path))
-            ended[contested.decide(replies, found)] += 1
+            stored = Item.served(DOCUMENTS, callers[0].read(contested.item.path))
+            ended[contested.decide(replies, stored)] += 1
     assert [fault for caller in callers for fault in caller.faults] == []
     return contested
 
 
 def history(installation: Installation, item: Item) -> list[str]:
-    """Return the titles of all that was ever stored of a document, less what the database has compacted away."""
+    """Return the titles of all revisions of a document that are not compacted."""
     path = f"/{installation.prefix}-documents/document:{item.public_id:016d}"
     known = ask(installation.url, path=f"{path}?revs_info=true")[1]["_revs_info"]
     read = (ask(installation.url, path=f"{path}?rev={each['rev']}")[1] for each in reversed(known))

@@ -1,4 +1,4 @@
-"""The faults that tests have happen between the service and its database."""
+"""The faults that tests inject between the service and its database."""
 
 from __future__ import annotations
 
@@ -57,20 +57,20 @@ def _stall(exchange: Exchange) -> bool:
 
 
 def delay(seconds: float) -> Fault:
-    """Return the fault that holds a request for so long before it goes on."""
+    """Return the fault that delays a request by ``seconds``."""
     return Fault(f"delay by {seconds} s", lambda exchange: exchange.wait(seconds) and passing(exchange))
 
 
-# The request is read whole and never reaches the database; the connection ends in order, or by a reset.
+# The request never reaches the database; the connection is closed, or reset.
 CUT_BEFORE = Fault("cut before the commit", _refuse)
 RESET_BEFORE = Fault("reset before the commit", _reset)
-# The database has done what it was asked; the answer is lost, or ends in the middle of its headers or its body.
+# The database has carried out the request; the answer is lost, or cut in its headers or its body.
 CUT_AFTER = Fault("cut after the commit", _cut_after)
 CUT_HEADERS = Fault("cut within the headers", _cut_headers)
 CUT_WITHIN = Fault("cut within the answer", _cut_within)
-# Held until lifted; a client that has left by then has its request forgotten.
+# Held until lifted; the request of a client that has left by then is dropped.
 HANG = Fault("hang before the commit", _hang)
-# Half the answer comes, and the rest when the fault is lifted.
+# Half of the answer is sent, and the rest when the fault is lifted.
 STALL = Fault("stall within the answer", _stall)
 
 
@@ -88,17 +88,17 @@ class Answer:
         response = HTTPResponse(cast(socket, _Bytes(raw)), method=method)
         response.begin()
         headers = (f"{name}: {value}".encode("latin-1") for name, value in response.getheaders())
-        kept = (line for line in headers if not line.lower().startswith((b"content-length:", b"transfer-encoding:")))
-        return cls(raw.partition(b"\r\n")[0], tuple(kept), response.read())
+        lines = (line for line in headers if not line.lower().startswith((b"content-length:", b"transfer-encoding:")))
+        return cls(raw.partition(b"\r\n")[0], tuple(lines), response.read())
 
     def sealed(self, length: bytes | None = None) -> bytes:
-        """Return the whole answer with its length, or what is given instead, in its header."""
-        said = b"Content-Length: " + (str(len(self.body)).encode() if length is None else length)
-        return b"\r\n".join((self.start, *self.headers, said, b"", self.body))
+        """Return the whole answer, with its length or ``length`` in its header."""
+        length_line = b"Content-Length: " + (str(len(self.body)).encode() if length is None else length)
+        return b"\r\n".join((self.start, *self.headers, length_line, b"", self.body))
 
 
 class _Bytes:
-    """As much of a socket as HTTPResponse asks for."""
+    """The part of a socket that HTTPResponse uses."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -108,7 +108,7 @@ class _Bytes:
 
 
 def corrupt(name: str, spoil: Callable[[Answer], bytes], *, keep: bool = False) -> Fault:
-    """Return the fault that lets the database commit and sends what ``spoil`` makes of its answer.
+    """Return the fault that lets the database commit and sends its answer altered by ``spoil``.
 
     The connection ends with it unless ``keep``, which an answer needs that is taken for one: the next request would
     race with the end.
@@ -127,17 +127,17 @@ def status(answer: Answer, line: str) -> Answer:
 
 
 def typed(answer: Answer, media_type: str) -> Answer:
-    """Return ``answer`` declared as something else."""
+    """Return ``answer`` under another media type."""
     others = (line for line in answer.headers if not line.lower().startswith(b"content-type:"))
     return replace(answer, headers=(*others, f"Content-Type: {media_type}".encode()))
 
 
 def html(answer: Answer) -> Answer:
-    """Return what a proxy in trouble says of itself."""
+    """Return the error page of a proxy."""
     return typed(replace(answer, body=b"<html><h1>Internal Server Error</h1></html>"), "text/html")
 
 
-# None of these is an answer; each has reached the database.
+# Each is invalid as an answer, and has reached the database.
 CORRUPT = [
     corrupt("status line", lambda answer: replace(answer, start=b"\x16\x03\x01\x00\xff").sealed()),
     corrupt("status number", lambda answer: status(answer, "2o1 Created").sealed()),
@@ -152,7 +152,7 @@ CORRUPT = [
     corrupt("500 with HTML", lambda answer: html(status(answer, "500 Internal Server Error")).sealed()),
     corrupt("200 with HTML", lambda answer: html(status(answer, "200 OK")).sealed()),
 ]
-# A wrong media type alone spoils nothing (docs/couchdb-quirks.md), nor does a header that is none.
+# A wrong media type alone is harmless (docs/couchdb-quirks.md), and so is a malformed header.
 HARMLESS = [
     corrupt("content type", lambda answer: typed(answer, "text/html").sealed(), keep=True),
     corrupt("no length", lambda answer: replace(answer, headers=(b"no colon", *answer.headers)).sealed()),

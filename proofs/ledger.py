@@ -1,4 +1,4 @@
-"""What must be there: the items of a client that nobody else changes, and what is wrong with those that are served."""
+"""Record the items that a client must find, and compare them with the served ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DOCUMENTS, PROJECTS = "documents", "projects"
 
 @dataclass(frozen=True)
 class Item:
-    """A document or a project as it must be: what it holds beside its id, and its tag."""
+    """A document or project as expected: its members without the id, and its tag."""
 
     kind: str
     public_id: int
@@ -50,13 +50,13 @@ class Ledger:
     gone: dict[str, list[int]] = field(default_factory=lambda: {DOCUMENTS: [], PROJECTS: []})
 
     def keep(self, item: Item) -> Item:
-        """Write down what an item is now; return it."""
+        """Record an item as it is now, and return it."""
         assert item.public_id not in self.gone[item.kind], f"{item.path} came back"
         self._items[item.path] = item
         return item
 
     def drop(self, item: Item) -> None:
-        """Write down that an item is gone."""
+        """Record that an item is deleted."""
         del self._items[item.path]
         self.gone[item.kind].append(item.public_id)
 
@@ -75,32 +75,32 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Difference:
-    """What is wrong with everything that is served; all of it should be empty."""
+    """The differences from the served items; all should be empty."""
 
-    # Paths of what must be there and is not, of what is there and must not be, and of what is otherwise.
+    # Paths of missing, unexpected and different items.
     lost: list[str]
     foreign: list[str]
     altered: list[str]
-    # Paths that come more than once, and of documents whose project is not there.
+    # Paths that occur more than once, and paths of documents whose project does not exist.
     repeated: list[str]
     orphaned: list[str]
 
     @classmethod
-    def between(cls, wanted: Iterable[Item], served: Mapping[str, list[dict[str, Any]]]) -> Difference:
-        """Hold what must be there against what is ``served`` of each kind."""
-        known = {item.path: item.json for item in wanted}
+    def between(cls, expected: Iterable[Item], served: Mapping[str, list[dict[str, Any]]]) -> Difference:
+        """Compare the expected items with those ``served``, by resource type."""
+        known = {item.path: item.json for item in expected}
         paths = [f"/{kind}/{each['id']}" for kind, items in served.items() for each in items]
-        found = dict(zip(paths, (each for items in served.values() for each in items), strict=True))
+        by_path = dict(zip(paths, (each for items in served.values() for each in items), strict=True))
         homes = {each["id"] for each in served[PROJECTS]}
         return cls(
-            lost=sorted(known.keys() - found),
-            foreign=sorted(found.keys() - known),
-            altered=[path for path in known if path in found and found[path] != known[path]],
+            lost=sorted(known.keys() - by_path),
+            foreign=sorted(by_path.keys() - known),
+            altered=[path for path in known if path in by_path and by_path[path] != known[path]],
             repeated=sorted({path for path in paths if paths.count(path) > 1}),
-            orphaned=[path for path, each in found.items() if each.get("project_id", None) not in {None, *homes}],
+            orphaned=[path for path, each in by_path.items() if each.get("project_id", None) not in {None, *homes}],
         )
 
     def require_none(self) -> None:
-        """Fail unless everything is there once, as it must be."""
+        """Fail unless every item is served once, as expected."""
         for name in ("lost", "foreign", "altered", "repeated", "orphaned"):
             assert getattr(self, name) == [], name

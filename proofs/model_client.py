@@ -1,4 +1,4 @@
-"""A client with documents and projects of its own, so that it knows at any time exactly what must be there."""
+"""A client with its own documents and projects, which always knows their expected state."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from proofs.requests import Requests
 from proofs.service import Reply, Service
 from proofs.shared import SharedProjects
 
-# Characters of a content at most, and how many documents and projects an owner has at least.
+# Maximum characters of a content, and minimum numbers of documents and projects of an owner.
 CONTENT, DOCUMENTS_KEPT, PROJECTS_KEPT = 400, 4, 2
 NAMES = {DOCUMENTS: "title", PROJECTS: "name"}
 MORE = {DOCUMENTS: "content", PROJECTS: "description"}
@@ -44,7 +44,7 @@ class Owner(Client):
         return bool(self._left)
 
     def value(self, kind: str = DOCUMENTS, **members: Any) -> dict[str, Any]:
-        """Return what nobody else has written and nobody will write again, with ``members`` that are not None."""
+        """Return unique members of an item, with ``members`` that are not None."""
         self._said += 1
         more = "".join(self.random.choices('ab \n"é😀', k=self.random.randrange(CONTENT)))
         own = {NAMES[kind]: f"{self.name}, {self._said}", MORE[kind]: self.random.choice((None, more))}
@@ -67,11 +67,11 @@ class Owner(Client):
         return self.random.choice((None, self.project().public_id))
 
     def tag(self, item: Item) -> str | None:
-        """Return what a write of ``item`` is conditional on, if it is to be."""
+        """Return the condition of a write of ``item``, at random."""
         return self.random.choice((None, item.tag))
 
     def took(self, kind: str, reply: Reply, value: Mapping[str, Any]) -> Item:
-        """Hold an answer against the ``value`` that it should show, and keep what it shows."""
+        """Check that an answer shows ``value``, and record the item."""
         item = Item.served(kind, reply)
         assert item.value == value
         assert reply.status != 201 or self.ledger.get(kind, item.public_id) is None, f"{item.path} was given twice"
@@ -87,16 +87,16 @@ class Owner(Client):
         return self.took(item.kind, reply, without_none({**item.value, **patch}))
 
     def replace(self, item: Item, value: Mapping[str, Any]) -> Item:
-        """Replace an item without a key; return what is there then, the old one or the new."""
+        """Replace an item without an Idempotency-Key. Returns the stored item, the old or the new one."""
         reply = self.requests.once("PUT", item.path, value, expected=(200,), tag=self.tag(item))
         if reply is not None and not reply.is_passing:
             return self.took(item.kind, reply, value)
-        found = self.settle(item, value, reply)
-        assert found is not None
-        return found
+        stored = self.settle(item, value, reply)
+        assert stored is not None
+        return stored
 
     def delete(self, item: Item) -> Item | None:
-        """Delete an item without a key; return it if it is still there."""
+        """Delete an item without an Idempotency-Key. Returns it if it still exists."""
         reply = self.requests.once("DELETE", item.path, expected=(204,), tag=self.tag(item))
         if reply is None or reply.is_passing:
             return self.settle(item, None, reply)
@@ -105,37 +105,37 @@ class Owner(Client):
         return None
 
     def settle(self, item: Item, after: Mapping[str, Any] | None, reply: Reply | None) -> Item | None:
-        """Find out by reading what became of a write that was not answered; return what is there, None if nothing is.
+        """Resolve the outcome of an unanswered write by reading. Returns the item, None if it does not exist.
 
-        What was and what was asked for are right and nothing else is; where there is no doubt, only what was. What is
-        still on its way then is refused below a patch of nothing.
+        If the outcome is unknown, the state before and after are both right, otherwise only the state before. A patch
+        without changes then supersedes a write that is still in flight.
         """
         in_doubt = reply is None or reply.is_doubtful
         for _ in range(REPEATS):
-            found = self.requests.read(item.path)
-            if found.status == 404:
+            reply = self.requests.read(item.path)
+            if reply.status == 404:
                 assert after is None, f"{item.path} is gone"
                 assert in_doubt, f"{item.path} is gone, and that was denied"
                 self.ledger.drop(item)
                 return None
-            seen = Item.served(item.kind, found)
+            seen = Item.served(item.kind, reply)
             self._require_either(item, seen, after if in_doubt else None)
             if not in_doubt and item.kind == DOCUMENTS:
                 return self.ledger.keep(seen)
-            # A project that was marked for a deletion which then failed takes no documents until it is changed.
+            # A project with the mark of a failed deletion accepts no documents until it is changed.
             fence = self.requests.repeated("PATCH", item.path, {}, expected=(200, 404, 412), tag=seen.tag)
             if fence.status == 200:
                 return self.took(item.kind, fence, seen.value)
-        raise AssertionError(f"{item.path} is never at rest")
+        raise AssertionError(f"{item.path} is never stable")
 
     def _require_either(self, before: Item, seen: Item, after: Mapping[str, Any] | None) -> None:
         if seen.value != before.value:
             assert seen.value == after, f"{seen} instead of {before} or {after}"
         elif before.kind == DOCUMENTS:
-            # Deleting a project begins with a mark on it, which is a revision of its own.
+            # Deleting a project first marks it, which is a revision of its own.
             assert seen.tag == before.tag, f"{seen} instead of {before}"
 
 
 def without_none(members: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is left of ``members`` when those that are None are removed."""
+    """Return the ``members`` that are not None."""
     return {name: member for name, member in members.items() if member is not None}

@@ -1,4 +1,4 @@
-"""A database server of one's own that can be paused, killed, and started again on the same data and port."""
+"""A private database server that can be paused, killed and restarted on the same data and port."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from app.local_couchdb.settings import LocalSettings
 
 
 class Node:
-    """An installed CouchDB, or else an embedded server, which cannot be told its port and so not be killed."""
+    """An installed CouchDB, else an embedded server, which cannot be killed and restarted on its port."""
 
     def __init__(self, kind: str, directory: Path) -> None:
         self._directory = directory.resolve() / kind
         self._prepare = self._installed if kind == "installed" else embedded.prepare
-        # Bound without listening, so that nobody else is given the port while the server is away.
+        # Bound without listening, so that no other process gets the port while the server is down.
         self._reserved = socket.socket()
         self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._reserved.bind(("127.0.0.1", 0))
@@ -35,18 +35,18 @@ class Node:
         self._reserved.close()
 
     def kill(self) -> None:
-        """End the server and all its processes at once, as a loss of power would; what the system wrote stays."""
+        """Kill the server and all of its processes at once, like a power loss; data written by the system stays."""
         self._signal(signal.SIGKILL)
         self._server.stop()
 
     def start(self) -> None:
-        """Start the server that was killed; return when it answers."""
+        """Restart a killed server, and wait until it answers."""
         self._server = Server(self._directory, self._prepare)
         assert self._server.url == self.url
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Have the server stand still: connections are taken, and nothing is answered."""
+        """Stop the processes: connections are accepted and never answered."""
         self._signal(signal.SIGSTOP)
         try:
             yield

@@ -1,4 +1,4 @@
-"""An HTTP proxy before the database that does to each exchange what a plan says."""
+"""An HTTP proxy in front of the database that injects faults by a plan."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from http.client import HTTPMessage, parse_headers
 from typing import Any
 from urllib.parse import urlsplit
 
-# Seconds between two looks at whether a wait is over, and that the proxy waits for anyone at most.
+# Seconds between two checks of a wait, and the longest wait of the proxy.
 PAUSE, LIMIT = 0.02, 60.0
 PIECE = 2**16
 
@@ -34,7 +34,7 @@ class Request:
 
     @property
     def is_write(self) -> bool:
-        """Whether it changes something; what CouchDB takes as a POST is told by its path."""
+        """Whether it is a write; for a POST to CouchDB the path decides."""
         path = self.target.partition("?")[0]
         reads = "/_view/" in path or path.rsplit("/", 1)[-1] in ("_all_docs", "_bulk_get", "_find")
         return self.method in ("PUT", "DELETE") or (
@@ -44,7 +44,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request and the means to do something about it; ``lifted`` is set when the fault is to end."""
+    """A request and the connections to serve it; ``lifted`` is set when the fault shall end."""
 
     request: Request
     client: socket.socket
@@ -67,7 +67,7 @@ class Exchange:
         return b"".join(self.forward())
 
     def wait(self, seconds: float = LIMIT) -> bool:
-        """Wait for so long or until the fault is lifted; return False as soon as the client leaves."""
+        """Wait for ``seconds`` or until the fault is lifted. Returns False as soon as the client leaves."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and not self.lifted.is_set():
             if select.select([self.client], [], [], PAUSE)[0]:
@@ -92,21 +92,21 @@ class _Reader(io.RawIOBase):
 
 @dataclass(frozen=True)
 class Fault:
-    """Something to do to an exchange. ``act`` returns whether the client's connection lives on."""
+    """A fault of an exchange. ``act`` returns whether the client's connection stays open."""
 
     name: str
     act: Callable[[Exchange], bool]
 
 
 def passing(exchange: Exchange) -> bool:
-    """Let the exchange happen, and hand on each piece of the answer as it comes."""
+    """Pass the exchange through, each piece of the answer as it arrives."""
     for piece in exchange.forward():
         exchange.client.sendall(piece)
     return True
 
 
 PASS = Fault("pass", passing)
-# Chooses what happens to a request. It is asked by one thread at a time.
+# Chooses the fault of a request. One thread calls it at a time.
 Plan = Callable[[Request], Fault]
 Filter = Callable[[Request], bool]
 
@@ -129,7 +129,7 @@ def always(fault: Fault, only: Filter = everything) -> Plan:
 def by_seed(seed: int, weights: Mapping[Fault, float], only: Filter = everything) -> Plan:
     """Return a plan that draws a fault for each request that it is ``only`` for, and passes the others.
 
-    The n-th draw is the same for the same seed. A weight is a share of 1, and what is left of 1 passes.
+    The n-th draw is the same for the same seed. A weight is a share of 1; the rest passes.
     """
     drawn, faults = random.Random(seed), [*weights, PASS]
     shares = [*weights.values(), 1 - sum(weights.values())]
@@ -138,7 +138,7 @@ def by_seed(seed: int, weights: Mapping[Fault, float], only: Filter = everything
 
 
 class Proxy:
-    """Listens on a port of its own before the HTTP server at ``url``; ``counts`` tells what happened how often."""
+    """Listen on a port of its own in front of the server at ``url``; ``counts`` has the number of each fault."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -165,7 +165,7 @@ class Proxy:
 
     @contextmanager
     def under(self, plan: Plan) -> Iterator[None]:
-        """Have ``plan`` decide; afterwards everything passes, and so does what the plan still held."""
+        """Follow ``plan`` during the context; afterwards everything passes, requests that it held included."""
         with self._lock:
             assert not self._lifted.is_set()
             before, self._plan = self._plan, plan
@@ -182,7 +182,7 @@ class Proxy:
 
     @contextmanager
     def down(self, *, accepting: bool = False) -> Iterator[None]:
-        """End all connections and refuse new ones, as if no server ran at the port; ``accepting``, end them at once."""
+        """Close all connections and refuse new ones, or accept and close them if ``accepting``."""
         self._listener.end()
         if accepting:
             self._listener = _Listener(self._port, lambda _: None)
@@ -208,7 +208,7 @@ class Proxy:
 
 
 class _Listener(socketserver.ThreadingTCPServer):
-    """Accepts connections and serves each in a thread, until it ends with all of them."""
+    """Accept connections and serve each in a thread, until closed."""
 
     allow_reuse_address = True
     request_queue_size = 128
@@ -222,7 +222,7 @@ class _Listener(socketserver.ThreadingTCPServer):
         self._thread.start()
 
     def end(self) -> None:
-        """Close the port, end every connection and wait until its thread has noticed; ending twice is ending once."""
+        """Close the port and every connection, and wait for the threads. Idempotent."""
         if not self._thread.is_alive():
             return
         self.shutdown()
@@ -230,26 +230,26 @@ class _Listener(socketserver.ThreadingTCPServer):
         self.socket.close()
         with self._clients_lock:
             for client in self._clients:
-                # The client may have left, which the thread that serves it is about to notice.
+                # The client may have left; its thread is about to notice.
                 with contextlib.suppress(OSError):
                     client.shutdown(socket.SHUT_RDWR)
         self.server_close()
 
     def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
-        """Note the connection, before there is a thread for it."""
+        """Record the connection before its thread starts."""
         assert isinstance(request, socket.socket)
         with self._clients_lock:
             self._clients.add(request)
         super().process_request(request, client_address)
 
     def finish_request(self, request: socket.socket | tuple[bytes, socket.socket], _: object) -> None:
-        """Serve one connection to its end; that either side leaves in the midst of it is what this is for."""
+        """Serve one connection to its end; either side may leave at any moment."""
         assert isinstance(request, socket.socket)
         with contextlib.suppress(OSError):
             self._serve_client(request)
 
     def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
-        """Close one connection as its fault has prepared it, which a shutdown would spoil."""
+        """Close one connection without a shutdown, which would undo the reset that a fault prepared."""
         assert isinstance(request, socket.socket)
         with self._clients_lock:
             self._clients.discard(request)
@@ -257,12 +257,12 @@ class _Listener(socketserver.ThreadingTCPServer):
 
 
 def reset_on_close(sock: socket.socket) -> None:
-    """Let closing ``sock`` be a reset (RFC 9293, section 3.5.2)."""
+    """Make closing ``sock`` a reset (RFC 9293, section 3.5.2)."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def message(reader: io.BufferedIOBase, answers: str | None = None) -> Iterator[bytes]:
-    """Yield a message of HTTP/1.1 as it is (RFC 9112, section 6): its head, then its body in pieces.
+    """Yield an HTTP/1.1 message unchanged (RFC 9112, section 6): its head, then its body in pieces.
 
     ``answers`` is the method of the request that it answers, None for a request. Nothing comes at the end of the
     connection. Raises ConnectionError for a message that is cut, or that only the end of the connection would end.

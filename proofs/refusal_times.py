@@ -1,8 +1,8 @@
-"""Part of `make prove-keys`: whether the time of a refusal tells what was refused, measured in random order.
+"""Part of `make prove-keys`: measure in random order whether the time of a refusal reveals its reason.
 
 Each pair of requests that must look alike is sent as often as DREAMSCRIPT_PROOF_REFUSALS says, and compared by the
-Mann-Whitney test: z is normally distributed where nothing differs, so that beyond 2.6 the two can be told apart with
-99% certainty. The share says how often the first takes longer than the second: 50% where they are alike.
+Mann-Whitney test: z is normally distributed if nothing differs, so that beyond 2.6 the two differ with 99%
+certainty. The share is the frequency of pairs with a slower first member: 50% if they are alike.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ REFUSALS = int(os.environ.get("DREAMSCRIPT_PROOF_REFUSALS", "10000"))
 # Documents of others, between whose ids others are free.
 DOCUMENTS = 1_000
 FIRST_ID = 1_000_000
-# Few enough that each is asked with again within the seconds that a process remembers it for, and too many for that.
+# Few enough to be used again while a process remembers them, and too many for that.
 FEW, MANY = 10, 600
 CERTAIN = 2.6
 BOOTSTRAPS = 200
 
 
 class Comparison(NamedTuple):
-    """What two samples of seconds say of each other."""
+    """The comparison of two samples of seconds."""
 
     z: float
     share: float
@@ -62,13 +62,13 @@ def compare(first: Sequence[float], second: Sequence[float]) -> Comparison:
 
 
 def interval(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
-    """Return between what the difference of medians lies with 95% certainty, by the bootstrap."""
+    """Return the bounds of the difference of medians with 95% certainty, by the bootstrap."""
     draw = random.Random(1)
-    found = sorted(
+    differences = sorted(
         statistics.median(draw.choices(first, k=len(first))) - statistics.median(draw.choices(second, k=len(second)))
         for _ in range(BOOTSTRAPS)
     )
-    return found[BOOTSTRAPS // 40], found[-BOOTSTRAPS // 40 - 1]
+    return differences[BOOTSTRAPS // 40], differences[-BOOTSTRAPS // 40 - 1]
 
 
 def fill(services: Services) -> None:
@@ -84,13 +84,13 @@ def fill(services: Services) -> None:
 
 
 def requests(services: Services) -> dict[str, Callable[[], tuple[str, str]]]:
-    """Return for each kind of refusal what gives the path and the key of the next request."""
+    """Return for each kind of refusal an iterator of the paths and keys of its requests."""
     _, limited = services.keys.create("limited", SCOPES, projects=[1], out_of_scope="hide")
     unknown, revoked = ([make() for _ in range(MANY + FEW)] for make in (strange, partial(end, services)))
     draw = random.Random(2)
 
     def document(odd: int) -> str:
-        # Never the first, before which there is no other.
+        # Never the first, which has no predecessor.
         return f"/documents/{FIRST_ID + 2 * draw.randrange(1, DOCUMENTS) + odd}"
 
     def with_key(texts: list[str]) -> Callable[[], tuple[str, str]]:
@@ -108,7 +108,7 @@ def requests(services: Services) -> dict[str, Callable[[], tuple[str, str]]]:
 
 
 def strange() -> str:
-    """Return a well-formed key that nobody was given."""
+    """Return a well-formed key that does not exist."""
     return compose("live", secrets.token_bytes(32))
 
 
@@ -144,13 +144,13 @@ def report(seconds: dict[str, list[float]], first: str, second: str) -> None:
     z, share = compare(one, other)
     low, high = (1e6 * bound for bound in interval(one, other))
     medians = " and ".join(f"{1e3 * statistics.median(seconds[name]):.3f} ms" for name in (first, second))
-    verdict = "can be told apart" if abs(z) > CERTAIN else "cannot be told apart"
+    verdict = "distinguishable" if abs(z) > CERTAIN else "not distinguishable"
     print(f"{first} and {second}: medians {medians}, difference {low:.0f} to {high:.0f} µs (95%)")
     print(f"    Mann-Whitney z = {z:.2f}, share {share:.1%}: {verdict}")
 
 
 def main() -> None:
-    """Measure on the database that the tests would use, with one worker, whose memory every request meets."""
+    """Measure on the tests' database, with one worker, so that all requests share one memory."""
     server, prefix = TestDatabase(), f"times{secrets.token_hex(3)}"
     url = server.running.url
     print(f"{server.title}; {REFUSALS} refusals of each kind")

@@ -1,4 +1,4 @@
-"""What owners do in the project that they share: put documents there, take them away again, and delete the project."""
+"""The actions of owners in a shared project: add documents, remove them, and delete the project."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from proofs.ledger import DOCUMENTS, PROJECTS, Item
 from proofs.model_client import Owner
 from proofs.service import Reply
 
-# What says that a project is gone, or about to be.
+# The error codes of a project that is deleted, or about to be.
 REFUSALS = {(400, "validation_failed"), (409, "conflict")}
 
 
 def visit(owner: Owner) -> None:
-    """Put documents into the project. Where that is acknowledged, it is there until they have left it."""
+    """Put documents into the project. If that is acknowledged, the project exists until they have left it."""
     home = owner.shared.current
     come = owner.random.choice((come_new, come_from_elsewhere, come_together))
     arrived = come(owner, home)
@@ -33,7 +33,7 @@ def come_new(owner: Owner, home: Item) -> list[Item]:
 
 
 def come_from_elsewhere(owner: Owner, home: Item) -> list[Item]:
-    """Move a document there; one that is refused is as it was."""
+    """Move a document there; a refused one is unchanged."""
     item, moved = owner.document(), {"project_id": home.public_id}
     reply = owner.requests.repeated("PATCH", item.path, moved, expected=(200, 400, 409), tag=owner.tag(item))
     if is_taken(owner, home, reply):
@@ -49,7 +49,7 @@ def come_as_copy(owner: Owner, home: Item, item: Item) -> list[Item]:
 
 
 def come_together(owner: Owner, home: Item) -> list[Item]:
-    """Create one there and move another in one request; each may be refused alone."""
+    """Create one there and move another in one request; either may be refused."""
     item, moved, value = owner.document(), {"project_id": home.public_id}, owner.value(project_id=home.public_id)
     operations = [{"op": "create", "value": value}, {"op": "patch", "id": item.public_id, "value": moved}]
     reply = owner.requests.repeated("POST", "/documents/batch", {"operations": operations}, expected=(200,))
@@ -68,39 +68,39 @@ def come_together(owner: Owner, home: Item) -> list[Item]:
 
 
 def is_taken(owner: Owner, home: Item, reply: Reply) -> bool:
-    """Tell whether a document was put there; if not, somebody must be deleting the project."""
+    """Return whether a document was put there; if not, another owner must be deleting the project."""
     if reply.status < 300:
         return True
     require_refused(owner, home, {"status": reply.status, **reply.json})
     return False
 
 
-def require_refused(owner: Owner, home: Item, said: dict[str, object]) -> None:
-    """Fail unless a refusal is for a project that somebody is deleting, or has deleted."""
-    assert (said["status"], said["error"]) in REFUSALS, said
+def require_refused(owner: Owner, home: Item, error: dict[str, object]) -> None:
+    """Fail unless the reason of a refusal is a deletion of the project."""
+    assert (error["status"], error["error"]) in REFUSALS, error
     owner.shared.require_doomed(home)
     owner.answered["refused"] += 1
 
 
 def keep_as_it_was(owner: Owner, item: Item) -> None:
     """Read a document that was not moved, or that was moved back, which is a revision of its own."""
-    found = Item.served(DOCUMENTS, owner.requests.read(item.path))
-    assert found.value == item.value, f"{found} instead of {item}"
-    owner.ledger.keep(found)
+    stored = Item.served(DOCUMENTS, owner.requests.read(item.path))
+    assert stored.value == item.value, f"{stored} instead of {item}"
+    owner.ledger.keep(stored)
 
 
 def leave(owner: Owner, item: Item) -> None:
-    """Take a document away from there, or delete it."""
+    """Move a document out of the project, or delete it."""
     way = owner.random.choice(("patch", "replace", "delete"))
-    left = owner.delete(item) if way == "delete" else item
+    remaining = owner.delete(item) if way == "delete" else item
     if way == "replace":
-        left = owner.replace(item, owner.value())
-    if left is not None and left.project_id == item.project_id:
-        owner.patch(left, {"project_id": None})
+        remaining = owner.replace(item, owner.value())
+    if remaining is not None and remaining.project_id == item.project_id:
+        owner.patch(remaining, {"project_id": None})
 
 
 def turn_over(owner: Owner) -> None:
-    """Delete the project if nobody is in it, and make another one in its stead."""
+    """Delete the project if it is empty, and create another one in its place."""
     home = owner.shared.current
     owner.shared.doom(home)
     if is_deleted(owner, home):
@@ -112,17 +112,17 @@ def turn_over(owner: Owner) -> None:
 
 
 def is_deleted(owner: Owner, project: Item) -> bool:
-    """Ask to delete a project that others may be deleting too; tell whether it is gone."""
+    """Delete a project that others may be deleting too. Returns whether it is gone."""
     reply = owner.requests.once("DELETE", project.path, expected=(204, 404, 409))
     if reply is not None and not reply.is_passing:
         assert reply.status != 409 or reply.json["error"] in ("project_not_empty", "conflict")
         return reply.status != 409
     for _ in range(REPEATS):
-        found = owner.requests.read(project.path)
-        if found.status == 404:
+        reply = owner.requests.read(project.path)
+        if reply.status == 404:
             return True
-        # What is still on its way is refused below a patch of nothing, which removes a mark as well.
-        tag = found.headers["ETag"]
+        # A patch without changes supersedes a write that is still in flight, and removes the mark.
+        tag = reply.headers["ETag"]
         fence = owner.requests.repeated("PATCH", project.path, {}, expected=(200, 404, 412), tag=tag)
         if fence.status == 200:
             return False

@@ -1,4 +1,4 @@
-"""One client's requests while things fail: each answer is counted, and held against what is documented."""
+"""One client's requests during faults: each answer is counted and checked against the documentation."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from datetime import UTC, datetime
 from proofs.campaign import REPEATS, RETRY
 from proofs.service import NO_ANSWER, Reply, Service
 
-# Requests that are kept to tell of.
+# Requests that a report of a failure shows.
 RECENT = 30
 
 
 class Requests:
-    """Sends requests with one key; ``slowest`` is the seconds of the slowest.
+    """Send requests with one key; ``slowest`` is the longest time, in seconds.
 
-    ``faults`` tells of answers that were late or no errors as documented, which ends nobody's work; ``recent`` is what
-    was asked and answered last, for whoever looks into a failure.
+    ``faults`` lists answers that were late or undocumented, and does not stop the client; ``recent`` holds the last
+    requests and answers, for the report of a failure.
     """
 
     def __init__(self, service: Service, key: str, rng: random.Random, answered: Counter[str]) -> None:
@@ -37,17 +37,17 @@ class Requests:
         tag: str | None = None,
         key: str | None = None,
     ) -> Reply | None:
-        """Send one request; return its answer, None where none came. Any but a passing one must be as ``expected``."""
+        """Send one request. Returns its answer or None; one that is not retryable must be as ``expected``."""
         given = {"If-Match": tag, "Idempotency-Key": key, "Cache-Control": "no-cache" if method == "GET" else None}
         headers = {name: text for name, text in given.items() if text is not None}
-        asked = f"{datetime.now(UTC):%T.%f} {method} {path} {value} {headers}"
+        line = f"{datetime.now(UTC):%T.%f} {method} {path} {value} {headers}"
         try:
             reply = self._service.ask(method, path, self._key, value, headers)
         except NO_ANSWER:
             self._answered["dropped"] += 1
-            self.recent.append(f"{asked}: no answer")
+            self.recent.append(f"{line}: no answer")
             return None
-        self.recent.append(f"{asked}: {reply.status} {reply.headers.get('ETag')} {reply.body[:500]!r}")
+        self.recent.append(f"{line}: {reply.status} {reply.headers.get('ETag')} {reply.body[:500]!r}")
         self._answered[str(reply.status)] += 1
         self.slowest = max(self.slowest, reply.seconds)
         faults = [f"{method} {path}: {fault}" for fault in reply.faults(*expected)]
@@ -58,13 +58,13 @@ class Requests:
         return reply
 
     def read(self, path: str) -> Reply:
-        """Return what is there, or that there is nothing, as soon as the service can tell."""
+        """Return the item or a 404, as soon as the service can answer."""
         return self._until_final("GET", path, None, expected=(200, 404))
 
     def repeated(
         self, method: str, path: str, value: object = None, *, expected: tuple[int, ...], tag: str | None = None
     ) -> Reply:
-        """Return the answer to a request with an `Idempotency-Key`, repeated until it has one, and then once more."""
+        """Repeat a request with an `Idempotency-Key` until it is answered, and then once more. Returns the answer."""
         key = f"{self._random.getrandbits(128):032x}"
         first, again = (
             self._until_final(method, path, value, expected=expected, tag=tag, key=key) for _ in ("first", "again")
@@ -87,18 +87,18 @@ class Requests:
             reply = self.once(method, path, value, expected=expected, tag=tag, key=key)
             if reply is not None and is_final(reply):
                 return reply
-            # Sooner than `Retry-After` asks for, and not as fast as a machine can.
+            # Sooner than `Retry-After`, but not in a busy loop.
             time.sleep(RETRY)
         raise AssertionError(f"{method} {path} was not answered {REPEATS} times")
 
 
 def essence(reply: Reply) -> tuple[int, str | None, bytes]:
-    """Return what every answer to a repeated request has alike."""
+    """Return the parts that are equal in all answers to a repeated request."""
     return reply.status, reply.headers.get("ETag"), reply.body
 
 
 def is_final(reply: Reply) -> bool:
-    """Tell whether an answer says what became of all that was asked; one to a batch may do so in part."""
-    said = reply.json if reply.body and not reply.is_passing else {}
-    outcomes = said.get("outcomes", ()) if isinstance(said, dict) else ()
+    """Return whether an answer is definite for the whole request; the outcomes of a batch may be partly retryable."""
+    body = reply.json if reply.body and not reply.is_passing else {}
+    outcomes = body.get("outcomes", ()) if isinstance(body, dict) else ()
     return not reply.is_passing and all(outcome["status"] < 500 for outcome in outcomes)

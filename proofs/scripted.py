@@ -1,4 +1,4 @@
-"""A service that answers as a test says, for the tests of what asks it."""
+"""A service with prepared answers, for the tests of the clients."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from proofs.service import Reply
 
 
 class Scripted:
-    """A service that gives prepared answers, one after the other; what is None is none."""
+    """A service that gives prepared answers in turn; None stands for no answer."""
 
     def __init__(self, *replies: Reply | None) -> None:
         self._replies = list(replies)
 
     def ask(self, *_: object) -> Reply:
-        """Give the next answer. Raises ConnectionError where there is none."""
+        """Return the next answer. Raises ConnectionError for none."""
         reply = self._replies.pop(0)
         if reply is None:
             raise ConnectionError
@@ -30,7 +30,7 @@ def reply(status: int, body: object, tag: str = "", **headers: str) -> Reply:
 
 
 def error(status: int, code: str, reason: str = "So it is.") -> Reply:
-    """Return an answer that says what is wrong."""
+    """Return an error."""
     return reply(status, {"error": code, "reason": reason, "request_id": "a"}, Retry_After="1")
 
 

@@ -1,4 +1,4 @@
-"""The serving processes as operators run them, with what it takes to ask, watch and kill them."""
+"""Run the service as operators do, and request, watch and kill its processes."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from app.http.errors import STATUS
 from app.local_couchdb.process import poll
 from tests.server.live import PATIENCE, Live
 
-# Seconds that a request may take, and what a noisy machine may add to them.
+# Seconds that a request may take, and the margin for a busy machine.
 DEADLINE, ALLOWANCE = 2, 1.0
 
 
-# What is answered when a database is in trouble, or the worker that began a request was killed.
+# The errors when the database fails, or the worker of the first request was killed.
 PASSING = ("unavailable", "idempotency_in_progress")
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A whole answer of the service, and the seconds until it was there."""
+    """A whole answer of the service, and its time in seconds."""
 
     status: int
     headers: Mapping[str, str]
@@ -43,32 +43,32 @@ class Reply:
 
     @property
     def is_passing(self) -> bool:
-        """Whether it says nothing of what was asked, so that it is to be asked again."""
+        """Whether the request should be repeated."""
         return self.status in (409, 503) and self.json["error"] in PASSING
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether it leaves open if a write was stored."""
+        """Whether the write may be stored."""
         return self.status == 503 and self.json["reason"] == Unconfirmed.reason
 
     def faults(self, *expected: int) -> list[str]:
-        """Return how this is neither as ``expected`` nor an error as documented for a database in trouble, in time."""
-        found = []
+        """Return the faults of this answer: not ``expected``, not a documented error of a failing database, or late."""
+        faults = []
         if self.seconds > DEADLINE + ALLOWANCE:
-            found.append(f"answered after {self.seconds:.2f} s")
+            faults.append(f"answered after {self.seconds:.2f} s")
         if self.status not in expected or self.status >= 400:
-            found += self._error_faults(expected)
-        return found
+            faults += self._error_faults(expected)
+        return faults
 
     def _error_faults(self, expected: tuple[int, ...]) -> list[str]:
         try:
-            said = self.json
+            error = self.json
             sound = (
-                set(said) == {"error", "reason", "request_id"} | ({"errors"} if self.status == 400 else set())
-                and STATUS[said["error"]] == self.status
+                set(error) == {"error", "reason", "request_id"} | ({"errors"} if self.status == 400 else set())
+                and STATUS[error["error"]] == self.status
                 and (
                     self.headers.get("Retry-After", "").isdigit()
-                    if said["error"] in PASSING
+                    if error["error"] in PASSING
                     else self.status in expected
                 )
             )
@@ -79,14 +79,14 @@ class Reply:
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a process holds: open descriptors, and resident memory in bytes."""
+    """The open descriptors of a process, and its resident memory in bytes."""
 
     descriptors: int
     memory: int
 
 
 class Service(Live):
-    """`python -m app serve` with as many workers as ``environ`` says, all of them there."""
+    """`python -m app serve` with all workers that ``environ`` sets."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._count = int(environ["DREAMSCRIPT_WORKERS"])
@@ -98,16 +98,16 @@ class Service(Live):
 
     def workers(self) -> set[int]:
         """Return the process ids of the workers that run."""
-        shown = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True)
-        rows = (line.split() for line in shown.stdout.splitlines())
+        process = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True)
+        rows = (line.split() for line in process.stdout.splitlines())
         return {int(pid) for pid, parent, state in rows if int(parent) == self._process.pid and state[0] != "Z"}
 
     def await_workers(self, gone: int | None = None) -> None:
-        """Return when as many workers run as there should be, and ``gone`` is none of them."""
+        """Wait until all workers run, and ``gone`` is none of them."""
         assert poll(lambda: len(self.workers() - {gone}) == self._count, PATIENCE), "a worker did not come back"
 
     def kill(self, worker: int) -> None:
-        """End one worker as the system does when memory is short, and wait until there is another."""
+        """Kill one worker, as the system does when memory is short, and wait for its successor."""
         os.kill(worker, signal.SIGKILL)
         self.await_workers(gone=worker)
 
@@ -134,10 +134,10 @@ class Service(Live):
 
 
 def footprint(process: int) -> Footprint:
-    """Return what a process holds, as Linux tells it (proc(5))."""
+    """Return the resources of a process from /proc (proc(5))."""
     pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     return Footprint(len(os.listdir(f"/proc/{process}/fd")), pages * os.sysconf("SC_PAGE_SIZE"))
 
 
-# What asking raises when the process that was asked dies.
+# The exceptions of a request whose process dies.
 NO_ANSWER = (OSError, http.client.HTTPException)

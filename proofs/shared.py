@@ -1,4 +1,4 @@
-"""A project that anybody puts documents into and anybody deletes, and that is made anew whenever it is gone."""
+"""A project that all clients fill and delete, and that is replaced when it is gone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from proofs.ledger import Item
 
 
 class SharedProjects:
-    """All there were of it. ``alive`` are those that nobody has seen gone."""
+    """All projects in this role. ``alive`` are those that no client has seen deleted."""
 
     def __init__(self, first: Item) -> None:
         self._lock = threading.Lock()
@@ -23,28 +23,28 @@ class SharedProjects:
 
     @property
     def alive(self) -> list[Item]:
-        """Those that must be there once everybody is done."""
+        """The projects that must exist at the end."""
         with self._lock:
             return list(self._alive.values())
 
     def doom(self, project: Item) -> None:
-        """Say that somebody is about to delete it; from then on it may refuse documents, or be gone."""
+        """Record that a client is about to delete it; from now on it may refuse documents, or be gone."""
         with self._lock:
             self._doomed.add(project.public_id)
 
     def require_doomed(self, project: Item) -> None:
-        """Fail if nobody ever asked to delete it."""
+        """Fail if no client has tried to delete it."""
         with self._lock:
             assert project.public_id in self._doomed, f"{project.path} is not there, and nobody deleted it"
 
     def bury(self, project: Item) -> bool:
-        """Say that it is gone; return whether another is needed."""
+        """Record that it is gone. Returns whether another one is needed."""
         self.require_doomed(project)
         with self._lock:
             self._alive.pop(project.public_id, None)
             return self._current is project
 
     def follow(self, project: Item) -> None:
-        """Say that from now on documents are put into this one."""
+        """Use this project from now on."""
         with self._lock:
             self._alive[project.public_id] = self._current = project

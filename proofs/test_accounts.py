@@ -1,4 +1,4 @@
-"""The account itself: whatever could go wrong in a campaign is seen."""
+"""The account detects every failure of a campaign."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ STORED = [item("a", 1), item("b", 2)]
 
 
 def test_all_is_well() -> None:
-    found = Account.of(SENT, STORED)
-    assert (found.acknowledged, found.unacknowledged) == (2, [])
-    found.require_sound()
+    result = Account.of(SENT, STORED)
+    assert (result.acknowledged, result.unacknowledged) == (2, [])
+    result.require_sound()
 
 
-def test_what_was_left_in_doubt_may_be_there() -> None:
-    found = Account.of(SENT, [*STORED, item("c", 3), item("e", 5)])
-    assert found.unacknowledged == ["c", "e"]
-    found.require_sound()
+def test_a_create_of_unknown_outcome_may_be_stored() -> None:
+    result = Account.of(SENT, [*STORED, item("c", 3), item("e", 5)])
+    assert result.unacknowledged == ["c", "e"]
+    result.require_sound()
 
 
-def test_what_was_stored_twice_is_not_called_lost() -> None:
-    found = Account.of(SENT, [*STORED, item("a", 3)])
-    assert (found.lost, found.repeated) == ([], ["a"])
+def test_a_document_stored_twice_is_not_reported_as_lost() -> None:
+    result = Account.of(SENT, [*STORED, item("a", 3)])
+    assert (result.lost, result.repeated) == ([], ["a"])
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def test_what_was_stored_twice_is_not_called_lost() -> None:
         ([refused("d")], [], "acknowledged"),
     ],
 )
-def test_what_is_wrong_is_seen(creations: list[Creation], stored: list[dict[str, object]], name: str) -> None:
-    found = Account.of(creations, stored)
-    assert getattr(found, name) != getattr(Account.of(SENT, STORED), name)
+def test_a_wrong_document_is_detected(creations: list[Creation], stored: list[dict[str, object]], name: str) -> None:
+    result = Account.of(creations, stored)
+    assert getattr(result, name) != getattr(Account.of(SENT, STORED), name)
     with pytest.raises(AssertionError):
-        found.require_sound()
+        result.require_sound()

@@ -1,4 +1,4 @@
-"""Whatever the database does, each answer comes in time and says what is documented, and the service recovers alone."""
+"""During any fault of the database, each answer is in time and documented, and the service recovers by itself."""
 
 from __future__ import annotations
 
@@ -21,35 +21,35 @@ from proofs.service import Footprint, Reply, Service, footprint
 
 Faulty = Callable[[Proxy], AbstractContextManager[None]]
 
-# Each call is made by so many clients at once.
+# Concurrent clients per call.
 AT_ONCE = 3
-# Seconds until all is well after a fault.
+# Seconds to recover after a fault.
 RECOVERY = 2.0
-# Bytes by which a worker may grow whatever it is asked, and rounds of faults in which it may find its size.
+# Bytes that a worker may grow during the faults, and rounds of faults before the first measurement.
 GROWTH, WARMING = 16 * 2**20, 2
 
 
 @dataclass(frozen=True)
 class Call:
-    """A request, and what answers it when all is well."""
+    """A request, and its answer without faults."""
 
     method: str
     path: str
     status: int = 200
     value: object = None
-    found: object = None
+    expected: object = None
 
     def faults(self, reply: Reply) -> list[str]:
-        """Return what is wrong with an answer to it: it may be unavailable, and may not be false."""
+        """Return the faults of an answer: it may be a 503, and must not be false."""
         wrong = reply.faults(self.status)
-        if not wrong and reply.status == self.status and self.found is not None and reply.json != self.found:
+        if not wrong and reply.status == self.status and self.expected is not None and reply.json != self.expected:
             wrong = [f"answered with {reply.json}"]
         return [f"{self.method} {self.path}: {fault}" for fault in wrong]
 
 
 @dataclass(frozen=True)
 class Clients:
-    """Those who use the service meanwhile."""
+    """Clients of the service during the faults."""
 
     service: Service
     key: str
@@ -57,29 +57,29 @@ class Clients:
 
     def send(self, call: Call) -> Reply:
         """Make one call."""
-        # What a worker keeps in memory it may answer while the database does not.
+        # A worker may answer from its cache while the database does not.
         return self.service.ask(call.method, call.path, self.key, call.value, {"Cache-Control": "no-cache"})
 
     def send_all(self, times: int = AT_ONCE) -> list[tuple[Call, Reply]]:
-        """Make each call so often, all at once."""
+        """Make each call ``times`` times, all at once."""
         made = list(self.calls * times)
         with ThreadPoolExecutor(len(made)) as pool:
             return list(zip(made, pool.map(self.send, made), strict=True))
 
     def succeed(self) -> bool:
-        """Tell whether each call is answered as when all is well."""
+        """Return whether each call is answered as without faults."""
         return all(reply.status == call.status and not call.faults(reply) for call, reply in self.send_all(1))
 
 
 @pytest.fixture(scope="module")
 def clients(service: Service, installation: Installation) -> Clients:
-    """Clients of this module's service, in which there is a document."""
+    """Clients of this module's service, which holds one document."""
     stored = service.ask("POST", "/documents", installation.key, {"title": "First"}).json
     calls = (
         Call("POST", "/documents", 201, {"title": "Another", "content": "x" * 1000}),
-        Call("GET", f"/documents/{stored['id']}", found=stored),
-        Call("GET", "/documents?limit=1", found=[stored]),
-        Call("GET", "/readyz", found={"status": "ok"}),
+        Call("GET", f"/documents/{stored['id']}", expected=stored),
+        Call("GET", "/documents?limit=1", expected=[stored]),
+        Call("GET", "/readyz", expected={"status": "ok"}),
     )
     return Clients(service, installation.key, calls)
 
@@ -95,28 +95,28 @@ DOWN = [
 ]
 
 
-def told(answers: list[tuple[Call, Reply]]) -> str:
-    """Return the figures of answers in words."""
+def summary(answers: list[tuple[Call, Reply]]) -> str:
+    """Return a summary of the answers."""
     counts = Counter(reply.status for _, reply in answers)
     statuses = ", ".join(f"{count} x {status}" for status, count in sorted(counts.items()))
     return f"{len(answers)} answers ({statuses}), slowest {max(reply.seconds for _, reply in answers):.2f} s"
 
 
 @pytest.mark.parametrize("faulty", [*DOWN, *map(doing, LOST + CORRUPT + SILENT)])
-def test_a_database_that_does_not_answer_is_unavailable_in_time_and_well_at_once_afterwards(
+def test_a_fault_of_the_database_is_503_in_time_and_the_service_recovers_at_once(
     faulty: Faulty, proxy: Proxy, clients: Clients, report: Callable[[str], None], request: pytest.FixtureRequest
 ) -> None:
     assert poll(clients.succeed, RECOVERY)
     with faulty(proxy):
         answers = clients.send_all()
-    report(f"{request.node.callspec.id}: {told(answers)}")
+    report(f"{request.node.callspec.id}: {summary(answers)}")
     assert [fault for call, reply in answers for fault in call.faults(reply)] == []
     assert {reply.status for _, reply in answers} == {503}
     assert poll(clients.succeed, RECOVERY), "the service did not recover"
 
 
 @pytest.mark.parametrize("faulty", [doing(fault) for fault in (*HARMLESS, delay(0.1))])
-def test_what_is_late_or_wrongly_declared_is_an_answer(faulty: Faulty, proxy: Proxy, clients: Clients) -> None:
+def test_a_late_or_wrongly_declared_answer_is_accepted(faulty: Faulty, proxy: Proxy, clients: Clients) -> None:
     with faulty(proxy):
         answers = clients.send_all()
     assert [fault for call, reply in answers for fault in call.faults(reply)] == []
@@ -124,12 +124,12 @@ def test_what_is_late_or_wrongly_declared_is_an_answer(faulty: Faulty, proxy: Pr
 
 
 def sizes(service: Service) -> dict[int, Footprint]:
-    """Return what each worker holds."""
+    """Return the resources of each worker."""
     return {worker: footprint(worker) for worker in service.workers()}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows what a process holds in /proc")
-def test_faults_leave_nothing_behind_in_the_workers(
+def test_faults_leak_no_descriptors_and_no_memory(
     proxy: Proxy, service: Service, clients: Clients, seed: int, rounds: int, report: Callable[[str], None]
 ) -> None:
     every = LOST + CORRUPT
@@ -151,6 +151,6 @@ def test_faults_leave_nothing_behind_in_the_workers(
     happened = proxy.counts - before_all
     report(f"workers after {happened.total() - happened['pass']} faults: {'; '.join(lines)}")
     for pid in after:
-        # A worker keeps as many connections as it has threads, and has as many clients.
+        # A worker has one connection per thread and one per client.
         assert after[pid].descriptors <= before[pid].descriptors + THREADS
         assert after[pid].memory <= before[pid].memory + GROWTH

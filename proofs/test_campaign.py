@@ -1,4 +1,4 @@
-"""Every document that clients want is there once, exactly so, whatever is cut and whichever worker is killed."""
+"""Each acknowledged document is stored exactly once while connections are cut and workers are killed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from proofs.proxy import Proxy, by_seed, writes
 from proofs.service import Service
 
 CREATIONS = 200
-# Documents that are acknowledged between two kills of a worker.
+# Acknowledged documents between two kills of a worker.
 BETWEEN = 50
 WEIGHTS = {CUT_AFTER: 0.16, CUT_WITHIN: 0.04, CUT_BEFORE: 0.02}
 
 
-def test_what_is_acknowledged_is_there_whatever_is_cut_and_whichever_worker_is_killed(
+def test_acknowledged_documents_are_stored_once_during_cuts_and_kills(
     proxy: Proxy, service: Service, installation: Installation, seed: int, rounds: int, report: Callable[[str], None]
 ) -> None:
     rng, kills = random.Random(seed), 0
@@ -29,14 +29,14 @@ def test_what_is_acknowledged_is_there_whatever_is_cut_and_whichever_worker_is_k
             campaign.await_more("201", BETWEEN)
             service.kill(rng.choice(sorted(service.workers())))
             kills += 1
-    found = account(campaign, service, installation)
+    result = account(campaign, service, installation)
     cut = {fault.name: proxy.counts[fault.name] for fault in WEIGHTS}
-    report(f"{figures(campaign, found)}; cut: {cut}; {kills} workers killed")
+    report(f"{figures(campaign, result)}; cut: {cut}; {kills} workers killed")
     require_answers(campaign)
-    found.require_sound()
+    result.require_sound()
     assert min(cut.values()) > 0
     assert kills > 0
-    assert found.unacknowledged == []
+    assert result.unacknowledged == []
     for creation in [c for c in campaign.creations if c.acknowledged][:: 10 * rounds]:
         [reply, *_] = creation.acknowledged
         assert service.ask("GET", f"/documents/{reply.json['id']}", installation.key).body == reply.body

@@ -1,4 +1,4 @@
-"""The judge of a race: two winners, and a write that is stored though it was refused or denied, are seen."""
+"""The check of a race detects two winners, and a write that is stored although it was refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NEXT, LOST = Item(DOCUMENTS, 1, AFTER, '"2-b"'), error(412, "precondition_failed
 
 
 @pytest.mark.parametrize(
-    ("replies", "found", "ended"),
+    ("replies", "stored", "ended"),
     [
         ({"after": shown(AFTER, "2-b"), "other": LOST}, NEXT, "won"),
         ({"after": DOUBTFUL, "other": LOST}, NEXT, "found stored"),
@@ -25,12 +25,12 @@ NEXT, LOST = Item(DOCUMENTS, 1, AFTER, '"2-b"'), error(412, "precondition_failed
         ({"after": DOUBTFUL, "other": FAILED}, ITEM, "undone"),
     ],
 )
-def test_a_race_ends_as_documented(replies: dict[str, Reply | None], found: Item, ended: str) -> None:
-    assert Contested(ITEM, ["before"]).decide(replies, found) == ended
+def test_a_race_ends_as_documented(replies: dict[str, Reply | None], stored: Item, ended: str) -> None:
+    assert Contested(ITEM, ["before"]).decide(replies, stored) == ended
 
 
 @pytest.mark.parametrize(
-    ("replies", "found"),
+    ("replies", "stored"),
     [
         ({"after": shown(AFTER, "2-b"), "other": shown({"title": "other"}, "3-c")}, NEXT),
         ({"after": FAILED, "other": LOST}, NEXT),
@@ -38,6 +38,6 @@ def test_a_race_ends_as_documented(replies: dict[str, Reply | None], found: Item
         ({"after": DOUBTFUL, "other": LOST}, ITEM),
     ],
 )
-def test_a_race_that_ends_otherwise_is_seen(replies: dict[str, Reply | None], found: Item) -> None:
+def test_a_wrong_end_of_a_race_is_detected(replies: dict[str, Reply | None], stored: Item) -> None:
     with pytest.raises(AssertionError):
-        Contested(ITEM, ["before"]).decide(replies, found)
+        Contested(ITEM, ["before"]).decide(replies, stored)

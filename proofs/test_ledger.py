@@ -1,4 +1,4 @@
-"""The ledger and what fills it: whatever could go wrong with a client's own items is seen."""
+"""The ledger and its owner detect every error in a client's own items."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ SERVED = {DOCUMENTS: [ITEM.json, INSIDE.json], PROJECTS: [HOME.json]}
 
 
 def fenced(value: dict[str, Any], tag: str) -> tuple[Reply, Reply]:
-    """Return the answers to a patch of nothing and to its repetition."""
+    """Return the answers to a patch without changes and to its repetition."""
     return shown(value, tag), shown(value, tag, Idempotency_Replayed="true")
 
 
 def owner(*replies: Reply | None) -> Owner:
-    """Return an owner of one document, to whom a service answers so."""
+    """Return an owner of one document whose service gives these answers."""
     service = cast(Service, Scripted(*replies))
-    found = Owner(service, "key", "owner", random.Random(1), SharedProjects(HOME), ())
-    found.ledger.keep(ITEM)
-    return found
+    client = Owner(service, "key", "owner", random.Random(1), SharedProjects(HOME), ())
+    client.ledger.keep(ITEM)
+    return client
 
 
 def test_all_is_well() -> None:
@@ -42,7 +42,7 @@ def test_all_is_well() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "served", "name"),
+    ("expected", "served", "name"),
     [
         ([ITEM, INSIDE, HOME], {**SERVED, DOCUMENTS: [ITEM.json]}, "lost"),
         ([ITEM, HOME], SERVED, "foreign"),
@@ -51,63 +51,63 @@ def test_all_is_well() -> None:
         ([ITEM, INSIDE], {**SERVED, PROJECTS: []}, "orphaned"),
     ],
 )
-def test_what_is_wrong_with_what_is_served_is_seen(
-    wanted: list[Item], served: dict[str, list[dict[str, Any]]], name: str
+def test_a_wrong_served_item_is_detected(
+    expected: list[Item], served: dict[str, list[dict[str, Any]]], name: str
 ) -> None:
-    found = Difference.between(wanted, served)
-    assert getattr(found, name) != []
+    difference = Difference.between(expected, served)
+    assert getattr(difference, name) != []
     with pytest.raises(AssertionError):
-        found.require_none()
+        difference.require_none()
 
 
 @pytest.mark.parametrize("unknown", [None, DOUBTFUL])
-def test_a_write_of_unknown_outcome_is_decided_by_what_is_there(unknown: Reply | None) -> None:
-    asked = owner(unknown, shown(BEFORE, "1-a"), *fenced(BEFORE, "2-c"))
-    assert asked.replace(ITEM, AFTER) == Item(DOCUMENTS, 1, BEFORE, '"2-c"')
-    asked = owner(unknown, shown(AFTER, "2-b"), *fenced(AFTER, "3-c"))
-    assert asked.replace(ITEM, AFTER) == Item(DOCUMENTS, 1, AFTER, '"3-c"')
-    asked = owner(unknown, ABSENT)
-    assert asked.delete(ITEM) is None
-    assert asked.ledger.gone[DOCUMENTS] == [1]
+def test_an_unknown_outcome_is_resolved_by_the_stored_item(unknown: Reply | None) -> None:
+    client = owner(unknown, shown(BEFORE, "1-a"), *fenced(BEFORE, "2-c"))
+    assert client.replace(ITEM, AFTER) == Item(DOCUMENTS, 1, BEFORE, '"2-c"')
+    client = owner(unknown, shown(AFTER, "2-b"), *fenced(AFTER, "3-c"))
+    assert client.replace(ITEM, AFTER) == Item(DOCUMENTS, 1, AFTER, '"3-c"')
+    client = owner(unknown, ABSENT)
+    assert client.delete(ITEM) is None
+    assert client.ledger.gone[DOCUMENTS] == [1]
 
 
-def test_what_arrives_after_it_was_looked_for_is_found_as_well() -> None:
+def test_a_write_that_arrives_after_the_first_read_is_recognised() -> None:
     late = error(412, "precondition_failed")
     again = reply(412, late.json, Idempotency_Replayed="true")
-    asked = owner(DOUBTFUL, shown(BEFORE, "1-a"), late, again, shown(AFTER, "2-b"), *fenced(AFTER, "3-c"))
-    assert asked.replace(ITEM, AFTER) == Item(DOCUMENTS, 1, AFTER, '"3-c"')
+    client = owner(DOUBTFUL, shown(BEFORE, "1-a"), late, again, shown(AFTER, "2-b"), *fenced(AFTER, "3-c"))
+    assert client.replace(ITEM, AFTER) == Item(DOCUMENTS, 1, AFTER, '"3-c"')
 
 
 @pytest.mark.parametrize(
     ("replies", "act"),
     [
-        # It shows something else than what was written.
-        ((shown({"title": "other"}, "2-b"),), lambda asked: asked.replace(ITEM, AFTER)),
-        # It was said that nothing is stored.
-        ((FAILED, shown(AFTER, "2-b")), lambda asked: asked.replace(ITEM, AFTER)),
-        ((FAILED, ABSENT), lambda asked: asked.delete(ITEM)),
-        # What is there is neither what was nor what was asked for, or was written by nobody.
-        ((DOUBTFUL, shown({"title": "other"}, "2-b")), lambda asked: asked.replace(ITEM, AFTER)),
-        ((DOUBTFUL, shown(BEFORE, "2-b")), lambda asked: asked.replace(ITEM, AFTER)),
-        ((DOUBTFUL, ABSENT), lambda asked: asked.replace(ITEM, AFTER)),
-        # It is there though it was deleted.
-        ((reply(204, None), shown(BEFORE, "1-a")), lambda asked: asked.delete(ITEM)),
+        # The answer shows another value.
+        ((shown({"title": "other"}, "2-b"),), lambda client: client.replace(ITEM, AFTER)),
+        # Refused, although it is stored.
+        ((FAILED, shown(AFTER, "2-b")), lambda client: client.replace(ITEM, AFTER)),
+        ((FAILED, ABSENT), lambda client: client.delete(ITEM)),
+        # The stored item is neither the old nor the new one, or has an unknown revision.
+        ((DOUBTFUL, shown({"title": "other"}, "2-b")), lambda client: client.replace(ITEM, AFTER)),
+        ((DOUBTFUL, shown(BEFORE, "2-b")), lambda client: client.replace(ITEM, AFTER)),
+        ((DOUBTFUL, ABSENT), lambda client: client.replace(ITEM, AFTER)),
+        # The item exists although it was deleted.
+        ((reply(204, None), shown(BEFORE, "1-a")), lambda client: client.delete(ITEM)),
         # Refused without a reason.
-        ((error(412, "precondition_failed"),), lambda asked: asked.replace(ITEM, AFTER)),
-        ((error(500, "internal_server_error"),), lambda asked: asked.replace(ITEM, AFTER)),
-        # Answered otherwise when it was repeated, or carried out twice.
+        ((error(412, "precondition_failed"),), lambda client: client.replace(ITEM, AFTER)),
+        ((error(500, "internal_server_error"),), lambda client: client.replace(ITEM, AFTER)),
+        # The repetition has another answer, or was carried out twice.
         ((shown(AFTER, "2-b"), shown(AFTER, "3-c", Idempotency_Replayed="true")), lambda a: a.patch(ITEM, AFTER)),
         ((shown(AFTER, "2-b"), shown(AFTER, "2-b", Idempotency_Replayed="false")), lambda a: a.patch(ITEM, AFTER)),
     ],
 )
-def test_an_answer_that_is_wrong_is_seen(replies: tuple[Reply, ...], act: Callable[[Owner], object]) -> None:
+def test_a_wrong_answer_is_detected(replies: tuple[Reply, ...], act: Callable[[Owner], object]) -> None:
     with pytest.raises(AssertionError):
         act(owner(*replies))
 
 
-def test_an_answer_that_is_late_or_not_as_documented_is_seen() -> None:
+def test_a_late_or_undocumented_answer_is_detected() -> None:
     late, bare = replace(shown(BEFORE, "1-a"), seconds=DEADLINE * 2), reply(503, {"error": "unavailable"})
-    asked = owner(late, bare, shown(BEFORE, "1-a"))
-    asked.requests.read(ITEM.path)
-    asked.requests.read(ITEM.path)
-    assert len(asked.requests.faults) == 2
+    client = owner(late, bare, shown(BEFORE, "1-a"))
+    client.requests.read(ITEM.path)
+    client.requests.read(ITEM.path)
+    assert len(client.requests.faults) == 2

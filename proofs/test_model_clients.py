@@ -1,4 +1,4 @@
-"""Whatever is written while exchanges fail and workers are killed, everything is there exactly as its owner knows."""
+"""All items are exactly as their owners recorded them after writes during faults and kills."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from proofs.shared import SharedProjects
 from tests.server.live import PATIENCE
 
 OWNERS = 5
-# What all of them do together in a round, in a random order.
+# The actions of a round, in random order.
 ACTS: list[Act] = [
     *(acts.create, acts.patch, acts.replace, acts.replace_stale, acts.move, acts.move_into_nothing),
     *(acts.copy, acts.delete, acts.make_project, acts.change_project, acts.delete_project),
@@ -31,7 +31,7 @@ ACTS: list[Act] = [
     *[visits.visit] * 6,
     *[visits.turn_over] * 4,
 ]
-# Acts between two kills of a worker.
+# Actions between two kills of a worker.
 BETWEEN = 15
 CUTS = {CUT_AFTER: 0.08, CUT_WITHIN: 0.02, CUT_HEADERS: 0.01, CUT_BEFORE: 0.04, RESET_BEFORE: 0.02}
 GARBAGE = {fault: 0.03 / len(CORRUPT) for fault in CORRUPT}
@@ -41,7 +41,7 @@ FEW = 7
 
 
 def everything(service: Service, installation: Installation) -> dict[str, list[dict[str, Any]]]:
-    """Return all that is served, once that is what the database holds."""
+    """Return all served items, when the service shows what the database stores."""
 
     def settled() -> dict[str, list[dict[str, Any]]] | None:
         served = {kind: stored(service, installation.key, kind) for kind in (DOCUMENTS, PROJECTS)}
@@ -53,13 +53,13 @@ def everything(service: Service, installation: Installation) -> dict[str, list[d
                 return None
         return served
 
-    found = poll(settled, PATIENCE)
-    assert found, "what is served is not what is stored"
-    return found
+    served = poll(settled, PATIENCE)
+    assert served, "the service does not show the stored items"
+    return served
 
 
 def require_reads_agree(service: Service, key: str, served: dict[str, list[dict[str, Any]]]) -> None:
-    """Fail unless small pages, the pages of each project and single reads show what is ``served``."""
+    """Fail unless small pages, the pages of each project and single reads show the ``served`` items."""
     for kind, items in served.items():
         assert stored(service, key, kind, FEW) == items
         for item in items:
@@ -70,7 +70,7 @@ def require_reads_agree(service: Service, key: str, served: dict[str, list[dict[
 
 
 def require_tags(service: Service, key: str, owner: Owner) -> None:
-    """Fail unless each item of an owner has the tag that it was told last, and what is gone is not there."""
+    """Fail unless each item of an owner has its recorded tag, and the deleted items are absent."""
     for kind in (DOCUMENTS, PROJECTS):
         for item in owner.ledger.of(kind):
             assert Item.served(kind, service.ask("GET", item.path, key)) == item
@@ -78,7 +78,7 @@ def require_tags(service: Service, key: str, owner: Owner) -> None:
             assert service.ask("GET", f"/{kind}/{public_id}", key).status == 404
 
 
-def test_everything_is_as_its_owner_knows_whatever_fails_and_whichever_worker_is_killed(
+def test_all_items_are_as_their_owners_recorded_them_after_faults_and_kills(
     proxy: Proxy, service: Service, installation: Installation, seed: int, rounds: int, report: Callable[[str], None]
 ) -> None:
     rng, kills, key = random.Random(seed), 0, installation.key
@@ -95,13 +95,13 @@ def test_everything_is_as_its_owner_knows_whatever_fails_and_whichever_worker_is
             service.kill(rng.choice(sorted(service.workers())))
             kills += 1
     served = everything(service, installation)
-    wanted = [item for owner in owners for kind in (DOCUMENTS, PROJECTS) for item in owner.ledger.of(kind)]
-    difference = Difference.between([*wanted, *shared.alive], served)
+    expected = [item for owner in owners for kind in (DOCUMENTS, PROJECTS) for item in owner.ledger.of(kind)]
+    difference = Difference.between([*expected, *shared.alive], served)
     counts = ", ".join(f"{number} x {what}" for what, number in sorted(clients.counts().items()))
     failed = sum(proxy.counts[fault.name] for fault in CUTS | GARBAGE | LATE)
     report(
         f"{counts}; {failed} of {proxy.counts.total()} exchanges failed, {kills} workers killed; slowest answer "
-        f"{max(owner.requests.slowest for owner in owners):.2f} s; {len(wanted)} items, {difference}"
+        f"{max(owner.requests.slowest for owner in owners):.2f} s; {len(expected)} items, {difference}"
     )
     difference.require_none()
     require_reads_agree(service, key, served)

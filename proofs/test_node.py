@@ -1,4 +1,4 @@
-"""The database itself stands still or is killed: nothing acknowledged is lost, and the service goes on by itself."""
+"""When the database hangs or is killed, no acknowledged write is lost and the service recovers by itself."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from proofs.service import Service
 
 # Seconds from the database's return until the first success.
 RECOVERY = 5.0
-# Documents that are acknowledged before each fault and after it, and failures that are waited for.
+# Acknowledged documents before and after each fault, and failures to wait for.
 ENOUGH, FAILURES = 200, CLIENTS
 
 
 @pytest.fixture(scope="module")
 def node(database: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """A server of this module's own, of the kind that the tests use."""
+    """A private server for this module, of the kind that the tests use."""
     if database.origin not in ("installed", "embedded"):
         pytest.skip(f"a server of {database.origin} cannot be stopped from here")
     with Node(database.origin, tmp_path_factory.mktemp("node")) as running:
@@ -49,7 +49,7 @@ def success(campaign: Campaign, started: float) -> float:
     return time.monotonic() - started
 
 
-def test_a_database_that_stands_still_is_unavailable_in_time_and_nothing_is_lost(
+def test_a_hanging_database_is_503_in_time_and_loses_nothing(
     node: Node, own: Installation, direct: Service, seed: int, rounds: int, report: Callable[[str], None]
 ) -> None:
     campaign, seconds = Campaign.of(direct, own.key, seed), []
@@ -60,15 +60,15 @@ def test_a_database_that_stands_still_is_unavailable_in_time_and_nothing_is_lost
                 campaign.await_more("503", FAILURES)
             seconds.append(success(campaign, time.monotonic()))
         campaign.await_more("201", ENOUGH)
-    found = account(campaign, direct, own)
-    report(f"paused {rounds} times: {figures(campaign, found)}; first success after {max(seconds):.2f} s at most")
+    result = account(campaign, direct, own)
+    report(f"paused {rounds} times: {figures(campaign, result)}; first success after {max(seconds):.2f} s at most")
     require_answers(campaign)
-    found.require_sound()
+    result.require_sound()
     assert max(seconds) < RECOVERY
 
 
 @pytest.mark.couchdb
-def test_a_database_that_is_killed_loses_nothing_that_was_acknowledged(
+def test_a_killed_database_loses_no_acknowledged_write(
     node: Node, own: Installation, direct: Service, seed: int, rounds: int, report: Callable[[str], None]
 ) -> None:
     campaign, seconds = Campaign.of(direct, own.key, seed), []
@@ -80,8 +80,8 @@ def test_a_database_that_is_killed_loses_nothing_that_was_acknowledged(
             node.start()
             seconds.append(success(campaign, time.monotonic()))
         campaign.await_more("201", ENOUGH)
-    found = account(campaign, direct, own)
-    report(f"killed {rounds} times: {figures(campaign, found)}; first success after {max(seconds):.2f} s at most")
+    result = account(campaign, direct, own)
+    report(f"killed {rounds} times: {figures(campaign, result)}; first success after {max(seconds):.2f} s at most")
     require_answers(campaign)
-    found.require_sound()
+    result.require_sound()
     assert max(seconds) < RECOVERY

@@ -1,4 +1,4 @@
-"""The proxy itself: what each fault looks like to a client, and whether the server was asked."""
+"""The fault proxy: the effect of each fault on a client, and whether the request reaches the server."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ BODY = {"ok": True, "id": "a", "rev": "1-a"}
 
 @contextmanager
 def proxied(*behaviours: Behaviour) -> Iterator[tuple[Proxy, MisbehavingServer]]:
-    """Give a proxy before a server with these behaviours."""
+    """Yield a proxy in front of a server with these behaviours."""
     with MisbehavingServer(*behaviours) as server, Proxy(server.url) as proxy:
         yield proxy, server
 
 
 @contextmanager
 def client(proxy: Proxy, patience: float = PATIENCE) -> Iterator[http.client.HTTPConnection]:
-    """Give a plain connection to the proxy."""
+    """Yield a plain connection to the proxy."""
     with closing(http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=patience)) as connection:
         yield connection
 
@@ -107,7 +107,7 @@ def test_an_answer_is_handed_on_as_it_comes() -> None:
         connection.request("GET", "/db/_changes?feed=continuous")
         assert connection.getresponse().read(2) == b"{}"
         connection.close()
-        assert server.gone.acquire(timeout=PATIENCE), "the server was not told that its client had left"
+        assert server.gone.acquire(timeout=PATIENCE), "the server did not notice that its client had left"
 
 
 @nodatabase
@@ -132,7 +132,7 @@ def test_an_answer_that_is_lost(fault: Fault, failures: type[Exception], committ
 
 @nodatabase
 def test_headers_that_are_cut_look_like_an_answer_without_a_body() -> None:
-    """So they do to http.client, and what is not JSON is then no answer to us."""
+    """http.client accepts them; the store rejects an empty body, which is not JSON."""
     with proxied(answer(201, BODY)) as (proxy, server), client(proxy) as connection:
         with proxy.doing(faults.CUT_HEADERS):
             assert put(connection) == (201, b"")
@@ -141,7 +141,7 @@ def test_headers_that_are_cut_look_like_an_answer_without_a_body() -> None:
 
 @nodatabase
 @pytest.mark.parametrize("fault", faults.CORRUPT, ids=lambda fault: fault.name)
-def test_a_corrupted_answer_is_another_one_and_the_server_was_asked(fault: Fault) -> None:
+def test_a_corrupted_answer_differs_and_the_request_reached_the_server(fault: Fault) -> None:
     with proxied(answer(201, BODY)) as (proxy, server), client(proxy) as connection:
         with proxy.doing(fault):
             host, port = urlsplit(proxy.url).netloc.split(":")
@@ -166,7 +166,7 @@ def test_a_wrong_header_leaves_the_answer_readable(fault: Fault) -> None:
 
 @nodatabase
 @pytest.mark.parametrize("fault", [faults.HANG, faults.STALL, faults.delay(PATIENCE)], ids=lambda fault: fault.name)
-def test_what_hangs_goes_on_when_it_is_lifted(fault: Fault) -> None:
+def test_a_held_request_continues_when_the_fault_is_lifted(fault: Fault) -> None:
     answers: list[tuple[int, bytes]] = []
     with proxied(answer(201, BODY)) as (proxy, server), client(proxy) as connection:
         asking = threading.Thread(target=lambda: answers.append(put(connection)))
@@ -184,7 +184,7 @@ def test_what_hangs_goes_on_when_it_is_lifted(fault: Fault) -> None:
 
 @nodatabase
 @pytest.mark.parametrize(("fault", "committed"), [(faults.HANG, 0), (faults.STALL, 1)], ids=["hang", "stall"])
-def test_who_leaves_what_hangs_is_forgotten(fault: Fault, committed: int) -> None:
+def test_a_client_that_leaves_a_held_request_is_dropped(fault: Fault, committed: int) -> None:
     with proxied(answer(201, BODY)) as (proxy, server):
         with proxy.doing(fault):
             with client(proxy, 0.1) as connection:
@@ -201,7 +201,7 @@ def clients(proxy: Proxy) -> int:
 
 
 @nodatabase
-def test_a_delay_is_one() -> None:
+def test_a_delay_has_its_length() -> None:
     with proxied(answer(201, BODY)) as (proxy, _), client(proxy) as connection, proxy.doing(faults.delay(0.3)):
         started = time.monotonic()
         assert put(connection)[0] == 201
@@ -229,7 +229,7 @@ def test_a_database_that_is_down_ends_the_connection() -> None:
 
 
 @nodatabase
-def test_a_filter_spares_the_others() -> None:
+def test_a_filter_passes_other_requests() -> None:
     reads = (("GET", "/db/a"), ("POST", "/db/_all_docs?x=1"), ("POST", "/db/_design/a/_view/b"))
     with proxied(answer(200, BODY)) as (proxy, server), client(proxy) as connection:
         with proxy.doing(faults.CUT_BEFORE, only=writes):
@@ -245,7 +245,7 @@ WRITE, READ = Request("PUT", "/db/a", b""), Request("GET", "/db/a", b"")
 
 
 @nodatabase
-def test_a_seed_makes_the_same_faults_again_whatever_is_read_meanwhile() -> None:
+def test_a_seed_repeats_its_faults_independently_of_reads() -> None:
     one, same, other = (by_seed(seed, WEIGHTS, writes) for seed in (1, 1, 2))
     drawn = [one(WRITE).name for _ in range(1000)]
     assert drawn == [same(request).name for _ in range(1000) for request in (WRITE, READ)][::2]
@@ -254,9 +254,7 @@ def test_a_seed_makes_the_same_faults_again_whatever_is_read_meanwhile() -> None
         assert drawn.count(fault.name) / 1000 == pytest.approx(share, abs=0.08)
 
 
-def test_what_is_cut_after_the_commit_is_in_the_database_and_what_is_cut_before_is_not(
-    server_url: str, prefix: str
-) -> None:
+def test_a_cut_after_the_commit_is_stored_and_a_cut_before_it_is_not(server_url: str, prefix: str) -> None:
     database = f"/{prefix}-meta"
     with Proxy(server_url) as proxy:
         assert ask(proxy.url, "PUT", database)[0] in (201, 202)

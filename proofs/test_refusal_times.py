@@ -1,4 +1,4 @@
-"""The comparison of times that `make prove-keys` makes: it finds what differs, and not what does not."""
+"""The comparison of times in `make prove-keys` detects differences, and only differences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_it_is_the_test_of_mann_and_whitney() -> None:
     assert z == pytest.approx((3.5 - 6) / (12 / 12 * (8 - 6 / 42)) ** 0.5)
 
 
-def test_alike_and_different_are_told_apart() -> None:
+def test_equal_and_different_samples_are_distinguished() -> None:
     draw = random.Random(1)
     one, same, slower = ([draw.lognormvariate(mean, 0.3) for _ in range(2_000)] for mean in (1, 1, 1.05))
     assert abs(compare(one, same).z) < CERTAIN < abs(compare(one, slower).z)

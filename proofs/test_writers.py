@@ -1,4 +1,4 @@
-"""Of many who write one document at once, each on the condition that nobody else has, exactly one does."""
+"""Of several concurrent conditional writers of a document, exactly one wins."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from proofs.service import Reply, Service
 
 WRITERS, VERSIONS = 16, 20
 SOME = {CUT_AFTER: 0.1, CUT_WITHIN: 0.03, CUT_BEFORE: 0.04, **{fault: 0.03 / len(CORRUPT) for fault in CORRUPT}}
-# So many that a write is left in doubt though it is sent again and again.
+# Enough faults that some outcomes stay unknown after all retries.
 MOST = {CUT_AFTER: 0.6, CUT_BEFORE: 0.2}
 
 
@@ -40,15 +40,15 @@ def test_of_conditional_writers_exactly_one_wins_each_version(
             [winner] = [reply for reply in replies if reply.status == 200]
             tag, latest = winner.headers["ETag"], winner.json
             assert {reply.headers["ETag"] for reply in replies} == {tag}
-    found = service.ask("GET", path, installation.key)
-    assert (found.json, found.headers["ETag"]) == (latest, tag)
-    # Each version is one revision: no write was stored that nobody was told of.
+    reply = service.ask("GET", path, installation.key)
+    assert (reply.json, reply.headers["ETag"]) == (latest, tag)
+    # Each version is one revision: every stored write was acknowledged.
     assert tag.startswith(f'"{1 + VERSIONS * rounds}-')
     report(f"{WRITERS} writers, {VERSIONS * rounds} versions, one winner each")
 
 
 @pytest.mark.parametrize(("weights", "only"), [(SOME, everything), (MOST, writes)], ids=["some", "most writes"])
-def test_of_conditional_writers_at_most_one_wins_each_version_whatever_is_cut(
+def test_of_conditional_writers_at_most_one_wins_each_version_during_cuts(
     proxy: Proxy,
     service: Service,
     installation: Installation,
@@ -66,6 +66,8 @@ def test_of_conditional_writers_at_most_one_wins_each_version_whatever_is_cut(
     report(f"{FEWER} writers, {RACES * rounds} races: {counts}")
     for each in contested:
         assert service.ask("GET", each.item.path, installation.key).json == each.item.json
-        # What proves a write is a revision like it; else no write was stored that did not win.
-        kept = history(installation, each.item)
-        assert [title for title, _ in groupby(kept)] == [title for title, _ in groupby(each.titles) if title in kept]
+        # The confirmation of a write is a revision equal to it; no other write was stored.
+        stored = history(installation, each.item)
+        assert [title for title, _ in groupby(stored)] == [
+            title for title, _ in groupby(each.titles) if title in stored
+        ]
