@@ -12,9 +12,9 @@ from couchapp import tree
 from couchapp.databases import Disturbed
 from couchapp.deployment import LIMIT, Deployment, NothingKeptError, NotStagedError
 from couchapp.settings import CouchSettings, SettingError
-from couchapp.state import lacking, lines
+from couchapp.smoke_test import TrialError
+from couchapp.status import lacking, lines
 from couchapp.tree import TreeError
-from couchapp.trial import TrialError
 from couchapp.warming import WarmingError
 
 FAILURES = (

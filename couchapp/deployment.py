@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Sequence
 
 from app.couch.connection import AnswerLost, Connection
-from couchapp import slots
+from couchapp import ddoc_ids
 from couchapp.databases import Databases, Disturbed
+from couchapp.ddoc_ids import PREVIOUS, STAGED
 from couchapp.diff import Difference, differences
 from couchapp.inventory import Found, at, in_slot, is_rolling_back, is_staged, kept_for, ways_back
-from couchapp.slots import PREVIOUS, STAGED
+from couchapp.smoke_test import remove_leftovers, trial
 from couchapp.tree import Document, Tree, digest
-from couchapp.trial import remove_leftovers, trial
 from couchapp.warming import warm
 
 Report = Callable[[str], None]
@@ -81,7 +81,7 @@ class Deployment:
             for change in waiting:
                 court.check(change.database, change.after)
         for change in waiting:
-            document = slots.staged(change.name, change.after)
+            document = ddoc_ids.staged(change.name, change.after)
             self._put(change.database, document, at(found, change.database, STAGED + change.name))
             self._report(f"{change.database}/_design/{change.name}: staged ({', '.join(change.costs)})")
 
@@ -111,7 +111,7 @@ class Deployment:
         if not changes and not is_rolling_back(found):
             raise NothingKeptError("no previous version is kept")
         for change in changes:
-            document = slots.staged(change.name, change.after, rolling_back=True)
+            document = ddoc_ids.staged(change.name, change.after, rolling_back=True)
             self._put(change.database, document, at(found, change.database, STAGED + change.name))
         self._switch(changes, found, kept_for(found))
         self._unstage()
@@ -128,11 +128,11 @@ class Deployment:
             self._forget_others(found, replaced_by, [(change.database, change.name) for change in former])
         self._query([(change.database, STAGED + change.name, change.after) for change in changes])
         for change in former:
-            kept = slots.previous(change.name, change.before or {}, replaced_by)
+            kept = ddoc_ids.previous(change.name, change.before or {}, replaced_by)
             self._put(change.database, kept, at(found, change.database, PREVIOUS + change.name))
         self._query([(change.database, PREVIOUS + change.name, change.before or {}) for change in former], self._grace)
         for change in changes:
-            self.databases.put(change.database, slots.deployed(change.name, change.after), change.before)
+            self.databases.put(change.database, ddoc_ids.deployed(change.name, change.after), change.before)
             self._report(f"{change.database}/_design/{change.name}: deployed ({', '.join(change.costs)})")
         deployed = [(change.database, change.name, change.after) for change in changes]
         self._query(deployed, self._grace if former else 0)
@@ -157,7 +157,7 @@ class Deployment:
         What is ``overwritten`` in a moment, named by database and name, stays as something to go back to until then.
         """
         for database, name, document in in_slot(found, PREVIOUS):
-            if document.get(slots.REPLACED_BY) != replaced_by and (database, name) not in overwritten:
+            if document.get(ddoc_ids.REPLACED_BY) != replaced_by and (database, name) not in overwritten:
                 self.databases.remove(database, document)
 
     def clean(self) -> None:

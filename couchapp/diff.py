@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from couchapp.slots import VALIDATOR, content, is_at_rest
+from couchapp.ddoc_ids import VALIDATOR, content, is_at_rest
 from couchapp.tree import Document, Tree
 
 Cost = Literal["new index", "index rebuild", "validator", "other"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from couchapp import slots
+from couchapp import ddoc_ids
+from couchapp.ddoc_ids import PREVIOUS, ROLLING_BACK, STAGED, content
 from couchapp.diff import Difference
-from couchapp.slots import PREVIOUS, ROLLING_BACK, STAGED, content
 from couchapp.tree import Document
 
 # Design documents by name by database; None is a missing database.
@@ -49,11 +49,11 @@ def ways_back(found: Found) -> list[Difference]:
     for (database, name), target in {**kept, **begun}.items():
         present = at(found, database, name)
         if present is None or content(present) != content(target):
-            changes.append(Difference(database, name, present, slots.deployed(name, target)))
+            changes.append(Difference(database, name, present, ddoc_ids.deployed(name, target)))
     is_done = begun and not any((change.database, change.name) in begun for change in changes)
     return [] if is_done else changes
 
 
 def kept_for(found: Found) -> str:
     """Return the digest of the tree that replaced what is kept; an empty text where nothing is."""
-    return next((str(document[slots.REPLACED_BY]) for _, _, document in in_slot(found, PREVIOUS)), "")
+    return next((str(document[ddoc_ids.REPLACED_BY]) for _, _, document in in_slot(found, PREVIOUS)), "")

@@ -10,8 +10,8 @@ import pytest
 from app.couch.connection import Connection
 from couchapp.databases import Databases
 from couchapp.deployment import Deployment
+from couchapp.smoke_test import remove_leftovers
 from couchapp.tree import Tree
-from couchapp.trial import remove_leftovers
 
 Deploying = Callable[[Tree], Deployment]
 

@@ -7,7 +7,7 @@ from copy import deepcopy
 
 import pytest
 
-from couchapp import slots
+from couchapp import ddoc_ids
 from couchapp.diff import differences, strangers
 from couchapp.tree import Document, Tree
 from tests.couchapp.trees import small_tree
@@ -86,13 +86,13 @@ def test_the_change_is_shown_file_by_file() -> None:
 
 def test_strangers_are_named_and_nothing_else() -> None:
     there = revised(DEPLOYED)
-    staged, kept = slots.staged("listing", LISTING), slots.previous("listing", LISTING, "x")
+    staged, kept = ddoc_ids.staged("listing", LISTING), ddoc_ids.previous("listing", LISTING, "x")
     there["documents"] |= {"staged-listing": staged, "previous-listing": kept, "theirs": {"_id": "_design/theirs"}}
     assert strangers(DEPLOYED, there) == ["documents/_design/theirs"]
     assert differences(DEPLOYED, there) == []
 
 
 def test_a_design_document_at_rest_has_no_validator_and_loses_none() -> None:
-    for resting in (slots.staged("validation", VALIDATION), slots.previous("validation", VALIDATION, "x")):
+    for resting in (ddoc_ids.staged("validation", VALIDATION), ddoc_ids.previous("validation", VALIDATION, "x")):
         assert "validate_doc_update" not in resting
-        assert slots.deployed("validation", {**resting, "_rev": "1-0"}) == VALIDATION
+        assert ddoc_ids.deployed("validation", {**resting, "_rev": "1-0"}) == VALIDATION

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from couchapp.ddoc_ids import PREVIOUS, STAGED
 from couchapp.deployment import Deployment
 from couchapp.diff import strangers
-from couchapp.slots import PREVIOUS, STAGED
 from couchapp.warming import building
 
 

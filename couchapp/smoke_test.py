@@ -17,7 +17,7 @@ from typing import Any
 
 from app.couch.connection import Refused
 from couchapp.databases import Databases
-from couchapp.slots import VALIDATOR
+from couchapp.ddoc_ids import VALIDATOR
 from couchapp.tree import BUILT_IN, Document
 
 SCRATCH = "trial-"

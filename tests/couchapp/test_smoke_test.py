@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.couch.connection import Connection
-from couchapp.trial import TrialError
+from couchapp.smoke_test import TrialError
 from tests.couchapp.conftest import Deploying
 from tests.couchapp.trees import small_tree
 
