@@ -1,1 +1,1 @@
-"""The deploy tool: puts design documents, databases and their security into CouchDB; never imports app."""
+"""The deploy tool: creates databases and deploys design documents; of app, it imports app.couch only."""

@@ -4,87 +4,91 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from app.couch.connection import Connection, DatabaseError
 from couchapp import tree
-from couchapp.databases import Disturbed
-from couchapp.deployment import LIMIT, Deployment, NothingKeptError, NotStagedError
+from couchapp.databases import ConcurrentChange
+from couchapp.deployment import LIMIT_SECONDS, Deployment, NoPreviousError, NotStagedError
 from couchapp.settings import CouchSettings, SettingError
-from couchapp.smoke_test import TrialError
-from couchapp.status import lacking, lines
+from couchapp.smoke_test import SmokeTestError
+from couchapp.status import database_problems, describe
 from couchapp.tree import TreeError
 from couchapp.warming import WarmingError
 
 FAILURES = (
+    ConcurrentChange,
     DatabaseError,
-    Disturbed,
-    NothingKeptError,
+    NoPreviousError,
     NotStagedError,
     SettingError,
+    SmokeTestError,
     TreeError,
-    TrialError,
     WarmingError,
 )
 
 VERBS = {
-    "diff": "show what deploy would change; exit 1 if anything, 2 on failure",
-    "stage": "try what differs, and store it beside what is deployed",
-    "warm": "have the indexes of all that is staged built",
-    "promote": "deploy what is staged, and keep what it replaces",
-    "rollback": "exchange what is deployed with what the last deployment replaced",
+    "diff": "show what deploy would change; exit 1 if there is a change, 2 on failure",
+    "stage": "smoke-test the changes, and store them beside the deployed versions",
+    "warm": "wait until the indexes of everything staged are built",
+    "promote": "deploy what is staged, and keep what it replaces as previous",
+    "rollback": "exchange the deployed and the previous versions",
     "clean": "remove what is staged, and the files of unused indexes",
-    "deploy": "stage, warm, promote, and remove what was staged; does nothing where there is nothing to do",
-    "status": "show how each design document is deployed, and what is kept beside it",
+    "deploy": "stage, warm, promote, and remove what was staged; without changes, do nothing",
+    "status": "show the state of each design document",
 }
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    made = argparse.ArgumentParser(
+    root = argparse.ArgumentParser(
         prog="python -m couchapp",
-        description="Put the design documents of a folder into CouchDB without letting a reader wait for an index.",
+        description="Deploy a folder of design documents to CouchDB without readers waiting for an index.",
         epilog="settings:\n" + CouchSettings.help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("--tree", type=Path, default=tree.FOLDER, help="the folder (default: design_docs)")
-    made.add_argument("--limit", type=float, default=LIMIT, help="seconds that an index may take (default: a day)")
-    verbs = made.add_subparsers(dest="verb", metavar="verb", required=True)
+    root.add_argument("--tree", type=Path, default=tree.FOLDER, help="the folder (default: design_docs)")
+    root.add_argument(
+        "--limit", type=float, default=LIMIT_SECONDS, help="seconds to wait for an index (default: a day)"
+    )
+    verbs = root.add_subparsers(dest="verb", metavar="verb", required=True)
     for verb, meaning in VERBS.items():
         verbs.add_parser(verb, help=meaning, description=meaning)
-    return made
+    return root
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run one verb; return the exit status, which is 2 when it failed."""
+    """Run one verb; return the exit status, which is 2 if it failed."""
     options = parser().parse_args(arguments)
     try:
         settings = CouchSettings.parse(environ)
-        connection = Connection(settings.admin_url)
-        deployment = Deployment(connection, settings.prefix, tree.load(options.tree), print, options.limit)
-        shows: dict[str, Callable[[Deployment], int]] = {"diff": diff, "status": status}
-        if options.verb in shows:
-            return shows[options.verb](deployment)
-        getattr(deployment, options.verb)()
+        with closing(Connection(settings.admin_url)) as connection:
+            design_docs = tree.load(options.tree)
+            return run(options.verb, Deployment(connection, settings.prefix, design_docs, print, options.limit))
     except FAILURES as failure:
         print(f"{options.verb}: {failure}", file=sys.stderr)
         return 2
+
+
+def run(verb: str, deployment: Deployment) -> int:
+    """Run one verb; return 1 if it is "diff" and there is a difference."""
+    if verb == "diff":
+        return diff(deployment)
+    if verb == "status":
+        for line in describe(deployment):
+            print(line)
+    else:
+        getattr(deployment, verb)()
     return 0
 
 
 def diff(deployment: Deployment) -> int:
-    """Print what a deployment would change; return 1 if anything."""
-    missing, changes = list(lacking(deployment)), deployment.differences()
-    for line in missing:
+    """Print the changes that a deployment would make; return 1 if there are any."""
+    problems, changes = list(database_problems(deployment)), deployment.differences()
+    for line in problems:
         print(line)
     for change in changes:
         print(f"{change}\n{change.text()}\n")
-    return 1 if missing or changes else 0
-
-
-def status(deployment: Deployment) -> int:
-    """Print the state of each design document."""
-    for line in lines(deployment):
-        print(line)
-    return 0
+    return 1 if problems or changes else 0

@@ -1,6 +1,6 @@
-"""The verbs of a deployment: stage, warm, promote, rollback and clean; each can be repeated, and cut off anywhere.
+"""The steps of a deployment: stage, warm, promote, rollback and clean; each can be repeated or interrupted.
 
-Where it stands is read from the design documents themselves, every time, so there is no record that could be wrong.
+The state is read from the design documents every time, so there is no separate record that could be wrong.
 """
 
 from __future__ import annotations
@@ -11,37 +11,37 @@ from collections.abc import Callable, Sequence
 
 from app.couch.connection import AnswerLost, Connection
 from couchapp import ddoc_ids
-from couchapp.databases import Databases, Disturbed
+from couchapp.databases import ConcurrentChange, Databases
 from couchapp.ddoc_ids import PREVIOUS, STAGED
-from couchapp.diff import Difference, differences
-from couchapp.inventory import Found, at, in_slot, is_rolling_back, is_staged, kept_for, ways_back
-from couchapp.smoke_test import remove_leftovers, trial
+from couchapp.diff import Difference, Inventory, differences
+from couchapp.inventory import find, is_staged, replacing_digest, rollback_changes, rollback_targets, with_prefix
+from couchapp.smoke_test import remove_leftovers, smoke_test
 from couchapp.tree import Document, Tree, digest
 from couchapp.warming import warm
 
 Report = Callable[[str], None]
 
-# How often a deployment starts over because another one goes on at the same time.
-TRIES = 20
-PAUSE = 0.5  # At most so many seconds pass between them.
-# An index over millions of documents takes its time; in seconds.
-LIMIT = 24 * 3600.0
-# Within this time CouchDB tells its indexes of a changed design document, in seconds; with it no read failed.
-GRACE = 0.5
+# A deployment starts again this often if another one runs at the same time.
+MAX_TRIES = 20
+MAX_PAUSE_SECONDS = 0.5
+# An index over millions of documents takes hours.
+LIMIT_SECONDS = 24 * 3600.0
+# CouchDB notifies its indexes of a changed design document within this time; with it no read failed.
+GRACE_SECONDS = 0.5
 
 
 class NotStagedError(Exception):
-    """What should be promoted was not staged, or not as the tree has it now."""
+    """The current tree is not staged completely, so it cannot be promoted."""
 
 
-class NothingKeptError(Exception):
-    """There is no previous version to go back to."""
+class NoPreviousError(Exception):
+    """There is no previous version for a rollback."""
 
 
 class Deployment:
-    """Brings the databases ``<prefix>-<name>`` to what ``tree`` says; tells ``report`` of each thing it does.
+    """Brings the databases ``<prefix>-<name>`` to the state of ``tree``, and passes a line for each step to ``report``.
 
-    Every verb raises app.couch.connection.DatabaseError, and Disturbed if someone else deploys at the same time.
+    Every step raises app.couch.connection.DatabaseError, and ConcurrentChange if another deployment interferes.
     """
 
     def __init__(
@@ -50,19 +50,19 @@ class Deployment:
         prefix: str,
         tree: Tree,
         report: Report = print,
-        limit: float = LIMIT,
-        grace: float = GRACE,
+        limit: float = LIMIT_SECONDS,
+        grace: float = GRACE_SECONDS,
     ) -> None:
         self.databases, self.tree = Databases(connection, prefix), tree
         self._report, self._limit, self._grace = report, limit, grace
 
-    def found(self) -> dict[str, dict[str, Document] | None]:
-        """Return the design documents that are there by name by database; None is a missing database."""
+    def inventory(self) -> dict[str, dict[str, Document] | None]:
+        """Return the design documents of the databases, by name, by database; None for a missing database."""
         return self.databases.read_all(self.tree)
 
     def differences(self) -> list[Difference]:
-        """Return what a deployment would change."""
-        return differences(self.tree, self.found())
+        """Return the changes that a deployment would make."""
+        return differences(self.tree, self.inventory())
 
     def prepare(self) -> None:
         """Create and secure the databases that need it."""
@@ -71,136 +71,136 @@ class Deployment:
                 self._report(f"{database}: created or secured")
 
     def stage(self) -> None:
-        """Try what differs, then store it beside what is deployed. Raises TrialError before anything is stored."""
+        """Smoke-test the changes, then store them as staged. Raises SmokeTestError before anything is stored."""
         self.prepare()
-        found = self.found()
-        waiting = [change for change in differences(self.tree, found) if not is_staged(change, found)]
-        if not waiting:
+        inventory = self.inventory()
+        changes = [change for change in differences(self.tree, inventory) if not is_staged(change, inventory)]
+        if not changes:
             return
-        with trial(self.databases) as court:
-            for change in waiting:
-                court.check(change.database, change.after)
-        for change in waiting:
-            document = ddoc_ids.staged(change.name, change.after)
-            self._put(change.database, document, at(found, change.database, STAGED + change.name))
+        with smoke_test(self.databases) as test:
+            for change in changes:
+                test.check(change.database, change.after)
+        for change in changes:
+            self._put(change, STAGED, ddoc_ids.staged(change.name, change.after), inventory)
             self._report(f"{change.database}/_design/{change.name}: staged ({', '.join(change.costs)})")
 
     def warm(self) -> None:
-        """Have the indexes of all that is staged built. Raises WarmingError."""
-        for database, name, document in in_slot(self.found(), STAGED):
+        """Wait until the indexes of everything staged are built. Raises WarmingError."""
+        for (database, name), document in with_prefix(self.inventory(), STAGED).items():
             warm(self.databases, database, STAGED + name, document, self._limit)
             if document.get("views"):
                 self._report(f"{database}/_design/{name}: index built")
 
     def promote(self) -> None:
-        """Deploy what is staged and warm, and keep what it replaces. Raises NotStagedError, WarmingError."""
-        found = self.found()
-        changes = differences(self.tree, found)
-        missing = [str(change) for change in changes if not is_staged(change, found)]
+        """Deploy what is staged, and store what it replaces as previous. Raises NotStagedError and WarmingError."""
+        inventory = self.inventory()
+        changes = differences(self.tree, inventory)
+        missing = [str(change) for change in changes if not is_staged(change, inventory)]
         if missing:
             raise NotStagedError(f"not staged: {'; '.join(missing)}")
-        self._switch(changes, found, digest(self.tree))
+        self._switch(changes, inventory, digest(self.tree))
 
     def rollback(self) -> None:
-        """Exchange what is deployed with what was kept; a second time exchanges it back.
+        """Exchange the deployed and the previous versions; a second rollback exchanges them back.
 
-        Raises NothingKeptError and WarmingError.
+        Raises NoPreviousError and WarmingError.
         """
-        found = self.found()
-        changes = ways_back(found)
-        if not changes and not is_rolling_back(found):
-            raise NothingKeptError("no previous version is kept")
+        inventory = self.inventory()
+        changes = rollback_changes(inventory)
+        if not changes and not rollback_targets(inventory):
+            raise NoPreviousError("there is no previous version")
         for change in changes:
-            document = ddoc_ids.staged(change.name, change.after, rolling_back=True)
-            self._put(change.database, document, at(found, change.database, STAGED + change.name))
-        self._switch(changes, found, kept_for(found))
+            self._put(change, STAGED, ddoc_ids.staged(change.name, change.after, rolling_back=True), inventory)
+        self._switch(changes, inventory, replacing_digest(inventory))
         self._unstage()
 
-    def _switch(self, changes: list[Difference], found: Found, replaced_by: str) -> None:
-        """Deploy each change, which is staged, and keep what it replaces.
+    def _switch(self, changes: list[Difference], inventory: Inventory, replaced_by: str) -> None:
+        """Deploy each staged change, and store what it replaces as previous.
 
-        When a design document changes, CouchDB ends the queries that wait for its former index, with 404, unless
-        it has seen a query of that index under another name. So each index is queried under two names before and
-        after the switch: the former as deployed and as previous, the new one as staged and as deployed.
+        When a design document changes, CouchDB ends the queries that wait for its old index, with 404, unless that
+        index was queried under another name too. So each index is queried under two names before and after the switch:
+        the old one as deployed and as previous, the new one as staged and as deployed.
         """
-        former = [change for change in changes if change.before is not None]
+        replacing = [change for change in changes if change.before is not None]
         if changes:
-            self._forget_others(found, replaced_by, [(change.database, change.name) for change in former])
+            self._remove_older(inventory, replaced_by, [(change.database, change.name) for change in replacing])
         self._query([(change.database, STAGED + change.name, change.after) for change in changes])
-        for change in former:
-            kept = ddoc_ids.previous(change.name, change.before or {}, replaced_by)
-            self._put(change.database, kept, at(found, change.database, PREVIOUS + change.name))
-        self._query([(change.database, PREVIOUS + change.name, change.before or {}) for change in former], self._grace)
+        for change in replacing:
+            self._put(change, PREVIOUS, ddoc_ids.previous(change.name, change.before or {}, replaced_by), inventory)
+        previous = [(change.database, PREVIOUS + change.name, change.before or {}) for change in replacing]
+        self._query(previous, self._grace)
         for change in changes:
             self.databases.put(change.database, ddoc_ids.deployed(change.name, change.after), change.before)
             self._report(f"{change.database}/_design/{change.name}: deployed ({', '.join(change.costs)})")
         deployed = [(change.database, change.name, change.after) for change in changes]
-        self._query(deployed, self._grace if former else 0)
+        self._query(deployed, self._grace if replacing else 0)
 
     def _query(self, targets: Sequence[tuple[str, str, Document]], grace: float = 0) -> None:
-        """Query the views of design documents until they are built, and go on for ``grace`` seconds.
+        """Query the views of design documents until they are built, and repeat it for ``grace`` seconds.
 
-        CouchDB tells its indexes of a changed design document a moment later, and forgets who queried them by then.
+        CouchDB notifies its indexes of a changed design document with a delay, and forgets earlier queries then.
         """
-        ends = time.monotonic() + grace
+        deadline = time.monotonic() + grace
         with_views = [target for target in targets if target[2].get("views")]
         while with_views:
             for database, name, document in with_views:
                 warm(self.databases, database, name, document, self._limit)
-            if time.monotonic() >= ends:
+            if time.monotonic() >= deadline:
                 return
             time.sleep(grace / 10)
 
-    def _forget_others(self, found: Found, replaced_by: str, overwritten: list[tuple[str, str]]) -> None:
-        """Remove what earlier deployments kept, so that a rollback undoes one deployment and no more.
+    def _remove_older(self, inventory: Inventory, replaced_by: str, overwritten: list[tuple[str, str]]) -> None:
+        """Remove the previous versions of earlier deployments, so that a rollback undoes one deployment only.
 
-        What is ``overwritten`` in a moment, named by database and name, stays as something to go back to until then.
+        Those ``overwritten`` in the next step, named by database and name, stay available for a rollback until then.
         """
-        for database, name, document in in_slot(found, PREVIOUS):
-            if document.get(ddoc_ids.REPLACED_BY) != replaced_by and (database, name) not in overwritten:
-                self.databases.remove(database, document)
+        for key, document in with_prefix(inventory, PREVIOUS).items():
+            if document.get(ddoc_ids.REPLACED_BY) != replaced_by and key not in overwritten:
+                self.databases.remove(key[0], document)
 
     def clean(self) -> None:
-        """Remove what is staged, and the files of indexes that nothing needs any more.
+        """Remove everything staged, and the files of unused indexes.
 
         CouchDB removes such files by itself. PouchDB Server does not, and must not be asked to while another
-        deployment builds an index: it would then never answer for that index again, until it is started anew.
+        deployment builds an index: it would not answer for that index again until it is restarted.
         """
         self._unstage()
-        for database, documents in self.found().items():
+        for database, documents in self.inventory().items():
             if documents is not None:
                 self.databases.clean_indexes(database)
 
     def _unstage(self) -> None:
         remove_leftovers(self.databases)
-        staged = list(in_slot(self.found(), STAGED))
-        for database, _, document in staged:
+        staged = with_prefix(self.inventory(), STAGED)
+        for (database, _), document in staged.items():
             self.databases.remove(database, document)
-        for database in dict.fromkeys(database for database, _, _ in staged):
-            self._report(f"{database}: removed what was staged")
+        for database in dict.fromkeys(database for database, _ in staged):
+            self._report(f"{database}: removed the staged design documents")
 
     def deploy(self) -> None:
-        """Take every step, and start over when another deployment gets in between. What is there is not touched."""
-        for left in reversed(range(TRIES)):
+        """Take every step, and start again if another deployment interferes. Without changes, nothing is written."""
+        for tries_left in reversed(range(MAX_TRIES)):
             try:
                 for step in (self.stage, self.warm, self.promote, self._unstage):
                     step()
-            except (Disturbed, AnswerLost, NotStagedError):
-                if not left:
+            except (ConcurrentChange, AnswerLost, NotStagedError):
+                if not tries_left:
                     raise
-                # Two that start over at the same moment would meet again.
-                time.sleep(random.uniform(0, PAUSE))  # noqa: S311
+                # Two deployments that start again at the same moment would interfere again.
+                time.sleep(random.uniform(0, MAX_PAUSE_SECONDS))  # noqa: S311
             else:
                 return
 
-    def _put(self, database: str, document: Document, replacing: Document | None) -> None:
-        if replacing is None or document != {name: value for name, value in replacing.items() if name != "_rev"}:
-            self.databases.put(database, document, replacing)
+    def _put(self, change: Difference, prefix: str, document: Document, inventory: Inventory) -> None:
+        """Store the staged or previous version of a change, unless it is stored already."""
+        current = find(inventory, change.database, prefix + change.name)
+        if current is None or document != {name: value for name, value in current.items() if name != "_rev"}:
+            self.databases.put(change.database, document, current)
 
 
 def deploy(connection: Connection, prefix: str, tree: Tree, *, report: Report = print) -> None:
-    """Bring the databases of ``prefix`` to what ``tree`` says, without a reader ever waiting for an index.
+    """Bring the databases of ``prefix`` to the state of ``tree``, without a reader ever waiting for an index.
 
-    A deployment of nothing new writes nothing. Raises app.couch.connection.DatabaseError, TrialError, WarmingError.
+    Without changes, nothing is written. Raises app.couch.connection.DatabaseError, SmokeTestError and WarmingError.
     """
     Deployment(connection, prefix, tree, report).deploy()

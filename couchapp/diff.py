@@ -1,4 +1,4 @@
-"""Compares the design documents that are wanted with those that are deployed, and says what a change costs; pure."""
+"""Compares the design documents of a tree with the deployed ones, and names the cost of each change; pure."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from couchapp.ddoc_ids import VALIDATOR, content, is_at_rest
+from couchapp.ddoc_ids import VALIDATOR, content, is_disabled
 from couchapp.tree import Document, Tree
 
 Cost = Literal["new index", "index rebuild", "validator", "other"]
-# The index is identified by these members (FACTS 1.11), so that no other change rebuilds it.
-INDEXED = ("language", "options", "views")
-Deployed = Mapping[str, Mapping[str, Document] | None]
+# CouchDB identifies an index by these members, so no other change rebuilds it (docs/couchdb-quirks.md).
+INDEX_MEMBERS = ("language", "options", "views")
+# The design documents in the databases, by name, by database name without its prefix; None is a missing database.
+Inventory = Mapping[str, Mapping[str, Document] | None]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A design document that is not deployed as it is wanted. ``before`` is None where there is none."""
+    """A design document that is missing, with ``before`` None, or deployed in another version."""
 
     database: str
     name: str
@@ -28,27 +29,27 @@ class Difference:
 
     @property
     def costs(self) -> tuple[Cost, ...]:
-        """What changes: readers only ever wait for an index, and only where it is not built beforehand."""
+        """The parts that change. A reader waits for an index only, and only if it was not built before."""
         return tuple(self._costs())
 
     def _costs(self) -> Iterator[Cost]:
         before, after = content(self.before or {}), content(self.after)
         if after.get("views") and not before.get("views"):
             yield "new index"
-        elif after.get("views") and any(before.get(member) != after.get(member) for member in INDEXED):
+        elif after.get("views") and any(before.get(member) != after.get(member) for member in INDEX_MEMBERS):
             yield "index rebuild"
         if before.get(VALIDATOR) != after.get(VALIDATOR):
             yield "validator"
-        told = {VALIDATOR, *INDEXED} if after.get("views") else {VALIDATOR}
-        if any(before.get(name) != after.get(name) for name in (before.keys() | after.keys()) - told - {"language"}):
+        named = {VALIDATOR, "language", *(INDEX_MEMBERS if after.get("views") else ())}
+        if any(before.get(member) != after.get(member) for member in (before.keys() | after.keys()) - named):
             yield "other"
 
     def __str__(self) -> str:
-        state = "is not deployed" if self.before is None else "is deployed differently"
+        state = "is not deployed" if self.before is None else "is deployed in another version"
         return f"{self.database}/_design/{self.name} {state}: {', '.join(self.costs) or 'other'}"
 
     def text(self) -> str:
-        """Return the change as a unified diff of the files that the design document was made of."""
+        """Return the change as a unified diff of the files in the tree."""
         before, after = files(self.before or {}), files(self.after)
         return "\n".join(
             line
@@ -57,44 +58,43 @@ class Difference:
         )
 
 
-def differences(wanted: Tree, deployed: Deployed) -> list[Difference]:
-    """Return the design documents of ``wanted`` that ``deployed`` lacks or has otherwise.
+def differences(tree: Tree, inventory: Inventory) -> list[Difference]:
+    """Return the design documents of ``tree`` that ``inventory`` lacks or has in another version.
 
-    ``deployed`` holds design documents by name by database name without prefix; None is a missing database.
-    What it holds beyond ``wanted`` is nobody's business here; see strangers.
+    Design documents outside the tree are ignored; see unmanaged.
     """
-    found = []
-    for database, documents in wanted.items():
-        there = deployed.get(database) or {}
+    changes = []
+    for database, documents in tree.items():
+        deployed = inventory.get(database) or {}
         for name, document in documents.items():
-            if name not in there or content(there[name]) != content(document):
-                found.append(Difference(database, name, there.get(name), document))
-    return found
+            if name not in deployed or content(deployed[name]) != content(document):
+                changes.append(Difference(database, name, deployed.get(name), document))
+    return changes
 
 
-def strangers(wanted: Tree, deployed: Deployed) -> list[str]:
-    """Return the design documents that someone else has put there, as `database/_design/name`."""
+def unmanaged(tree: Tree, inventory: Inventory) -> list[str]:
+    """Return the design documents that are not from ``tree``, as `database/_design/name`."""
     return [
         f"{database}/_design/{name}"
-        for database, documents in wanted.items()
-        for name in deployed.get(database) or {}
-        if name not in documents and not is_at_rest(name)
+        for database, documents in tree.items()
+        for name in inventory.get(database) or {}
+        if name not in documents and not is_disabled(name)
     ]
 
 
 def files(document: Document) -> dict[str, str]:
-    """Return the texts in a design document by the path that they have in the tree."""
-    found = {}
+    """Return the texts of a design document by their path in the tree."""
+    texts = {}
     for member, value in content(document).items():
         if member == "views" and isinstance(value, dict):
             for view, functions in value.items():
                 for function, source in functions.items():
-                    found[f"views/{view}/{'map.js' if function == 'map' else function}"] = str(source)
+                    texts[f"views/{view}/{'map.js' if function == 'map' else function}"] = str(source)
         elif member == VALIDATOR:
-            found[f"{VALIDATOR}.js"] = str(value)
+            texts[f"{VALIDATOR}.js"] = str(value)
         elif member != "language" or value != "javascript":
-            found[member] = json.dumps(value, indent=2, sort_keys=True)
-    return found
+            texts[member] = json.dumps(value, indent=2, sort_keys=True)
+    return texts
 
 
 def _unified(path: str, before: str | None, after: str | None) -> Iterator[str]:
@@ -102,6 +102,6 @@ def _unified(path: str, before: str | None, after: str | None) -> Iterator[str]:
         (before or "").splitlines(),
         (after or "").splitlines(),
         "/dev/null" if before is None else f"deployed/{path}",
-        "/dev/null" if after is None else f"wanted/{path}",
+        "/dev/null" if after is None else f"tree/{path}",
         lineterm="",
     )

@@ -1,8 +1,8 @@
-"""Tries new functions in the database's own JavaScript before anyone depends on them, in a database of their own.
+"""Runs new functions in the database's own JavaScript engine, in a scratch database, before they are stored.
 
-CouchDB compiles a validator only when something is written, PouchDB takes a view that does not compile for an empty
-one, and both swallow what a map function throws. A validator can tell its caller what happened, so each function is
-run inside one.
+CouchDB compiles a validator only when something is written, PouchDB treats a view that does not compile as empty, and
+both ignore errors that a map function throws. A validator can report an error to its caller, so each function is run
+inside one.
 """
 
 from __future__ import annotations
@@ -20,33 +20,34 @@ from couchapp.databases import Databases
 from couchapp.ddoc_ids import VALIDATOR
 from couchapp.tree import BUILT_IN, Document
 
-SCRATCH = "trial-"
-# A trial that is older, in seconds, was left behind.
-MAX_AGE = 600
-SAMPLES = 50
-SAMPLE_BYTES = 2_000_000
-TRIES = 20
+SCRATCH = "smoke-test-"
+# An older scratch database was left behind by an interrupted test.
+MAX_AGE_SECONDS = 600
+MAX_SAMPLES = 50
+MAX_SAMPLE_BYTES = 2_000_000
+MAX_TRIES = 20
+RETRY_SECONDS = 0.05
 
-TRY_MAP = "tried(doc)"
-TRY_VALIDATOR = "tried(doc, null, {name: null, roles: []}, {}), tried(doc, doc, {name: null, roles: []}, {})"
-# The wrapper catches what the function throws, since CouchDB does not pass on what an error says.
+CALL_MAP = "tested(doc)"
+CALL_VALIDATOR = "tested(doc, null, {name: null, roles: []}, {}), tested(doc, doc, {name: null, roles: []}, {})"
+# The wrapper catches errors that the function throws, since CouchDB does not report their message.
 WRAPPER = """(newDoc) => {
   const emit = () => {};
-  const tried = (
+  const tested = (
 %(source)s
   );
   newDoc.samples.forEach((doc) => {
     try {
-      %(run)s;
+      %(call)s;
     } catch (error) {
       if (!error || (error.forbidden === undefined && error.unauthorized === undefined)) {
         throw({forbidden: `it throws ${error} for ${doc._id}`});
       }
     }
   });
-  throw({forbidden: %(mark)s});
+  throw({forbidden: %(passed)s});
 }"""
-# What replication and Fauxton may bring into any database.
+# Replication and Fauxton may bring such documents into any database.
 ODD_TYPES: tuple[Any, ...] = ("document", "project", "key", "claim", None, [], {"type": {}})
 ODD_VALUES: tuple[Any, ...] = (None, -1, 1.5, 1e300, "", [], {})
 HOSTILE: list[Document] = [
@@ -59,44 +60,44 @@ HOSTILE: list[Document] = [
 ]
 
 
-class TrialError(Exception):
-    """A function does not compile, or throws where it must not; nothing has been deployed."""
+class SmokeTestError(Exception):
+    """A function does not compile, or throws an error; nothing has been deployed."""
 
 
-class Trial:
-    """A scratch database in which functions run."""
+class SmokeTest:
+    """Runs functions in a scratch database."""
 
     def __init__(self, databases: Databases, scratch: str) -> None:
         self._databases, self._scratch = databases, scratch
 
     def check(self, database: str, document: Document) -> None:
-        """Run every function of a design document on hostile documents and on some of ``database``.
+        """Run every function of a design document on hostile documents and on samples from ``database``.
 
-        Raises TrialError, which names the file.
+        Raises SmokeTestError, which names the file.
         """
         samples = HOSTILE + list(_samples(self._databases, database))
         folder = f"{database}/{document['_id'].removeprefix('_design/')}"
         for view, functions in document.get("views", {}).items():
-            self._run(f"{folder}/views/{view}/map.js", functions["map"], TRY_MAP, samples)
+            self._run(f"{folder}/views/{view}/map.js", functions["map"], CALL_MAP, samples)
             if functions.get("reduce", BUILT_IN[0]) not in BUILT_IN:
-                self._run(f"{folder}/views/{view}/reduce", functions["reduce"], "tried", samples)
+                self._run(f"{folder}/views/{view}/reduce", functions["reduce"], "tested", samples)
         if VALIDATOR in document:
-            self._run(f"{folder}/{VALIDATOR}.js", document[VALIDATOR], TRY_VALIDATOR, samples)
+            self._run(f"{folder}/{VALIDATOR}.js", document[VALIDATOR], CALL_VALIDATOR, samples)
 
-    def _run(self, path: str, source: str, run: str, samples: list[Document]) -> None:
-        mark = secrets.token_hex(8)
-        wrapped = WRAPPER % {"source": source, "run": run, "mark": json.dumps(mark)}
-        found = (self._databases.design_documents(self._scratch) or {}).get("trial")
-        self._databases.put(self._scratch, {"_id": "_design/trial", VALIDATOR: wrapped}, found)
-        for _ in range(TRIES):
-            said = self._write({"samples": samples})
-            if said == mark:
+    def _run(self, path: str, source: str, call: str, samples: list[Document]) -> None:
+        passed = secrets.token_hex(8)
+        wrapper = WRAPPER % {"source": source, "call": call, "passed": json.dumps(passed)}
+        current = (self._databases.design_documents(self._scratch) or {}).get("test")
+        self._databases.put(self._scratch, {"_id": "_design/test", VALIDATOR: wrapper}, current)
+        for _ in range(MAX_TRIES):
+            reason = self._write({"samples": samples})
+            if reason == passed:
                 return
-            # Other shards learn of a new validator a moment later, and until then the one before answers.
-            if said is not None and len(said) != len(mark):
-                raise TrialError(f"{path}: {said}")
-            time.sleep(0.05)
-        raise TrialError(f"{path}: the database did not run it")
+            # A shard may run the previous wrapper for a moment, whose reason is a token of the same length.
+            if reason is not None and len(reason) != len(passed):
+                raise SmokeTestError(f"{path}: {reason}")
+            time.sleep(RETRY_SECONDS)
+        raise SmokeTestError(f"{path}: the database did not run it")
 
     def _write(self, document: Document) -> str | None:
         try:
@@ -107,31 +108,31 @@ class Trial:
 
 
 @contextmanager
-def trial(databases: Databases) -> Iterator[Trial]:
-    """Have a scratch database for as long as the context lasts."""
+def smoke_test(databases: Databases) -> Iterator[SmokeTest]:
+    """Create a scratch database, and delete it at the end of the context."""
     scratch = f"{SCRATCH}{int(time.time())}-{secrets.token_hex(4)}"
     databases.create(scratch)
     try:
-        yield Trial(databases, scratch)
+        yield SmokeTest(databases, scratch)
     finally:
         databases.request("DELETE", scratch)
 
 
-def remove_leftovers(databases: Databases, max_age: float = MAX_AGE) -> None:
-    """Delete the scratch databases of trials that did not come to their end."""
-    beginning = databases.full_name(SCRATCH)
+def remove_leftovers(databases: Databases, max_age: float = MAX_AGE_SECONDS) -> None:
+    """Delete the scratch databases of interrupted tests."""
+    prefix = databases.full_name(SCRATCH)
     for name in databases.connection.get("_all_dbs").body:
-        made_at = name.removeprefix(beginning).partition("-")[0]
-        if name.startswith(beginning) and made_at.isdecimal() and int(made_at) < time.time() - max_age:
+        created_at = name.removeprefix(prefix).partition("-")[0]
+        if name.startswith(prefix) and created_at.isdecimal() and int(created_at) < time.time() - max_age:
             databases.request("DELETE", name.removeprefix(f"{databases.prefix}-"))
 
 
 def _samples(databases: Databases, database: str) -> Iterator[Document]:
-    """Yield some of the documents at both ends of ``database``."""
-    left = SAMPLE_BYTES
+    """Yield some documents from both ends of ``database``."""
+    bytes_left = MAX_SAMPLE_BYTES
     for descending in (False, True):
-        params = {"include_docs": True, "limit": SAMPLES, "descending": descending}
+        params = {"include_docs": True, "limit": MAX_SAMPLES, "descending": descending}
         for row in databases.request("GET", database, "_all_docs", params=params).body["rows"]:
-            left -= len(json.dumps(row["doc"]))
-            if left > 0 and not row["id"].startswith("_design/"):
+            bytes_left -= len(json.dumps(row["doc"]))
+            if bytes_left > 0 and not row["id"].startswith("_design/"):
                 yield row["doc"]

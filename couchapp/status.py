@@ -1,4 +1,4 @@
-"""What an operator is told of the present state: databases, design documents, what is beside them and being built."""
+"""Describes the current state to an operator: databases, design documents, and indexes that are being built."""
 
 from __future__ import annotations
 
@@ -6,34 +6,38 @@ from collections.abc import Iterator
 
 from couchapp.ddoc_ids import PREVIOUS, STAGED
 from couchapp.deployment import Deployment
-from couchapp.diff import strangers
-from couchapp.warming import building
+from couchapp.diff import unmanaged
+from couchapp.warming import indexing_tasks
 
 
-def lacking(deployment: Deployment) -> Iterator[str]:
+def database_problems(deployment: Deployment) -> Iterator[str]:
     """Yield a line for each database that is missing or not secured."""
     databases = deployment.databases
-    for name, documents in deployment.found().items():
+    for name, documents in deployment.inventory().items():
         if documents is None:
             yield f"{databases.full_name(name)} is missing"
-        elif databases.security(name) is not None:
+        elif databases.missing_security(name) is not None:
             yield f"{databases.full_name(name)} is not secured: its _security lacks a role"
 
 
-def lines(deployment: Deployment) -> Iterator[str]:
-    """Yield a line for each design document, and for each that someone else has put there."""
-    found, databases = deployment.found(), deployment.databases
+def describe(deployment: Deployment) -> Iterator[str]:
+    """Yield a line for each problem, each design document of the tree, and each unmanaged one."""
+    inventory = deployment.inventory()
     different = {(change.database, change.name) for change in deployment.differences()}
-    yield from lacking(deployment)
+    yield from database_problems(deployment)
     for database, documents in deployment.tree.items():
-        there = found[database] or {}
+        present = inventory[database] or {}
         for name in documents:
-            state = ["different" if (database, name) in different else "deployed"] if name in there else ["absent"]
-            state += [slot.strip("-") for slot in (STAGED, PREVIOUS) if slot + name in there]
-            for design in (name, STAGED + name, PREVIOUS + name):
-                tasks = building(databases, databases.full_name(database), design)
-                if tasks:
-                    done = sum(task["changes_done"] for task in tasks)
-                    state.append(f"building {design}: {done} of {sum(task['total_changes'] for task in tasks)}")
+            state = ["different" if (database, name) in different else "deployed"] if name in present else ["absent"]
+            state += [prefix.strip("-") for prefix in (STAGED, PREVIOUS) if prefix + name in present]
+            for prefix in ("", STAGED, PREVIOUS):
+                state += _progress(deployment, database, prefix + name)
             yield f"{database}/_design/{name}: {', '.join(state)}"
-    yield from (f"{stranger}: not ours, left alone" for stranger in strangers(deployment.tree, found))
+    yield from (f"{name}: unmanaged, left alone" for name in unmanaged(deployment.tree, inventory))
+
+
+def _progress(deployment: Deployment, database: str, name: str) -> Iterator[str]:
+    databases = deployment.databases
+    if tasks := indexing_tasks(databases, databases.full_name(database), name):
+        done, total = (sum(task[member] for task in tasks) for member in ("changes_done", "total_changes"))
+        yield f"building {name}: {done} of {total}"

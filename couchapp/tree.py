@@ -1,4 +1,4 @@
-"""Reads the folder of design documents: the path of a file is the address of what it holds."""
+"""Reads the folder of design documents, where the path of a file is its address in CouchDB."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Document = dict[str, Any]
 Tree = dict[str, dict[str, Document]]
 
 FOLDER = Path(__file__).parent.parent / "design_docs"
-# Holds pieces of JavaScript, so its name is no database's.
+# Pieces of JavaScript to include; not a database.
 SHARED = "_shared"
 INCLUDE = re.compile(r"^([ \t]*)// include (\S+)$", re.MULTILINE)
 # CouchDB refuses named functions, and PouchDB runs only what begins on the first line (docs/couchdb-quirks.md).
@@ -24,14 +24,14 @@ NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class TreeError(Exception):
-    """The folder holds something that has no meaning, or lacks something that it names."""
+    """The folder contains a file or folder that has no meaning, or includes a file that does not exist."""
 
 
 def load(folder: Path | None = None) -> Tree:
-    """Return the design documents of ``folder``, or of the project, with `_id` and without `_rev`.
+    """Return the design documents of ``folder``, by default of the project, with `_id` and without `_rev`.
 
-    Below it lie `<database>/<design document>/views/<view>/{map.js,reduce}` and
-    `<database>/<design document>/validate_doc_update.js`. A line `// include FILE` stands for `_shared/FILE`.
+    Its files are `<database>/<design document>/views/<view>/{map.js,reduce}` and
+    `<database>/<design document>/validate_doc_update.js`. A line `// include FILE` includes `_shared/FILE`.
     Raises TreeError.
     """
     root = folder or FOLDER
@@ -44,7 +44,7 @@ def load(folder: Path | None = None) -> Tree:
 
 
 def digest(tree: Tree) -> str:
-    """Return a short text that differs between trees that differ."""
+    """Return a short hash of ``tree``."""
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -56,9 +56,9 @@ def _design_document(folder: Path, shared: dict[str, str]) -> Document:
         elif entry.name == "validate_doc_update.js":
             document["validate_doc_update"] = _source(entry, shared)
         else:
-            raise TreeError(f"{entry}: a design document holds the folder views and validate_doc_update.js")
+            raise TreeError(f"{entry}: a design document has the folder views and validate_doc_update.js")
     if len(document) == 2:
-        raise TreeError(f"{folder}: a design document holds views or validate_doc_update.js")
+        raise TreeError(f"{folder}: a design document needs views or validate_doc_update.js")
     return document
 
 
@@ -66,7 +66,7 @@ def _view(folder: Path, shared: dict[str, str]) -> dict[str, str]:
     view = {}
     for entry in _entries(folder):
         if entry.name not in ("map.js", "reduce"):
-            raise TreeError(f"{entry}: a view holds map.js and reduce")
+            raise TreeError(f"{entry}: a view has map.js and reduce")
         view[entry.stem] = _source(entry, shared)
     if "map" not in view:
         raise TreeError(f"{folder}: a view needs map.js")
@@ -74,28 +74,28 @@ def _view(folder: Path, shared: dict[str, str]) -> dict[str, str]:
 
 
 def _source(file: Path, shared: dict[str, str]) -> str:
-    """Return the text of a function, or the name of one that both databases have built in."""
+    """Return the text of a function, or the name of a built-in reduce function."""
 
-    def piece(found: re.Match[str]) -> str:
-        if found[2] not in shared:
-            raise TreeError(f"{file}: there is no {SHARED}/{found[2]} to include")
-        return "\n".join(found[1] + line if line else "" for line in shared[found[2]].rstrip().split("\n"))
+    def include(match: re.Match[str]) -> str:
+        if match[2] not in shared:
+            raise TreeError(f"{file}: there is no {SHARED}/{match[2]} to include")
+        return "\n".join(match[1] + line if line else "" for line in shared[match[2]].rstrip().split("\n"))
 
-    source = INCLUDE.sub(piece, file.read_text()).rstrip()
+    source = INCLUDE.sub(include, file.read_text()).rstrip()
     if not FUNCTION.match(source) and not (file.name == "reduce" and source in BUILT_IN):
-        raise TreeError(f"{file}: a function has no name, and comments stand inside of it")
+        raise TreeError(f"{file}: write an anonymous function, with comments inside it")
     return source
 
 
 def _folders(folder: Path) -> Iterator[Path]:
     for entry in _entries(folder):
         if not entry.is_dir() or not (NAME.fullmatch(entry.name) or entry.name == SHARED):
-            raise TreeError(f"{entry}: here are only folders, named with lower-case letters, digits and _")
+            raise TreeError(f"{entry}: only folders may be here, named with lower-case letters, digits and _")
         yield entry
 
 
 def _entries(folder: Path) -> Iterable[Path]:
-    """Return what lies in ``folder`` by name, without the files that systems hide there."""
+    """Return the entries of ``folder`` in order, without hidden files."""
     if not folder.is_dir():
         raise TreeError(f"{folder}: there is no such folder")
     return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))

@@ -1,4 +1,4 @@
-"""Has CouchDB build the indexes of a design document, and shows how far it has come."""
+"""Lets CouchDB build the indexes of a design document, and shows the progress."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from typing import Any
 from tqdm import tqdm
 
 from app.couch.connection import AnswerLost, DatabaseError, Refused
-from couchapp.databases import Databases, Disturbed
+from couchapp.databases import ConcurrentChange, Databases
 from couchapp.tree import Document
 
-# A query waits this long for its index, in seconds, before the progress is looked at again.
-PATIENCE = 2.0
-# So many failures of one view, other than being slow, are not by chance.
+# A query waits this long for its index before the progress is shown and the query repeated.
+POLL_SECONDS = 2.0
+# A view that fails this often, other than by being slow, does not fail by chance.
 MAX_FAILURES = 5
-PAUSE = 0.05  # Seconds between them.
+RETRY_SECONDS = 0.05
 
 
 class WarmingError(Exception):
-    """An index could not be built, or not in time; what is deployed still is as it was."""
+    """An index could not be built, or not in time; nothing was deployed."""
 
 
 class Progress:
-    """What CouchDB's `_active_tasks` tell of one design document; PouchDB has none and tells nothing."""
+    """A progress bar for one design document, from CouchDB's `_active_tasks`; PouchDB Server has none."""
 
     def __init__(self, databases: Databases, database: str, design: str, bar: tqdm[Any]) -> None:
         self._databases, self._bar = databases, bar
         self._database, self._design = databases.full_name(database), design
         self._totals: dict[str, int] = {}
 
-    def show(self) -> None:
-        """Bring the bar up to date; a shard that is not told of any more is done."""
+    def update(self) -> None:
+        """Update the bar; a shard without a task any more is finished."""
         done = dict(self._totals)
-        for task in building(self._databases, self._database, self._design):
+        for task in indexing_tasks(self._databases, self._database, self._design):
             self._totals[task["database"]] = task["total_changes"]
             done[task["database"]] = task["changes_done"]
         self._bar.total = sum(self._totals.values()) or None
@@ -43,8 +43,11 @@ class Progress:
         self._bar.refresh()
 
 
-def building(databases: Databases, full_name: str, design: str) -> list[dict[str, Any]]:
-    """Return the tasks that build the index of a design document now, one for each shard, where that is told."""
+def indexing_tasks(databases: Databases, full_name: str, design: str) -> list[dict[str, Any]]:
+    """Return the running tasks that build the index of a design document, one for each shard.
+
+    There are none on a server that does not report tasks.
+    """
     try:
         tasks = databases.connection.get("_active_tasks").body
     except DatabaseError:
@@ -59,14 +62,14 @@ def building(databases: Databases, full_name: str, design: str) -> list[dict[str
 
 
 def warm(databases: Databases, database: str, design: str, document: Document, limit: float) -> None:
-    """Query every view of ``document``, stored as ``design``, until its index is built; quiet if nobody looks on.
+    """Query every view of ``document``, stored as ``design``, until its index is built.
 
-    Raises WarmingError, also after ``limit`` seconds, and Disturbed if the design document is gone.
+    Raises WarmingError, also after ``limit`` seconds, and ConcurrentChange if the design document is gone.
     """
-    ends = time.monotonic() + limit
+    deadline = time.monotonic() + limit
     with _progress(databases, database, design) as progress:
         for view in document.get("views", {}):
-            _build(databases, (database, "_design", design, "_view", view), progress, ends)
+            _build(databases, (database, "_design", design, "_view", view), progress, deadline)
 
 
 @contextmanager
@@ -76,25 +79,25 @@ def _progress(databases: Databases, database: str, design: str) -> Iterator[Prog
         yield Progress(databases, database, design, bar)
 
 
-def _build(databases: Databases, path: tuple[str, ...], progress: Progress, ends: float) -> None:
+def _build(databases: Databases, path: tuple[str, ...], progress: Progress, deadline: float) -> None:
     failures = 0
-    while time.monotonic() < ends:
+    while time.monotonic() < deadline:
         try:
-            databases.request("GET", *path, params={"limit": 1, "reduce": False}, timeout=PATIENCE)
+            databases.request("GET", *path, params={"limit": 1, "reduce": False}, timeout=POLL_SECONDS)
         except AnswerLost:
-            progress.show()
+            progress.update()
         except Refused as refusal:
             failures += 1
             if failures == MAX_FAILURES:
-                raise _verdict("/".join(path), refusal) from refusal
-            time.sleep(PAUSE)
+                raise _permanent("/".join(path), refusal) from refusal
+            time.sleep(RETRY_SECONDS)
         else:
             return
-    raise WarmingError(f"{'/'.join(path)} was not built in time; repeat the command to go on")
+    raise WarmingError(f"{'/'.join(path)} was not built in time; repeat the command to continue")
 
 
-def _verdict(path: str, refusal: Refused) -> Exception:
-    """Return what a refusal means that does not go away; some do, when a design document has just changed."""
+def _permanent(path: str, refusal: Refused) -> Exception:
+    """Return the error for a repeated refusal; a few are normal just after a design document has changed."""
     if refusal.status == 404:
-        return Disturbed(f"{path} was taken away by someone else")
+        return ConcurrentChange(f"another deployment removed {path}")
     return WarmingError(f"{path} cannot be built: {refusal}")

@@ -1,4 +1,4 @@
-"""A server, and deployments to databases that only this test has."""
+"""Fixtures: a server, and deployments to databases of one test."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def connection(server_url: str) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def said() -> list[str]:
-    """What the deployments of this test reported."""
+def report() -> list[str]:
+    """The lines that the deployments of this test reported."""
     return []
 
 
 @pytest.fixture
-def deploying(connection: Connection, prefix: str, said: list[str]) -> Iterator[Deploying]:
-    """Make deployments; trials that did not come to their end leave nothing behind."""
-    yield lambda tree: Deployment(connection, prefix, tree, said.append, limit=60, grace=0)
+def deploying(connection: Connection, prefix: str, report: list[str]) -> Iterator[Deploying]:
+    """Make deployments; delete the scratch databases of interrupted smoke tests afterwards."""
+    yield lambda tree: Deployment(connection, prefix, tree, report.append, limit=60, grace=0)
     remove_leftovers(Databases(connection, prefix), max_age=-1)
 
 
@@ -42,7 +42,7 @@ def rows(connection: Connection, prefix: str) -> Callable[[], list[Any]]:
     """Query the deployed view of the small tree for its values."""
 
     def query() -> list[Any]:
-        answer = connection.get(f"{prefix}-documents", "_design", "listing", "_view", "by_id")
-        return [row["value"] for row in answer.body["rows"]]
+        response = connection.get(f"{prefix}-documents", "_design", "listing", "_view", "by_id")
+        return [row["value"] for row in response.body["rows"]]
 
     return query

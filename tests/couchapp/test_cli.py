@@ -1,4 +1,4 @@
-"""The command line: exit statuses, and what is said."""
+"""Check the deploy tool's exit statuses and output."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environ(server_url: str, prefix: str) -> dict[str, str]:
-    """The settings of an operator."""
+    """The environment of an operator."""
     return {"COUCHDB_ADMIN_URL": server_url, "DREAMSCRIPT_DATABASE_PREFIX": prefix}
 
 
-def test_from_nothing_and_back(
+def test_diff_deploy_and_rollback(
     folder: Path, environ: dict[str, str], prefix: str, deploying: Deploying, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def run(verb: str) -> tuple[int, str]:
@@ -51,10 +51,10 @@ def test_from_nothing_and_back(
     assert "documents/_design/listing: deployed, previous\n" in run("status")[1]
     assert run("rollback")[0] == 0
     assert "documents/_design/listing: different, previous\n" in run("status")[1]
-    assert deploying({}).found() == {}
+    assert deploying({}).inventory() == {}
 
 
-def test_a_security_that_lacks_a_role_is_a_difference(
+def test_a_missing_role_is_a_difference(
     folder: Path, environ: dict[str, str], prefix: str, connection: Connection, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--tree", str(folder), "deploy"], environ) == 0
@@ -66,10 +66,8 @@ def test_a_security_that_lacks_a_role_is_a_difference(
     assert main(["--tree", str(folder), "diff"], environ) == 0
 
 
-@pytest.mark.parametrize(
-    ("verb", "message"), [("promote", "not staged: "), ("rollback", "no previous version is kept")]
-)
-def test_a_step_too_early(
+@pytest.mark.parametrize(("verb", "message"), [("promote", "not staged: "), ("rollback", "no previous version")])
+def test_a_step_out_of_order_fails(
     folder: Path, environ: dict[str, str], capsys: pytest.CaptureFixture[str], verb: str, message: str
 ) -> None:
     assert main(["--tree", str(folder), verb], environ) == 2
@@ -77,7 +75,7 @@ def test_a_step_too_early(
 
 
 @pytest.mark.nodatabase
-def test_without_a_database_it_says_what_to_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_url_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff"], {"DREAMSCRIPT_VAR": str(tmp_path)}) == 2
     err = capsys.readouterr().err
     assert "COUCHDB_URL" in err
@@ -85,7 +83,7 @@ def test_without_a_database_it_says_what_to_set(tmp_path: Path, capsys: pytest.C
 
 
 @pytest.mark.nodatabase
-def test_a_folder_or_a_server_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_folder_or_server_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     environ = {"COUCHDB_URL": "http://127.0.0.1:1"}
     assert main(["--tree", str(tmp_path / "none"), "diff"], environ) == 2
     assert "there is no such folder" in capsys.readouterr().err
@@ -94,10 +92,10 @@ def test_a_folder_or_a_server_that_is_not_there(tmp_path: Path, capsys: pytest.C
 
 
 @pytest.mark.nodatabase
-def test_help_names_verbs_and_settings(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ending:
+def test_help_lists_verbs_and_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_info:
         main(["--help"], {})
-    assert ending.value.code == 0
+    assert exit_info.value.code == 0
     out = capsys.readouterr().out
     for word in (*VERBS, "COUCHDB_URL", "COUCHDB_ADMIN_URL", "DREAMSCRIPT_DATABASE_PREFIX"):
         assert word in out

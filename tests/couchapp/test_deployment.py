@@ -1,4 +1,4 @@
-"""Deployments can be repeated, cut off, run at the same time and taken back, and nobody sees half of one."""
+"""Check that deployments can be repeated, interrupted, run concurrently and rolled back, always as a whole."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 
 from app.couch.connection import Connection, Refused
 from couchapp.databases import Databases
-from couchapp.deployment import Deployment, NothingKeptError, NotStagedError
+from couchapp.deployment import Deployment, NoPreviousError, NotStagedError
 from couchapp.tree import Tree
 from tests.couchapp.conftest import Deploying
-from tests.couchapp.trees import Death, Mortal, small_tree
+from tests.couchapp.trees import Killed, KilledConnection, small_tree
 
 Rows = Callable[[], list[Any]]
 
@@ -26,14 +26,14 @@ def add(connection: Connection, prefix: str, name: str, colour: str) -> None:
 
 def names(deployment: Deployment) -> list[str]:
     """Return the names of all design documents."""
-    return sorted(deployment.found()["documents"] or {})
+    return sorted(deployment.inventory()["documents"] or {})
 
 
 def sequence(connection: Connection, name: str) -> Any:
     return connection.get(name).body["update_seq"]
 
 
-def test_it_creates_and_secures_databases_and_deploys(
+def test_deploy_creates_and_secures_databases(
     connection: Connection, prefix: str, deploying: Deploying, rows: Rows
 ) -> None:
     deploying(small_tree()).deploy()
@@ -50,19 +50,19 @@ def test_it_creates_and_secures_databases_and_deploys(
 
 
 def test_a_second_deployment_writes_nothing(
-    connection: Connection, prefix: str, deploying: Deploying, said: list[str]
+    connection: Connection, prefix: str, deploying: Deploying, report: list[str]
 ) -> None:
     deploying(small_tree()).deploy()
     deploying(small_tree(2)).deploy()
     before, names_before = sequence(connection, f"{prefix}-documents"), connection.get("_all_dbs").body
-    said.clear()
+    report.clear()
     deploying(small_tree(2)).deploy()
-    assert said == []
+    assert report == []
     assert sequence(connection, f"{prefix}-documents") == before
     assert set(connection.get("_all_dbs").body) >= set(names_before)
 
 
-def test_a_step_at_a_time(connection: Connection, prefix: str, deploying: Deploying, rows: Rows) -> None:
+def test_each_step_can_be_repeated(connection: Connection, prefix: str, deploying: Deploying, rows: Rows) -> None:
     deploying(small_tree()).deploy()
     add(connection, prefix, "a", "red")
     changed = deploying(small_tree(2, "blue"))
@@ -83,8 +83,7 @@ def test_a_step_at_a_time(connection: Connection, prefix: str, deploying: Deploy
     assert changed.differences() == []
 
 
-def test_one_step_at_a_time_a_second_time(deploying: Deploying, rows: Rows) -> None:
-    """The version before is kept by then, and is replaced by the one that was deployed meanwhile."""
+def test_the_steps_can_be_run_again_for_the_next_version(deploying: Deploying, rows: Rows) -> None:
     for value in (1, 2, 3):
         deployment = deploying(small_tree(value))
         deployment.stage()
@@ -97,30 +96,30 @@ def test_one_step_at_a_time_a_second_time(deploying: Deploying, rows: Rows) -> N
     assert deploying(small_tree(2)).differences() == []
 
 
-def test_a_deployment_alone_needs_one_try(deploying: Deploying, said: list[str]) -> None:
+def test_a_single_deployment_does_not_start_again(deploying: Deploying, report: list[str]) -> None:
     for value in (1, 2):
         deploying(small_tree(value)).deploy()
-    said.clear()
+    report.clear()
     deploying(small_tree(3)).deploy()
-    assert len([line for line in said if "index built" in line]) == 1
+    assert len([line for line in report if "index built" in line]) == 1
 
 
-def test_only_what_changes_is_staged(deploying: Deploying) -> None:
+def test_only_changes_are_staged(deploying: Deploying) -> None:
     deploying(small_tree()).deploy()
     deploying(small_tree(colour="blue")).stage()
     assert names(deploying(small_tree())) == ["listing", "staged-validation", "validation"]
 
 
-def test_nothing_is_promoted_that_was_not_staged(deploying: Deploying, rows: Rows) -> None:
+def test_only_what_is_staged_is_promoted(deploying: Deploying, rows: Rows) -> None:
     deploying(small_tree()).deploy()
     deploying(small_tree(2)).stage()
-    with pytest.raises(NotStagedError, match="documents/_design/listing is deployed differently: index rebuild"):
+    with pytest.raises(NotStagedError, match="documents/_design/listing is deployed in another version: index rebuild"):
         deploying(small_tree(3)).promote()
     assert deploying(small_tree()).differences() == []
     assert rows() == []
 
 
-def test_a_rollback_goes_back_and_a_second_one_forth(
+def test_a_second_rollback_undoes_the_first(
     connection: Connection, prefix: str, deploying: Deploying, rows: Rows
 ) -> None:
     deploying(small_tree()).deploy()
@@ -144,13 +143,13 @@ def test_a_rollback_undoes_one_deployment_only(deploying: Deploying) -> None:
     assert deploying(small_tree(2)).differences() == []
 
 
-def test_there_is_nothing_to_roll_back_after_the_first_deployment(deploying: Deploying) -> None:
+def test_the_first_deployment_cannot_be_rolled_back(deploying: Deploying) -> None:
     deploying(small_tree()).deploy()
-    with pytest.raises(NothingKeptError):
+    with pytest.raises(NoPreviousError):
         deploying(small_tree()).rollback()
 
 
-def test_what_others_put_there_stays(connection: Connection, prefix: str, deploying: Deploying) -> None:
+def test_unmanaged_design_documents_and_roles_stay(connection: Connection, prefix: str, deploying: Deploying) -> None:
     deploying(small_tree()).deploy()
     connection.put(f"{prefix}-documents", "_design", "theirs", body={"views": {"x": {"map": "(doc) => {}"}}})
     security = {
@@ -160,40 +159,40 @@ def test_what_others_put_there_stays(connection: Connection, prefix: str, deploy
     connection.put(f"{prefix}-documents", "_security", body=security)
     deploying(small_tree(2)).deploy()
     assert "theirs" in names(deploying(small_tree()))
-    found = connection.get(f"{prefix}-documents", "_security").body
-    assert found["admins"] == security["admins"]
-    assert found["members"] == {"names": ["bob"], "roles": ["dreamscript", "_admin", "readers"]}
+    stored = connection.get(f"{prefix}-documents", "_security").body
+    assert stored["admins"] == security["admins"]
+    assert stored["members"] == {"names": ["bob"], "roles": ["dreamscript", "_admin", "readers"]}
 
 
-def test_a_deployment_that_ends_anywhere_is_completed_by_the_next(
+def test_an_interrupted_deployment_is_completed_by_the_next(
     connection: Connection, server_url: str, prefix: str, deploying: Deploying, rows: Rows
 ) -> None:
-    """It goes to and fro between two trees, dying one request later each time."""
+    """Deploy two trees in turns, killed one request later each time."""
     trees = (small_tree(1, "red"), small_tree(2, "blue"))
     deploying(trees[0]).deploy()
     add(connection, prefix, "a", "red")
     for last in count(1):
-        wanted = trees[last % 2]
-        if lived(server_url, last, partial(deploy_over, prefix, wanted)):
+        tree = trees[last % 2]
+        if completes(server_url, last, partial(deploy_over, prefix, tree)):
             break
         assert rows() in ([1], [2])
-        deploying(wanted).deploy()
-        assert deploying(wanted).differences() == []
-        assert names(deploying(wanted)) == ["listing", "previous-listing", "previous-validation", "validation"]
+        deploying(tree).deploy()
+        assert deploying(tree).differences() == []
+        assert names(deploying(tree)) == ["listing", "previous-listing", "previous-validation", "validation"]
     assert last > 20
 
 
-def test_a_rollback_that_ends_anywhere_is_completed_by_the_next(
+def test_an_interrupted_rollback_is_completed_by_the_next(
     connection: Connection, server_url: str, prefix: str, deploying: Deploying, rows: Rows
 ) -> None:
-    """Once all of it is done, the next one goes forth again; never is one half here and the other there."""
+    """Both design documents are always of the same version; after a complete rollback the next one undoes it."""
     trees = (small_tree(1, "red"), small_tree(2, "blue"))
     deploying(trees[0]).deploy()
     add(connection, prefix, "a", "red")
     for last in count(1):
         deploying(trees[0]).deploy()
         deploying(trees[1]).deploy()
-        if lived(server_url, last, lambda dying: Deployment(dying, prefix, trees[1], ignore, grace=0).rollback()):
+        if completes(server_url, last, lambda killed: Deployment(killed, prefix, trees[1], ignore, grace=0).rollback()):
             break
         assert rows() in ([1], [2])
         deploying(trees[0]).rollback()
@@ -204,15 +203,15 @@ def test_a_rollback_that_ends_anywhere_is_completed_by_the_next(
     assert last > 10
 
 
-def lived(server_url: str, last: int, act: Callable[[Connection], None]) -> bool:
-    """Act over a connection that dies before request ``last``; return whether it was not needed."""
-    dying = Mortal(server_url, last)
+def completes(server_url: str, last: int, act: Callable[[Connection], None]) -> bool:
+    """Act over a connection that is killed before request ``last``; return whether the action completed before."""
+    connection = KilledConnection(server_url, last)
     try:
-        act(dying)
-    except Death:
+        act(connection)
+    except Killed:
         return False
     finally:
-        dying.close()
+        connection.close()
     return True
 
 
@@ -226,7 +225,7 @@ def ignore(_: str) -> None:
 
 
 @pytest.mark.parametrize("trees", [(small_tree(2),) * 4, tuple(small_tree(value) for value in range(2, 6))])
-def test_deployments_at_the_same_time_end_as_one_of_them(
+def test_concurrent_deployments_end_as_one_of_them(
     server_url: str, prefix: str, deploying: Deploying, trees: tuple[Tree, ...]
 ) -> None:
     deploying(small_tree()).deploy()
@@ -254,7 +253,7 @@ def test_deployments_at_the_same_time_end_as_one_of_them(
 
 @pytest.fixture
 def member(connection: Connection, server_url: str) -> Iterator[Connection]:
-    """The serving process: someone whose only role is dreamscript."""
+    """The serving process: a user with the member role only."""
     user = "org.couchdb.user:dreamscript-test"
     body = {"name": "dreamscript-test", "password": "a-word", "roles": ["dreamscript"], "type": "user"}
     revision = connection.put("_users", user, body=body).body["rev"]
@@ -269,9 +268,7 @@ def _credentials(url: str) -> str:
 
 
 @pytest.mark.couchdb
-def test_a_member_reads_writes_and_queries_and_deploys_nothing(
-    connection: Connection, member: Connection, prefix: str, deploying: Deploying
-) -> None:
+def test_a_member_cannot_deploy(connection: Connection, member: Connection, prefix: str, deploying: Deploying) -> None:
     deploying(small_tree()).deploy()
     name = f"{prefix}-documents"
     member.put(name, "a", body={"colour": "red"})

@@ -1,4 +1,4 @@
-"""What would change, and what it costs: a new index, a rebuild, or nothing that a reader could feel."""
+"""Check the differences between a tree and the deployed design documents, and their costs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from copy import deepcopy
 import pytest
 
 from couchapp import ddoc_ids
-from couchapp.diff import differences, strangers
+from couchapp.diff import differences, unmanaged
 from couchapp.tree import Document, Tree
 from tests.couchapp.trees import small_tree
 
@@ -20,23 +20,23 @@ VALIDATION = DEPLOYED["documents"]["validation"]
 
 
 def revised(tree: Tree) -> Tree:
-    """Return what a database would answer: the same with revisions."""
+    """Return the tree as CouchDB returns it, with revisions."""
     return {
         database: {name: {**document, "_rev": "1-0"} for name, document in documents.items()}
         for database, documents in tree.items()
     }
 
 
-def costs(wanted: Tree, deployed: Tree) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the names of what differs, each with its costs."""
-    return [(change.name, change.costs) for change in differences(wanted, revised(deployed))]
+def costs(tree: Tree, deployed: Tree) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the names of the differences, each with its costs."""
+    return [(change.name, change.costs) for change in differences(tree, revised(deployed))]
 
 
-def test_nothing_differs_from_itself() -> None:
+def test_a_deployed_tree_has_no_differences() -> None:
     assert differences(DEPLOYED, revised(DEPLOYED)) == []
 
 
-def test_a_missing_database_lacks_everything() -> None:
+def test_a_missing_database_needs_everything() -> None:
     expected = [("listing", ("new index",)), ("validation", ("validator",))]
     assert [(change.name, change.costs) for change in differences(DEPLOYED, {"documents": None})] == expected
     assert [(change.name, change.costs) for change in differences(DEPLOYED, {})] == expected
@@ -71,11 +71,11 @@ def test_costs(change: Callable[[Document], object], expected: tuple[str, ...]) 
     assert costs(in_both(after), in_both(before)) == [("both", expected)]
 
 
-def test_the_change_is_shown_file_by_file() -> None:
+def test_a_change_is_shown_as_a_diff_of_files() -> None:
     change = differences(small_tree(value=2), revised(DEPLOYED))[0]
     assert change.text().splitlines() == [
         "--- deployed/documents/listing/views/by_id/map.js",
-        "+++ wanted/documents/listing/views/by_id/map.js",
+        "+++ tree/documents/listing/views/by_id/map.js",
         "@@ -1,3 +1,3 @@",
         " (doc) => {",
         "-  emit(doc._id, 1);",
@@ -84,15 +84,19 @@ def test_the_change_is_shown_file_by_file() -> None:
     ]
 
 
-def test_strangers_are_named_and_nothing_else() -> None:
-    there = revised(DEPLOYED)
-    staged, kept = ddoc_ids.staged("listing", LISTING), ddoc_ids.previous("listing", LISTING, "x")
-    there["documents"] |= {"staged-listing": staged, "previous-listing": kept, "theirs": {"_id": "_design/theirs"}}
-    assert strangers(DEPLOYED, there) == ["documents/_design/theirs"]
-    assert differences(DEPLOYED, there) == []
+def test_unmanaged_design_documents_are_listed_and_not_changed() -> None:
+    deployed = revised(DEPLOYED)
+    staged, previous = ddoc_ids.staged("listing", LISTING), ddoc_ids.previous("listing", LISTING, "x")
+    deployed["documents"] |= {
+        "staged-listing": staged,
+        "previous-listing": previous,
+        "other": {"_id": "_design/other"},
+    }
+    assert unmanaged(DEPLOYED, deployed) == ["documents/_design/other"]
+    assert differences(DEPLOYED, deployed) == []
 
 
-def test_a_design_document_at_rest_has_no_validator_and_loses_none() -> None:
-    for resting in (ddoc_ids.staged("validation", VALIDATION), ddoc_ids.previous("validation", VALIDATION, "x")):
-        assert "validate_doc_update" not in resting
-        assert ddoc_ids.deployed("validation", {**resting, "_rev": "1-0"}) == VALIDATION
+def test_a_disabled_validator_is_restored_on_deployment() -> None:
+    for disabled in (ddoc_ids.staged("validation", VALIDATION), ddoc_ids.previous("validation", VALIDATION, "x")):
+        assert "validate_doc_update" not in disabled
+        assert ddoc_ids.deployed("validation", {**disabled, "_rev": "1-0"}) == VALIDATION

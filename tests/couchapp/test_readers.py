@@ -1,4 +1,4 @@
-"""Readers never wait for a cold index: they read under load while changed views are deployed."""
+"""Check that no reader waits for an index while changed views are deployed under load."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ READERS = 4
 PAGE = 50
 PROJECTS = 20
 ROLLBACKS = 4
-LONGEST = 1.0  # Seconds that the slowest read may take.
+MAX_READ_SECONDS = 1.0
 TIME = "2026-01-31T12:00:00.123456Z"
 
 
@@ -38,7 +38,7 @@ class Reader(threading.Thread):
         self.errors: list[str] = []
 
     def run(self) -> None:
-        """Read, and keep what went wrong and how long each read took."""
+        """Read, and record the errors and the duration of each read."""
         while not self._stop_reading.is_set():
             for read in (self._page, self._project, self._document):
                 started = time.perf_counter()
@@ -82,9 +82,9 @@ def fill(connection: Connection, database: str) -> None:
         assert not [row for row in rows if "error" in row]
 
 
-def changed(wanted: tree.Tree) -> tree.Tree:
+def changed(design_docs: tree.Tree) -> tree.Tree:
     """Return the tree with another index for documents, whose rows are the same."""
-    other = deepcopy(wanted)
+    other = deepcopy(design_docs)
     views = other["documents"]["listing"]["views"]
     views["by_title"] = {"map": "(doc) => {\n  emit([doc.title, doc._id], doc._rev);\n}"}
     return other
@@ -92,7 +92,7 @@ def changed(wanted: tree.Tree) -> tree.Tree:
 
 @contextmanager
 def readers(url: str, database: str) -> Iterator[list[Reader]]:
-    """Have readers and a writer at work; each reader has made some reads before and after what the context does."""
+    """Run readers and a writer during the context; each reader makes some reads before and after its body."""
     stop = threading.Event()
     writer = Writer(url, database, stop)
     working = [Reader(url, database, stop, seed) for seed in range(READERS)]
@@ -109,23 +109,23 @@ def readers(url: str, database: str) -> Iterator[list[Reader]]:
 
 
 def wait_for_reads(working: list[Reader], more: int = 30) -> None:
-    """Return once each reader has made so many reads more, or has met an error."""
+    """Wait until each reader has made ``more`` reads, or has met an error."""
     goals = [(reader, len(reader.seconds) + more) for reader in working]
     deadline = time.monotonic() + 60
     while any(len(reader.seconds) < goal and not reader.errors for reader, goal in goals):
-        assert time.monotonic() < deadline, "the readers came to a stop"
+        assert time.monotonic() < deadline, "the readers stopped"
         time.sleep(0.02)
 
 
 class Writer(threading.Thread):
-    """Creates documents above all others, so that indexes always have something to catch up with."""
+    """Creates documents above all others, so that the indexes are always behind."""
 
     def __init__(self, url: str, database: str, stop: threading.Event) -> None:
         super().__init__()
         self._connection, self._database, self._stop_writing = Connection(url, timeout=10), database, stop
 
     def run(self) -> None:
-        """Write, a hundred times a second at most."""
+        """Write, at most 100 times a second."""
         numbers = itertools.count(2 * DOCUMENTS)
         while not self._stop_writing.wait(0.01):
             number = next(numbers)
@@ -135,22 +135,22 @@ class Writer(threading.Thread):
 
 @pytest.mark.couchdb
 @pytest.mark.timeout(900)
-def test_no_reader_waits_or_fails_while_changed_views_are_deployed_and_rolled_back(
+def test_no_reader_waits_or_fails_during_deployments_and_rollbacks(
     server_url: str, prefix: str, pytestconfig: pytest.Config
 ) -> None:
     connection = Connection(server_url, timeout=60)
-    wanted = tree.load()
-    deployment.deploy(connection, prefix, wanted, report=ignore)
+    design_docs = tree.load()
+    deployment.deploy(connection, prefix, design_docs, report=ignore)
     database = f"{prefix}-documents"
     fill(connection, database)
-    for view in wanted["documents"]["listing"]["views"]:
+    for view in design_docs["documents"]["listing"]["views"]:
         connection.get(database, "_design", "listing", "_view", view, params={"limit": 1}, timeout=600)
     with readers(server_url, database) as working:
         started = time.perf_counter()
-        deployment.deploy(connection, prefix, changed(wanted), report=ignore)
+        deployment.deploy(connection, prefix, changed(design_docs), report=ignore)
         took = time.perf_counter() - started
         for _ in range(ROLLBACKS):
-            deployment.Deployment(connection, prefix, wanted, ignore).rollback()
+            deployment.Deployment(connection, prefix, design_docs, ignore).rollback()
     connection.close()
     seconds = sorted(second for reader in working for second in reader.seconds)
     errors = [error for reader in working for error in reader.errors]
@@ -160,7 +160,7 @@ def test_no_reader_waits_or_fails_while_changed_views_are_deployed_and_rolled_ba
     )
     pytestconfig.get_terminal_writer().line(f"\n{report}")
     assert errors == []
-    assert seconds[-1] < LONGEST, report
+    assert seconds[-1] < MAX_READ_SECONDS, report
 
 
 def ignore(_: str) -> None:

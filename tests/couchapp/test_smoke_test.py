@@ -1,4 +1,4 @@
-"""A JavaScript error is found before anything is stored, on servers that themselves would not tell of it."""
+"""Check that a JavaScript error is found before anything is stored, even if the server would ignore it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.couch.connection import Connection
-from couchapp.smoke_test import TrialError
+from couchapp.smoke_test import SmokeTestError
 from tests.couchapp.conftest import Deploying
 from tests.couchapp.trees import small_tree
 
@@ -37,24 +37,24 @@ def broken(view: dict[str, str] | None = None, validator: str | None = None) -> 
         (broken(validator="(newDoc, oldDoc) => { if (oldDoc) { oldDoc.a.b; } }"), "it throws TypeError"),
     ],
 )
-def test_it_is_found_and_nothing_is_stored(
+def test_an_error_is_reported_and_nothing_is_stored(
     connection: Connection, prefix: str, deploying: Deploying, tree: Any, message: str
 ) -> None:
     deploying(small_tree()).deploy()
-    before = deploying(tree).found()
-    with pytest.raises(TrialError, match=message):
+    before = deploying(tree).inventory()
+    with pytest.raises(SmokeTestError, match=message):
         deploying(tree).deploy()
-    assert deploying(tree).found() == before
-    assert not [name for name in connection.get("_all_dbs").body if name.startswith(f"{prefix}-trial")]
+    assert deploying(tree).inventory() == before
+    assert not [name for name in connection.get("_all_dbs").body if name.startswith(f"{prefix}-smoke-test")]
 
 
-def test_documents_that_are_there_are_tried(connection: Connection, prefix: str, deploying: Deploying) -> None:
+def test_existing_documents_are_samples(connection: Connection, prefix: str, deploying: Deploying) -> None:
     deploying(small_tree()).deploy()
     connection.put(f"{prefix}-documents", "rare", body={"colour": "red", "parts": "none"})
     tree = broken({"map": "(doc) => { if (doc.parts) { emit(doc.parts.first.name); } }"})
-    with pytest.raises(TrialError, match=r"it throws TypeError.* for rare"):
+    with pytest.raises(SmokeTestError, match=r"it throws TypeError.* for rare"):
         deploying(tree).deploy()
 
 
-def test_a_function_that_a_reduce_is_passes(deploying: Deploying) -> None:
+def test_a_custom_reduce_passes(deploying: Deploying) -> None:
     deploying(broken({"reduce": "(keys, values, rereduce) => {\n  return values.length;\n}"})).deploy()

@@ -1,4 +1,4 @@
-"""The path of a file is the address of what it holds."""
+"""Check how the folder of design documents is read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def write(root: Path, **files: str) -> Path:
     return root
 
 
-def test_a_design_document_is_made_of_its_files(tmp_path: Path) -> None:
+def test_a_design_document_is_read_from_its_files(tmp_path: Path) -> None:
     write(
         tmp_path,
         films__lists__views__all__map_js="(doc) => {\n  emit(1);\n}\n",
@@ -44,7 +44,7 @@ def test_a_design_document_is_made_of_its_files(tmp_path: Path) -> None:
     }
 
 
-def test_an_included_file_stands_where_it_is_named_and_as_deep(tmp_path: Path) -> None:
+def test_an_included_file_replaces_its_line_and_keeps_its_indentation(tmp_path: Path) -> None:
     (tmp_path / "_shared").mkdir()
     (tmp_path / "_shared" / "rules.js").write_text("const a = 1;\n\nif (a) {\n  b();\n}\n")
     write(tmp_path, films__rules__validate_doc_update_js="(newDoc) => {\n  // include rules.js\n  c();\n}\n")
@@ -52,7 +52,7 @@ def test_an_included_file_stands_where_it_is_named_and_as_deep(tmp_path: Path) -
     assert source == "(newDoc) => {\n  const a = 1;\n\n  if (a) {\n    b();\n  }\n  c();\n}"
 
 
-def test_hidden_files_are_not_read(tmp_path: Path) -> None:
+def test_hidden_files_are_ignored(tmp_path: Path) -> None:
     write(tmp_path, films__lists__views__all__map_js="(doc) => {}")
     (tmp_path / ".DS_Store").write_text("")
     assert list(tree.load(tmp_path)) == ["films"]
@@ -61,13 +61,13 @@ def test_hidden_files_are_not_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "text", "reason"),
     [
-        ("films__lists__views__all__map_js", "// Comment\n(doc) => {}", "comments stand inside"),
-        ("films__lists__views__all__map_js", "function all(doc) {}", "has no name"),
-        ("films__lists__views__all__map_js", "async (doc) => {}", "has no name"),
-        ("films__lists__views__all__map_js", "_count", "has no name"),
-        ("films__lists__views__all__map_js", "", "has no name"),
+        ("films__lists__views__all__map_js", "// Comment\n(doc) => {}", "comments inside"),
+        ("films__lists__views__all__map_js", "function all(doc) {}", "anonymous function"),
+        ("films__lists__views__all__map_js", "async (doc) => {}", "anonymous function"),
+        ("films__lists__views__all__map_js", "_count", "anonymous function"),
+        ("films__lists__views__all__map_js", "", "anonymous function"),
         ("films__lists__views__all__reduce", "_count", "needs map.js"),
-        ("films__lists__views__all__filter_js", "(doc) => {}", "holds map.js and reduce"),
+        ("films__lists__views__all__filter_js", "(doc) => {}", "has map.js and reduce"),
         ("films__lists__filters__all_js", "(doc) => {}", "views and validate_doc_update.js"),
         ("films__lists__rules_js", "(doc) => {}", "views and validate_doc_update.js"),
         ("films__rules__validate_doc_update_js", "(a) => {\n// include none.js\n}", "no _shared/none.js"),
@@ -75,28 +75,28 @@ def test_hidden_files_are_not_read(tmp_path: Path) -> None:
         ("notes_js", "", "only folders"),
     ],
 )
-def test_what_has_no_meaning_is_refused(tmp_path: Path, path: str, text: str, reason: str) -> None:
+def test_an_unknown_file_is_refused(tmp_path: Path, path: str, text: str, reason: str) -> None:
     with pytest.raises(TreeError, match=reason):
         tree.load(write(tmp_path, **{path: text}))
 
 
 def test_an_empty_design_document_is_refused(tmp_path: Path) -> None:
     (tmp_path / "films" / "lists").mkdir(parents=True)
-    with pytest.raises(TreeError, match="holds views or"):
+    with pytest.raises(TreeError, match="needs views or"):
         tree.load(tmp_path)
 
 
-def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TreeError, match="no such folder"):
         tree.load(tmp_path / "none")
 
 
-def test_the_digest_tells_trees_apart() -> None:
+def test_trees_have_different_digests() -> None:
     project = tree.load()
     assert tree.digest(project) == tree.digest(tree.load())
     assert tree.digest(project) != tree.digest({**project, "films": {}})
 
 
-def test_the_tree_of_the_project_shares_its_rules() -> None:
+def test_every_validator_includes_the_shared_rules() -> None:
     for database, documents in tree.load().items():
         assert "const demandMembers" in documents["validation"]["validate_doc_update"], database

@@ -1,4 +1,4 @@
-"""Warming waits for an index that takes its time, and for nothing else."""
+"""Check that warming waits for a slow index, and reports any other failure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from app.couch.connection import AnswerLost, Connection, CouchResponse, Refused, Unreachable
-from couchapp.databases import Databases, Disturbed
-from couchapp.warming import MAX_FAILURES, WarmingError, building, warm
+from couchapp.databases import ConcurrentChange, Databases
+from couchapp.warming import MAX_FAILURES, WarmingError, indexing_tasks, warm
 
 pytestmark = pytest.mark.nodatabase
 
@@ -23,7 +23,7 @@ TASK = {
 
 
 class Scripted(Connection):
-    """A server that gives the next of ``outcomes`` to each query of a view, and the last one for ever."""
+    """A server that gives the next of ``outcomes`` to each query of a view, and repeats the last one."""
 
     def __init__(self, *outcomes: Exception | None, tasks: list[dict[str, Any]] | Exception = ()) -> None:  # type: ignore[assignment]
         super().__init__("http://127.0.0.1:1")
@@ -47,19 +47,19 @@ def run(connection: Scripted, limit: float = 60) -> None:
     warm(Databases(connection, "films"), "documents", "staged-listing", DOCUMENT, limit)
 
 
-def test_it_asks_until_the_index_is_built() -> None:
-    slow = AnswerLost("no whole answer came in time")
+def test_a_slow_index_is_queried_until_it_is_built() -> None:
+    slow = AnswerLost("no complete answer in time")
     connection = Scripted(slow, slow, slow, None, tasks=[TASK])
     run(connection)
     assert connection.queries == 4
 
 
-def test_it_gives_up_when_its_time_is_over() -> None:
+def test_warming_ends_at_its_time_limit() -> None:
     with pytest.raises(WarmingError, match="not built in time"):
-        run(Scripted(AnswerLost("no whole answer came in time")), limit=0.01)
+        run(Scripted(AnswerLost("no complete answer in time")), limit=0.01)
 
 
-def test_a_failure_that_stays_is_told_and_one_that_goes_is_not() -> None:
+def test_only_a_permanent_failure_is_reported() -> None:
     failure = Refused(500, "timeout", "The request could not be processed in a reasonable amount of time.")
     run(Scripted(failure, failure, None))
     connection = Scripted(failure)
@@ -68,27 +68,27 @@ def test_a_failure_that_stays_is_told_and_one_that_goes_is_not() -> None:
     assert connection.queries == MAX_FAILURES
 
 
-def test_what_is_gone_can_be_staged_again() -> None:
-    with pytest.raises(Disturbed):
+def test_a_removed_design_document_is_a_concurrent_change() -> None:
+    with pytest.raises(ConcurrentChange):
         run(Scripted(Refused(404, "not_found", "deleted")))
 
 
-def test_a_server_that_is_gone_is_told() -> None:
+def test_an_unreachable_server_is_reported() -> None:
     with pytest.raises(Unreachable):
         run(Scripted(Unreachable("no connection")))
 
 
-def test_the_tasks_of_one_design_document_are_found() -> None:
+def test_only_the_tasks_of_the_design_document_are_returned() -> None:
     others = [
         TASK | {"type": "view_compaction"},
         TASK | {"design_document": "_design/listing"},
         TASK | {"database": "shards/00000000-7fffffff/films-documents-2.1795416621"},
     ]
-    mine = [TASK, TASK | {"database": "films-documents"}]
-    databases = Databases(Scripted(None, tasks=others + mine), "films")
-    assert building(databases, "films-documents", "staged-listing") == mine
+    own = [TASK, TASK | {"database": "films-documents"}]
+    databases = Databases(Scripted(None, tasks=others + own), "films")
+    assert indexing_tasks(databases, "films-documents", "staged-listing") == own
 
 
-def test_no_tasks_where_the_server_has_none() -> None:
+def test_a_server_without_tasks_has_none() -> None:
     databases = Databases(Scripted(None, tasks=Refused(404, "not_found", "missing")), "films")
-    assert building(databases, "films-documents", "staged-listing") == []
+    assert indexing_tasks(databases, "films-documents", "staged-listing") == []

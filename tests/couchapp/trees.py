@@ -1,4 +1,4 @@
-"""Small trees to deploy, and a connection that dies."""
+"""Small trees to deploy, and a connection whose process is killed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VALIDATOR = (
 
 
 def small_tree(value: int = 1, colour: str = "red") -> Tree:
-    """Return one database with a view that emits ``value``, and a validator that takes one ``colour``."""
+    """Return one database with a view that emits ``value``, and a validator that accepts one ``colour``."""
     return {
         "documents": {
             "listing": {
@@ -31,19 +31,19 @@ def small_tree(value: int = 1, colour: str = "red") -> Tree:
     }
 
 
-class Death(BaseException):
-    """The process ends here, as far as the code under test can tell."""
+class Killed(BaseException):
+    """Stands for the end of the process: the code under test cannot handle it."""
 
 
-class Mortal(Connection):
-    """A connection of a process that dies before its request number ``last``, counted from 0."""
+class KilledConnection(Connection):
+    """A connection whose process is killed before request number ``last``, counted from 0."""
 
     def __init__(self, url: str, last: int) -> None:
         super().__init__(url, timeout=30)
-        self._left = last
+        self._requests_left = last
 
     def request(self, *args: Any, **kwargs: Any) -> CouchResponse:
-        if self._left == 0:
-            raise Death
-        self._left -= 1
+        if self._requests_left == 0:
+            raise Killed
+        self._requests_left -= 1
         return super().request(*args, **kwargs)
