@@ -1,4 +1,4 @@
-// Each kind of value says whether a value is of it, and what a member of it must be.
+// A kind of value has a predicate, and the words for the reason: "<member> must <must>".
 const exactly = (expected) => ({
   holds: (value) => value === expected,
   must: `be ${JSON.stringify(expected)}`,
@@ -11,24 +11,24 @@ const matching = (pattern, must) => ({
   holds: (value) => typeof value === "string" && pattern.test(value),
   must,
 });
-const integerFrom = (lowest) => ({
-  holds: (value) => Number.isSafeInteger(value) && value >= lowest,
-  must: `be an integer from ${lowest} to 2^53-1`,
+const integerFrom = (min) => ({
+  holds: (value) => Number.isSafeInteger(value) && value >= min,
+  must: `be an integer from ${min} to 2^53-1`,
 });
 const id = integerFrom(1);
-// With the flag u, only surrogates that are not part of a pair match; CouchDB itself refuses those.
+// With the flag u, the pattern matches only surrogates outside a pair; CouchDB itself refuses those.
 const text = {
   holds: (value) => typeof value === "string" && !/[\u0000\ud800-\udfff]/u.test(value),
-  must: "be text without NUL and lone surrogates",
+  must: "be text without NUL or lone surrogates",
 };
-// Characters are code points, of which a string's length counts some twice.
-const textOf = (shortest, longest) => ({
+// A character is a code point; the length of a string counts some of them twice.
+const textOf = (min, max) => ({
   holds: (value) =>
     text.holds(value) &&
-    value.length >= shortest &&
-    value.length <= 2 * longest &&
-    Array.from(value).length <= longest,
-  must: `be text of ${shortest} to ${longest} characters, without NUL and lone surrogates`,
+    value.length >= min &&
+    value.length <= 2 * max &&
+    Array.from(value).length <= max,
+  must: `be text of ${min} to ${max} characters, without NUL or lone surrogates`,
 });
 const name = textOf(1, 300);
 const time = matching(
@@ -36,12 +36,12 @@ const time = matching(
   "be a time in UTC like 2026-01-31T12:00:00.123456Z",
 );
 const nonce = matching(/^[0-9a-f]{32}$/, "be 32 hexadecimal digits");
-const listOf = (kind, fewest) => ({
+const listOf = (kind, min) => ({
   holds: (value) =>
     Array.isArray(value) &&
-    value.length >= fewest &&
-    value.every((item, at) => kind.holds(item) && value.indexOf(item) === at),
-  must: `be a list of at least ${fewest} different values, each of which must ${kind.must}`,
+    value.length >= min &&
+    value.every((item, index) => kind.holds(item) && value.indexOf(item) === index),
+  must: `be a list of at least ${min} distinct values, and each must ${kind.must}`,
 });
 const digits = (number) => ("0".repeat(15) + number).slice(-16);
 
@@ -56,21 +56,21 @@ const isDeeperThan = (levels, value) =>
   (levels === 0 || Object.keys(value).some((name) => isDeeperThan(levels - 1, value[name])));
 demand(!isDeeperThan(20, newDoc), "nesting must be at most 20 levels");
 
-// What the database itself adds, or reads and does not store.
+// CouchDB adds these members, or reads them without storing them.
 const own = ["_id", "_rev", "_revisions", "_deleted", "_conflicts", "_deleted_conflicts", "_revs_info", "_local_seq"];
 const demandMembers = (required, optional) => {
   const kinds = Object.assign({}, required, optional);
   Object.keys(newDoc).forEach((member) => {
     const isKnown = Object.keys(kinds).includes(member);
-    demand(isKnown || own.includes(member), `${member} is not a member that is known here`);
+    demand(isKnown || own.includes(member), `${member} is not a known member`);
     demand(!isKnown || kinds[member].holds(newDoc[member]), `${member} must ${isKnown && kinds[member].must}`);
   });
   Object.keys(required).forEach((member) => {
-    demand(Object.keys(newDoc).includes(member), `${member} must be there`);
+    demand(Object.keys(newDoc).includes(member), `${member} is required`);
   });
 };
 const demandId = (expected) => demand(newDoc._id === expected, `_id must be ${expected}`);
-// A write that names no revision is no change of oldDoc: the database itself answers that with a conflict.
+// A write without a revision does not change oldDoc: CouchDB answers it with a conflict.
 const isChange = oldDoc && !oldDoc._deleted && newDoc._rev !== undefined;
 const demandUnchanged = (members) => {
   members.forEach((member) => {

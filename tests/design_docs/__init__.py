@@ -1,1 +1,1 @@
-"""Tests of what lives inside CouchDB, run inside CouchDB."""
+"""Tests of the design documents, run by the database."""

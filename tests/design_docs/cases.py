@@ -1,4 +1,4 @@
-"""Finds cases, which are JSON files: a rule is tested by adding one."""
+"""Finds the test cases, which are JSON files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TREE = tree.load()
 
 
 def cases(kind: str) -> list[Any]:
-    """Return a pytest parameter, the folder that a file is in and the JSON in it, for each file below ``kind``."""
+    """Return a pytest parameter for each file below ``kind``: its folder and its JSON."""
     root = FOLDER / kind
     return [
         pytest.param(str(file.parent.relative_to(root)), json.loads(file.read_text()), id=str(file.relative_to(root)))

@@ -1,4 +1,4 @@
-"""A database with one design document of the tree in it."""
+"""Fixtures: a database with one design document of the tree."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Prepare = Callable[[str, str], str]
 
 @pytest.fixture(scope="session")
 def connection(server_url: str) -> Iterator[Connection]:
-    """The server, with time to build an index."""
+    """The server, with a timeout that is long enough to build an index."""
     opened = Connection(server_url, timeout=30)
     yield opened
     opened.close()
@@ -22,7 +22,7 @@ def connection(server_url: str) -> Iterator[Connection]:
 
 @pytest.fixture
 def prepare(connection: Connection, prefix: str) -> Prepare:
-    """Create the database of that name with that design document; return its full name."""
+    """Create a database with one design document, given by their names; return the database's full name."""
 
     def build(database: str, design: str) -> str:
         name = f"{prefix}-{database}"

@@ -1,4 +1,4 @@
-"""Each validator takes and refuses what its cases say, in the database itself."""
+"""Check each validator against its cases, in the database."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def put(connection: Connection, database: str, document: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize(("room", "case"), VALIDATORS)
-def test_a_case(connection: Connection, prepare: Prepare, room: str, case: dict[str, Any]) -> None:
+def test_a_validator_case(connection: Connection, prepare: Prepare, room: str, case: dict[str, Any]) -> None:
     name = prepare(room, "validation")
     new = case["new"]
     if case["old"] is not None:
@@ -38,23 +38,21 @@ def test_a_case(connection: Connection, prepare: Prepare, room: str, case: dict[
     if case["throws"] is None:
         put(connection, name, new)
         return
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(Refused) as caught:
         put(connection, name, new)
-    assert refusal.value.status in (400, 403)
-    assert re.search(case["throws"], refusal.value.reason), refusal.value.reason
+    assert caught.value.status in (400, 403)
+    assert re.search(case["throws"], caught.value.reason), caught.value.reason
 
 
 @pytest.mark.nodatabase
-def test_every_database_has_a_validator_and_cases_for_it() -> None:
+def test_every_database_has_a_validator_with_cases() -> None:
     with_cases = {parameter.values[0] for parameter in VALIDATORS}
     assert with_cases == {database for database in TREE if "validation" in TREE[database]} == set(TREE)
 
 
 @pytest.mark.parametrize("room", TREE)
-def test_a_reader_may_save_what_the_database_shows_of_a_document(
-    connection: Connection, prepare: Prepare, room: str
-) -> None:
-    """What begins with an underscore is shown by some requests, saved by some clients, and never stored."""
+def test_a_document_can_be_saved_as_it_was_read(connection: Connection, prepare: Prepare, room: str) -> None:
+    """Some responses have members that begin with an underscore; clients save them, CouchDB does not store them."""
     name = prepare(room, "validation")
     new = next(case.values[1]["new"] for case in VALIDATORS if case.values[0] == room)
     put(connection, name, new)
@@ -62,18 +60,18 @@ def test_a_reader_may_save_what_the_database_shows_of_a_document(
     put(connection, name, shown)
 
 
-def test_a_second_creation_is_a_conflict(connection: Connection, prepare: Prepare) -> None:
-    """Whoever loses a race for a claim must learn that it is taken, not that something is wrong with it."""
+def test_a_second_create_is_a_conflict(connection: Connection, prepare: Prepare) -> None:
+    """The loser of a race for a claim must get a conflict, not a validation error."""
     name = prepare("meta", "validation")
     put(connection, name, {**CLAIM, "created_at": TIMES["created_at"]})
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(Refused) as caught:
         put(connection, name, {**CLAIM, "region": 1, "created_at": "2026-02-01T00:00:00.000000Z"})
-    assert refusal.value.status == 409
+    assert caught.value.status == 409
 
 
 @pytest.mark.couchdb
 def test_conflicting_revisions_arrive_by_replication(connection: Connection, prepare: Prepare) -> None:
-    """PouchDB Server gives every replicated revision the history of the present one where a validator is."""
+    """In a database with a validator, PouchDB Server gives each replicated revision the current one's history."""
     name = prepare("documents", "validation")
     first = put(connection, name, {**DOCUMENT, "title": "First"})
     branches = [
@@ -86,24 +84,24 @@ def test_conflicting_revisions_arrive_by_replication(connection: Connection, pre
         for title, digest in (("Here", "a" * 32), ("There", "b" * 32))
     ]
     connection.post(name, "_bulk_docs", body={"new_edits": False, "docs": branches})
-    found = connection.get(name, DOCUMENT["_id"], params={"conflicts": True}).body
-    assert (found["title"], found["_conflicts"]) == ("There", [f"2-{'a' * 32}"])
+    winner = connection.get(name, DOCUMENT["_id"], params={"conflicts": True}).body
+    assert (winner["title"], winner["_conflicts"]) == ("There", [f"2-{'a' * 32}"])
     connection.put(name, DOCUMENT["_id"], body={"_id": DOCUMENT["_id"], "_rev": f"2-{'a' * 32}", "_deleted": True})
     assert "_conflicts" not in connection.get(name, DOCUMENT["_id"], params={"conflicts": True}).body
 
 
-def test_what_breaks_a_rule_does_not_arrive_by_replication_either(connection: Connection, prepare: Prepare) -> None:
+def test_an_invalid_document_does_not_arrive_by_replication(connection: Connection, prepare: Prepare) -> None:
     name = prepare("documents", "validation")
     broken = {**DOCUMENT, "title": "", "_rev": f"1-{'a' * 32}", "_revisions": {"start": 1, "ids": ["a" * 32]}}
     connection.post(name, "_bulk_docs", body={"new_edits": False, "docs": [broken]})
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(Refused) as caught:
         connection.get(name, DOCUMENT["_id"])
-    assert refusal.value.status == 404
+    assert caught.value.status == 404
 
 
-def test_a_revision_of_a_document_that_is_not_there_is_a_conflict(connection: Connection, prepare: Prepare) -> None:
-    """CouchDB accepts it where no validator is (docs/couchdb-quirks.md)."""
+def test_a_revision_of_an_absent_document_is_a_conflict(connection: Connection, prepare: Prepare) -> None:
+    """Without a validator CouchDB accepts it (docs/couchdb-quirks.md)."""
     name = prepare("documents", "validation")
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(Refused) as caught:
         put(connection, name, {**DOCUMENT, "title": "A", "_rev": f"1-{'a' * 32}"})
-    assert refusal.value.status == 409
+    assert caught.value.status == 409

@@ -1,4 +1,4 @@
-"""Each view has the rows that its cases say, in the database itself."""
+"""Check the rows of each view against its cases, in the database."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ VIEWS = cases("views")
 
 
 @pytest.mark.parametrize(("path", "case"), VIEWS)
-def test_a_case(connection: Connection, prepare: Prepare, path: str, case: dict[str, Any]) -> None:
-    """The `rev` of a case's rows stands for the document's revision. No validator keeps the documents out."""
+def test_a_view_case(connection: Connection, prepare: Prepare, path: str, case: dict[str, Any]) -> None:
+    """The value of a row also has the document's revision, as `rev`. There is no validator."""
     database, design, view = path.split("/")
     name = prepare(database, design)
     revisions = {
         document["_id"]: connection.put(name, document["_id"], body=document).body["rev"]
         for document in case["documents"]
     }
-    wanted = [row | {"value": row["value"] | {"rev": revisions[row["id"]]}} for row in case["rows"]]
-    answer = connection.get(name, "_design", design, "_view", view, params={"reduce": False})
-    assert answer.body["rows"] == wanted
+    expected = [row | {"value": row["value"] | {"rev": revisions[row["id"]]}} for row in case["rows"]]
+    response = connection.get(name, "_design", design, "_view", view, params={"reduce": False})
+    assert response.body["rows"] == expected
 
 
 @pytest.mark.nodatabase
-def test_every_view_has_cases_and_the_reverse() -> None:
+def test_every_view_has_cases() -> None:
     views = {
         f"{database}/{design}/{view}"
         for database, designs in TREE.items()

@@ -2,9 +2,9 @@
   // include rules.js
 
   if (newDoc._deleted) {
-    // A tombstone keeps what tells whose it was; Fauxton leaves a bare one.
+    // The API keeps members that identify the deleted item; a tombstone from Fauxton has none.
     demandMembers({}, {type: exactly("document"), id, project_id: id, updated_at: time, nonce});
-    demand(newDoc.id === undefined || newDoc._id === `document:${digits(newDoc.id)}`, "id must agree with _id");
+    demand(newDoc.id === undefined || newDoc._id === `document:${digits(newDoc.id)}`, "id must match _id");
     return;
   }
   demandMembers(

@@ -25,8 +25,8 @@
     retirement: {required: ending, optional: {}, _id: () => `retirement:${digits(newDoc.key)}`},
   };
 
-  // A key that could be deleted or changed could be brought back to life; it is revoked instead.
-  demand(!newDoc._deleted, "nothing can be deleted here");
+  // A key that was deleted or changed could become valid again, so keys are only revoked.
+  demand(!newDoc._deleted, "documents of this database cannot be deleted");
   demand(Object.keys(kinds).includes(newDoc.type), `type must be one of ${Object.keys(kinds).join(", ")}`);
   const kind = kinds[newDoc.type];
   demandMembers(kind.required, kind.optional);

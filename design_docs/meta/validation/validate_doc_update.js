@@ -2,9 +2,9 @@
   // include rules.js
 
   if (newDoc._deleted) {
-    // A claim that could be deleted could be made twice, and its ids be dealt out again.
-    const isPassing = /^(usage:\d{16}|idempotency:[0-9a-f]{64})$/.test(newDoc._id);
-    demand(isPassing, "only a usage or an idempotency can be deleted here");
+    // If a claim were deleted, its ids could be claimed and used again.
+    const isTemporary = /^(usage:\d{16}|idempotency:[0-9a-f]{64})$/.test(newDoc._id);
+    demand(isTemporary, "only documents of type usage or idempotency can be deleted");
     demandMembers({}, {type: oneOf(["usage", "idempotency"]), key: id});
     return;
   }
@@ -26,7 +26,7 @@
         created_at: time,
         leased_until: time,
       },
-      {nonce, answer: {holds: isAnswer, must: "be what was answered"}},
+      {nonce, answer: {holds: isAnswer, must: "be an object"}},
     );
     demand(/^idempotency:[0-9a-f]{64}$/.test(newDoc._id), "_id must be idempotency: and 64 hexadecimal digits");
     return;

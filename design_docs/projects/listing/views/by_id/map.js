@@ -1,5 +1,5 @@
 (doc) => {
-  // The number in doc.id is not emitted: PouchDB gives large ones back slightly wrong.
+  // doc.id is not emitted, since PouchDB returns large numbers slightly wrong.
   if (doc.type === "project") {
     emit(doc._id, {rev: doc._rev});
   }
