@@ -48,17 +48,17 @@ bench-writes: tools ## compare writes through the service with CouchDB alone, as
 	@$(RUN) -m bench.writes
 
 prove-deploy: tools ## read while a changed view is deployed over 50,000 documents
-	DREAMSCRIPT_PROOF_DOCUMENTS=50000 $(RUN) -m pytest -s --timeout 900 tests/couchapp/test_readers.py
+	DREAMSCRIPT_PROOF_DOCUMENTS=50000 $(RUN) -m pytest -s --timeout 900 proofs/test_readers.py
 
 prove-keys: tools ## revoke 1,000 keys and rotate 20 under load, and time 10,000 refusals of each kind
-	DREAMSCRIPT_PROOF_REVOCATIONS=1000 DREAMSCRIPT_PROOF_ROTATIONS=20 $(RUN) -m pytest -s --timeout 1800 tests/server/test_live_keys.py
+	DREAMSCRIPT_PROOF_REVOCATIONS=1000 DREAMSCRIPT_PROOF_ROTATIONS=20 $(RUN) -m pytest -s --timeout 1800 proofs/test_live_keys.py
 	@$(RUN) -m proofs.refusal_times
 
 prove-reads: tools ## write 10,000 times in one of two workers and read at once in the other
-	DREAMSCRIPT_PROOF_PAIRS=10000 $(RUN) -m pytest -s --timeout 1800 tests/server/test_live_reads.py
+	DREAMSCRIPT_PROOF_PAIRS=10000 $(RUN) -m pytest -s --timeout 1800 proofs/test_live_reads.py
 
 prove-walk: tools ## walk 10,000 documents, page by page, while others come and go
-	DREAMSCRIPT_WALK=10000 $(RUN) -m pytest -s --timeout 900 tests/api/test_walk.py
+	DREAMSCRIPT_WALK=10000 $(RUN) -m pytest -s --timeout 900 proofs/test_walk.py
 
 prove-faults: tools ## let the network, the workers and the database fail fifty times as often as in a test run
 	DREAMSCRIPT_PROOF_ROUNDS=50 $(RUN) -m pytest -s --timeout 3600 proofs

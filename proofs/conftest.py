@@ -8,46 +8,76 @@ from dataclasses import dataclass
 
 import pytest
 
+from app.domain.access import SCOPES
+from app.settings import Settings
 from app.wiring import Services
 from proofs.proxy import Proxy
 from proofs.service import Service
 from tests.api.conftest import deployed_settings
-from tests.server.live import SECRET, environment
+from tests.server.clients import workers
+from tests.server.live import SECRET, Live, environment
 
 WORKERS = 2
-SCOPES = ("documents:read", "documents:write", "projects:read", "projects:write")
 
 
 @dataclass(frozen=True)
 class Installation:
     """Deployed databases, and a key."""
 
-    url: str
-    prefix: str
+    settings: Settings
     key: str
 
-    def environ(self, url: str | None = None) -> dict[str, str]:
-        """Return the settings of a service that reaches them at ``url``, or directly."""
-        return environment(
-            COUCHDB_URL=url or self.url,
-            DREAMSCRIPT_DATABASE_PREFIX=self.prefix,
-            DREAMSCRIPT_SECRET_KEY=SECRET,
-            DREAMSCRIPT_WORKERS=str(WORKERS),
-        )
+    @property
+    def url(self) -> str:
+        """The URL of the database server."""
+        return self.settings.couchdb_url
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of the databases."""
+        return self.settings.prefix
+
+    def environ(self, url: str | None = None, **changes: str) -> dict[str, str]:
+        """Return the environment of a service that reaches the databases at ``url``, or directly."""
+        settings = {
+            "COUCHDB_URL": url or self.url,
+            "DREAMSCRIPT_DATABASE_PREFIX": self.prefix,
+            "DREAMSCRIPT_SECRET_KEY": SECRET,
+            "DREAMSCRIPT_WORKERS": str(WORKERS),
+            "DREAMSCRIPT_RATE_LIMIT": "off",
+        }
+        return environment(**settings | changes)
 
 
 def install(url: str, prefix: str) -> Installation:
-    """Deploy to the database server at ``url`` and make a key."""
-    services = Services.build(deployed_settings(url, prefix, secrets=(SECRET,)))
-    _, key = services.keys.create("faults", SCOPES)
+    """Deploy to the database server at ``url`` and create a key of every scope."""
+    settings = deployed_settings(url, prefix, secrets=(SECRET,))
+    services = Services.build(settings)
+    _, key = services.keys.create("proofs", SCOPES)
     services.close()
-    return Installation(url, prefix, key)
+    return Installation(settings, key)
 
 
 @pytest.fixture(scope="module")
 def installation(server_url: str, module_prefix: str) -> Installation:
     """This module's installation."""
     return install(server_url, module_prefix)
+
+
+@pytest.fixture(scope="module")
+def services(installation: Installation) -> Iterator[Services]:
+    """The services of a process beside this module's service, as the command line uses them."""
+    beside = Services.build(installation.settings)
+    yield beside
+    beside.close()
+
+
+@pytest.fixture(scope="module")
+def live(installation: Installation) -> Iterator[Live]:
+    """A service that reaches its database directly and has time to answer under load."""
+    with Live("serve", installation.environ(DREAMSCRIPT_DEADLINE="30")) as running:
+        workers(running, WORKERS)
+        yield running
 
 
 @pytest.fixture(scope="module")

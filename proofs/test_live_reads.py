@@ -9,59 +9,25 @@ import os
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from threading import Event
 
 import pytest
 
-from app.domain.access import SCOPES
-from app.wiring import Services
-from tests.api.conftest import deployed_settings
+from proofs.conftest import WORKERS, Installation
 from tests.server.clients import Desk, workers
-from tests.server.live import SECRET, Live, environment
+from tests.server.live import Live
 from tests.waiting import wait_until
 
 PAIRS = int(os.environ.get("DREAMSCRIPT_PROOF_PAIRS", "200"))
-WORKERS = 2
 READERS = 3
 
 
-@pytest.fixture(scope="module")
-def services(server_url: str, module_prefix: str) -> Iterator[Services]:
-    """The command line's way into the installation that is served."""
-    found = Services.build(deployed_settings(server_url, module_prefix, secrets=(SECRET,)))
-    yield found
-    found.close()
-
-
-@pytest.fixture(scope="module")
-def serve(services: Services) -> Callable[[], Live]:
-    """Start a service; two of them are like two hosts, since they share nothing but the database."""
-    environ = environment(
-        COUCHDB_URL=services.settings.couchdb_url,
-        DREAMSCRIPT_DATABASE_PREFIX=services.settings.prefix,
-        DREAMSCRIPT_SECRET_KEY=SECRET,
-        DREAMSCRIPT_WORKERS=str(WORKERS),
-        DREAMSCRIPT_RATE_LIMIT="off",
-        DREAMSCRIPT_DEADLINE="30",
-    )
-    return lambda: Live("serve", environ)
-
-
-@pytest.fixture(scope="module")
-def live(serve: Callable[[], Live]) -> Iterator[Live]:
-    """The running service."""
-    with serve() as running:
-        workers(running, WORKERS)
-        yield running
-
-
-@pytest.fixture(scope="module")
-def key(services: Services) -> str:
-    """A key that may do everything."""
-    return services.keys.create("test", SCOPES)[1]
+@pytest.fixture
+def key(installation: Installation) -> str:
+    """A key of every scope."""
+    return installation.key
 
 
 def hits(live: Live) -> dict[int, int]:
@@ -127,12 +93,12 @@ def test_nobody_who_has_seen_a_write_sees_what_was_before_it(live: Live, key: st
 
 
 def test_what_another_host_has_written_is_seen_when_the_feed_tells(
-    live: Live, serve: Callable[[], Live], key: str
+    live: Live, installation: Installation, key: str
 ) -> None:
     """With `no-cache` it is seen at once."""
     lags = []
     with ExitStack() as stack:
-        other = stack.enter_context(serve())
+        other = stack.enter_context(Live("serve", installation.environ(DREAMSCRIPT_DEADLINE="30")))
         pids, others = workers(live, WORKERS), workers(other, WORKERS)
         here, there = stack.enter_context(Desk(live)), stack.enter_context(Desk(other))
         path = create(live, key)

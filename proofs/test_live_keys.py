@@ -9,20 +9,15 @@ import os
 import random
 import statistics
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
-from app.domain.access import SCOPES
 from app.wiring import Services
-from tests.api.conftest import deployed_settings
+from proofs.conftest import WORKERS, Installation
 from tests.server.clients import Desk, Load, workers
-from tests.server.live import SECRET, Live, environment
+from tests.server.live import Live
 
 REVOCATIONS = int(os.environ.get("DREAMSCRIPT_PROOF_REVOCATIONS", "10"))
 ROTATIONS = int(os.environ.get("DREAMSCRIPT_PROOF_ROTATIONS", "1"))
-WORKERS = 2
 # The contract: so many seconds after the 204 nobody begins a request with success.
 LONGEST = 5.0
 # Keys that are revoked at the same time, each of which is asked about so often.
@@ -33,44 +28,14 @@ RATE = 200
 STAGE = 60
 
 
-@pytest.fixture(scope="module")
-def services(server_url: str, module_prefix: str) -> Iterator[Services]:
-    """The command line's way into the installation that is served."""
-    found = Services.build(deployed_settings(server_url, module_prefix, secrets=(SECRET,)))
-    yield found
-    found.close()
-
-
-@pytest.fixture(scope="module")
-def live(services: Services) -> Iterator[Live]:
-    """The running service."""
-    environ = environment(
-        COUCHDB_URL=services.settings.couchdb_url,
-        DREAMSCRIPT_DATABASE_PREFIX=services.settings.prefix,
-        DREAMSCRIPT_SECRET_KEY=SECRET,
-        DREAMSCRIPT_WORKERS=str(WORKERS),
-        DREAMSCRIPT_RATE_LIMIT="off",
-        DREAMSCRIPT_DEADLINE="30",
-    )
-    with Live("serve", environ) as running:
-        workers(running, WORKERS)
-        yield running
-
-
-@pytest.fixture(scope="module")
-def ada(services: Services) -> str:
-    """A key that may do everything."""
-    return services.keys.create("ada", SCOPES)[1]
-
-
-def revoke(live: Live, ada: str, key_id: int, text: str) -> float:
+def revoke(live: Live, admin: str, key_id: int, text: str) -> float:
     """Revoke a key that is in use; return the seconds from the 204 to the refusal by the last worker."""
     pids, in_use_until = workers(live, WORKERS), time.monotonic() + random.uniform(0, 3)
     with Desk(live) as desk:
         while time.monotonic() < in_use_until:
             assert [desk.ask(pid, text) for pid in pids] == [200] * WORKERS
             time.sleep(PAUSE)
-        assert live.request("DELETE", f"/keys/{key_id}", ada)[0] == 204
+        assert live.request("DELETE", f"/keys/{key_id}", admin)[0] == 204
         revoked_at, refused = time.monotonic(), dict[int, float]()
         while len(refused) < WORKERS:
             for pid in set(pids) - refused.keys():
@@ -84,11 +49,11 @@ def revoke(live: Live, ada: str, key_id: int, text: str) -> float:
     return max(refused.values())
 
 
-def test_every_worker_refuses_a_revoked_key_in_time(live: Live, services: Services, ada: str) -> None:
+def test_every_worker_refuses_a_revoked_key_in_time(live: Live, services: Services, installation: Installation) -> None:
     keys = [services.keys.create("ending", ["documents:read"]) for _ in range(REVOCATIONS)]
-    with Load(live, lambda: ada, rate=100) as load, ThreadPoolExecutor(AT_ONCE) as pool:
+    with Load(live, lambda: installation.key, rate=100) as load, ThreadPoolExecutor(AT_ONCE) as pool:
         began = time.monotonic()
-        seconds = list(pool.map(lambda made: revoke(live, ada, made[0].id, made[1]), keys))
+        seconds = list(pool.map(lambda made: revoke(live, installation.key, made[0].id, made[1]), keys))
         rate = load.statuses.total() / (time.monotonic() - began)
     assert set(load.statuses) == {200}
     print(  # noqa: T201
@@ -97,13 +62,13 @@ def test_every_worker_refuses_a_revoked_key_in_time(live: Live, services: Servic
     )
 
 
-def test_a_rotation_under_load_fails_nobody(live: Live, services: Services, ada: str) -> None:
+def test_a_rotation_under_load_fails_nobody(live: Live, services: Services, installation: Installation) -> None:
     key, text = services.keys.create("rotating", ["documents:read"])
     used, key_id, began = [text], key.id, time.monotonic()
     with Load(live, lambda: used[-1], rate=RATE) as load:
         for _ in range(ROTATIONS):
             load.wait_for_more(STAGE)
-            status, new = live.request("POST", f"/keys/{key_id}/rotate", ada, {"overlap": 3600})
+            status, new = live.request("POST", f"/keys/{key_id}/rotate", installation.key, {"overlap": 3600})
             assert status == 201
             load.wait_for_more(STAGE)
             key_id = new["id"]

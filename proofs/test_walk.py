@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from itertools import cycle
 
+from app import create_app
 from app.couch.connection import Connection
 from app.domain.clock import timestamp
 from app.domain.resource_types import DOCUMENT
-from app.settings import Settings
+from proofs.conftest import Installation
 from tests.api.conftest import Caller
 
 COUNT = int(os.environ.get("DREAMSCRIPT_WALK", "1000"))
@@ -46,8 +47,10 @@ class Bystanders:
             self._revisions[place] = written.body["rev"]
 
 
-def test_what_existed_throughout_is_met_exactly_once(ada: Caller, settings: Settings) -> None:
-    connection, database = Connection(settings.couchdb_url, timeout=60), f"{settings.prefix}-documents"
+def test_what_existed_throughout_is_met_exactly_once(installation: Installation) -> None:
+    app = create_app(installation.settings)
+    reader = Caller(app, installation.key)
+    connection, database = Connection(installation.url, timeout=60), f"{installation.prefix}-documents"
     stays = range(2, 2 * COUNT + 2, 2)
     for start in range(0, COUNT, 1000):
         connection.post(database, "_bulk_docs", body={"docs": [document(i) for i in stays[start : start + 1000]]})
@@ -58,10 +61,11 @@ def test_what_existed_throughout_is_met_exactly_once(ada: Caller, settings: Sett
         while url:
             for _ in range(3):
                 others.stir()
-            answer = ada.get(url)
+            answer = reader.get(url)
             met += [item["id"] for item in answer.json]
             url = answer.headers.get("x-next", "")
         assert len(met) == len(set(met))
         assert [i for i in met if i % 2 == 0] == sorted(stays, reverse=order == "desc")
         assert any(i % 2 for i in met), "the bystanders were never seen, so nothing was stirred"
     connection.close()
+    app.close()
