@@ -137,7 +137,7 @@ def test_faults_leak_no_descriptors_and_no_memory(
     held, before_all = [], proxy.counts.copy()
     with proxy.under(by_seed(seed, weights)):
         for _ in range(WARMING + 3 * rounds):
-            for _ in range(5):
+            for _ in range(3):
                 clients.send_all(4)
             held.append(sizes(service))
     assert poll(clients.succeed, RECOVERY)

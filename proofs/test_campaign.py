@@ -12,9 +12,9 @@ from proofs.faults import CUT_AFTER, CUT_BEFORE, CUT_WITHIN
 from proofs.proxy import Proxy, by_seed, writes
 from proofs.service import Service
 
-CREATIONS = 200
+CREATIONS = 120
 # Acknowledged documents between two kills of a worker.
-BETWEEN = 50
+BETWEEN = 40
 WEIGHTS = {CUT_AFTER: 0.16, CUT_WITHIN: 0.04, CUT_BEFORE: 0.02}
 
 

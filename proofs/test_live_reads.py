@@ -20,7 +20,7 @@ from tests.server.clients import Desk, workers
 from tests.server.live import Live
 from tests.waiting import wait_until
 
-PAIRS = int(os.environ.get("DREAMSCRIPT_PROOF_PAIRS", "200"))
+PAIRS = int(os.environ.get("DREAMSCRIPT_PROOF_PAIRS", "60"))
 READERS = 3
 
 

@@ -18,7 +18,7 @@ from proofs.service import Service
 # Seconds from the database's return until the first success.
 RECOVERY = 5.0
 # Acknowledged documents before and after each fault, and failures to wait for.
-ENOUGH, FAILURES = 200, CLIENTS
+ENOUGH, FAILURES = 50, CLIENTS
 
 
 @pytest.fixture(scope="module")

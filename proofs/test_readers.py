@@ -18,7 +18,7 @@ from app.couch.connection import Connection, DatabaseError
 from couchapp import deployment, tree
 
 # `DREAMSCRIPT_PROOF_DOCUMENTS=50000 pytest proofs/test_readers.py -s` is the proof at full size.
-DOCUMENTS = int(os.environ.get("DREAMSCRIPT_PROOF_DOCUMENTS", "5000"))
+DOCUMENTS = int(os.environ.get("DREAMSCRIPT_PROOF_DOCUMENTS", "1000"))
 READERS = 4
 PAGE = 50
 PROJECTS = 20

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 
 from tests.api.conftest import Answer, Caller
 
-RUNS = int(os.environ.get("DREAMSCRIPT_TEST_RUNS", "12"))
+RUNS = int(os.environ.get("DREAMSCRIPT_TEST_RUNS", "6"))
 STEPS = 30
 
 NAMES = {"documents": "title", "projects": "name"}

@@ -99,10 +99,12 @@ def test_a_database_that_does_not_answer_is_said_so(environ: dict[str, str]) -> 
     assert "hunter2" not in failed.stderr
 
 
-def test_a_database_that_was_never_deployed_is_said_so(environ: dict[str, str]) -> None:
+def test_a_database_that_was_never_deployed_is_reported(
+    environ: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
     failed = command("keys", "list", environ={**environ, "DREAMSCRIPT_DATABASE_PREFIX": "never-deployed"})
     assert failed.returncode == 1
-    assert "404 not_found" in failed.stderr
+    assert "404 not_found" in caplog.text
     assert "deployed" in failed.stderr
 
 

@@ -9,10 +9,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, redirect_stderr, redirect_stdout
 from http.client import HTTPConnection
+from io import StringIO
 from typing import Any, TypeVar
+from unittest.mock import patch
 from urllib.parse import urlsplit
+
+from app.cli.main import main
 
 SECRET = "a secret for tests"
 PATIENCE = 60
@@ -27,15 +31,15 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 def command(*arguments: str, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run `python -m app` to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "app", *arguments],
-        env=dict(environ),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    """Run `python -m app` to its end, in this process, since a new one takes a second to import the application."""
+    stdout, stderr = StringIO(), StringIO()
+    with patch.dict(os.environ, environ, clear=True), redirect_stdout(stdout), redirect_stderr(stderr):
+        try:
+            code = main(arguments)
+        except SystemExit as end:  # argparse's way to refuse arguments.
+            assert isinstance(end.code, int)
+            code = end.code
+    return subprocess.CompletedProcess(arguments, code, stdout.getvalue(), stderr.getvalue())
 
 
 class Live(AbstractContextManager["Live"]):
