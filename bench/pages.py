@@ -51,7 +51,8 @@ class Client:
 
     def __init__(self, address: str, key: str) -> None:
         self._connection = http.client.HTTPConnection(address, timeout=60)
-        self._headers = {"X-API-Key": key}
+        # Pages of a limited key are never answered from the response cache; so none are here.
+        self._headers = {"X-API-Key": key, "Cache-Control": "no-cache"}
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> http.client.HTTPMessage:
         """Fetch ``path`` to its last byte and return the headers of the answer."""

@@ -197,14 +197,14 @@ def test_a_page_that_is_shared_is_the_page(ada: Caller, monkeypatch: pytest.Monk
     """Of those who ask while it is being made, one reads for all; each gets headers of its own."""
     for _ in range(3):
         ada.new_document()
-    path, read, reading, may_read = "/documents?limit=3", Index._range, Event(), Event()
+    path, read, reading, may_read = "/documents?limit=3", Index.range, Event(), Event()
 
     def slow(*args: Any) -> Any:
         reading.set()
         may_read.wait()
         return read(*args)
 
-    monkeypatch.setattr(Index, "_range", slow)
+    monkeypatch.setattr(Index, "range", slow)
 
     def ask(number: int) -> Answer:
         return ada.request("GET", path, headers={"Cache-Control": "no-cache", "X-Request-ID": f"r{number}"})

@@ -1,4 +1,4 @@
-"""Cursors: a position in a listing, signed and bound to who is listing what, so that none can be made or moved."""
+"""Cursors: positions in a listing, signed and bound to the principal and the listing."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ POSITION = re.compile(r"([0-9]{1,16})\.", re.ASCII)
 
 
 class Cursors:
-    """Makes and reads cursors. The first of ``secrets`` signs and all of them verify."""
+    """Write and read cursors. The first of ``secrets`` signs, and all of them verify."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
         self._secrets = tuple(secrets)
 
     def write(self, position: int, *binding: object) -> str:
-        """Return the cursor for ``position``, good only together with the same ``binding``.
+        """Return the cursor for ``position``, valid only with the same ``binding``.
 
-        The binding is what the listing depends on: principal, path and filters, as JSON values.
+        The binding has all that the listing depends on: principal, path and filters, as JSON values.
         """
         return _signer(self._secrets[0], binding).sign(str(position)).decode()
 
     def read(self, cursor: str, *binding: object) -> int:
-        """Return the position that ``cursor`` holds.
+        """Return the position in ``cursor``. Raises InvalidCursor.
 
-        Raises InvalidCursor. The cursor is signed anew and compared as a whole, since decoding a signature before
-        comparing it would let several spellings of one signature pass.
+        The position is signed again and compared as text: decoding the signature first would accept several spellings
+        of it.
         """
         match = POSITION.match(cursor)
         if not match or not cursor.isascii():

@@ -1,4 +1,4 @@
-"""What the views say of the items of one type: rows, from which pages are made, and no contents."""
+"""Reads the rows of the views, from which pages are made without reading any body."""
 
 from __future__ import annotations
 
@@ -12,35 +12,36 @@ from app.store.doc_ids import digits
 
 
 class Index:
-    """The rows of all items of one type, by id and by project. All of it raises Unavailable."""
+    """The rows of all items of one type, by id and by project. Every method raises Unavailable."""
 
     def __init__(self, resource_type: ResourceType, items: Database) -> None:
         self._resource_type, self._items = resource_type, items
 
     def is_empty(self, project_id: int) -> bool:
-        """Tell whether no document is in this project."""
-        return not self._range(ListQuery(limit=0, project_id=project_id))
+        """Return whether a project has no documents."""
+        return not self.range(ListQuery(limit=0, project_id=project_id))
 
     def page(self, query: ListQuery) -> Page:
-        """Return the rows of a page, read from the index alone."""
-        rows = self._range(query) if query.ids is None else islice(self.rows_by_id(query), query.limit + 1)
+        """Return the rows of a page, in one request to the database except for long lists of ids."""
+        rows = self.range(query) if query.ids is None else islice(self.rows_by_id(query), query.limit + 1)
         return cut(list(rows), query)
 
     def rows_by_id(self, query: ListQuery) -> Iterator[IndexRow]:
-        """Yield the rows of ``query.ids``; a page's worth is read at once."""
-        keys = [self._view_key(query, self._resource_type.doc_id(public_id)) for public_id in query.remaining_ids()]
+        """Yield the rows of ``query.ids`` that exist, reading ``query.limit + 1`` of them in each request."""
+        keys = [self._view_key(query, public_id) for public_id in query.remaining_ids()]
         for at in range(0, len(keys), query.limit + 1):
             rows = self._items.view("listing", self._view(query), keys=keys[at : at + query.limit + 1])
             yield from (IndexRow.of(self._resource_type, row) for row in rows)
 
     def row_at_or_before(self, public_id: int) -> IndexRow | None:
-        """Return the row with this id or, where there is none, the one before it: one row in either case."""
+        """Return the row of an id or, if it does not exist, of the one before it: one row in either case."""
         key = self._resource_type.doc_id(public_id)
         rows = self._items.view("listing", "by_id", startkey=key, descending=True, limit=1)
         return IndexRow.of(self._resource_type, rows[0]) if rows else None
 
-    def _range(self, query: ListQuery) -> list[IndexRow]:
-        start, end = (self._view_key(query, self._resource_type.doc_id(bound)) for bound in query.bounds)
+    def range(self, query: ListQuery) -> list[IndexRow]:
+        """Return the rows of a page and the one after it, in one request, whatever ``query.ids`` says."""
+        start, end = (self._view_key(query, bound) for bound in query.bounds)
         if query.descending:
             start, end = end, start
         rows = self._items.view(
@@ -57,6 +58,6 @@ class Index:
     def _view(query: ListQuery) -> str:
         return "by_id" if query.project_id is None else "by_project"
 
-    @staticmethod
-    def _view_key(query: ListQuery, key: str) -> str | list[str]:
+    def _view_key(self, query: ListQuery, public_id: int) -> str | list[str]:
+        key = self._resource_type.doc_id(public_id)
         return key if query.project_id is None else [digits(query.project_id), key]

@@ -1,4 +1,4 @@
-"""Pages of a listing: which rows are on one, its tag, and where the next begins."""
+"""Pages of a listing: the query for a page, its rows, its ETag, and where the next one begins."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from app.domain.resource_types import ResourceType
 from app.store import Row
@@ -17,7 +17,10 @@ Order = Literal["asc", "desc"]
 
 @dataclass(frozen=True)
 class ListQuery:
-    """What a page is asked for: at most ``limit`` items after ``position``, narrowed by the filters that are set."""
+    """A request for at most ``limit`` items after ``position``, in ``order`` of their ids.
+
+    ``ids`` and ``project_id`` filter the items, if they are set.
+    """
 
     limit: int
     order: Order = "asc"
@@ -38,14 +41,13 @@ class ListQuery:
         return (0, self.position - 1) if self.descending else (self.position + 1, MAX_ID)
 
     def remaining_ids(self) -> list[int]:
-        """Return those of ``ids`` that are still to come, each once, in order."""
+        """Return the ``ids`` after ``position``, each once, in order."""
         low, high = self.bounds
         return sorted({i for i in self.ids or () if low <= i <= high}, reverse=self.descending)
 
 
-@dataclass(frozen=True)
-class IndexRow:
-    """A row of an index: an item's public id and the revision of it that the index has seen."""
+class IndexRow(NamedTuple):
+    """A row of a view: an item's public id, and its revision when it was indexed."""
 
     public_id: int
     revision: str
@@ -53,7 +55,7 @@ class IndexRow:
 
     @classmethod
     def of(cls, resource_type: ResourceType, row: Row) -> IndexRow:
-        """Return what a row of one of ``resource_type``'s views says."""
+        """Return the row of a view of ``resource_type``."""
         return cls(resource_type.public_id(row.id), row.value["rev"], row.value.get("project_id"))
 
 
@@ -61,7 +63,7 @@ class IndexRow:
 class Page:
     """The rows of a page, in order, and the position after which the next page begins, if there is one.
 
-    Where it is one of a project's documents, ``project_id`` is the project.
+    ``project_id`` is the filter of its query, and ``items`` are the rendered items once they have been read.
     """
 
     rows: tuple[IndexRow, ...]
@@ -71,12 +73,12 @@ class Page:
 
     @property
     def tag(self) -> str:
-        """A digest of the rows and of whether there is a next page: it changes if and only if the page does."""
+        """The ETag: a digest of the rows and of whether there is a next page."""
         content = [[[row.public_id, row.revision] for row in self.rows], self.next_position is not None]
         return sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
 def cut(rows: Sequence[IndexRow], query: ListQuery) -> Page:
-    """Return the page that begins ``rows``, which were read with one row more than the limit of ``query``."""
+    """Return the page at the start of ``rows``, which have one more than ``query.limit`` if there is a next page."""
     limit = query.limit
     return Page(tuple(rows[:limit]), rows[limit - 1].public_id if len(rows) > limit else None, query.project_id)

@@ -1,4 +1,4 @@
-"""Cursors are good for whom they were made, unaltered, and for nothing else."""
+"""A cursor is valid unaltered, with its own binding, and in no other way."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_any_other_text_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("junk", ["=", "\n", " ", ".", "A", "\0"])
-def test_nothing_may_be_added(junk: str) -> None:
+def test_appended_text_is_refused(junk: str) -> None:
     cursor = CURSORS.write(7, *BINDING)
     for altered in (cursor + junk, junk + cursor):
         with pytest.raises(InvalidCursor):

@@ -1,4 +1,4 @@
-"""A page's tag changes if and only if that page changes."""
+"""The rows, the ETag and the bounds of pages."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ from app.store.doc_ids import MAX_ID
 pytestmark = pytest.mark.nodatabase
 
 ROWS = st.lists(
-    st.builds(IndexRow, st.integers(1, 6), st.sampled_from(["1-a", "1-b", "2-a"])),
+    st.builds(IndexRow, st.integers(1, 6), st.sampled_from(["1-a", "1-b", "2-a"]), st.none()),
     max_size=5,
     unique_by=lambda r: r.public_id,
 ).map(lambda rows: sorted(rows, key=lambda row: row.public_id))
 LIMITS = st.integers(1, 4)
 
 
-def seen(page: Page) -> tuple[object, ...]:
-    """Return what a client can see of a page."""
+def observed(page: Page) -> tuple[object, ...]:
+    """Return the parts of a page that a client can observe."""
     return page.rows, page.next_position is not None
 
 
 @given(ROWS, ROWS, LIMITS)
 def test_tags_are_equal_if_and_only_if_pages_are(one: list[IndexRow], other: list[IndexRow], limit: int) -> None:
     first, second = cut(one, ListQuery(limit)), cut(other, ListQuery(limit))
-    assert (first.tag == second.tag) == (seen(first) == seen(second))
+    assert (first.tag == second.tag) == (observed(first) == observed(second))
 
 
 @given(ROWS, LIMITS)
-def test_a_page_holds_at_most_its_limit_and_knows_of_more(rows: list[IndexRow], limit: int) -> None:
+def test_a_page_has_at_most_its_limit_and_a_next_position_if_there_are_more(rows: list[IndexRow], limit: int) -> None:
     page = cut(rows, ListQuery(limit))
     assert list(page.rows) == rows[:limit]
     assert (page.next_position is not None) == (len(rows) > limit)
 
 
 @given(st.sets(st.integers(1, 50)), LIMITS, st.sampled_from(["asc", "desc"]))
-def test_a_walk_meets_every_wanted_id_once_and_in_order(ids: set[int], limit: int, order: str) -> None:
-    met: list[int] = []
+def test_a_walk_lists_each_requested_id_once_and_in_order(ids: set[int], limit: int, order: str) -> None:
+    listed: list[int] = []
     position: int | None = None
     while True:
         query = ListQuery(limit, order, position, ids=tuple(ids))  # type: ignore[arg-type]
         page = cut([IndexRow(i, "1-a") for i in query.remaining_ids()], query)
-        met += [row.public_id for row in page.rows]
+        listed += [row.public_id for row in page.rows]
         position = page.next_position
         if position is None:
             break
-    assert met == sorted(ids, reverse=order == "desc")
+    assert listed == sorted(ids, reverse=order == "desc")
 
 
-def test_bounds_exclude_what_was_served() -> None:
+def test_bounds_exclude_the_position() -> None:
     assert ListQuery(10).bounds == (0, MAX_ID)
     assert ListQuery(10, position=7).bounds == (8, MAX_ID)
     assert ListQuery(10, "desc", position=7).bounds == (0, 6)
