@@ -1,4 +1,4 @@
-"""A walk over many documents while others come and go: what existed throughout is met exactly once."""
+"""A walk over many documents during creates and deletes shows every lasting document exactly once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def document(public_id: int) -> dict[str, object]:
 
 
 class Bystanders:
-    """Documents with odd ids, which come and go while those with even ids stay."""
+    """Create and delete documents with odd ids, while those with even ids stay."""
 
     def __init__(self, connection: Connection, database: str) -> None:
         self._connection, self._database = connection, database
@@ -37,7 +37,7 @@ class Bystanders:
         self._places = cycle(range(1, 2 * COUNT, 2 * COUNT // 97 * 2 + 2))
 
     def stir(self) -> None:
-        """Create a document somewhere, or delete it if it is there."""
+        """Create a document with a random id, or delete it if it exists."""
         place = next(self._places)
         if place in self._revisions:
             gone = {"_id": DOCUMENT.doc_id(place), "_rev": self._revisions.pop(place), "_deleted": True}
@@ -47,7 +47,7 @@ class Bystanders:
             self._revisions[place] = written.body["rev"]
 
 
-def test_what_existed_throughout_is_met_exactly_once(installation: Installation) -> None:
+def test_every_lasting_document_is_shown_exactly_once(installation: Installation) -> None:
     app = create_app(installation.settings)
     reader = Caller(app, installation.key)
     connection, database = Connection(installation.url, timeout=60), f"{installation.prefix}-documents"

@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 def wait_for(find: Callable[[], T], what: str) -> T:
-    """Return what ``find`` finds as soon as it finds something."""
+    """Poll ``find`` and return its first true result."""
     until = time.monotonic() + PATIENCE
     while not (found := find()):
         assert time.monotonic() < until, f"in vain: {what}"
@@ -47,7 +47,7 @@ def wait_for(find: Callable[[], T], what: str) -> T:
 
 @contextmanager
 def running(profile: Path) -> Iterator[None]:
-    """Run Chromium with a new profile; what it says goes there, too."""
+    """Run Chromium with a new profile, and write its output there."""
     assert CHROMIUM is not None
     with (profile / "log").open("wb") as log:
         command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "about:blank"]
@@ -75,7 +75,7 @@ def tab(profile: Path) -> str:
 
 
 class Browser(AbstractContextManager["Browser"]):
-    """One tab of a new Chromium. ``profile`` is a folder for it to fill; ``events`` is all that the tab has told."""
+    """One tab of a new Chromium. ``profile`` is a folder for it to fill; ``events`` holds every event of the tab."""
 
     def __init__(self, profile: Path) -> None:
         self.events: list[dict[str, Any]] = []
@@ -108,22 +108,22 @@ class Browser(AbstractContextManager["Browser"]):
         return wait_for(lambda: self.evaluate(expression), expression)
 
     def click(self, selector: str) -> None:
-        """Click what the selector finds, once it is there, wherever the page is about to move it."""
+        """Click the element of the selector when it exists, even while the page moves it."""
         found = f"document.querySelector({json.dumps(selector)})"
         self.wait_for(f"!!{found}")
         self.evaluate(f"{found}.focus(), {found}.click()")
 
     def type(self, text: str) -> None:
-        """Type into what has the focus."""
+        """Type into the focused element."""
         self.call("Input.insertText", text=text)
 
     def requested(self) -> list[str]:
-        """Return the URLs that the tab has asked for."""
+        """Return the URLs of the tab's requests."""
         sent = [event["params"] for event in self.events if event["method"] == "Network.requestWillBeSent"]
         return [parameters["request"]["url"] for parameters in sent]
 
     def complaints(self) -> list[object]:
-        """Return what the tab's console would show as an error or a warning."""
+        """Return the errors and warnings of the tab's console."""
         found: list[object] = []
         for event in self.events:
             parameters = event["params"]

@@ -1,4 +1,4 @@
-"""Every operation asked with every sort of key for what is one's own, another's and not there: what each cell found."""
+"""Call every operation with every sort of key on own, foreign and missing items, and report each cell."""
 
 from __future__ import annotations
 
@@ -23,40 +23,40 @@ from tests.api.templates import CONDITIONS, CURSOR, LISTS, PLAIN, Ids, Place, Re
 
 KINDS = {kind.name: kind for kind in (DOCUMENT, PROJECT, KEY)}
 MODES = ("forbid", "hide")
-# What a key is limited by.
+# The limits of a key.
 REACHES = ("project", "document")
 EVERYTHING = "everything"
-# What a limited key is told of what is beyond it, by where it is named and how it hides.
+# The status for an item outside the limits of a key, by its place in the request and the mode.
 TOLD = {
     "path": {"forbid": 403, "hide": 404},
     "query": {"forbid": 403, "hide": 200},
     "body": {"forbid": 403, "hide": 400},
 }
-# A choice of ids is narrowed. A key that could do more than its maker is refused; none of that tells what exists.
+# A list of ids is filtered. A key with more rights than its creator is refused. Neither reveals existing items.
 TOLD_OTHERWISE = {
     ("query", "ids"): {"forbid": 200, "hide": 200},
     ("body", "projects"): {"forbid": 403, "hide": 403},
     ("body", "documents"): {"forbid": 403, "hide": 403},
-    # An operation of a batch is refused for itself.
+    # An operation of a batch is refused on its own.
     ("body", "id"): {"forbid": 200, "hide": 200},
 }
-# What limited keys may not do even with what is their own, since they could not reach what comes of it.
+# Operations that limited keys may not call even on their own items, since the result is outside their limits.
 REFUSED = {
     ("POST /projects", "project"),
     ("POST /projects", "document"),
     ("POST /documents", "document"),
     ("X-COPY /projects/{project_id}", "project"),
     ("X-COPY /documents/{document_id}", "document"),
-    # The example names no project, so it would take the document out of the one that it is in.
+    # The example names no project, so it would move the document out of its own.
     ("PUT /documents/{document_id}", "document"),
 }
-# The ids of each kind begin with a block of their own, so high that no other number in an answer is taken for one.
+# The ids of each type start in a block so high that no other number in an answer is mistaken for one.
 FIRST_BLOCKS = {"document": 4_000_000, "project": 5_000_000, "key": 6_000_000}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One question that was asked, and what was wrong with its answer."""
+    """One request, and the faults of its answer."""
 
     question: str
     faults: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Own:
-    """Someone, their key with its ``limits``, and the ids of what they reach; ``home`` holds their documents."""
+    """A client, its key with its ``limits``, and the ids inside them; ``home`` holds its documents."""
 
     asker: Caller
     key_id: int
@@ -73,7 +73,7 @@ class Own:
     home: int
 
     def named(self, template: Template) -> Ids:
-        """Return what a request has to name, or at least can. Writes get the project that nothing is in."""
+        """Return the ids that a request can name. Writes get the empty project."""
         at = {"project": 0 if template.reads else -1}
         limited = [place for place in template.places if place.where == "body" and LISTS[place.kind] in self.limits]
         places = [place for place in template.places if template.shows(place) or place in limited]
@@ -82,14 +82,14 @@ class Own:
 
 @dataclass
 class Foreign:
-    """Things of someone else, told by ids before they exist. ``secrets`` are texts that only they hold."""
+    """Items of another client, with ids known in advance. ``secrets`` are texts that occur only in them."""
 
     ids: Mapping[str, list[int]]
     marker: str = field(default_factory=lambda: secrets.token_hex(12))
     secrets: set[str] = field(default_factory=set)
 
     def faults(self, request: Request, answer: Answer) -> Iterator[str]:
-        """Yield what an answer tells of these things beyond what was asked."""
+        """Yield each detail of these items that an answer reveals beyond the request."""
         text = f"{answer.headers}{answer.text}"
         yield from (f"leak: {secret} is told" for secret in self.secrets if secret in text)
         unasked = {str(number) for ids in self.ids.values() for number in ids} - set(re.findall("[0-9]+", str(request)))
@@ -98,11 +98,11 @@ class Foreign:
 
 @dataclass(frozen=True)
 class Ask:
-    """A request for what is beyond reach, and the status that it is to be answered with."""
+    """A request for items outside the limits, and the expected status."""
 
     request: Request
     told: int
-    # What a tag is taken from that the owner would get.
+    # The path whose tag the owner would get.
     item: str
     condition: str | None = None
 
@@ -112,7 +112,7 @@ class Ask:
 
 
 class World:
-    """Makes things and keys, all of them new, in one application."""
+    """Create items and keys in one application, new ones each time."""
 
     def __init__(self, app: Application, ada: Caller) -> None:
         self.app, self.ada = app, ada
@@ -123,7 +123,7 @@ class World:
             self.store["meta"].create({**claim, "region": 0, "created_at": timestamp()})
 
     def own(self, mode: str, reach: str) -> Own:
-        """Return someone new with two projects, of which a limit to documents leaves none, and two documents."""
+        """Return a new client with two documents and two projects, or no project if it is limited to documents."""
         projects = [self.ada.new_project("Own")["id"] for _ in range(2 - (reach == "document"))]
         documents = [self.ada.new_document("Own", project_id=projects[0])["id"] for _ in range(2)]
         limits = {"project": {"projects": projects}, "document": {"documents": documents}}.get(reach, {})
@@ -133,17 +133,17 @@ class World:
         return Own(Caller(self.app, text), asker.id, limits, ids, projects[0])
 
     def without(self, scope: str, **limits: Any) -> Caller:
-        """Return someone with a new key of all scopes but one."""
+        """Return a client with a new key of all scopes but one."""
         return Caller(self.app, self.keys.create("lacking", SCOPES.keys() - {scope}, **limits)[1])
 
     def foresee(self, own: Own, template: Template) -> Foreign:
-        """Return what ``make`` will make next, if nothing else is made between: keys only where they matter."""
+        """Predict the ids of the next foreign items, with keys only where they matter."""
         last = {"project": own.ids["project"] or [own.home], "document": own.ids["document"], "key": [own.key_id]}
         counts = {"project": 1, "document": 3 if "documents" in own.limits else 2, "key": 3 * (template.noun == "key")}
         return Foreign({kind: [last[kind][-1] + n + 1 for n in range(count)] for kind, count in counts.items()})
 
     def make(self, foreign: Foreign, own: Own) -> None:
-        """Let there be a project, documents in it, alone and perhaps beside one's own, and keys that reach further."""
+        """Create a foreign project, documents in it and perhaps in the client's own, and keys with wider limits."""
         mark = foreign.marker
         project = self.ada.new_project(mark, description=mark)["id"]
         homes: list[dict[str, int]] = [{"project_id": project}, {}, {"project_id": own.home}]
@@ -161,7 +161,7 @@ class World:
         foreign.secrets |= {mark, *(document["_rev"] for document in state.values()), *(tag.strip('"') for tag in tags)}
 
     def state(self, foreign: Foreign) -> dict[str, dict[str, Any]]:
-        """Return all that the database holds of foreign things."""
+        """Return everything the database stores about foreign items."""
         found: dict[str, dict[str, Any]] = {}
         for name, kind in KINDS.items():
             heads = ["key", "revocation", "retirement"] if name == "key" else [name]
@@ -170,16 +170,16 @@ class World:
         return found
 
     def written(self) -> list[str]:
-        """Return for each database how often it was written."""
+        """Return the number of writes to each database."""
         return [str(self.store[kind.database].sequence()).partition("-")[0] for kind in KINDS.values()]
 
     def tag(self, url: str) -> str:
-        """Return the tag that whoever reaches everything gets."""
+        """Return the tag that an unlimited key gets."""
         return self.ada.get(url).headers["ETag"]
 
 
 class Matrix:
-    """Asks. Each method returns the cells of one operation."""
+    """The requests; each method returns the cells of one operation."""
 
     def __init__(self, world: World, past: Keys) -> None:
         self.world = world
@@ -191,7 +191,7 @@ class Matrix:
         self.unauthorized = essence(answer)
 
     def refused(self, template: Template) -> list[Cell]:
-        """Ask with what is no key: all answers are one answer, and nothing is written."""
+        """Call with invalid keys: all answers are equal, and nothing is written."""
         before, cells = self.world.written(), []
         for method in template.methods:
             request = template.request(self.owner.named(template), method=method)
@@ -202,7 +202,7 @@ class Matrix:
         return [*cells, self._unwritten(before)]
 
     def lacking(self, template: Template) -> list[Cell]:
-        """Ask with keys that have all scopes but one, for what is there and what is not."""
+        """Call with keys of all scopes but one, on existing and missing items."""
         scope = template.operation.says["x-scope"]
         limited = [self.world.without(scope, out_of_scope=mode, **self.owner.limits) for mode in MODES]
         callers = [self.world.without(scope), *limited]
@@ -217,7 +217,7 @@ class Matrix:
         return [*cells, self._unwritten(before)]
 
     def options(self, path: str, methods: set[str]) -> list[Cell]:
-        """Ask what is allowed at a path: whoever asks, of whatever, is told the same."""
+        """Call OPTIONS: all keys get the same answer for all items."""
         allowed = {*methods, "OPTIONS", *({"HEAD"} if "GET" in methods else ())}
         keys, names = [*self.dead.values(), self.owner.asker.key], re.findall("{(.*?)}", path)
         answers = [
@@ -231,7 +231,7 @@ class Matrix:
         ]
 
     def beyond(self, template: Template, mode: str, reach: str) -> list[Cell]:
-        """Ask for what is not there, let it be someone else's, and ask again; then for what is one's own."""
+        """Call on a missing item, create it as a foreign one, and call again; then call on an own item."""
         own = self.world.own(mode, reach)
         foreign = self.world.foresee(own, template)
         asks = list(self._asks(template, mode, own, foreign))
@@ -240,7 +240,7 @@ class Matrix:
         state, before, cells = self.world.state(foreign), self.world.written(), []
         for ask, first in zip(asks, absent, strict=True):
             tag = self.world.tag(ask.item) if ask.condition else ""
-            # A page of one's own alone has the same tag for everyone.
+            # A page of own items alone has the same tag for every key.
             request = ask.tagged('"x"' if ("ETag", tag) in first[1] else tag)
             answer = request.send(own.asker)
             faults = [*foreign.faults(request, answer)]
@@ -257,7 +257,7 @@ class Matrix:
     def allowed(
         self, template: Template, mode: str, reach: str, own: Own, foreign: Foreign | None = None
     ) -> Iterator[Cell]:
-        """Ask for what is one's own, each time anew where that may end or change it."""
+        """Call on own items, on a new one each time if the call may change or delete it."""
         foreign = foreign or Foreign({})
         for method in template.methods:
             for media_type in template.examples or [None]:
@@ -284,7 +284,7 @@ class Matrix:
         return Cell(f"own: {request}", tuple(faults))
 
     def _variants(self, template: Template, ids: Ids, own: Own, foreign: Foreign) -> Iterator[Cell]:
-        """Ask for one's own in each way that the query knows, and again with the tag that came with it."""
+        """Read own items with each query parameter, and again with the returned tag."""
         queries: list[tuple[Ids, dict[str, str]]] = [({}, {name: PLAIN[name]}) for name in PLAIN if template.lists]
         queries += [({p: own.ids[p.kind][0]}, {}) for p in template.places if p.where == "query" and own.ids[p.kind]]
         for more, query in [({}, {}), *queries]:
@@ -292,7 +292,7 @@ class Matrix:
             if more or query:
                 yield self._allowed(template, request, own, "", foreign)
             if request.url == "/metrics":
-                # It is no item and no page.
+                # Neither an item nor a page.
                 continue
             again = replace(request, headers={"If-None-Match": request.send(own.asker).headers.get("ETag", "")})
             status = again.send(own.asker).status_code
@@ -337,7 +337,7 @@ class Matrix:
             yield Cell(str(request), tuple(faults))
 
     def _conditional(self, template: Template, request: Request, own: Own) -> Request:
-        """Return the request with what a write asks for: the tag of what it changes, and a key of its own."""
+        """Return the request with the headers of a write: the current tag and a new Idempotency-Key."""
         headers = {}
         place = next((place for place in template.places if place.where == "path"), None)
         if "If-Match" in template.headers and place:
@@ -347,7 +347,7 @@ class Matrix:
         return replace(request, headers=headers)
 
     def _repeated(self, template: Template, request: Request, own: Own) -> Cell:
-        """Ask under an Idempotency-Key that someone else has used: it is not theirs that is answered."""
+        """Call with the Idempotency-Key of another client: the answer must not be the stored one."""
         mine = template.request(own.named(template), media_type=request.media_type)
         mine = self._conditional(template, mine, own)
         other = self.world.own("forbid", EVERYTHING)
@@ -365,7 +365,7 @@ class Matrix:
 
 
 def _choices(template: Template, foreign: Foreign) -> Iterator[tuple[Place, int, str | None]]:
-    """Yield each place with each foreign thing that it can name, and each form of the body."""
+    """Yield each place with each foreign item that it can name, and each form of the body."""
     for place in template.places:
         for number in foreign.ids[place.kind]:
             for media_type in template.examples or [None]:
@@ -373,7 +373,7 @@ def _choices(template: Template, foreign: Foreign) -> Iterator[tuple[Place, int,
 
 
 def _dead(world: World, past: Keys, owner: Own) -> dict[str, str | None]:
-    """Return what is no key, by reason. ``past`` makes keys that have expired since."""
+    """Return invalid keys by reason. ``past`` creates keys that have expired since."""
     malformed = f"ds_live_{'0' * 49}"
     found: dict[str, str | None] = {"no key": None, "garbage": "YOUR_API_KEY", "malformed": malformed}
     found["unknown"] = compose("live", secrets.token_bytes(32))
@@ -389,7 +389,7 @@ def _dead(world: World, past: Keys, owner: Own) -> dict[str, str | None]:
 
 
 def essence(answer: Answer) -> tuple[int, list[tuple[str, str]], str]:
-    """Return all of an answer that must not differ: no counts of a rate limit, and not the date."""
+    """Return the parts of an answer that must be equal: all but the rate limit and the date."""
     headers = [
         (name, re.sub("[0-9]+", "#", value) if "ratelimit" in name.lower() else value)
         for name, value in answer.headers.items()

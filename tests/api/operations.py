@@ -1,4 +1,4 @@
-"""What the served OpenAPI document says of each operation, also of those to come, for tests that hold for all."""
+"""The operations of the served OpenAPI document, for tests that cover all of them, future ones included."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DOCUMENT: dict[str, Any] = json.loads(TEXT)
 
 
 class Operation(NamedTuple):
-    """One method of one path, and what the document says of it."""
+    """One method of one path, and its description in the document."""
 
     path: str
     method: str
@@ -27,7 +27,7 @@ class Operation(NamedTuple):
 
     @property
     def parameters(self) -> list[dict[str, Any]]:
-        """Its own parameters and those of its path."""
+        """The parameters of the operation and its path."""
         item = DOCUMENT["paths"].get(self.path, {})
         found: list[dict[str, Any]] = whole([*self.says.get("parameters", []), *item.get("parameters", [])])
         return found
@@ -42,7 +42,7 @@ OPERATIONS = [
 
 
 def whole(value: Any) -> Any:
-    """Return ``value`` with what it refers to in place of references."""
+    """Return ``value`` with its references resolved."""
     if isinstance(value, list):
         return [whole(member) for member in value]
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""How to ask for any operation of the OpenAPI document: where its requests name things, and what else they hold."""
+"""Build a request for any operation of the OpenAPI document, and find the places where it names items."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.store.doc_ids import MAX_ID
 from tests.api.conftest import Answer, Caller
 from tests.api.operations import Operation, whole
 
-# What is named by a parameter of a path or query, or by a member of a body; None is what the path is about.
+# The type named by a parameter or by a member of a body; None is the type of the path.
 NAMES: dict[str, str | None] = {
     "document_id": "document",
     "project_id": "project",
@@ -23,24 +23,24 @@ NAMES: dict[str, str | None] = {
     "id": None,
     "ids": None,
 }
-# Parameters of a query that name nothing, with a value for each.
+# Query parameters that name no item, with a value for each.
 PLAIN = {"limit": "2", "order": "desc"}
 CURSOR = "cursor"
-# Headers that are sent where they are documented.
+# Headers to send where they are documented.
 CONDITIONS = ("If-None-Match", "If-Match")
 HEADERS = {"X-Request-ID", "Idempotency-Key", *CONDITIONS}
 JSON_PATCH = "application/json-patch+json"
-# Where a list of things of each kind is.
+# The path of the list of each type.
 LISTS = {"document": "documents", "project": "projects", "key": "keys"}
 
 
 class Incomplete(AssertionError):
-    """An operation holds what nothing here knows how to ask for; the message says what to add."""
+    """An operation has a part unknown to this module; the message says what to add."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a request names a thing of a kind: in its ``path``, ``query`` or ``body``, there perhaps in a list."""
+    """A place where a request names an item: in its ``path``, ``query`` or ``body``, perhaps in a list."""
 
     where: str
     name: str
@@ -66,17 +66,17 @@ class Request:
         return " ".join([self.method, self.url, *sent, *([json.dumps(self.body)] if self.media_type else [])])
 
     def send(self, caller: Caller) -> Answer:
-        """Send it under a request id that is always the same, so that answers can be compared whole."""
+        """Send it with a constant request id, so that whole answers can be compared."""
         content = {"data": json.dumps(self.body), "content_type": self.media_type} if self.media_type else {}
         return caller.request(self.method, self.url, headers={"X-Request-ID": "matrix", **self.headers}, **content)
 
 
 class Template:
-    """An operation as a pattern of requests. Raises Incomplete where it holds something unknown."""
+    """An operation as a pattern of requests. Raises Incomplete for an unknown part."""
 
     def __init__(self, operation: Operation) -> None:
         self.operation = operation
-        # What OpenAPI has no name for is described as an extension.
+        # A method that OpenAPI does not know is an extension.
         self.method = operation.method.removeprefix("x-").upper()
         self.reads = self.method == "GET"
         parts = [part for part in operation.path.split("/") if part in LISTS.values()]
@@ -91,11 +91,11 @@ class Template:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The methods that it answers to."""
+        """The methods of the path."""
         return ("GET", "HEAD") if self.reads else (self.method,)
 
     def shows(self, place: Place) -> bool:
-        """Tell whether a request names something here even if nobody asks for it."""
+        """Return whether every request names an item here."""
         return place.where == "path" or (place.where == "body" and place.name in set(_keys(self.examples)))
 
     def request(
@@ -107,7 +107,7 @@ class Template:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Request:
-        """Return the request that names ``ids``, which must hold one for each place in the path."""
+        """Return the request that names ``ids``, with one for each place in the path."""
         path = self.operation.path.format(**{place.name: number for place, number in ids.items()})
         named = {place.name: str(number) for place, number in ids.items() if place.where == "query"}
         asked = urlencode({**named, **(query or {})})
@@ -155,7 +155,7 @@ class Template:
 
 
 def _identifiers(schema: Any) -> Iterator[tuple[str, bool]]:
-    """Yield the members of a schema, however deep, that hold an id or a list of ids, and whether it is a list."""
+    """Yield the members of a schema at any depth that hold an id or a list of ids, and whether it is a list."""
     for value in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
         yield from _identifiers(value)
     for name, member in schema.get("properties", {}).items() if isinstance(schema, dict) else ():
@@ -165,7 +165,7 @@ def _identifiers(schema: Any) -> Iterator[tuple[str, bool]]:
 
 
 def _keys(value: Any) -> Iterator[str]:
-    """Yield the names of all members, however deep."""
+    """Yield the names of all members at any depth."""
     if isinstance(value, dict):
         yield from value
     for member in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
@@ -173,7 +173,7 @@ def _keys(value: Any) -> Iterator[str]:
 
 
 def _named(value: Any, values: Mapping[str, Any], without: set[str]) -> Any:
-    """Return a copy of ``value`` with these members in it, however deep, where they are, and ``without`` those."""
+    """Return a copy of ``value`` with these members replaced at any depth, and ``without`` those."""
     if isinstance(value, list):
         return [_named(member, values, without) for member in value]
     if not isinstance(value, dict):

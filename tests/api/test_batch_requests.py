@@ -1,4 +1,4 @@
-"""How few requests to the database a batch takes, and what it says when they are not answered."""
+"""The number of requests of a batch to the database, and its outcomes when they fail."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Request = tuple[str, str, str]
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
-    """What the database is asked from now on: method, kind of database, and the end of the path."""
+    """The requests to the database from now on: method, database, and the end of the path."""
     found, request = list[Request](), Connection.request
 
     def noted(self: Connection, method: str, *path: str, **options: Any) -> Any:
@@ -37,11 +37,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
 
 
 def of(asked: list[Request], kind: str) -> list[tuple[str, str]]:
-    """Return what one kind of database was asked, changes aside, which are asked for in the background."""
+    """Return the requests to one database, except those of the change feed."""
     return [(method, end) for method, named, end in asked if named == kind and end != "_changes"]
 
 
-def test_the_projects_of_all_documents_are_looked_at_together(ada: Caller, asked: list[Request]) -> None:
+def test_the_projects_of_all_documents_are_read_in_one_request(ada: Caller, asked: list[Request]) -> None:
     projects = [ada.new_project()["id"] for _ in range(40)]
     asked.clear()
     answer = send(ada, [create("x", project_id=each) for each in (*projects, *projects, 987654321)])
@@ -50,7 +50,7 @@ def test_the_projects_of_all_documents_are_looked_at_together(ada: Caller, asked
     assert of(asked, "projects") == [("POST", "_all_docs")] * 2
 
 
-def test_a_project_that_is_being_deleted_is_looked_at_once(ada: Caller, mark: Any, asked: list[Request]) -> None:
+def test_a_project_with_a_deletion_mark_is_read_once(ada: Caller, mark: Any, asked: list[Request]) -> None:
     project = ada.new_project()["id"]
     mark(project, True)
     asked.clear()
@@ -59,7 +59,7 @@ def test_a_project_that_is_being_deleted_is_looked_at_once(ada: Caller, mark: An
     assert of(asked, "projects") == [("POST", "_all_docs")]
 
 
-def test_an_item_that_is_worked_on_again_is_read_once(ada: Caller, asked: list[Request]) -> None:
+def test_an_item_with_several_operations_is_read_once(ada: Caller, asked: list[Request]) -> None:
     one = ada.new_document()["id"]
     operations = [{"op": "patch", "id": one, "value": {"title": str(number)}} for number in range(9)]
     asked.clear()
@@ -69,8 +69,10 @@ def test_an_item_that_is_worked_on_again_is_read_once(ada: Caller, asked: list[R
     assert len({each["etag"] for each in outcomes(answer)[:9]}) == 9
 
 
-def test_others_may_come_between_two_operations_on_one_item(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was written is not read again, and still nobody's change is lost."""
+def test_another_write_between_two_operations_on_one_item_is_not_lost(
+    ada: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch does not read its own write again, and still loses no other change."""
     one, settle = ada.new_document(content="0")["id"], latest.Latest.settle
 
     def meanwhile(self: latest.Latest, *args: Any) -> None:
@@ -84,7 +86,7 @@ def test_others_may_come_between_two_operations_on_one_item(ada: Caller, monkeyp
     assert ada.get(f"/documents/{one}").json == {"id": one, "title": "second", "content": "theirs"}
 
 
-def test_large_items_are_worked_on_some_at_a_time(
+def test_large_items_are_read_and_written_in_parts(
     ada: Caller, monkeypatch: pytest.MonkeyPatch, asked: list[Request]
 ) -> None:
     monkeypatch.setattr(latest, "FIRST", 2)
@@ -99,7 +101,7 @@ def test_large_items_are_worked_on_some_at_a_time(
     assert [ada.get(f"/documents/{each}").json["title"] for each in ids[1:]] == ["new"] * 4
 
 
-def test_nothing_is_read_of_what_a_key_does_not_reach(
+def test_items_outside_the_limits_of_a_key_are_not_read(
     ada: Caller, app: Application, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own, foreign = ada.new_project()["id"], ada.new_project()["id"]
@@ -117,10 +119,10 @@ def test_nothing_is_read_of_what_a_key_does_not_reach(
     assert read == [inside]
 
 
-def test_a_creation_whose_id_is_taken_leaves_what_has_it_alone(
+def test_a_create_whose_id_is_taken_leaves_the_existing_item_alone(
     ada: Caller, services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is not known by its id, and an operation before it in the same batch may have named that."""
+    """An earlier operation of the same batch may have named that id."""
     taken, access = ada.new_document(content="old")["id"], Access(0, "somebody", frozenset(SCOPES))
     asked = [Operation("patch", taken, value={"title": "patched"}), Operation("create", value={"title": "new"})]
     first, second = services.documents.batch(access, asked, WriteId((taken,)))
@@ -130,7 +132,7 @@ def test_a_creation_whose_id_is_taken_leaves_what_has_it_alone(
     assert "id already taken" in caplog.text
 
 
-def test_a_stored_document_whose_project_could_not_be_looked_at_again_is_not_called_a_failure(
+def test_a_failed_second_look_is_503_because_the_document_may_be_stored(
     ada: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project, takes, looks = ada.new_project()["id"], Projects.takes_documents, list[int]()
@@ -147,7 +149,7 @@ def test_a_stored_document_whose_project_could_not_be_looked_at_again_is_not_cal
     assert [each["title"] for each in ada.get(f"/projects/{project}/documents").json] == ["x"]
 
 
-def test_the_same_of_a_batch(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_second_look_of_a_batch_is_503(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     project, find_many, looks = ada.new_project()["id"], Items.find_many, list[int]()
 
     def look(self: Items, public_ids: list[int]) -> Any:
@@ -164,5 +166,5 @@ def test_the_same_of_a_batch(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def unavailable() -> NoReturn:
-    """Be a database that does not answer."""
+    """Fail like a database that does not answer."""
     raise Unavailable

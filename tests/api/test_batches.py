@@ -1,4 +1,4 @@
-"""Batches: each operation as if it were alone, in few requests to the database, and repeated as a whole."""
+"""Batches: independent operations, few requests to the database."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def outcomes(answer: Answer) -> list[dict[str, Any]]:
 
 
 def statuses(answer: Answer) -> list[int]:
-    """Return what each operation was answered with."""
+    """Return the status of each operation."""
     return [outcome["status"] for outcome in outcomes(answer)]
 
 
 def create(title: str, **fields: Any) -> dict[str, Any]:
-    """Return an operation that makes a document."""
+    """Return an operation that creates a document."""
     return {"op": "create", "value": {"title": title, **fields}}
 
 
@@ -71,7 +71,7 @@ def test_every_operation_has_its_outcome(ada: Caller, kind: str) -> None:
     assert set(found[3]) == {"status", "id"}
 
 
-def test_operations_on_one_document_are_done_in_their_order(ada: Caller) -> None:
+def test_operations_on_one_document_run_in_order(ada: Caller) -> None:
     item = ada.post("/documents", {"title": "0", "content": "kept"})
     document, tag = item.json["id"], item.headers["ETag"]
     found = outcomes(
@@ -92,7 +92,7 @@ def test_operations_on_one_document_are_done_in_their_order(ada: Caller) -> None
 
 
 @pytest.mark.usefixtures("indexed")
-def test_a_thousand_go_in_few_requests(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thousand_operations_take_few_requests(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
     write_many = Database.write_many
 
@@ -110,7 +110,7 @@ def test_a_thousand_go_in_few_requests(ada: Caller, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.usefixtures("indexed")
-def test_large_batches_are_cut_for_the_database(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_batches_are_split_for_the_database(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     """CouchDB refuses a request of more than 8,000,000 bytes."""
     sent: list[int] = []
     request = Session.request
@@ -138,20 +138,22 @@ def test_large_batches_are_cut_for_the_database(ada: Caller, monkeypatch: pytest
         ({"0": create("x")}, "body.operations"),
     ],
 )
-def test_what_is_no_batch_is_refused_as_a_whole(ada: Caller, operations: Any, location: str) -> None:
+def test_an_invalid_batch_is_refused_as_a_whole(ada: Caller, operations: Any, location: str) -> None:
     answer = send(ada, operations)
     assert answer.status_code == 400
     assert [fault["location"] for fault in answer.json["errors"]] == [location]
 
 
-def test_a_value_is_no_larger_than_it_could_be_alone(ada: Caller, make_app: Callable[..., Application]) -> None:
+def test_a_value_has_the_size_limit_of_a_single_request(ada: Caller, make_app: Callable[..., Application]) -> None:
     small = Caller(make_app(max_body_bytes=1000), ada.key)
     assert statuses(send(small, [create("x", content="x" * 2000), create("y")])) == [413, 201]
     assert send(small, [create("x", content="x" * 900) for _ in range(20)]).status_code == 413
 
 
 @pytest.mark.parametrize("mode", ["forbid", "hide"])
-def test_a_limited_key_does_what_it_may(ada: Caller, app: Application, services: Services, mode: str) -> None:
+def test_a_limited_key_gets_an_outcome_per_operation(
+    ada: Caller, app: Application, services: Services, mode: str
+) -> None:
     own, foreign = ada.new_project()["id"], ada.new_project()["id"]
     inside, outside = (ada.new_document(project_id=project)["id"] for project in (own, foreign))
     key = Caller(app, services.keys.create("few", SCOPES, projects=[own], out_of_scope=mode)[1])
@@ -186,7 +188,7 @@ def test_a_batch_needs_the_scope(caller: Callable[..., Caller]) -> None:
 
 
 @pytest.mark.parametrize("lost", ["before", "after"])
-def test_answers_that_are_lost_are_found_again(ada: Caller, monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
+def test_lost_answers_of_the_database_are_resolved(ada: Caller, monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
     monkeypatch.setattr(writes, "LONGEST_PAUSE", 0.0)
     document = ada.new_document()["id"]
     write_many, tries = Database.write_many, []
@@ -207,7 +209,7 @@ def test_answers_that_are_lost_are_found_again(ada: Caller, monkeypatch: pytest.
         assert (read.json["title"], read.headers["ETag"]) == (title, outcome["etag"])
 
 
-def test_a_race_is_run_again_unless_it_is_conditional(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_race_is_retried_unless_it_is_conditional(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     items = [ada.post("/documents", {"title": "0", "content": "0"}) for _ in range(2)]
     one, other = (item.json["id"] for item in items)
     write_many = Database.write_many

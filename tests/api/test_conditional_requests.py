@@ -1,4 +1,4 @@
-"""ETags on items and pages, and 304 for who has what would be sent."""
+"""ETags on items and pages, and 304 for unchanged ones."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def project(ada: Caller) -> dict[str, Any]:
 
 
 def paths(project: dict[str, Any]) -> list[str]:
-    """Return the path of every readable thing about ``project``."""
+    """Return the paths of the pages and items around ``project``."""
     listing = f"/projects/{project['id']}/documents"
     return ["/documents/1", f"/projects/{project['id']}", listing, f"{listing}?limit=2", f"{listing}?ids=999"]
 
 
 def assert_not_modified(answer: Answer, original: Answer) -> None:
-    """Check a 304 against the 200 that it stands for."""
+    """Check a 304 against the corresponding 200."""
     assert (answer.status_code, answer.data) == (304, b"")
     assert {name: answer.headers.get(name) for name in SENT_WITH_BOTH} == {
         name: original.headers.get(name) for name in SENT_WITH_BOTH
     }
 
 
-def test_everything_readable_has_a_tag_and_is_spared(ada: Caller, project: dict[str, Any]) -> None:
+def test_every_item_and_page_has_a_tag_and_a_304(ada: Caller, project: dict[str, Any]) -> None:
     for path in paths(project):
         original = ada.get(path)
         tag = original.headers["ETag"]
@@ -52,7 +52,7 @@ def test_an_items_tag_is_its_revision(ada: Caller) -> None:
     assert ada.get(f"/documents/{created.json['id']}").headers["ETag"] == created.headers["ETag"]
 
 
-def test_a_pages_tag_tells_of_a_next_page(ada: Caller, project: dict[str, Any]) -> None:
+def test_a_page_tag_changes_with_the_next_page(ada: Caller, project: dict[str, Any]) -> None:
     """A client that has the last page must learn that it is no longer the last."""
     listing = f"/projects/{project['id']}/documents?limit=3"
     before = ada.get(listing)
@@ -64,7 +64,7 @@ def test_a_pages_tag_tells_of_a_next_page(ada: Caller, project: dict[str, Any]) 
     assert "x-next" in after.headers
 
 
-def test_a_pages_tag_stays_while_other_pages_change(ada: Caller, project: dict[str, Any]) -> None:
+def test_a_page_tag_is_stable_while_other_pages_change(ada: Caller, project: dict[str, Any]) -> None:
     first = ada.get(f"/projects/{project['id']}/documents?limit=2")
     ada.new_document("elsewhere", project_id=project["id"])
     ada.new_document("nowhere")
@@ -77,5 +77,5 @@ def test_the_key_is_checked_before_a_304(nobody: Caller, project: dict[str, Any]
         assert nobody.get(path, if_none_match="*").status_code == 401
 
 
-def test_what_does_not_exist_has_no_304(ada: Caller) -> None:
+def test_a_missing_item_has_no_304(ada: Caller) -> None:
     assert ada.get("/documents/999999999", if_none_match="*").status_code == 404

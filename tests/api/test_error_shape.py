@@ -1,4 +1,4 @@
-"""One error shape, from everything that can go wrong: each producer of errors goes through one assertion."""
+"""One error format: every kind of error passes the same assertion."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOTHING_LISTENS_HERE = "http://user:hunter2@127.0.0.1:1"
 
 
 def assert_error(answer: Answer, code: str) -> None:
-    """The one assertion: what is promised of every error."""
+    """The assertion for every error."""
     assert answer.status_code == STATUS[code]
     assert answer.mimetype == "application/json"
     body = answer.json
@@ -41,17 +41,17 @@ def assert_error(answer: Answer, code: str) -> None:
 
 
 def broken(*_: object, **__: object) -> Any:
-    """Fail as a bug would."""
+    """Fail like a bug."""
     raise RuntimeError("hunter2")
 
 
 def taken(*_: object) -> str:
-    """Refuse as CouchDB refuses an `_id` that is in use."""
+    """Refuse like CouchDB for an `_id` in use."""
     raise Conflict
 
 
 def stale(ada: Caller) -> Answer:
-    """Replace what has changed since."""
+    """Replace an item that has changed."""
     path = f"/documents/{ada.new_document()['id']}"
     tag = '"1-0123456789abcdef0123456789abcdef"'
     return ada.request("PUT", path, json={"title": "x"}, headers={"If-Match": tag})
@@ -95,11 +95,11 @@ PRODUCERS: list[tuple[str, Producer]] = [
 
 
 @pytest.mark.parametrize(("code", "produce"), PRODUCERS)
-def test_a_clients_fault(ada: Caller, code: str, produce: Producer) -> None:
+def test_a_client_error(ada: Caller, code: str, produce: Producer) -> None:
     assert_error(produce(ada), code)
 
 
-def test_a_lacking_scope(caller: Callable[..., Caller]) -> None:
+def test_a_missing_scope(caller: Callable[..., Caller]) -> None:
     assert_error(caller("keys:manage").get("/documents"), "forbidden")
 
 
@@ -125,7 +125,7 @@ def test_a_bug(ada: Caller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogC
 
 @pytest.fixture
 def cut_off(make_app: Callable[..., Application]) -> Application:
-    """The application when nothing answers where its database should be."""
+    """The application without a database."""
     return make_app(couchdb_url=NOTHING_LISTENS_HERE)
 
 
@@ -138,7 +138,7 @@ def test_no_database(cut_off: Application, ada: Caller, path: str, caplog: pytes
 def test_a_database_that_hangs(
     make_app: Callable[..., Application], ada: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It takes the connection and never answers; without the request's own deadline this test would not end."""
+    """The server accepts the connection and never answers; only the deadline ends the request."""
     monkeypatch.setattr(exchange, "TIMEOUT", 10_000.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         app = make_app(couchdb_url=f"http://127.0.0.1:{silent.getsockname()[1]}", deadline=0.2)

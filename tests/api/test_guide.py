@@ -1,4 +1,4 @@
-"""The guide's own requests, in its order, on an empty installation, with its own answers."""
+"""The requests of the public guide, in order, on an empty installation, with its answers."""
 
 from __future__ import annotations
 

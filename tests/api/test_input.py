@@ -1,4 +1,4 @@
-"""Bad input of every kind is a documented 4xx, named and located, and changes nothing."""
+"""Bad input of every kind is a documented 4xx with a location, and changes nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.api.conftest import Caller
 
 
 def count(ada: Caller) -> int:
-    """Return how many documents there are."""
+    """Return the number of documents."""
     return sum(len(page) for page in ada.walk("/documents?limit=1000"))
 
 
@@ -61,8 +61,8 @@ MORE = "There are more faults than these."
 
 
 @pytest.mark.parametrize("faults", [100, 101, 50_000])
-def test_so_many_faults_are_told_of(ada: Caller, faults: int) -> None:
-    """What the members that are known hold is told of first."""
+def test_at_most_100_faults_are_reported(ada: Caller, faults: int) -> None:
+    """Faults in known members are reported first."""
     answer = ada.post("/documents", {**{f"{number}": 1 for number in range(faults - 1)}, "title": 5})
     told = answer.json["errors"]
     assert told[0] == {"location": "body.title", "reason": "Not a valid string."}
@@ -70,7 +70,7 @@ def test_so_many_faults_are_told_of(ada: Caller, faults: int) -> None:
     assert told[100:] == ([{"location": "body", "reason": MORE}] if faults > 100 else [])
 
 
-def test_so_many_faults_of_a_query_are_told_of(ada: Caller) -> None:
+def test_at_most_100_faults_of_a_query_are_reported(ada: Caller) -> None:
     unknown, repeated = (
         "&".join(f"x{number}=1" for number in range(200)),
         "&".join(f"x{n % 150}=1" for n in range(300)),
@@ -82,7 +82,7 @@ def test_so_many_faults_of_a_query_are_told_of(ada: Caller) -> None:
 
 
 @pytest.mark.parametrize(("member", "element"), [("projects", {}), ("documents", "1"), ("scopes", "documents:read")])
-def test_a_list_is_counted_before_it_is_read(ada: Caller, member: str, element: object) -> None:
+def test_the_length_of_a_list_is_checked_first(ada: Caller, member: str, element: object) -> None:
     key = {"name": "x", "scopes": ["documents:read"]}
     answer = ada.post("/keys", {**key, member: [element] * 20_000})
     assert answer.status_code == 400
@@ -93,7 +93,7 @@ def test_a_list_is_counted_before_it_is_read(ada: Caller, member: str, element: 
 @pytest.mark.parametrize(
     "body", [b"", b"{", b'{"title": "a", "title": "b"}', b'{"title": "\\u0000"}', b"\xff", b"[" * 9999]
 )
-def test_what_is_not_strict_json_is_refused(ada: Caller, body: bytes) -> None:
+def test_lenient_json_is_refused(ada: Caller, body: bytes) -> None:
     answer = ada.request("POST", "/projects", data=body, content_type="application/json")
     assert (answer.status_code, answer.json["error"]) == (400, "invalid_json")
     assert answer.json["errors"] == []
@@ -115,14 +115,14 @@ def test_what_is_not_strict_json_is_refused(ada: Caller, body: bytes) -> None:
         (";", 415),
     ],
 )
-def test_only_declared_json_is_read(ada: Caller, content_type: str | None, status: int) -> None:
+def test_only_a_json_content_type_is_accepted(ada: Caller, content_type: str | None, status: int) -> None:
     answer = ada.request("POST", "/documents", data=b'{"title": "typed"}', content_type=content_type)
     assert answer.status_code == status
     if status == 415:
         assert answer.json["error"] == "bad_content_type"
 
 
-def test_an_encoded_body_is_not_read(ada: Caller) -> None:
+def test_an_encoded_body_is_refused(ada: Caller) -> None:
     answer = ada.request("POST", "/documents", json={"title": "x"}, headers={"Content-Encoding": "gzip"})
     assert answer.status_code == 415
 
@@ -208,5 +208,5 @@ def test_an_unusable_parameter_is_located(ada: Caller, query: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/documents/", "/documents//1", "/Documents", "/documents/1/", "/nope", "/%00"])
-def test_a_path_is_what_it_says(ada: Caller, path: str) -> None:
+def test_a_path_is_not_normalised(ada: Caller, path: str) -> None:
     assert ada.get(path).status_code == 404

@@ -1,4 +1,4 @@
-"""Keys over HTTP: made within one's own reach, shown once, rotated without a gap, revoked for ever."""
+"""Keys over HTTP: no more rights than their creator, shown once, rotated without a gap, revoked permanently."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.api.conftest import Answer, Caller
 
 
 def make(ada: Caller, **fields: Any) -> dict[str, Any]:
-    """Make a key as ``ada`` and return the answer."""
+    """Create a key as ``ada`` and return the answer."""
     answer = ada.post("/keys", {"name": "made", "scopes": ["documents:read"], **fields})
     assert answer.status_code == 201, answer.text
     made: dict[str, Any] = answer.json
@@ -56,7 +56,7 @@ def test_a_key_and_its_page_change_their_tags_when_it_ends(ada: Caller) -> None:
     assert ada.get("/keys?order=desc&limit=1", if_none_match=page.headers["ETag"]).status_code == 200
 
 
-def test_revoking_is_for_ever_and_may_be_repeated(ada: Caller) -> None:
+def test_revoking_is_permanent_and_may_be_repeated(ada: Caller) -> None:
     key_id = make(ada)["id"]
     answers = [ada.request("DELETE", f"/keys/{key_id}") for _ in range(2)]
     assert [(answer.status_code, answer.data) for answer in answers] == [(204, b"")] * 2
@@ -104,8 +104,8 @@ def test_a_key_is_rotated_once(ada: Caller) -> None:
     assert (again.status_code, again.json["error"]) == (409, "conflict")
 
 
-def test_of_two_rotations_at_once_one_makes_a_key(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both have read that the key was not rotated yet when the first writes that it is."""
+def test_of_two_concurrent_rotations_one_creates_a_key(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both have read the key before the first records its rotation."""
     key, _ = services.keys.create("raced", ["documents:read"])
     before = services.keys.get(key.id)
     services.keys.rotate(key.id)
@@ -143,7 +143,7 @@ def test_no_key_lengthens_its_own_life(app: Application, ada: Caller) -> None:
 
 
 def locations(answer: Answer) -> list[str]:
-    """Return where a 400 says the faults are."""
+    """Return the locations of the faults of a 400."""
     assert answer.status_code == 400, answer.text
     return sorted(fault["location"] for fault in answer.json["errors"])
 
@@ -182,7 +182,7 @@ def test_an_unknown_key_is_a_404(ada: Caller, method: str, path: str) -> None:
 
 
 def test_a_key_outlives_the_rotation_of_the_secret(make_app: Callable[..., Application]) -> None:
-    """It goes on working under both secrets, and once it was used, under the new one alone."""
+    """It works under both secrets and, after a use, under the new one alone."""
     old, both, new = ("old",), ("new", "old"), ("new",)
     _, text = make_app(secrets=old).services.keys.create("kept", ["documents:read"])
     _, unused = make_app(secrets=old).services.keys.create("unused", ["documents:read"])

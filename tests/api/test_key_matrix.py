@@ -1,4 +1,4 @@
-"""No operation, also of those to come, tells or changes what a key does not reach.
+"""No operation, present or future, reveals or changes an item outside the limits of a key.
 
 Each is asked with every sort of key, as the served OpenAPI document has it (tests/api/templates.py). What is beyond a
 key's reach is asked for before it exists and again when it is someone else's: byte by byte, the answers must be one.
@@ -28,19 +28,19 @@ from tests.api.key_matrix import EVERYTHING, MODES, REACHES, Cell, Matrix, World
 from tests.api.operations import DOCUMENT, OPERATIONS, Operation
 from tests.api.templates import JSON_PATCH, Incomplete, Template
 
-# Keys come first: their listing looks at each, and the tests make more and more of them.
+# Keys come first: their list reads every key, and the tests create more and more.
 SECURED = sorted((found for found in OPERATIONS if found.says["security"]), key=lambda found: "/keys" not in found.path)
 every_operation = pytest.mark.parametrize("operation", SECURED, ids=str)
 
 
 class Tally:
-    """Counts cells, and lets none pass that has a fault."""
+    """Count cells, and fail for each fault."""
 
     def __init__(self) -> None:
         self.cells = self.leaks = self.others = 0
 
     def take(self, cells: list[Cell]) -> None:
-        """Count ``cells`` and fail with what is wrong in them."""
+        """Count ``cells`` and fail with their faults."""
         faults = [(cell.question, fault) for cell in cells for fault in cell.faults]
         leaks = sum(fault.startswith("leak: ") for _, fault in faults)
         self.cells += len(cells)
@@ -52,7 +52,7 @@ class Tally:
 
 @pytest.fixture(scope="module")
 def tally(pytestconfig: pytest.Config) -> Iterator[Tally]:
-    """The count of this run, told at its end."""
+    """The counts of this run, printed at its end."""
     found = Tally()
     yield found
     with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
@@ -68,34 +68,32 @@ def matrix(app: Application, ada: Caller, settings: Settings) -> Iterator[Matrix
 
 
 @every_operation
-def test_what_is_no_key_is_refused_alike(matrix: Matrix, tally: Tally, operation: Operation) -> None:
+def test_all_invalid_keys_are_refused_alike(matrix: Matrix, tally: Tally, operation: Operation) -> None:
     tally.take(matrix.refused(Template(operation)))
 
 
 @every_operation
-def test_a_key_without_the_scope_is_refused_whatever_it_names(
-    matrix: Matrix, tally: Tally, operation: Operation
-) -> None:
+def test_a_key_without_the_scope_is_refused_for_any_item(matrix: Matrix, tally: Tally, operation: Operation) -> None:
     tally.take(matrix.lacking(Template(operation)))
 
 
 @pytest.mark.parametrize("reach", REACHES)
 @pytest.mark.parametrize("mode", MODES)
 @every_operation
-def test_what_is_beyond_reach_is_as_if_it_were_not(
+def test_a_foreign_item_is_answered_like_a_missing_one(
     matrix: Matrix, tally: Tally, operation: Operation, mode: str, reach: str
 ) -> None:
     tally.take(matrix.beyond(Template(operation), mode, reach))
 
 
 @every_operation
-def test_a_key_without_limits_is_let_in(matrix: Matrix, tally: Tally, operation: Operation) -> None:
+def test_an_unlimited_key_is_accepted(matrix: Matrix, tally: Tally, operation: Operation) -> None:
     own = matrix.world.own("forbid", EVERYTHING)
     tally.take(list(matrix.allowed(Template(operation), "forbid", EVERYTHING, own)))
 
 
 @pytest.mark.parametrize("path", DOCUMENT["paths"])
-def test_options_tells_everyone_the_same(matrix: Matrix, tally: Tally, path: str) -> None:
+def test_options_answers_every_key_alike(matrix: Matrix, tally: Tally, path: str) -> None:
     tally.take(matrix.options(path, {m.removeprefix("x-").upper() for m in DOCUMENT["paths"][path]} - {"PARAMETERS"}))
 
 
@@ -103,17 +101,17 @@ Patch = Callable[[pytest.MonkeyPatch], None]
 
 
 def body(schema: dict[str, Any], example: Any, media_type: str = "application/json") -> dict[str, Any]:
-    """Return what an operation says of its body."""
+    """Return the body schema of an operation."""
     return {"requestBody": {"content": {media_type: {"schema": schema, "example": example}}}}
 
 
 def template(path: str, method: str = "get") -> Template:
-    """Return the pattern of what is served under that name."""
+    """Return the pattern of a served operation."""
     return Template(next(found for found in OPERATIONS if (found.path, found.method) == (path, method)))
 
 
 def put(owner: object, name: str, value: object) -> Patch:
-    """Return what puts ``value`` in the place of a part of the service."""
+    """Return a function that replaces a part of the service by ``value``."""
     return lambda patch: patch.setattr(owner, name, value)
 
 
@@ -163,7 +161,7 @@ BROKEN: dict[str, tuple[Patch, Callable[[Matrix], list[Cell]], str]] = {
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_the_matrix_finds(matrix: Matrix, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
-    """A service that is broken in one place has faults, so that none means something."""
+    """A service that is broken in one place must show faults, which proves that the matrix detects them."""
     breaks, ask, fault = BROKEN[what]
     with monkeypatch.context() as patch:
         breaks(patch)
@@ -197,7 +195,7 @@ UNKNOWN: dict[str, tuple[Operation, str]] = {
 
 @pytest.mark.nodatabase
 @pytest.mark.parametrize("what", UNKNOWN)
-def test_what_cannot_be_asked_is_named(what: str) -> None:
+def test_an_unknown_part_of_an_operation_is_reported(what: str) -> None:
     operation, message = UNKNOWN[what]
     operation.says["responses"] = {"204": {}}
     with pytest.raises(Incomplete, match=message):
@@ -205,8 +203,8 @@ def test_what_cannot_be_asked_is_named(what: str) -> None:
 
 
 @pytest.mark.nodatabase
-def test_bodies_name_what_is_chosen_wherever_they_hold_it() -> None:
-    """Also deep in a batch, in a JSON Patch (RFC 6902), and not at all where nothing is chosen."""
+def test_a_body_names_the_chosen_ids_at_any_depth() -> None:
+    """In a batch, in a JSON Patch (RFC 6902), and nowhere if no id is chosen."""
     number = {"type": "integer", "maximum": MAX_ID}
     schema = {"properties": {"items": {"items": {"properties": {"id": number, "project_id": number}}}}}
     says = body(schema, {"items": [{"id": 1, "project_id": 2, "title": "x"}]})

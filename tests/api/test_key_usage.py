@@ -1,4 +1,4 @@
-"""When a key was last used: shown once it is stored, part of the tags, and written by no request."""
+"""The last use of a key: shown when stored, part of the tags, and written outside of requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.api.conftest import Caller
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, ...]]]:
-    """What this thread asks of the database: the method and path of each request, in their order."""
+    """The requests of this thread to the database: method and path, in order."""
     seen: list[tuple[str, ...]] = []
     ask, mine = Connection.request, threading.current_thread()
 
@@ -45,7 +45,7 @@ def test_a_use_shows_when_it_is_stored(app: Application, ada: Caller) -> None:
     assert "last_used_at" not in ada.get(f"/keys/{made['id']}").json
     assert Caller(app, made["key"]).get("/documents").status_code == 200
     between = now()
-    # Whether a request is allowed is another question than whose it is.
+    # A forbidden request is a use of its key too.
     assert Caller(app, made["key"]).get("/projects").status_code == 403
     assert "last_used_at" not in ada.get(f"/keys/{made['id']}").json
     flush(app)
@@ -77,7 +77,7 @@ def test_tags_change_if_and_only_if_the_last_use_does(app: Application, ada: Cal
         assert ada.get(path, if_none_match=changed.headers["ETag"]).status_code == 304
 
 
-def test_rotation_hands_no_use_on(app: Application, ada: Caller) -> None:
+def test_a_successor_starts_without_a_last_use(app: Application, ada: Caller) -> None:
     old = ada.post("/keys", {"name": "rotated", "scopes": ["documents:read"]}).json
     assert Caller(app, old["key"]).get("/documents").status_code == 200
     flush(app)
@@ -87,7 +87,7 @@ def test_rotation_hands_no_use_on(app: Application, ada: Caller) -> None:
     assert "last_used_at" in ada.get(f"/keys/{old['id']}").json
 
 
-def test_a_request_writes_nothing_and_asks_no_more_than_before(
+def test_a_request_writes_nothing_and_sends_no_further_request(
     app: Application, ada: Caller, asked: list[tuple[str, ...]], module_prefix: str
 ) -> None:
     made = ada.post("/keys", {"name": "quiet", "scopes": ["documents:read"]}).json
@@ -115,7 +115,7 @@ def test_a_page_reads_the_uses_of_its_keys_in_one_request(
     ]
 
 
-def test_the_later_moment_stays_whoever_writes_last(make_app: Callable[..., Application], services: Services) -> None:
+def test_the_later_moment_wins_in_any_order_of_writes(make_app: Callable[..., Application], services: Services) -> None:
     key, text = services.keys.create("shared", ["documents:read"])
     early, late = make_app(), make_app()
     assert Caller(early, text).get("/documents").status_code == 200
@@ -129,7 +129,7 @@ def test_the_later_moment_stays_whoever_writes_last(make_app: Callable[..., Appl
     assert kept[key.id] <= stamp(now())
 
 
-def test_what_is_stored_can_be_found_by_its_id(app: Application, ada: Caller, services: Services) -> None:
+def test_a_stored_use_has_the_id_of_its_key(app: Application, ada: Caller, services: Services) -> None:
     flush(app)
     holder = ada.get("/keys?limit=1").json[0]
     stored = services.store["meta"].get(USAGE.doc_id(holder["id"]))

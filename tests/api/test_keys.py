@@ -1,4 +1,4 @@
-"""Keys: what is refused, alike for every reason, and what each scope opens."""
+"""Keys: one refusal for every reason, and the operations of each scope."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def unusable(services: Services, past: Services) -> dict[str, str | None]:
 
 @pytest.fixture
 def past(settings: Settings) -> Iterator[Services]:
-    """The services as they were two days ago, when keys could be made that have expired since."""
+    """The services with the clock of two days ago, to create keys that have expired since."""
     found = Services.build(settings, now=lambda: now() - timedelta(days=2))
     yield found
     found.close()
@@ -85,7 +85,7 @@ def test_a_scope_opens_its_operation_and_its_absence_closes_it(
     assert having.status_code not in (401, 403)
 
 
-def test_authorisation_comes_before_everything_else(nobody: Caller, caller: Callable[..., Caller]) -> None:
+def test_authorisation_comes_first(nobody: Caller, caller: Callable[..., Caller]) -> None:
     for who, status in ((nobody, 401), (caller("keys:manage"), 403)):
         assert who.get("/documents/999999999").status_code == status
         assert who.get("/documents?limit=0").status_code == status
@@ -93,12 +93,12 @@ def test_authorisation_comes_before_everything_else(nobody: Caller, caller: Call
         assert who.get("/documents", accept="image/png").status_code == status
 
 
-def test_what_needs_no_key(nobody: Caller) -> None:
+def test_public_paths_need_no_key(nobody: Caller) -> None:
     for path in ("/", "/openapi.json", "/livez", "/readyz"):
         assert nobody.get(path).status_code == 200, path
 
 
-def test_nothing_at_rest_is_the_key(services: Services, settings: Settings) -> None:
+def test_the_text_of_a_key_is_not_stored(services: Services, settings: Settings) -> None:
     key, text = services.keys.create("secret", ["documents:read"])
     connection = Connection(settings.couchdb_url)
     rows = connection.get(f"{settings.prefix}-keys", "_all_docs", params={"include_docs": True}).body["rows"]
@@ -109,7 +109,7 @@ def test_nothing_at_rest_is_the_key(services: Services, settings: Settings) -> N
     assert text[8:51] not in stored
 
 
-def test_a_revocation_is_found_when_the_key_is_read_again(services: Services) -> None:
+def test_a_revocation_takes_effect_at_the_next_read_of_the_key(services: Services) -> None:
     key, text = services.keys.create("short-lived", ["documents:read"])
     assert services.keys.recognise(text) == key
     assert services.keys.revoke(key.id).revoked_at is not None
@@ -119,8 +119,10 @@ def test_a_revocation_is_found_when_the_key_is_read_again(services: Services) ->
     assert services.keys.revoke(key.id) == found
 
 
-def test_every_well_formed_key_takes_as_many_reads(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else how long a refusal takes would tell a key that never was from one that has ended."""
+def test_every_well_formed_key_takes_the_same_number_of_reads(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the time of a refusal would distinguish unknown keys from ended ones."""
     reads: list[int] = []
     get_many = Database.get_many
 

@@ -1,4 +1,4 @@
-"""Keys limited to projects and documents: what they reach, what they are told of the rest, and what they can make."""
+"""Keys limited to projects and documents: visible items, answers for others, and creates."""
 
 from __future__ import annotations
 
@@ -124,10 +124,10 @@ PATHS = (
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_what_is_beyond_reach_is_as_if_it_were_not(
+def test_a_foreign_item_is_answered_like_a_missing_one(
     world: World, limited: Limited, ada: Caller, mode: str, method: str
 ) -> None:
-    """The same requests are answered alike before and after what they name comes to be."""
+    """The same requests have the same answers before and after the items exist."""
     key = limited(mode, projects=[world.own], documents=[world.loose])
     document, project = ada.new_document()["id"] + 1, ada.new_project()["id"] + 1
     paths = [path.format(document=document, project=project) for path in PATHS]
@@ -147,7 +147,7 @@ def test_a_filter_by_a_hidden_project_keeps_the_documents_of_the_key(world: Worl
     assert ids(key.get(f"/documents?project_id={world.foreign}")) == [world.outside[0]]
 
 
-def test_nothing_is_made_beyond_reach(world: World, limited: Limited, ada: Caller) -> None:
+def test_no_item_is_created_outside_the_limits(world: World, limited: Limited, ada: Caller) -> None:
     before = len(ada.get("/documents?limit=1000").json)
     for mode in MODES:
         key = limited(mode, projects=[world.own])
@@ -158,7 +158,7 @@ def test_nothing_is_made_beyond_reach(world: World, limited: Limited, ada: Calle
     assert len(ada.get("/documents?limit=1000").json) == before
 
 
-def test_a_limited_key_makes_documents_in_its_project(world: World, limited: Limited, ada: Caller) -> None:
+def test_a_limited_key_creates_documents_in_its_project(world: World, limited: Limited, ada: Caller) -> None:
     key = limited(projects=[world.foreign])
     made = key.new_document("Made", project_id=world.foreign)
     assert made["id"] in ids(key.get("/documents"))
@@ -188,7 +188,7 @@ def test_pages_follow_what_happens(ada: Caller, limited: Limited, services: Serv
     assert len(ids(key.get("/documents?limit=1000"))) == 61
 
 
-def test_a_key_says_how_it_is_limited(ada: Caller, world: World) -> None:
+def test_a_key_shows_its_limits(ada: Caller, world: World) -> None:
     asked: dict[str, Any] = {"name": "n", "scopes": ["documents:read"], "projects": [world.own], "documents": [3, 1, 3]}
     made = ada.post("/keys", {**asked, "out_of_scope": "hide"}).json
     shown = ada.get(f"/keys/{made['id']}").json
@@ -207,7 +207,7 @@ def test_an_unusable_limit_is_located(ada: Caller, member: str, value: object) -
     assert answer.json["errors"][0]["location"].startswith(f"body.{member}")
 
 
-def test_a_limited_key_makes_none_that_reaches_further(world: World, limited: Limited, ada: Caller) -> None:
+def test_a_limited_key_creates_no_key_with_wider_limits(world: World, limited: Limited, ada: Caller) -> None:
     key = limited(projects=[world.own], documents=[world.loose])
     asked = {"name": "n", "scopes": ["documents:read"]}
     within: tuple[dict[str, list[int]], ...] = (

@@ -1,4 +1,4 @@
-"""Rate limits over HTTP: what is counted, what the headers say, and who is refused."""
+"""Rate limits over HTTP: counting, headers and refusals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ READS, WRITES = 4, 2
 
 
 class Standing(NamedTuple):
-    """What both headers of an answer say."""
+    """The contents of both headers of an answer."""
 
     name: str
     quota: int
@@ -33,7 +33,7 @@ class Standing(NamedTuple):
 
 
 def standing(answer: Answer) -> Standing:
-    """Return what the headers say; both must be there and speak of the same policy."""
+    """Parse the headers; both must exist and name the same policy."""
     policy = re.fullmatch(r'"([a-z]+)";q=(\d+);w=(\d+)', answer.headers["RateLimit-Policy"])
     state = re.fullmatch(r'"([a-z]+)";r=(\d+);t=(\d+)', answer.headers["RateLimit"])
     assert policy is not None
@@ -43,7 +43,7 @@ def standing(answer: Answer) -> Standing:
 
 
 def remaining(answer: Answer) -> tuple[str, int]:
-    """Return which policy an answer was counted under, and how many requests it leaves."""
+    """Return the policy of an answer, and the remaining requests."""
     found = standing(answer)
     return found.name, found.remaining
 
@@ -59,17 +59,17 @@ def assert_refused(answer: Answer, name: str) -> None:
 
 @pytest.fixture
 def limited(make_app: Callable[..., Application]) -> Application:
-    """An application with small limits, of which nothing is used."""
+    """An application with small, unused limits."""
     return make_app(rate_limit=policies(f"read={READS}/hour,write={WRITES}/hour"))
 
 
 @pytest.fixture
 def eve(limited: Application, services: Services) -> Caller:
-    """Someone who may do everything, within limits."""
+    """A client with every scope, within limits."""
     return Caller(limited, services.keys.create("eve", SCOPES)[1])
 
 
-def test_each_answer_says_what_is_left(eve: Caller) -> None:
+def test_each_answer_reports_the_remaining_requests(eve: Caller) -> None:
     found = standing(eve.get("/documents"))
     assert found[:4] == ("read", READS, 3600, READS - 1)
     assert 3500 < found.seconds <= 3600
@@ -85,7 +85,7 @@ def test_beyond_the_limit_nothing_is_done(eve: Caller, ada: Caller) -> None:
     assert ada.walk("/documents") == before
 
 
-def test_who_is_refused_together_does_not_come_back_together(eve: Caller) -> None:
+def test_retry_after_varies_between_refusals(eve: Caller) -> None:
     for _ in range(READS):
         eve.get("/documents")
     assert len({eve.get("/documents").headers["Retry-After"] for _ in range(30)}) > 1
@@ -212,7 +212,7 @@ def attempt(app: Application, key: str | None, address: str = "192.0.2.1", **hea
 
 
 def unusable(services: Services) -> list[str | None]:
-    """Return as many different keys that are refused as there are failures to be had."""
+    """Return different invalid keys, one for each failure that the limit allows."""
     revoked, text = services.keys.create("revoked", SCOPES)
     services.keys.revoke(revoked.id)
     return [None, "YOUR_API_KEY", compose("live", b"\x01" * 32), text]
@@ -229,7 +229,7 @@ def test_failed_attempts_are_counted_by_address(limited: Application, services: 
     assert attempt(limited, None, "192.0.2.2").status_code == 401
 
 
-def test_failed_attempts_are_nothing_to_who_has_a_key(limited: Application, eve: Caller) -> None:
+def test_failed_attempts_do_not_affect_a_valid_key(limited: Application, eve: Caller) -> None:
     for _ in range(READS + 1):
         attempt(limited, None)
     answer = attempt(limited, eve.key)
@@ -237,7 +237,7 @@ def test_failed_attempts_are_nothing_to_who_has_a_key(limited: Application, eve:
     assert_refused(attempt(limited, None), "failed")
 
 
-def test_to_be_over_the_limit_is_no_failed_attempt(limited: Application, eve: Caller) -> None:
+def test_a_429_is_not_a_failed_attempt(limited: Application, eve: Caller) -> None:
     for _ in range(READS + 1):
         refused = attempt(limited, eve.key)
     assert_refused(refused, "read")
@@ -253,7 +253,7 @@ def test_behind_a_proxy_the_clients_address_counts(make_app: Callable[..., Appli
     assert statuses == [401, 429, 429, 401]
 
 
-def test_without_its_storage_the_service_goes_on(
+def test_without_its_storage_the_service_continues(
     make_app: Callable[..., Application], ada: Caller, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = make_app(rate_limit=policies("read=1/hour,write=1/hour"), rate_limit_storage=NOTHING_LISTENS_HERE)

@@ -1,4 +1,4 @@
-"""The reference page in a real browser, and what it is made of."""
+"""The reference page in a real browser, and its files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="the page needs a b
 
 
 class Quiet(WSGIRequestHandler):
-    """Leaves the log to the service."""
+    """Log nothing, since the service does."""
 
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002
         """Say nothing."""
@@ -55,7 +55,7 @@ def test_it_lists_every_operation(browser: Browser, nobody: Caller) -> None:
     )
     paths = nobody.get("/openapi.json").json["paths"]
     operations = [f"{method.upper()} {path}" for path, item in paths.items() for method in set(item) - {"parameters"}]
-    # What OpenAPI has no word for is not shown.
+    # Methods that OpenAPI does not know are not shown.
     assert sorted(listed) == sorted(operation for operation in operations if not operation.startswith("X-"))
 
 
@@ -80,16 +80,16 @@ def test_it_sends_a_request_with_a_key(browser: Browser, ada: Caller) -> None:
 
 
 @needs_chromium
-def test_it_asks_nobody_else_and_complains_of_nothing(browser: Browser, url: str) -> None:
-    """Last of those that use the page, so that it speaks of the whole of its life."""
+def test_it_contacts_no_other_host_and_logs_no_error(browser: Browser, url: str) -> None:
+    """The last test of the page, so that it covers all requests of the others."""
     places = {(asked.scheme, asked.netloc) for asked in map(urlsplit, browser.requested())}
     assert places - {("data", "")} == {("http", urlsplit(url).netloc)}
     assert browser.complaints() == []
 
 
 @needs_chromium
-def test_a_page_that_fails_would_be_noticed(browser: Browser) -> None:
-    """The test above can see errors of scripts, of the console and of the network, and requests to others."""
+def test_a_failing_page_is_detected(browser: Browser) -> None:
+    """The test above detects errors of scripts, console and network, and requests to other hosts."""
     before = len(browser.complaints())
     browser.evaluate("console.error('on purpose'), setTimeout(() => { throw new Error('on purpose') }), 0")
     browser.evaluate("fetch('https://elsewhere.example/').catch(() => 'refused by the policy')")

@@ -18,13 +18,13 @@ def test_a_usable_id_is_echoed(ada: Caller, offered: str) -> None:
 
 
 @pytest.mark.parametrize("offered", ["", " ", "x" * 129, "a b", "a,b", "ü", 'a"b', "a/b"])
-def test_another_is_replaced(ada: Caller, offered: str) -> None:
+def test_an_unusable_id_is_replaced(ada: Caller, offered: str) -> None:
     given = ada.get("/documents", x_request_id=offered).headers["X-Request-ID"]
     assert given != offered
     assert re.fullmatch("[0-9a-f]{32}", given)
 
 
-def test_the_log_tells_the_request_and_never_the_key(ada: Caller, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_contains_the_request_and_never_the_key(ada: Caller, caplog: pytest.LogCaptureFixture) -> None:
     assert ada.key is not None
     with caplog.at_level(logging.INFO):
         ada.get("/documents?limit=1", x_request_id="seen-again")

@@ -49,7 +49,7 @@ def test_a_project_that_does_not_exist_holds_nothing(ada: Caller) -> None:
     assert ada.get("/documents?project_id=987654321").json == []
 
 
-def test_a_deleted_id_is_not_dealt_out_again(ada: Caller, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deleted_id_is_not_assigned_again(ada: Caller, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     documents = services.store["documents"]
     public_id = ada.new_document("Deleted")["id"]
     stored = documents.get(DOCUMENT.doc_id(public_id))
@@ -62,7 +62,7 @@ def test_a_deleted_id_is_not_dealt_out_again(ada: Caller, services: Services, mo
 
 
 @pytest.mark.parametrize("path", ["/documents/999999999", "/projects/999999999", "/documents/9999999999999999"])
-def test_what_does_not_exist_is_a_404(ada: Caller, path: str) -> None:
+def test_a_missing_item_is_404(ada: Caller, path: str) -> None:
     answer = ada.get(path)
     assert (answer.status_code, answer.json["error"]) == (404, "not_found")
 
@@ -90,7 +90,7 @@ def test_only_a_plain_number_is_an_id(ada: Caller, public_id: str) -> None:
     assert ada.get(f"/documents/{public_id}").status_code == 404
 
 
-def test_ids_choose(ada: Caller) -> None:
+def test_ids_select_items(ada: Caller) -> None:
     first, second, third = (ada.new_document(str(n)) for n in range(3))
     chosen = f"{third['id']},{first['id']},{first['id']},888888888"
     assert ada.get(f"/documents?ids={chosen}").json == [first, third]
@@ -99,7 +99,7 @@ def test_ids_choose(ada: Caller) -> None:
     assert pages == [[first], [second], [third]]
 
 
-def test_ids_and_a_project_choose_together(ada: Caller) -> None:
+def test_ids_and_project_id_combine(ada: Caller) -> None:
     project = ada.new_project()
     inside, outside = ada.new_document("in", project_id=project["id"]), ada.new_document("out")
     ids = f"ids={inside['id']},{outside['id']}"
@@ -140,7 +140,7 @@ def test_head_is_get_without_a_body(ada: Caller, path: str) -> None:
         ("/livez", {"GET", "HEAD", "OPTIONS"}),
     ],
 )
-def test_options_and_405_say_what_is_allowed(nobody: Caller, path: str, allowed: set[str]) -> None:
+def test_options_and_405_list_the_allowed_methods(nobody: Caller, path: str, allowed: set[str]) -> None:
     options, refused = nobody.request("OPTIONS", path), nobody.request("TRACE", path)
     assert options.status_code == 204
     assert options.data == b""

@@ -1,4 +1,4 @@
-"""Requests made up from the served OpenAPI document, right and wrong ones: no answer is a 5xx or undocumented."""
+"""Generated requests, valid and invalid, get no 5xx and no undocumented answer."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 EXAMPLES = int(os.environ.get("DREAMSCRIPT_TEST_EXAMPLES", "25"))
-# The same examples each time, so that what landed once lands again; other seeds look for more.
+# The same examples each time, for repeatable runs; other seeds find more.
 SEED = int(os.environ.get("DREAMSCRIPT_TEST_SEED", "1"))
 
 
 class Served:
-    """The application that tests are collected from, which needs no database, and then the one that is tested."""
+    """The application for collecting tests, without a database, and then the one under test."""
 
     def __init__(self, app: WSGIApplication) -> None:
         self.app = app
@@ -46,14 +46,14 @@ class Served:
 
 
 class Keyring:
-    """Makes keys: one that is alive, whatever requests do to keys, and others to be rotated and revoked."""
+    """Create keys: one that stays valid, and others to be rotated and revoked."""
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
         self.renew()
 
     def renew(self) -> None:
-        """Take a new key of every scope to send requests with."""
+        """Use a new key of every scope for requests."""
         self.headers = {"X-API-Key": self._keys.create("sender", SCOPES)[1]}
 
     def spare(self) -> int:
@@ -62,7 +62,7 @@ class Keyring:
 
 
 class Spares:
-    """Makes new things for those requests that would change or delete the first of their kind."""
+    """Create items for requests that would change or delete the shared ones."""
 
     def __init__(self, ada: Caller, keyring: Keyring) -> None:
         self._makers: dict[str, Callable[[], int]] = {
@@ -72,23 +72,23 @@ class Spares:
         }
 
     def put_into(self, case: schemathesis.Case[Any]) -> None:
-        """Let ``case`` speak of something that is there, and that nothing else is about."""
+        """Point ``case`` at an existing item that no other case uses."""
         for name, make in self._makers.items():
             if case.method == "GET" and str(case.path_parameters.get(name, 0)).endswith(("1", "3", "5", "7", "9")):
-                # About half of the reads are of what is there.
+                # About half of the reads are of existing items.
                 case.path_parameters[name] = 1
             if str(case.path_parameters.get(name)) == "1" and case.method != "GET":
                 case.path_parameters[name] = make()
-                # A made-up tag is never current.
+                # A generated tag is never current.
                 if "If-Match" in case.headers:
                     del case.headers["If-Match"]
         if idempotent.KEY.fullmatch(case.headers.get("Idempotency-Key", "")):
-            # What is made up twice was not meant to be the same.
+            # Two equal generated keys are a coincidence.
             case.headers["Idempotency-Key"] = secrets.token_hex(8)
 
 
 def beyond_schemas(response: schemathesis.Response) -> bool:
-    """Tell whether the refusal is of something that no schema says: of NUL in a text, or of what is stored, or when.
+    """Return whether a refusal has a reason outside the schema: NUL in a text, or stored state, or time.
 
     To a schema 3.0 is an integer (JSON Schema 2020-12, section 4.2.3); as an id it is refused.
     """
@@ -108,13 +108,13 @@ def beyond_schemas(response: schemathesis.Response) -> bool:
 
 
 def refuses_within(response: schemathesis.Response) -> bool:
-    """Tell whether the answer to a batch refuses an operation, though not the batch."""
+    """Return whether a batch was accepted and one of its operations refused."""
     outcomes = response.json().get("outcomes", ()) if response.status_code == 200 else ()
     return any(outcome.get("error") == "validation_failed" for outcome in outcomes)
 
 
 def load() -> schemathesis.BaseSchema:
-    """Return what the service says of itself, and have requests sent to SERVED."""
+    """Return the schema of the service, with requests sent to SERVED."""
     config = SchemathesisConfig(seed=SEED)
     config.projects.default.generation.max_examples = EXAMPLES
     config.projects.default.generation.with_security_parameters = False
@@ -129,7 +129,7 @@ SEEN: dict[str, set[int]] = defaultdict(set)
 
 @pytest.fixture(scope="module")
 def keyring(app: Application, services: Services, ada: Caller, pytestconfig: pytest.Config) -> Keyring:
-    """Keys to the tested application, in which there is something to be read; and the seed, for all to see."""
+    """Keys for the tested application, which has some items; prints the seed."""
     with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
         print(f"\nschemathesis: DREAMSCRIPT_TEST_SEED={SEED} DREAMSCRIPT_TEST_EXAMPLES={EXAMPLES}")  # noqa: T201
     ada.new_document("First", project_id=ada.new_project()["id"])
@@ -139,7 +139,7 @@ def keyring(app: Application, services: Services, ada: Caller, pytestconfig: pyt
 
 @pytest.fixture(scope="module")
 def spares(ada: Caller, keyring: Keyring) -> Spares:
-    """New things."""
+    """New items."""
     return Spares(ada, keyring)
 
 
@@ -147,7 +147,7 @@ def spares(ada: Caller, keyring: Keyring) -> Spares:
 def test_every_answer_is_as_documented(case: schemathesis.Case[Any], keyring: Keyring, spares: Spares) -> None:
     spares.put_into(case)
     response = case.call(headers=keyring.headers)
-    # COPY is allowed, and OpenAPI has no word for it.
+    # COPY is allowed, and OpenAPI does not know it.
     excluded = [allow_header_conformance]
     excluded += [positive_data_acceptance] if beyond_schemas(response) else []
     excluded += [negative_data_rejection] if case.path.endswith("/batch") and refuses_within(response) else []
@@ -164,7 +164,7 @@ def test_every_answer_is_as_documented(case: schemathesis.Case[Any], keyring: Ke
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
 def test_each_operation_succeeded_and_was_refused(operation: Any) -> None:
-    """Else the test above would say little. It has been run before this one."""
+    """Otherwise the test above would prove little. It runs before this one."""
     if operation.label not in SEEN:
         pytest.skip("the requests that this test looks back on were not chosen to be sent")
     definition = operation.definition.raw

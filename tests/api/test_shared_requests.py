@@ -1,4 +1,4 @@
-"""Single writes that come at once through the application share a request, and each is answered for itself."""
+"""Concurrent single writes through the application share a request, and each gets its own answer."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ OTHERS = 7
 
 
 class Held:
-    """Stands in for Database: the first single write is held; what becomes of all that follow it is told."""
+    """Replace Database: hold the first single write, and record the ones that follow."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
         self.begun, self.go = Event(), Event()
-        # Each that follows goes alone, or waits for the next group.
+        # Each later write goes alone, or waits for the next group.
         self.ways: SimpleQueue[str] = SimpleQueue()
         self.groups: list[list[str]] = []
         single, write_many, hear = getattr(Database, method), Database.write_many, group_commit._Caller.hear
@@ -50,7 +50,7 @@ class Held:
         monkeypatch.setattr(Database, "write_many", of_items(write_group))
 
     def answers(self, ask: Callable[[int], Answer]) -> list[Answer]:
-        """Return what is answered to many who ask while the first one's write is under way."""
+        """Return the answers to requests sent while the first write is in flight."""
         with ThreadPoolExecutor(1 + OTHERS) as pool:
             try:
                 asked = [pool.submit(ask, 0)]
@@ -63,7 +63,7 @@ class Held:
 
 
 def check(ada: Caller, held: Held, answers: list[Answer]) -> None:
-    """Check that all but the first went together, and that each answer is of its own document."""
+    """Check that all but the first shared a request, and that each answer is for its own document."""
     ids = [answer.json["id"] for answer in answers]
     assert len(set(ids)) == 1 + OTHERS
     assert [sorted(group) for group in held.groups] == [sorted(map(DOCUMENT.doc_id, ids[1:]))]
@@ -72,7 +72,7 @@ def check(ada: Caller, held: Held, answers: list[Answer]) -> None:
         assert (found.json["title"], found.headers["ETag"]) == (f"of {number}", answer.headers["ETag"])
 
 
-def test_creations_that_come_at_once_share_a_request(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_creates_share_a_request(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     held = Held(monkeypatch, "create")
     answers = held.answers(lambda number: ada.post("/documents", {"title": f"of {number}"}))
     monkeypatch.undo()
@@ -81,7 +81,7 @@ def test_creations_that_come_at_once_share_a_request(ada: Caller, monkeypatch: p
     assert all(answer.headers["Location"].endswith(f"/documents/{answer.json['id']}") for answer in answers)
 
 
-def test_changes_that_come_at_once_share_a_request(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_changes_share_a_request(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [f"/documents/{ada.new_document()['id']}" for _ in range(1 + OTHERS)]
     held = Held(monkeypatch, "replace")
     answers = held.answers(lambda number: ada.request("PATCH", paths[number], json={"title": f"of {number}"}))

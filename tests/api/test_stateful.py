@@ -1,4 +1,4 @@
-"""Whatever is done in whatever order, the API answers as a model in memory says that it should."""
+"""The API answers like a model in memory for random sequences of requests."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ STALE = '"1-0123456789abcdef0123456789abcdef"'
 kinds = st.sampled_from(sorted(NAMES))
 texts = st.sampled_from(["a", "B", "ü", "🎭 x"])
 choices = st.integers(0, 1000)
-# The tag that a write comes with: none, any, the current one, or another.
+# The condition of a write: none, any tag, the current tag, or another.
 conditions = st.sampled_from(["none", "any", "current", "stale"])
 
 
 @dataclass
 class Model:
-    """What there should be of one kind: items by id, their tags, and the ids that were deleted."""
+    """The expected items of one type by id, their tags, and the deleted ids."""
 
     items: dict[int, dict[str, Any]] = field(default_factory=dict)
     tags: dict[int, str] = field(default_factory=dict)
     gone: set[int] = field(default_factory=set)
 
     def choose(self, choice: int) -> int:
-        """Return one of the ids that are there or were."""
+        """Return the id of an existing or deleted item."""
         ids = sorted(self.items.keys() | self.gone)
         return ids[choice % len(ids)]
 
 
 class Machine(RuleBasedStateMachine):
-    """Sends requests with one key and keeps the model beside them."""
+    """Send requests with one key and update the model."""
 
     def __init__(self, ada: Caller) -> None:
         super().__init__()
@@ -55,24 +55,24 @@ class Machine(RuleBasedStateMachine):
         return self._ada.request(method, path, headers=named, **({} if value is None else {"json": value}))
 
     def took(self, kind: str, answer: Answer, item: dict[str, Any]) -> None:
-        """Hold an answer against the item that it should show, and keep both."""
+        """Check that an answer shows the item, and record it."""
         model = self.models[kind]
         assert answer.json == item
         assert answer.headers["ETag"] not in model.tags.values()
         model.items[item["id"]], model.tags[item["id"]] = item, answer.headers["ETag"]
 
     def home(self, choice: int | None) -> dict[str, int]:
-        """Return the member that puts a document into a project that is there or was, or into none."""
+        """Return a `project_id` of an existing or deleted project, or none."""
         known = self.models["projects"]
         return {} if choice is None or not known.items.keys() | known.gone else {"project_id": known.choose(choice)}
 
     def is_open(self, home: dict[str, int]) -> bool:
-        """Tell whether a document can be put there."""
+        """Return whether a document can be put there."""
         return not home or home["project_id"] in self.models["projects"].items
 
     @rule(kind=kinds, text=texts, more=st.none() | texts, project=st.none() | choices, again=st.booleans())
     def create(self, kind: str, text: str, more: str | None, project: int | None, again: bool) -> None:
-        """Make an item, perhaps with a key under which the request is repeated."""
+        """Create an item, perhaps twice with an Idempotency-Key."""
         home = self.home(project) if kind == "documents" else {}
         value = {NAMES[kind]: text, **({MORE[kind]: more} if more is not None else {}), **home}
         key = {"Idempotency_Key": secrets.token_hex(8)} if again else {}
@@ -96,7 +96,7 @@ class Machine(RuleBasedStateMachine):
         return {"If_Match": tags[condition]} if condition != "none" else {}
 
     def refused(self, kind: str, public_id: int, condition: str, answer: Answer) -> bool:
-        """Tell whether a write was to be refused, and hold the refusal against that."""
+        """Return whether a write had to be refused, and check the refusal."""
         if public_id in self.models[kind].gone:
             assert answer.status_code == 404
             return True
@@ -135,7 +135,7 @@ class Machine(RuleBasedStateMachine):
         answer = self.send("PATCH" if patch else "PUT", f"/{kind}/{public_id}", value, **header)
         moves = bool(home) and home["project_id"] != before.get("project_id")
         if public_id in model.items and moves and not self.is_open(home):
-            # Which of two faults is told first is nobody's promise.
+            # The order of two faults is not specified.
             assert answer.status_code in ((400, 412) if condition == "stale" else (400,))
         elif not self.refused(kind, public_id, condition, answer):
             assert answer.status_code == 200
@@ -176,7 +176,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(kind=kinds, limit=st.integers(1, 4), descending=st.booleans())
     def walk(self, kind: str, limit: int, descending: bool) -> None:
-        """Walk over everything that was ever made here, by its ids."""
+        """Walk over all items of this run, by id."""
         model = self.models[kind]
         known = sorted(model.items.keys() | model.gone, reverse=descending)
         if known:
@@ -188,7 +188,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(choice=choices, limit=st.integers(1, 4))
     def walk_in_project(self, choice: int, limit: int) -> None:
-        """Walk over a project; its page has a tag that is good for as long as nothing in it changes."""
+        """Walk over a project; the tag of its page is valid until it changes."""
         if home := self.home(choice):
             path = f"/projects/{home['project_id']}/documents"
             if not self.is_open(home):
@@ -201,7 +201,7 @@ class Machine(RuleBasedStateMachine):
             assert self.send("GET", path, If_None_Match=tag).status_code == 304
 
     def teardown(self) -> None:
-        """Read everything once more."""
+        """Read every item again."""
         for kind, model in self.models.items():
             for public_id, item in model.items.items():
                 answer = self.send("GET", f"/{kind}/{public_id}")

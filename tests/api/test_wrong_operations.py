@@ -1,4 +1,4 @@
-"""Operations that are wrong in every way: each has an outcome that says why, and the others are done."""
+"""Invalid operations of a batch: each has an outcome with a reason, and the others are carried out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.api.conftest import Caller
 from tests.api.test_batches import create, outcomes, send, statuses
 
 WRONG_IDS: tuple[object, ...] = (None, "1", 1.0, True, 0, -1, -MAX_ID, [1], {})
-# Texts that take the most bytes when a document holds an answer that holds them.
+# Texts whose JSON in a stored answer is longest.
 WIDE = ("\U0001f4dc", "\u0001", '"')
 
 
@@ -47,7 +47,7 @@ WIDE = ("\U0001f4dc", "\u0001", '"')
         *(({"op": "delete", "id": wrong}, "id") for wrong in WRONG_IDS),
     ],
 )
-def test_a_bad_operation_spoils_no_other(ada: Caller, operation: dict[str, Any], place: str) -> None:
+def test_a_bad_operation_does_not_affect_the_others(ada: Caller, operation: dict[str, Any], place: str) -> None:
     answer = send(ada, [create("before"), operation, create("after")])
     assert statuses(answer) == [201, 400, 201]
     refused = outcomes(answer)[1]
@@ -58,8 +58,8 @@ def test_a_bad_operation_spoils_no_other(ada: Caller, operation: dict[str, Any],
 
 
 @pytest.mark.parametrize("operation", [None, 1, 1.5, True, "create", [], ["op"], [create("x")]])
-def test_what_is_no_operation_has_an_outcome_of_its_own(ada: Caller, operation: Any) -> None:
-    """Also with a key, where what there is to be made is counted first."""
+def test_an_invalid_operation_has_its_own_outcome(ada: Caller, operation: Any) -> None:
+    """Also with an Idempotency-Key, which first counts the creates."""
     answer = send(ada, [operation, create("x")], Idempotency_Key=secrets.token_hex(8))
     assert statuses(answer) == [400, 201]
     refused = outcomes(answer)[0]
@@ -68,7 +68,7 @@ def test_what_is_no_operation_has_an_outcome_of_its_own(ada: Caller, operation: 
 
 
 @pytest.mark.parametrize("where", ["operation", "value"])
-def test_an_outcome_tells_of_few_faults(ada: Caller, where: str) -> None:
+def test_an_outcome_lists_at_most_3_faults(ada: Caller, where: str) -> None:
     wrong: dict[str, Any] = {letter * 200: 1 for letter in "xyz"}
     both = [
         create("x", **named) if where == "value" else {**create("x"), **named} for named in (wrong, wrong | {"a": 1})
@@ -81,8 +81,8 @@ def test_an_outcome_tells_of_few_faults(ada: Caller, where: str) -> None:
 
 
 @pytest.mark.parametrize("text", WIDE)
-def test_a_thousand_outcomes_with_reasons_can_be_kept(ada: Caller, text: str) -> None:
-    """Whatever a batch holds, its answer is far from the 8 MB that a document of CouchDB's can have."""
+def test_a_thousand_outcomes_with_reasons_can_be_stored(ada: Caller, text: str) -> None:
+    """The answer to any batch is far below the 8 MB of a CouchDB document."""
     wrong = {"op": "delete", "id": MAX_ID, **{f"{text * 100}{n}": 1 for n in range(5)}}
     sent = json.dumps({"operations": [wrong] * 1000}, ensure_ascii=False, separators=(",", ":"))
     headers = {"Idempotency-Key": secrets.token_hex(8), "Content-Type": "application/json"}
@@ -93,7 +93,7 @@ def test_a_thousand_outcomes_with_reasons_can_be_kept(ada: Caller, text: str) ->
     assert (again.data, again.headers.get("Idempotency-Replayed")) == (first.data, "true")
 
 
-def test_a_batch_of_many_faults_is_done_once_for_its_key(ada: Caller) -> None:
+def test_a_batch_of_many_faults_is_carried_out_once(ada: Caller) -> None:
     many = {str(n): 1 for n in range(30_000)}
     wrong: dict[str, Any] = {"op": "create", "value": many}
     key = secrets.token_hex(8)
@@ -112,7 +112,7 @@ def test_a_bad_project_is_located_in_the_value(ada: Caller) -> None:
 @pytest.mark.parametrize(
     "form", ['"{}"', 'W/"{}"', '"{}-gzip"', "{}", "W/{}", "{}-gzip", "W/{}-gzip", " {} ", '"1-a", "{}"']
 )
-def test_a_tag_comes_as_the_header_has_it_or_without_quotes(ada: Caller, form: str) -> None:
+def test_if_match_accepts_a_tag_with_and_without_quotes(ada: Caller, form: str) -> None:
     made = ada.post("/documents", {"title": "x"})
     tag = form.format(made.headers["ETag"].strip('"'))
     current = {"op": "patch", "id": made.json["id"], "value": {"title": "y"}, "if_match": tag}
@@ -120,6 +120,6 @@ def test_a_tag_comes_as_the_header_has_it_or_without_quotes(ada: Caller, form: s
 
 
 @pytest.mark.parametrize("tag", ["", '""', '"*"', "W/*", "*-gzip", "W/", '"1-a', "1-a"])
-def test_a_tag_that_is_not_current_is_a_failed_precondition(ada: Caller, tag: str) -> None:
+def test_a_stale_tag_is_412(ada: Caller, tag: str) -> None:
     document = ada.new_document()["id"]
     assert statuses(send(ada, [{"op": "delete", "id": document, "if_match": tag}])) == [412]
