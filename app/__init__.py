@@ -13,6 +13,7 @@ from app.api.openapi import Api
 from app.cache.response_cache import ResponseCache
 from app.http import errors, proxies, rate_limits, request_scope
 from app.http import options_method as options
+from app.http.hosts import Request
 from app.settings import Settings
 from app.wiring import Services, Shared
 
@@ -49,6 +50,7 @@ def create_app(settings: Settings, shared: Shared | None = None) -> Application:
     It opens no connection until the first request.
     """
     app = Flask(__name__, static_folder=None)
+    app.request_class = Request
     # A body that does not tell its length is cut off here, so the first byte too many must still be read.
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
     app.json.sort_keys = False  # type: ignore[attr-defined]
