@@ -4,14 +4,12 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 TESTS ?= tests proofs bench
-# gunicorn's parser in C; it is there as source for some Pythons, and where it cannot be built gunicorn uses its own.
-PARSER := gunicorn_h1c==0.6.10
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 $(VENV)/installed: requirements.txt constraints.txt
-	$(PYTHON) -m venv $(VENV) && $(PIP) -r requirements.txt && { $(PIP) $(PARSER) 2>/dev/null || echo "without a C compiler HTTP is parsed in Python"; } && touch $@
+	$(PYTHON) -m venv $(VENV) && $(PIP) -r requirements.txt && touch $@
 
 $(VENV)/tools-installed: $(VENV)/installed tests/requirements.txt
 	$(PIP) -r tests/requirements.txt && touch $@

@@ -102,6 +102,7 @@ class Settings(LocalSettings):
     deadline: float = setting(
         "DREAMSCRIPT_DEADLINE", "5", "Seconds within which each request is answered, at most 60.", seconds
     )
+    keep_alive: int = setting("DREAMSCRIPT_KEEP_ALIVE", "75", "Seconds that an idle connection is kept open.", positive)
     trusted_proxies: int = setting(
         "DREAMSCRIPT_TRUSTED_PROXIES", "0", "How many proxies to believe for scheme, host and client address.", natural
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,11 +14,10 @@ from app.couch.connection import Connection
 from app.domain.access import SCOPES
 from app.domain.clock import now
 from app.local_couchdb import start
-from app.server.serve import Server
+from app.server.serve import listen, serve
 from app.settings import Settings
 from app.wiring import Services
 from couchapp import deployment, tree
-from couchapp.settings import SettingError
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -34,30 +32,20 @@ def register(commands: Commands) -> None:
 def run(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Serve until SIGTERM or SIGINT; a database that this command started stops with it."""
     settings = Settings.parse(environ)
-    check_port(settings)
+    # Fail before a database is started and deployed to.
+    listen(settings).close()
     ensure_secret(settings)
     with database(settings, environ):
         settings = Settings.read(environ)
         with closing(Connection(settings.admin_url)) as connection:
             deployment.deploy(connection, settings.prefix, tree.load(), report=show)
         show(development_key(settings, Services.build(settings)))
-        Server(settings).run()
-    return 0
+        return serve(settings)
 
 
 def show(line: str) -> None:
     """Print a line on the terminal at once."""
     print(line, flush=True)
-
-
-def check_port(settings: Settings) -> None:
-    """Raise SettingError if the port is taken, before a database is started and deployed to."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        socket.create_server((settings.host, settings.port), family=family).close()
-    except OSError as error:
-        address = f"{settings.host}:{settings.port}"
-        raise SettingError(f"DREAMSCRIPT_PORT must be free: cannot listen on {address}: {error.strerror}") from error
 
 
 def ensure_secret(settings: Settings) -> None:
@@ -72,16 +60,14 @@ def database(settings: Settings, environ: Mapping[str, str]) -> Iterator[None]:
     if settings.couchdb_url:
         yield
         return
-    running, parent = start(settings.database, settings.var, environ), os.getpid()
+    running = start(settings.database, settings.var, environ)
     show(f"Database: {running.name}; Fauxton: {running.url}/_utils/")
     write_private(settings.url_file, running.url)
     try:
         yield
     finally:
-        # Gunicorn's workers leave through here as well, and must not stop the database.
-        if os.getpid() == parent:
-            settings.url_file.unlink(missing_ok=True)
-            running.stop()
+        settings.url_file.unlink(missing_ok=True)
+        running.stop()
 
 
 def development_key(settings: Settings, services: Services) -> str:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Collection
 from functools import wraps
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import flask_smorest
 from flask import g, request
@@ -25,6 +25,14 @@ STAND_IN = "trace"
 SPARED = "What you have is current; the headers are those of the 200."
 
 
+class Requirements(NamedTuple):
+    """What an operation demands of a request's headers; ``max_bytes`` is None for the service's usual limit."""
+
+    scope: str | None = None
+    reads_json: bool = False
+    max_bytes: int | None = None
+
+
 class Nothing(Schema):
     """The query of an operation that takes none."""
 
@@ -38,6 +46,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     def __init__(self, name: str, description: str, services: Services | None = None) -> None:
         super().__init__(name, __name__, description=description)
         self._services = services
+        self.requirements: dict[str, Requirements] = {}
         self._prepare_doc_cbks.append(_request_headers)
 
     def operation(
@@ -87,6 +96,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             add = self.add_url_rule if listed else super(flask_smorest.Blueprint, self).add_url_rule
             guarded = wraps(documented)(self._guard(answering, scope, query, media_type, max_bytes))
             add(rule, view.__name__, guarded, methods=[method])
+            self.requirements[view.__name__] = Requirements(scope, body is not None, max_bytes)
             return view
 
         return decorate

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from flask import request
 from werkzeug.exceptions import ClientDisconnected, HTTPException
+from werkzeug.wrappers import Request
 
 from app.errors import BadContentType, BadRequest, NotAcceptable, TooLarge
 from app.http import strict_json
@@ -43,12 +44,8 @@ def _admits(kind: str) -> bool:
     return False
 
 
-def json_body() -> object:
-    """Return the parsed body.
-
-    Raises BadContentType, BadRequest, TooLarge or InvalidJSON. No more is read than the limit and one byte, also of
-    a body that does not tell its length.
-    """
+def check_declared(request: Request) -> None:
+    """Raise BadContentType or BadRequest for a body that its headers do not declare as plain JSON."""
     kinds = KINDS.get(request.method, (JSON,))
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     if request.mimetype not in kinds or charset not in ("utf-8", "utf8"):
@@ -57,10 +54,22 @@ def json_body() -> object:
         raise BadContentType("The body must not be encoded; send it without Content-Encoding.")
     if request.headers.get("Transfer-Encoding", "chunked").strip().lower() != "chunked":
         raise BadRequest("The only Transfer-Encoding that is understood is chunked.")
-    content = _read()
+
+
+def json_body() -> object:
+    """Return the parsed body.
+
+    Raises BadContentType, BadRequest, TooLarge or InvalidJSON. No more is read than the limit and one byte, also of
+    a body that does not tell its length.
+    """
+    check_declared(request)
     cut_off_at = request.max_content_length
+    too_large = TooLarge(None if cut_off_at is None else f"The body is larger than {cut_off_at - 1} bytes.")
+    if cut_off_at is not None and (request.content_length or 0) >= cut_off_at:
+        raise too_large
+    content = _read()
     if cut_off_at is not None and len(content) >= cut_off_at:
-        raise TooLarge(f"The body is larger than {cut_off_at - 1} bytes.")
+        raise too_large
     return strict_json.parse(content)
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from gunicorn.glogging import Logger
-
 # None of these is told, and each would be looked up for each line (Python's logging HOWTO, "Optimization").
 logging.logThreads = logging.logMultiprocessing = logging.logAsyncioTasks = False  # type: ignore[attr-defined]
 
@@ -23,13 +21,5 @@ LOGGING: dict[str, Any] = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
     "root": {"level": "INFO", "handlers": ["stderr"]},
-    "loggers": {
-        "gunicorn.error": {"level": "INFO", "handlers": [], "propagate": True},
-    },
+    "loggers": {"uvicorn": {"level": "WARNING"}},
 }
-
-
-class Log(Logger):  # type: ignore[misc]
-    """Gunicorn's log, for which no line is prepared that nobody reads."""
-
-    access_log_enabled = False

@@ -1,92 +1,122 @@
-"""`python -m app serve`: the API behind gunicorn, in as many processes as DREAMSCRIPT_WORKERS says."""
+"""`python -m app serve`: the API behind uvicorn, in as many processes as DREAMSCRIPT_WORKERS says."""
 
 from __future__ import annotations
 
 import argparse
+import logging
+import logging.config
 import math
-from collections.abc import Mapping
+import os
+import signal
+import socket
+from types import FrameType
 from typing import TYPE_CHECKING
 
-from gunicorn.app.base import BaseApplication
-from gunicorn.arbiter import Arbiter
+import uvicorn
 
 from app import create_app
 from app.domain.keys import usage
-from app.server.logs import LOGGING, Log
-from app.server.wsgi_bridge import Gateway
-from app.settings import BATCH_BODY_FACTOR, Settings
+from app.http.precheck import Precheck
+from app.server.logs import LOGGING
+from app.server.protocol import Protocol
+from app.server.supervisor import STOPPING, supervise
+from app.server.wsgi_bridge import WSGIBridge
+from app.settings import Settings
 from app.wiring import Shared
+from couchapp.settings import SettingError
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-# The longest list of ids that is accepted leaves room for a cursor, so that x-next can be fetched; gunicorn takes no
-# more than this.
-MAX_REQUEST_LINE = 8190
+log = logging.getLogger("dreamscript.server")
+
+BACKLOG = 2048
 
 
 def register(commands: Commands) -> None:
     """Add the command."""
     serving = commands.add_parser("serve", help="serve the API; the database and its views must be there")
-    serving.set_defaults(command=serve)
+    serving.set_defaults(command=lambda _, environ: serve(Settings.read(environ)))
 
 
-def serve(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
+def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT, then finish what was begun."""
-    Server(Settings.read(environ)).run()
+    logging.config.dictConfig(LOGGING)
+    shared, supervisor = Shared.build(settings), os.getpid()
+    with listen(settings) as listener:
+        host, port = listener.getsockname()[:2]
+        log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+        # Requests in flight end by their deadline; a little more lets responses be sent and last uses be written.
+        grace = math.ceil(settings.deadline + usage.LONGEST) + 2
+        supervise(
+            lambda listener: Worker(settings, shared, supervisor, grace).run(sockets=[listener]),
+            listener,
+            settings.workers,
+            grace + 2,
+        )
     return 0
 
 
-class Server(BaseApplication):  # type: ignore[misc]
-    """Gunicorn, configured from the settings alone. Each worker builds its own application after the fork.
+def listen(settings: Settings) -> socket.socket:
+    """Return the listening socket. Raises SettingError if the port is in use."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingError(
+            f"DREAMSCRIPT_PORT must be free; cannot listen on {settings.host}:{settings.port}: {error.strerror}"
+        ) from error
 
-    What they share is made before: what requests and writes are counted with.
-    """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings, self._shared = settings, Shared.build(settings)
-        super().__init__()
+class Worker(uvicorn.Server):
+    """A server process. It builds its own application, so that no connection is shared with other processes."""
 
-    def load_config(self) -> None:
-        """Set what differs from gunicorn's defaults."""
-        settings = self._settings
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        # What was begun ends by its deadline; a little more lets the answer be sent, and last uses be written.
-        grace = math.ceil(settings.deadline + usage.LONGEST) + 2
-        chosen = {
-            "bind": f"{host}:{settings.port}",
-            "workers": settings.workers,
-            "worker_class": "app.server.worker.Worker",
-            "asgi_lifespan": "off",
-            "asgi_loop": "asyncio",
-            "limit_request_line": MAX_REQUEST_LINE,
-            "graceful_timeout": grace,
-            # A client that leaves takes nothing with it that it had begun.
-            "asgi_disconnect_grace_period": grace,
-            # Proxies are believed as far as DREAMSCRIPT_TRUSTED_PROXIES says, and nowhere else.
-            "secure_scheme_headers": {},
-            "forwarder_headers": "",
-            "forwarded_allow_ips": "",
-            "control_socket_disable": True,
-            "logger_class": Log,
-            "logconfig_dict": LOGGING,
-        }
-        for name, value in chosen.items():
-            self.cfg.set(name, value)
-
-    def load(self) -> Gateway:
-        """Return the application of one worker."""
-        settings = self._settings
-        application = create_app(settings, self._shared)
+    def __init__(self, settings: Settings, shared: Shared, supervisor: int, grace_seconds: int) -> None:
+        application = create_app(settings, shared)
         cache = application.response_cache
-        return Gateway(
+        bridge = WSGIBridge(
             application.wsgi_app if cache.is_immediate else application,
             seconds=settings.deadline,
-            largest=BATCH_BODY_FACTOR * settings.max_body_bytes,
-            quick=cache.lookup if cache.is_immediate else None,
-            finish=application.close,
+            body_limit=Precheck(application.flask, application.services).body_limit,
+            lookup=cache.lookup if cache.is_immediate else None,
+            close=application.close,
+        )
+        self._supervisor = supervisor
+        super().__init__(
+            uvicorn.Config(
+                bridge,
+                interface="asgi3",
+                http=Protocol,
+                ws="none",
+                loop="uvloop",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                # DREAMSCRIPT_TRUSTED_PROXIES alone decides which proxies are trusted, in app.http.
+                proxy_headers=False,
+                server_header=False,
+                backlog=BACKLOG,
+                timeout_keep_alive=settings.keep_alive,
+                timeout_graceful_shutdown=grace_seconds,
+            )
         )
 
-    def run(self) -> None:
-        """Serve. Raises SystemExit when it ends, in the workers too."""
-        Arbiter(self).run()
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve; the supervisor has blocked the signals."""
+        for number in STOPPING:
+            signal.signal(number, self.handle_exit)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        super().run(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Stop. A terminal's Ctrl-C reaches a worker twice, which must not cut it off."""
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections."""
+        await super().startup(sockets)
+        log.info("worker started")
+
+    async def on_tick(self, counter: int) -> bool:
+        """Stop as well if the supervisor was killed, which uvicorn asks ten times a second."""
+        return await super().on_tick(counter) or os.getppid() != self._supervisor

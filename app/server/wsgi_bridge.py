@@ -1,47 +1,51 @@
-"""Serves a WSGI application from a pool of threads, behind an event loop in which clients are waited for."""
+"""Serves the WSGI application from a pool of threads, behind an event loop in which clients are waited for."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import secrets
+import sys
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
-from tempfile import SpooledTemporaryFile
-from typing import TYPE_CHECKING, Any
+from contextlib import closing
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote_to_bytes
 
-from app.cache.response_cache import CachedResponse
+from app.errors import ServiceError
 from app.request_context import STARTED
-from app.server.environ import Scope, wsgi_environ
+from app.server.request_body import Message, Receive, RequestBody, SpoolBudget, declared_length
+from app.server.responses import Response, error_response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
+T = TypeVar("T")
+Scope = dict[str, Any]
 Send = Callable[[Message], Awaitable[None]]
+Lookup = Callable[["WSGIEnvironment"], tuple[int, list[tuple[str, str]], bytes] | None]
+
+log = logging.getLogger("dreamscript.server")
 
 # Each thread spends most of its time waiting for the database.
 THREADS = 16
-# A larger body is kept in a file.
-IN_MEMORY = 2**16
-# Seconds for what is left of a body that nobody wanted to read, before the connection is closed instead.
-DRAIN = 0.5
-# Seconds to answer a request whose body did not come in time: the database may have to be asked who sent it.
-GRACE = 1.0
-# Seconds by which a timer of the event loop may go off too early.
-EARLY = 0.001
+SPOOL_BYTES = 64 * 2**20
+# To answer a request whose body did not come in time: the database may have to be asked for the key.
+GRACE_SECONDS = 1.0
+# What has arrived with the headers is never larger than this.
+IN_ONE_READ_BYTES = 2**20
+# Clients choose the names of their headers, so the cache of names is bounded.
+MAX_CACHED_NAMES = 512
 
 
-# Answers in the event loop what needs no thread, without waiting for anything; None is for all else.
-Hook = Callable[["WSGIEnvironment"], CachedResponse | None]
+class WSGIBridge:
+    """An ASGI application that responds from ``lookup`` where that is possible, else by ``wsgi`` in a thread.
 
-
-class Gateway:
-    """An ASGI application that answers by ``quick`` where that is possible, and else by ``wsgi`` in a thread.
-
-    A request has ``seconds`` from the arrival of its headers. Of a body, ``largest`` bytes are read and little more.
-    ``finish`` is called at the end.
+    A request has ``seconds`` from the arrival of its headers. ``body_limit`` returns, from the headers, how many bytes
+    of a body to read. It runs in a thread and may ask the database; ``lookup`` must not wait for anything. ``close`` is
+    called at the end.
     """
 
     def __init__(
@@ -49,52 +53,97 @@ class Gateway:
         wsgi: WSGIApplication,
         *,
         seconds: float,
-        largest: int,
-        quick: Hook | None = None,
-        finish: Callable[[], object] = lambda: None,
+        body_limit: Callable[[WSGIEnvironment], int],
+        lookup: Lookup | None = None,
+        close: Callable[[], object] = lambda: None,
+        spool_bytes: int = SPOOL_BYTES,
     ) -> None:
-        self._wsgi, self._seconds, self._largest, self.quick = wsgi, seconds, largest, quick
-        self._finish = finish
+        self._wsgi, self._seconds, self._body_limit, self._lookup = wsgi, seconds, body_limit, lookup
+        self._close = close
+        self._budget = SpoolBudget(spool_bytes)
         self._pool = ThreadPoolExecutor(THREADS)
 
-    def close(self) -> None:
-        """Wait until the last thread has done its work, and then finish."""
-        self._pool.shutdown()
-        self._finish()
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request (ASGI 3.0)."""
+        """Answer one request, or follow the life of the process (ASGI 3.0)."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
         environ = wsgi_environ(scope)
         environ[STARTED] = time.monotonic()
-        answer = self.quick(environ) if self.quick else None
-        if answer is not None:
-            await respond(send, environ, answer)
-            return
-        body = Body(environ, receive, self._largest)
-        if not await body.read(environ[STARTED] + self._seconds):
-            environ[STARTED] = time.monotonic() - self._seconds + min(GRACE, self._seconds)
-        await respond(send, environ, await self._run(environ))
-        await body.drain()
+        length = declared_length(environ)
+        body = RequestBody(receive, length, self._budget)
+        try:
+            cached = self._lookup(environ) if self._lookup and length == 0 else None
+            response = (
+                Response(*cached) if cached else await self._answer(environ, body, "is_complete" in scope["state"])
+            )
+        except Exception:
+            request_id = secrets.token_hex(16)
+            log.exception("not answered", extra={"request_id": request_id})
+            response = error_response(ServiceError(), request_id)
+        await respond(send, environ, response, body)
 
-    async def _run(self, environ: WSGIEnvironment) -> CachedResponse:
-        """Let a thread answer, if there is one before the deadline."""
-        work = self._pool.submit(answer_of, self._wsgi, environ)
-        deadline = environ[STARTED] + self._seconds + EARLY
-        timer = asyncio.get_running_loop().call_at(deadline, work.cancel)
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Wait for the end of the process; then let the threads finish, and close."""
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                self.close()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+
+    def close(self) -> None:
+        """Let the threads finish, and close what they use."""
+        self._pool.shutdown()
+        self._close()
+
+    async def _answer(self, environ: WSGIEnvironment, body: RequestBody, is_complete: bool) -> Response:
+        """Return the application's response. Without a free thread by the deadline, that is a 503."""
+        with body.open() as environ["wsgi.input"]:
+            try:
+                if body.is_unread:
+                    await self._read(environ, body, is_complete)
+                return await self._in_thread(partial(run, self._wsgi), environ)
+            except TimeoutError:
+                # With no time left, the application does not get as far as the database.
+                environ[STARTED] = time.monotonic() - self._seconds
+                return run(self._wsgi, environ)
+
+    async def _read(self, environ: WSGIEnvironment, body: RequestBody, is_complete: bool) -> None:
+        """Read the body if it can matter. Raises TimeoutError if that has to wait for other requests for too long.
+
+        An incomplete body leaves its file closed, so that no part of it is taken for the whole.
+        """
+        limit = IN_ONE_READ_BYTES if is_complete else await self._in_thread(self._body_limit, environ)
+        try:
+            await body.read(limit, environ[STARTED] + self._seconds)
+        except EOFError:
+            body.file.close()
+        except TimeoutError:
+            body.file.close()
+            if body.is_waiting_for_budget:
+                raise
+            environ[STARTED] = time.monotonic() - self._seconds + min(GRACE_SECONDS, self._seconds)
+
+    async def _in_thread(self, function: Callable[[WSGIEnvironment], T], environ: WSGIEnvironment) -> T:
+        """Return what ``function`` returns. Raises TimeoutError if no thread takes it up by the deadline."""
+        work = self._pool.submit(function, environ)
+        left = environ[STARTED] + self._seconds - time.monotonic()
+        timer = asyncio.get_running_loop().call_later(left, work.cancel)
         try:
             return await asyncio.wrap_future(work)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            # It has no time left, so it says nothing but that, at once, and holds up nobody in the event loop.
-            return answer_of(self._wsgi, environ)
+            raise TimeoutError from None
         finally:
             timer.cancel()
 
 
-def answer_of(wsgi: WSGIApplication, environ: WSGIEnvironment) -> CachedResponse:
-    """Return the answer of a WSGI application (PEP 3333) to a request, whose body is then let go of."""
+def run(wsgi: WSGIApplication, environ: WSGIEnvironment) -> Response:
+    """Return the response of a WSGI application (PEP 3333), and close the request's body."""
     started: list[tuple[str, list[tuple[str, str]]]] = []
     written: list[bytes] = []
 
@@ -110,57 +159,56 @@ def answer_of(wsgi: WSGIApplication, environ: WSGIEnvironment) -> CachedResponse
             if hasattr(parts, "close"):
                 parts.close()
     status, headers = started[-1]
-    return CachedResponse(int(status[:3]), headers, b"".join(written))
+    return Response(int(status[:3]), headers, b"".join(written))
 
 
-async def respond(send: Send, environ: WSGIEnvironment, answer: CachedResponse) -> None:
-    """Send an answer."""
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    body = b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body
-    await send({"type": "http.response.body", "body": body})
+async def respond(send: Send, environ: WSGIEnvironment, response: Response, body: RequestBody) -> None:
+    """Send a response. If the body was not read, close the connection, but not on a client that still sends."""
+    headers = response.encoded_headers()
+    if body.is_unread:
+        headers.append((b"connection", b"close"))
+    elif environ["SERVER_PROTOCOL"] == "HTTP/1.0" and environ.get("HTTP_CONNECTION", "").lower() == "keep-alive":
+        headers.append((b"connection", b"keep-alive"))
+    content = b"" if environ["REQUEST_METHOD"] == "HEAD" else response.body
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": content, "more_body": body.is_unread})
+    if body.is_unread:
+        await body.drain()
+        await send({"type": "http.response.body", "body": b""})
 
 
-class Body:
-    """The body of one request, which becomes its ``wsgi.input``."""
+def wsgi_environ(scope: Scope) -> WSGIEnvironment:
+    """Return the environment of one request (PEP 3333), without its body."""
+    path = scope["raw_path"]
+    # A client that has left by now has no address.
+    (server, port), (client, client_port) = scope["server"], scope["client"] or ("", 0)
+    environ: WSGIEnvironment = {
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        # The file ends where the body ends, also if its length is not declared.
+        "wsgi.input_terminated": True,
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "SERVER_NAME": server,
+        "SERVER_PORT": str(port),
+        "REMOTE_ADDR": client,
+        "REMOTE_PORT": str(client_port),
+    }
+    for header, content in scope["headers"]:
+        name, value = cgi_name(header), content.decode("latin-1")
+        environ[name] = f"{environ[name]},{value}" if name in environ else value
+    return environ
 
-    def __init__(self, environ: WSGIEnvironment, receive: Receive, largest: int) -> None:
-        length = int(environ.get("CONTENT_LENGTH", 0))
-        self._receive, self._largest = receive, largest
-        self._more = length > 0 or "HTTP_TRANSFER_ENCODING" in environ
-        # What announces itself as too large is refused without a look at it.
-        self._wanted = self._more and length <= largest
-        self._stream = environ["wsgi.input"] = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - The thread closes it.
 
-    async def read(self, deadline: float) -> bool:
-        """Read what is wanted of it; return False if it did not come in time."""
-        if not self._wanted:
-            return True
-        try:
-            async with asyncio.timeout_at(deadline):
-                while self._more and self._stream.tell() <= self._largest:
-                    self._stream.write(await self._next())
-        except (TimeoutError, EOFError) as error:
-            # Nothing can be read from a closed file, so that no part of a body is taken for the whole.
-            self._stream.close()
-            return isinstance(error, EOFError)
-        self._stream.seek(0)
-        return True
-
-    async def _next(self) -> bytes:
-        """Return some more bytes. Raises EOFError when the client has left before the end."""
-        message = await self._receive()
-        self._more = message.get("more_body", False)
-        if message["type"] == "http.disconnect":
-            raise EOFError
-        chunk: bytes = message["body"]
-        return chunk
-
-    async def drain(self) -> None:
-        """Let the client finish for a moment, since one that is still sending might not see its answer."""
-        if not self._more:
-            return
-        with suppress(TimeoutError, EOFError):
-            async with asyncio.timeout(DRAIN):
-                while self._more:
-                    await self._next()
+@lru_cache(MAX_CACHED_NAMES)
+def cgi_name(header: bytes) -> str:
+    """Return the CGI name of a header in lower case."""
+    name = header.decode("latin-1").upper().replace("-", "_")
+    return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"

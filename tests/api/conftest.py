@@ -115,6 +115,7 @@ def deployed_settings(server_url: str, prefix: str, **changes: Any) -> Settings:
         "region": 0,
         "regions": 1,
         "deadline": 30.0,
+        "keep_alive": 75,
         "trusted_proxies": 0,
         "rate_limit": (),
         "rate_limit_storage": MEMORY,

@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "app": {"app.api", "app.cache", "app.http", "app.wiring"},
     "app.__main__": {"app.cli"},
     "app.wiring": {"app.cache", "app.domain", "app.limits", "app.store"},
-    "app.server": {"app", "app.cache", "app.domain", "app.http", "app.wiring"},
+    "app.server": {"app", "app.domain", "app.http", "app.wiring", "couchapp.settings"},
     "app.cli": {
         "app.couch",
         "app.domain",
@@ -59,11 +59,13 @@ KEPT_IN: dict[str, set[str]] = {
     "flask": {"app", "app.api", "app.http"},
     "flask_smorest": {"app.api", "app.http"},
     "werkzeug": {"app", "app.api", "app.http"},
-    "gunicorn": {"app.server"},
     "limits": {"app.limits", "app.limits.policies"},
     "marshmallow": {"app.api", "app.http", "app.schemas"},
     "prometheus_client": {"app.api"},
     "redis": {"app.limits"},
+    "httptools": {"app.server"},
+    "uvicorn": {"app.server"},
+    "uvloop": {"app.server"},
 }
 
 

@@ -26,7 +26,7 @@ def workers(live: Live, count: int) -> list[int]:
     """Return the process ids of the ``count`` workers, once they have all started."""
 
     def booted() -> list[int]:
-        found = [line["pid"] for line in live.events() if line["message"].startswith("Booting worker")]
+        found = [line["pid"] for line in live.events() if line["message"] == "worker started"]
         return found if len(found) == count else []
 
     return live.wait_for(booted)

@@ -66,7 +66,7 @@ class Live(AbstractContextManager["Live"]):
         for reader in self._readers:
             reader.start()
         self.address = self.wait_for(self._listening)
-        self.wait_for(lambda: [line for line in self.events() if line["message"].startswith("Booting worker")])
+        self.wait_for(lambda: [line for line in self.events() if line["message"] == "worker started"])
         if not keep_log:
             self._dropping.set()
 
@@ -98,8 +98,8 @@ class Live(AbstractContextManager["Live"]):
         return [json.loads(line) for line in self.logged[-last:] if line.startswith("{")]
 
     def _listening(self) -> str:
-        said = (line["message"] for line in self.events() if line["message"].startswith("Listening at: "))
-        return next((urlsplit(message.split()[2]).netloc for message in said), "")
+        messages = (line["message"] for line in self.events())
+        return next((urlsplit(m.split()[-1]).netloc for m in messages if m.startswith("listening on ")), "")
 
     def connect(self) -> HTTPConnection:
         """Return a connection to the service."""

@@ -68,12 +68,10 @@ def test_the_workers_count_together(live: Live, key: str) -> None:
 
 def test_what_was_counted_outlives_a_worker(live: Live, key: str) -> None:
     assert statuses([live], key, LIMIT) == {200: LIMIT}
-    boots = [event for event in live.events() if event["message"].startswith("Booting worker")]
+    boots = [event for event in live.events() if event["message"] == "worker started"]
     for boot in boots[:WORKERS]:
         os.kill(boot["pid"], signal.SIGKILL)
-    live.wait_for(
-        lambda: [e for e in live.events() if e["message"].startswith("Booting worker")][len(boots) + WORKERS - 1 :]
-    )
+    live.wait_for(lambda: [e for e in live.events() if e["message"] == "worker started"][len(boots) + WORKERS - 1 :])
     assert statuses([live], key, LIMIT) == {429: LIMIT}
 
 

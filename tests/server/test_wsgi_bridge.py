@@ -1,25 +1,24 @@
-"""The gateway by itself: what it tells the application of a request, and who waits for whom."""
+"""The bridge by itself: the WSGI environment, bodies within their bounds, and threads within their time."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from gunicorn.asgi.protocol import ASGIProtocol
 
-from app.cache.response_cache import CachedResponse
 from app.http.request_scope import RequestScope
 from app.request_context import STARTED
-from app.server import worker
-from app.server.environ import MOST_NAMES, variable, wsgi_environ
-from app.server.wsgi_bridge import IN_MEMORY, THREADS, Gateway
+from app.server.request_body import MEMORY_BYTES, SpoolBudget
+from app.server.responses import Response
+from app.server.wsgi_bridge import MAX_CACHED_NAMES, THREADS, WSGIBridge, cgi_name, wsgi_environ
 
 pytestmark = pytest.mark.nodatabase
 
-LARGEST = 4 * IN_MEMORY
+LIMIT_BYTES = 4 * MEMORY_BYTES
 PATIENCE = 60.0
 
 
@@ -35,11 +34,12 @@ def scope(method: str = "GET", path: bytes = b"/", query: bytes = b"", **headers
         "headers": [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()],
         "server": ("127.0.0.1", 80),
         "client": ("127.0.0.2", 81),
+        "state": {},
     }
 
 
 class Client:
-    """Sends a body in parts, after which it waits or leaves, and keeps what it is answered."""
+    """Sends a body in parts, then waits or leaves, and keeps the messages of the response."""
 
     def __init__(self, *parts: bytes, leaves: bool = False, ends: bool = True) -> None:
         self.messages: list[Any] = [
@@ -48,32 +48,35 @@ class Client:
         ]
         if leaves:
             self.messages.append({"type": "http.disconnect"})
-        self.answers: list[Any] = []
+        self.sent: list[Any] = []
 
     async def receive(self) -> Any:
-        """Return the next part, if there ever is one."""
+        """Return the next part, if there is one."""
         return self.messages.pop(0) if self.messages else await asyncio.Event().wait()
 
     async def send(self, message: Any) -> None:
-        """Keep a part of the answer."""
-        self.answers.append(message)
+        """Keep a message."""
+        self.sent.append(message)
 
     @property
     def status(self) -> int:
-        """The status of the answer."""
-        status: int = self.answers[0]["status"]
+        """The status of the response."""
+        status: int = self.sent[0]["status"]
         return status
 
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        """The headers of the response."""
+        return dict(self.sent[0]["headers"])
 
-def ask(gateway: Gateway, request: dict[str, Any], client: Client | None = None) -> Client:
-    """Return the client when it has been answered."""
-    client = client or Client()
-    asyncio.run(gateway(request, client.receive, client.send))
-    return client
+    @property
+    def body(self) -> bytes:
+        """The body of the response."""
+        return b"".join(message["body"] for message in self.sent[1:])
 
 
 class Echo:
-    """A WSGI application that answers with the body, and keeps the environment."""
+    """A WSGI application that responds with the request's body, and keeps the environment."""
 
     def __init__(self) -> None:
         self.environ: dict[str, Any] = {}
@@ -109,98 +112,138 @@ def echo() -> Echo:
     return Echo()
 
 
+Build = Callable[..., WSGIBridge]
+
+
 @pytest.fixture
-def gateway(echo: Echo) -> Iterator[Gateway]:
-    """A gateway in front of it."""
-    made = Gateway(echo, seconds=PATIENCE, largest=LARGEST)
-    yield made
-    made.close()
+def build() -> Iterator[Build]:
+    """Build bridges, which are closed at the end."""
+    bridges: list[WSGIBridge] = []
+
+    def bridge(wsgi: Any, seconds: float = PATIENCE, limit: int = LIMIT_BYTES, **options: Any) -> WSGIBridge:
+        bridges.append(WSGIBridge(wsgi, seconds=seconds, body_limit=lambda _: limit, **options))
+        return bridges[-1]
+
+    yield bridge
+    for each in bridges:
+        each.close()
 
 
-@pytest.mark.parametrize(
-    ("path", "query", "expected"),
-    [
-        (b"/a%2Fb%C3%A9", b"x=%31", ("/a/b\xc3\xa9", "x=%31")),
-        (b"//a", b"", ("//a", "")),
-        (b"//a#c", b"", ("//a", "")),
-        (b"/a", b"b#c", ("/a", "b")),
-        (b"http://host", b"", ("", "")),
-        (b"http://host/%61", b"b=c", ("/a", "b=c")),
-        (b"*", b"", ("*", "")),
-    ],
-)
-def test_the_target_is_split_and_its_path_decoded(path: bytes, query: bytes, expected: tuple[str, str]) -> None:
-    environ = wsgi_environ(scope(path=path, query=query))
-    assert (environ["PATH_INFO"], environ["QUERY_STRING"]) == expected
+def respond(bridge: WSGIBridge, request: dict[str, Any], client: Client | None = None) -> Client:
+    """Return the client when it has its response."""
+    client = client or Client()
+    asyncio.run(bridge(request, client.receive, client.send))
+    return client
 
 
-def test_headers_become_variables_and_repeated_ones_are_joined() -> None:
-    request = scope(content_type="a/b", content_length="3", x_one="\xe9")
+def test_the_path_is_decoded_and_repeated_headers_are_joined() -> None:
+    request = scope(path=b"/a%2Fb%C3%A9", query=b"x=%31", content_type="a/b", content_length="3", x_one="\xe9")
     request["headers"] += [(b"x-one", b"2"), (b"cookie", b"c")]
     environ = wsgi_environ(request)
+    assert (environ["PATH_INFO"], environ["QUERY_STRING"]) == ("/a/b\xc3\xa9", "x=%31")
     assert (environ["CONTENT_TYPE"], environ["CONTENT_LENGTH"], environ["HTTP_X_ONE"]) == ("a/b", "3", "\xe9,2")
     assert "HTTP_HOST" not in environ
-    assert (environ["REMOTE_ADDR"], environ["SERVER_PORT"], environ["SERVER_PROTOCOL"]) == (
-        "127.0.0.2",
-        "80",
-        "HTTP/1.1",
-    )
+    origin = (environ["REMOTE_ADDR"], environ["SERVER_PORT"], environ["SERVER_PROTOCOL"])
+    assert origin == ("127.0.0.2", "80", "HTTP/1.1")
 
 
 def test_clients_cannot_fill_the_memory_with_names() -> None:
-    for number in range(2 * MOST_NAMES):
-        variable(b"x-%d" % number)
-    assert variable.cache_info().currsize == MOST_NAMES
+    for number in range(2 * MAX_CACHED_NAMES):
+        cgi_name(b"x-%d" % number)
+    assert cgi_name.cache_info().currsize == MAX_CACHED_NAMES
 
 
-@pytest.mark.parametrize("size", [0, 1, IN_MEMORY, IN_MEMORY + 1, LARGEST])
-def test_a_body_arrives_whole(gateway: Gateway, echo: Echo, size: int) -> None:
+@pytest.mark.parametrize("size", [0, 1, MEMORY_BYTES, MEMORY_BYTES + 1, LIMIT_BYTES])
+def test_a_body_arrives_whole(build: Build, echo: Echo, size: int) -> None:
     body = bytes(size)
     parts = [body[at : at + 10_000] for at in range(0, size, 10_000)] or [b""]
-    client = ask(gateway, scope("POST", content_length=str(size)), Client(*parts))
-    assert client.answers[1]["body"] == body
-    assert client.answers[0]["headers"] == [(b"X-Of", b"Echo")]
+    client = respond(build(echo), scope("POST", content_length=str(size)), Client(*parts))
+    assert client.body == body
+    assert client.headers == {b"X-Of": b"Echo"}
     assert echo.closed == 1
     assert echo.environ["wsgi.input"].closed
 
 
-def test_of_a_body_without_a_length_no_more_is_read_than_may_be_used(gateway: Gateway) -> None:
-    client = Client(*[bytes(IN_MEMORY)] * 10, leaves=True)
-    ask(gateway, scope("POST", transfer_encoding="chunked"), client)
-    assert len(client.answers[1]["body"]) == LARGEST + IN_MEMORY
+def test_a_body_without_a_length_is_read_to_one_byte_over_the_limit(build: Build, echo: Echo) -> None:
+    client = Client(*[bytes(MEMORY_BYTES)] * 10, leaves=True)
+    respond(build(echo), scope("POST", transfer_encoding="chunked"), client)
+    assert len(client.body) == LIMIT_BYTES + 1
+    assert client.headers[b"connection"] == b"close"
 
 
-def test_a_body_that_says_it_is_too_large_is_not_read_before_the_answer(gateway: Gateway) -> None:
-    client = ask(gateway, scope("POST", content_length=str(LARGEST + 1)), Client(b"x"))
-    assert client.answers[1]["body"] == b""
+def test_a_body_that_cannot_matter_is_discarded(build: Build, echo: Echo) -> None:
+    client = respond(build(echo, limit=0), scope("POST", content_length="1"), Client(b"x"))
+    assert (client.body, client.headers[b"connection"]) == (b"", b"close")
     assert client.messages == []
 
 
 @pytest.mark.parametrize(("seconds", "leaves"), [(0.01, False), (PATIENCE, True)])
-def test_no_part_of_a_body_is_taken_for_the_whole(echo: Echo, seconds: float, leaves: bool) -> None:
-    gateway = Gateway(echo, seconds=seconds, largest=LARGEST)
-    client = ask(gateway, scope("POST", transfer_encoding="chunked"), Client(b"{}", ends=False, leaves=leaves))
+def test_no_part_of_a_body_is_taken_for_the_whole(build: Build, echo: Echo, seconds: float, leaves: bool) -> None:
+    client = Client(b"{}", ends=False, leaves=leaves)
+    respond(build(echo, seconds), scope("POST", transfer_encoding="chunked"), client)
     assert client.status == 200
     assert isinstance(echo.failure, ValueError)
-    gateway.close()
 
 
-def test_what_is_answered_quickly_reaches_neither_a_thread_nor_the_application(echo: Echo) -> None:
-    def quick(environ: dict[str, Any]) -> CachedResponse | None:
-        found = CachedResponse(200, [("ETag", '"1"')], threading.current_thread().name.encode())
-        return found if environ["PATH_INFO"] == "/quick" and STARTED in environ else None
+def test_a_client_that_never_pauses_is_held_to_the_deadline(build: Build, echo: Echo) -> None:
+    class Dripping(Client):
+        async def receive(self) -> Any:
+            await asyncio.sleep(0)
+            return {"type": "http.request", "body": b"x", "more_body": True}
 
-    gateway = Gateway(echo, seconds=PATIENCE, largest=LARGEST, quick=quick)
-    client = ask(gateway, scope(path=b"/quick"))
-    assert client.answers[0]["headers"] == [(b"ETag", b'"1"')]
-    assert client.answers[1]["body"] == threading.main_thread().name.encode()
-    assert ask(gateway, scope("HEAD", b"/quick")).answers[1]["body"] == b""
+    started = time.monotonic()
+    respond(build(echo, 0.1, limit=2**40), scope("POST", transfer_encoding="chunked"), Dripping())
+    assert time.monotonic() - started < 2
+    assert isinstance(echo.failure, ValueError)
+
+
+def test_large_bodies_share_a_budget(build: Build, echo: Echo) -> None:
+    """There is room for one. A second one waits, until the deadline at most; a small one needs none."""
+    size, seconds = 2 * MEMORY_BYTES, 0.3
+    bridge = build(RequestScope(echo, seconds), seconds, spool_bytes=size)
+    parts = [bytes(MEMORY_BYTES)] * 2
+
+    async def together(*clients: Client) -> list[int]:
+        request = scope("POST", content_length=str(size))
+        await asyncio.gather(*(bridge(request, client.receive, client.send) for client in clients))
+        return [client.status for client in clients]
+
+    assert asyncio.run(together(Client(*parts), Client(*parts))) == [200, 200]
+    stalled = Client(*parts, ends=False)
+    late = Client(*parts)
+    small = Client(b"{}")
+    assert asyncio.run(together(stalled, late, small)) == [200, 503, 200]
+    assert isinstance(echo.failure, ValueError)
+
+
+def test_a_reservation_waits_for_a_release() -> None:
+    async def reserve() -> None:
+        budget = SpoolBudget(10)
+        await budget.reserve(8)
+        waiting = asyncio.create_task(budget.reserve(3))
+        await budget.reserve(2)
+        for size, is_done in ((1, False), (2, True)):
+            budget.release(size)
+            await asyncio.sleep(0.01)
+            assert waiting.done() is is_done
+
+    asyncio.run(reserve())
+
+
+def test_a_cached_response_needs_neither_thread_nor_application(build: Build, echo: Echo) -> None:
+    def lookup(environ: dict[str, Any]) -> Response | None:
+        cached = Response(200, [("ETag", '"1"')], threading.current_thread().name.encode())
+        return cached if environ["PATH_INFO"] == "/hot" and STARTED in environ else None
+
+    bridge = build(echo, lookup=lookup)
+    client = respond(bridge, scope(path=b"/hot"))
+    assert (client.headers, client.body) == ({b"ETag": b'"1"'}, threading.main_thread().name.encode())
+    assert respond(bridge, scope("HEAD", b"/hot")).body == b""
     assert echo.environ == {}
-    assert ask(gateway, scope(path=b"/slow")).answers[0]["headers"] == [(b"X-Of", b"Echo")]
-    gateway.close()
+    assert respond(bridge, scope(path=b"/cold")).headers == {b"X-Of": b"Echo"}
 
 
-def test_what_no_thread_takes_up_in_time_is_refused_without_being_run() -> None:
+def test_a_request_that_no_thread_takes_up_in_time_is_503_and_never_run(build: Build) -> None:
     release, run = threading.Event(), []
 
     def wsgi(environ: dict[str, Any], start_response: Callable[..., object]) -> list[bytes]:
@@ -209,25 +252,29 @@ def test_what_no_thread_takes_up_in_time_is_refused_without_being_run() -> None:
         start_response("200 OK", [])
         return []
 
-    gateway = Gateway(RequestScope(wsgi, 0.05), seconds=0.05, largest=LARGEST)
+    bridge = build(RequestScope(wsgi, 0.05), 0.05)
     clients = [Client() for _ in range(3 * THREADS)]
 
-    async def all_at_once() -> None:
-        tasks = [asyncio.create_task(gateway(scope(), client.receive, client.send)) for client in clients]
+    async def all_together() -> None:
+        tasks = [asyncio.create_task(bridge(scope(), client.receive, client.send)) for client in clients]
         await asyncio.wait(tasks[THREADS:])
         release.set()
         await asyncio.wait(tasks)
 
-    asyncio.run(all_at_once())
+    asyncio.run(all_together())
     assert [client.status for client in clients] == [200] * THREADS + [503] * 2 * THREADS
     assert len(run) == THREADS
-    headers = dict(clients[-1].answers[0]["headers"])
-    assert headers[b"Retry-After"] == b"1"
-    assert headers[b"X-Request-ID"] in clients[-1].answers[1]["body"]
-    gateway.close()
+    assert clients[-1].headers[b"Retry-After"] == b"1"
+    assert clients[-1].headers[b"X-Request-ID"] in clients[-1].body
 
 
-def test_a_request_that_is_given_up_is_still_carried_out(echo: Echo) -> None:
+def test_a_failure_outside_of_flask_is_500_in_the_error_shape(build: Build) -> None:
+    client = respond(build(lambda *_: 1 / 0), scope())
+    assert client.status == 500
+    assert b'"internal_server_error"' in client.body
+
+
+def test_a_cancelled_request_is_still_carried_out(build: Build, echo: Echo) -> None:
     begun, release = threading.Event(), threading.Event()
 
     def wsgi(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterator[bytes]:
@@ -235,11 +282,11 @@ def test_a_request_that_is_given_up_is_still_carried_out(echo: Echo) -> None:
         release.wait(PATIENCE)
         return echo(environ, start_response)
 
-    gateway = Gateway(wsgi, seconds=PATIENCE, largest=LARGEST)
+    bridge = build(wsgi)
 
     async def give_up() -> None:
         client = Client(b"all")
-        task = asyncio.create_task(gateway(scope("POST", content_length="3"), client.receive, client.send))
+        task = asyncio.create_task(bridge(scope("POST", content_length="3"), client.receive, client.send))
         await asyncio.to_thread(begun.wait, PATIENCE)
         task.cancel()
         await asyncio.wait([task])
@@ -247,19 +294,35 @@ def test_a_request_that_is_given_up_is_still_carried_out(echo: Echo) -> None:
         release.set()
 
     asyncio.run(give_up())
-    gateway.close()
+    bridge.close()
     assert (echo.closed, echo.failure) == (1, None)
 
 
-def test_closing_waits_for_threads_and_then_finishes() -> None:
+def test_the_end_waits_for_threads_and_then_closes(build: Build) -> None:
     order: list[str] = []
-    gateway = Gateway(lambda *_: [], seconds=1, largest=1, finish=lambda: order.append("finished"))
-    gateway._pool.submit(order.append, "thread")
-    gateway.close()
-    assert order == ["thread", "finished"]
 
+    def slow(_: dict[str, Any], start_response: Callable[..., object]) -> list[bytes]:
+        time.sleep(0.05)
+        order.append("thread")
+        start_response("200 OK", [])
+        return []
 
-def test_the_parser_in_c_is_used_by_a_class_of_our_own() -> None:
-    pytest.importorskip("gunicorn_h1c", reason="the parser in C could not be built here")
-    assert issubclass(worker.Protocol, ASGIProtocol)
-    assert ASGIProtocol._h1c_has_limits
+    bridge = build(slow, close=lambda: order.append("closed"))
+    messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+    sent: list[Any] = []
+
+    async def live() -> None:
+        async def receive() -> Any:
+            return next(messages)
+
+        async def send(message: Any) -> None:
+            sent.append(message["type"])
+
+        request = asyncio.create_task(bridge(scope(), Client().receive, Client().send))
+        await asyncio.sleep(0.01)
+        await bridge({"type": "lifespan"}, receive, send)
+        await request
+
+    asyncio.run(live())
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert order[:2] == ["thread", "closed"]

@@ -1,0 +1,71 @@
+"""Runs worker processes that share a socket and the memory made before them, and replaces those that crash."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+
+log = logging.getLogger("dreamscript.server")
+
+STOPPING = frozenset({signal.SIGTERM, signal.SIGINT})
+AWAITED = STOPPING | {signal.SIGCHLD, signal.SIGALRM}
+# So that a worker that cannot start does not keep the machine busy.
+RESTART_SECONDS = 0.1
+
+
+def supervise(work: Callable[[socket.socket], None], listener: socket.socket, workers: int, grace_seconds: int) -> None:
+    """Keep ``workers`` processes running ``work`` until SIGTERM or SIGINT; then end them, by force after the grace."""
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
+    running = {start(work, listener) for _ in range(workers)}
+    is_stopping = False
+    while running:
+        number = signal.sigwait(AWAITED)
+        if number in STOPPING and not is_stopping:
+            is_stopping = True
+            log.info("stopping")
+            listener.close()
+            send(running, signal.SIGTERM)
+            signal.alarm(grace_seconds)
+        elif number == signal.SIGALRM:
+            log.error("workers did not end in time")
+            send(running, signal.SIGKILL)
+        for pid, code in ended(running):
+            running.remove(pid)
+            if not is_stopping:
+                log.error("worker ended", extra={"worker": pid, "exit_code": code})
+                time.sleep(RESTART_SECONDS)
+                running.add(start(work, listener))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, AWAITED)
+
+
+def start(work: Callable[[socket.socket], None], listener: socket.socket) -> int:
+    """Return the id of a new process. ``work`` must set its own handlers and unblock the signals."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        work(listener)
+        code = 0
+    except BaseException:
+        log.exception("worker failed")
+    finally:
+        # The parent's context managers and exit handlers are not this process's own.
+        os._exit(code)
+
+
+def send(pids: set[int], number: signal.Signals) -> None:
+    """Send a signal to processes, none of which has been waited for yet."""
+    for pid in pids:
+        os.kill(pid, number)
+
+
+def ended(running: set[int]) -> list[tuple[int, int]]:
+    """Return the ids and exit codes of those that have ended; a negative code is a signal."""
+    statuses = [os.waitpid(pid, os.WNOHANG) for pid in running]
+    return [(pid, os.waitstatus_to_exitcode(status)) for pid, status in statuses if pid]
