@@ -45,6 +45,9 @@ bench-pages: tools ## measure what pages cost, as ratios, on the tests' database
 bench-writes: tools ## compare writes through the service with CouchDB alone, as ratios, on the tests' database
 	@$(RUN) -m bench.writes
 
+bench-path: tools ## count the files that a request enters and the depth of its stack, on the tests' database
+	@$(RUN) -m bench.request_path
+
 prove-deploy: tools ## read while a changed view is deployed over 50,000 documents
 	DREAMSCRIPT_PROOF_DOCUMENTS=50000 $(RUN) -m pytest -s --timeout 900 proofs/test_readers.py
 
@@ -79,4 +82,4 @@ format: tools ## let ruff rewrite what it can
 clean: ## remove .venv and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/local_couchdb/pouchdb/node_modules var/pythons
 
-.PHONY: help install tools run test test-fast test-pythons bench bench-scale bench-memory bench-pages bench-writes prove-deploy prove-keys prove-reads prove-walk prove-faults diff-views deploy-views rollback-views lint format clean
+.PHONY: help install tools run test test-fast test-pythons bench bench-scale bench-memory bench-pages bench-writes bench-path prove-deploy prove-keys prove-reads prove-walk prove-faults diff-views deploy-views rollback-views lint format clean
