@@ -110,6 +110,16 @@ class ProjectNotEmpty(ServiceError):
     reason = "The project still holds documents; move or delete them first."
 
 
+class OutcomeUnknown(ServiceError):
+    """It cannot be determined any more whether an earlier run of a repeated request was carried out."""
+
+    code = "outcome_unknown"
+    reason = (
+        "It cannot be determined whether the first request with this Idempotency-Key was carried out. "
+        "Fetch the resource to find out."
+    )
+
+
 class IdempotencyInProgress(ServiceError):
     """The first request with this Idempotency-Key is still being carried out."""
 
@@ -181,6 +191,7 @@ ERRORS: tuple[type[ServiceError], ...] = (
     NotAcceptable,
     Conflict,
     ProjectNotEmpty,
+    OutcomeUnknown,
     IdempotencyInProgress,
     PreconditionFailed,
     TooLarge,

@@ -51,9 +51,9 @@ def test_a_request_is_taken_over_only_after_its_deadline(settings: Settings, dea
             begin(services)
         clock.now += timedelta(seconds=10)
         again = begin(services)
-    assert again.attempt.nonce == first.attempt.nonce
-    assert first.attempt.since is None
-    assert again.attempt.since
+    assert again.write_id.nonce == first.write_id.nonce
+    assert first.write_id.since is None
+    assert again.write_id.since
 
 
 def test_what_is_over_is_removed_by_itself(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,55 +1,59 @@
-"""How a document is taken back whose project was deleted while it came."""
+"""Undoes the write of a document whose project was deleted in the meantime."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from dataclasses import replace
 
 from app.domain.items import Items
 from app.domain.merge_patch import merged
-from app.store.items import StoredItem
-from app.store.write_id import WriteId, undoing
+from app.store.items import Change, Fields, StoredItem
+from app.store.write_id import WriteId
 
 
-class MovedOn(Exception):
-    """Others have put the document elsewhere."""
+class Superseded(Exception):
+    """Others have moved the document to another project."""
 
 
-class Touched(Exception):
+class Modified(Exception):
     """Others have changed the document."""
 
 
-def take_back(documents: Items, before: StoredItem | None, after: StoredItem) -> StoredItem | None:
-    """Undo what made a document of nothing, or moved it to where ``after`` is; return what it is then, None if gone.
+def undo_write(documents: Items, change: Change, write_id: WriteId) -> StoredItem | None:
+    """Undo a creation or a move that was written under ``write_id``; return the document, None if it is deleted.
 
-    A new one that others have worked on is put into no project instead, so that their work stays. It is done under a
-    nonce by which a repetition knows that it was undone. Raises MovedOn, NotFound where others have deleted it,
-    Conflict and Unavailable.
+    A new document that others have changed is put into no project instead, so that their work stays. The undoing has
+    a write id of its own, by which a repetition recognises it. Raises Superseded, NotFound where others have deleted
+    the document, Conflict and Unavailable.
     """
+    before, after = change
 
-    def require_still_there(found: StoredItem) -> None:
-        if found.project_id != after.project_id:
-            raise MovedOn
+    def check_not_superseded(item: StoredItem) -> None:
+        if item.project_id != after.project_id:
+            raise Superseded
 
-    def require_untouched(found: StoredItem) -> None:
-        require_still_there(found)
-        if found.fields.get("nonce") != after.fields["nonce"]:
-            raise Touched
+    def check_not_modified(item: StoredItem) -> None:
+        check_not_superseded(item)
+        if not item.is_by(write_id):
+            raise Modified
 
-    undo = WriteId(nonce=undoing(after.fields["nonce"]))
     if before is None:
-        with suppress(Touched):
-            documents.delete(after.public_id, check=require_untouched, attempt=undo)
+        with suppress(Modified):
+            documents.delete(after.public_id, check=check_not_modified, write_id=write_id.compensation)
             return None
-        before = after.nowhere()
-    back = {name: value for name, value in before.fields.items() if name == "project_id"}
+        before = without_project(after)
+    project = {name: value for name, value in before.fields.items() if name == "project_id"}
 
-    def compose(found: StoredItem) -> Mapping[str, Any]:
-        require_still_there(found)
-        if found.revision == after.revision:
+    def compose(item: StoredItem) -> Fields:
+        check_not_superseded(item)
+        if item.revision == after.revision:
             return documents.members(before)
-        # What others have made of it meanwhile stays, but not there.
-        return {**merged(documents.members(found), {"project_id": None}), **back}
+        # Others have changed it since. Their changes stay, but not in this project.
+        return {**merged(documents.members(item), {"project_id": None}), **project}
 
-    return documents.change(after.public_id, compose, attempt=undo).after
+    return documents.update(after.public_id, compose, write_id=write_id.compensation).after
+
+
+def without_project(document: StoredItem) -> StoredItem:
+    """Return the same document in no project."""
+    return replace(document, fields={name: it for name, it in document.fields.items() if name != "project_id"})

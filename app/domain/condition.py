@@ -1,4 +1,4 @@
-"""What a client demands of a revision before it is replaced: RFC 9110, sections 13.1.1 and 13.1.2."""
+"""The conditions that a client sets on the revision it replaces: RFC 9110, sections 13.1.1 and 13.1.2."""
 
 from __future__ import annotations
 
@@ -10,32 +10,27 @@ from app.store.items import StoredItem
 
 @dataclass(frozen=True)
 class Condition:
-    """The tags of which one must be current; None demands nothing, and `*` only that there is something.
+    """One of ``tags`` must be current, `*` stands for any, and None sets no condition.
 
-    Of ``refused`` none may be current; there `*` is any.
+    None of ``refused`` may be current; there, too, `*` stands for any.
     """
 
     tags: frozenset[str] | None = None
     refused: frozenset[str] = frozenset()
 
     @property
-    def is_open(self) -> bool:
-        """Whether any revision will do."""
+    def is_unconditional(self) -> bool:
+        """Whether any revision may be replaced."""
         return self.tags is None or "*" in self.tags
 
-    def revision(self, current: str) -> str | None:
-        """Return the revision to replace, which is for the database to compare again; None if no tag is ``current``.
+    def check(self, item: StoredItem) -> None:
+        """Raise PreconditionFailed, with the current tag, unless ``item`` may be replaced.
 
-        What follows a revision is composed of what was read with it, so that another tag is never written on.
+        The database compares the revision once more when the next one is stored on top of it.
         """
-        if not self.refused.isdisjoint({current, "*"}):
-            return None
-        return current if self.is_open or current in (self.tags or ()) else None
+        is_met = self.is_unconditional or item.revision in (self.tags or ())
+        if not is_met or not self.refused.isdisjoint({item.revision, "*"}):
+            raise PreconditionFailed(headers={"ETag": f'"{item.revision}"'})
 
 
 ANY = Condition()
-
-
-def stale(found: StoredItem) -> PreconditionFailed:
-    """Return what to say to who demanded another revision than the one ``found``."""
-    return PreconditionFailed(headers={"ETag": f'"{found.revision}"'})

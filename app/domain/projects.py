@@ -1,219 +1,160 @@
-"""Projects as a key reaches them, and how one is deleted while others may put documents into it."""
+"""Projects, and how one is deleted while others may put documents into it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
 
 from app.domain.access import Access
 from app.domain.batches.batch import carry_out
 from app.domain.batches.operations import Operation, Outcome
 from app.domain.clock import stamp
 from app.domain.condition import ANY, Condition
-from app.domain.items import Compose, Items
+from app.domain.item_service import AcceptsDocuments, ItemService
+from app.domain.items import Items
 from app.domain.listing.pages import ListQuery, Page
-from app.domain.merge_patch import merged
 from app.domain.rendered import RenderedItem
 from app.errors import Conflict, Forbidden, NotFound, PreconditionFailed, ProjectNotEmpty, ServiceError, Unavailable
-from app.store.items import StoredItem
-from app.store.write_id import WriteId, undoing
+from app.store.items import Fields, StoredItem
+from app.store.write_id import WriteId
 
-# How many projects are read in one request.
-AT_ONCE = 100
-# Whoever began a deletion so long ago has given it up: no request lives longer.
-GIVEN_UP = timedelta(minutes=2)
+# Projects that are read in one request.
+PROJECTS_PER_READ = 100
+# A deletion that was marked longer ago has been given up: no request takes longer.
+ABANDONED_AFTER = timedelta(minutes=2)
 
 
-class Projects:
-    """Whatever is beyond the key's reach is refused before it is looked up; listings leave it out."""
+class Projects(ItemService):
+    """A project is in a key's scope by its id alone, so nothing is read to decide that."""
 
     def __init__(self, projects: Items, documents: Items, now: Callable[[], datetime]) -> None:
-        self._projects, self._documents, self._now = projects, documents, now
-
-    def get(self, access: Access, project_id: int) -> StoredItem:
-        """Return one project. Raises NotFound and Forbidden."""
-        _require_reached(access, project_id)
-        return self._projects.get(project_id)
-
-    def read(self, access: Access, project_id: int, *, bypass_cache: bool = False) -> RenderedItem:
-        """Return what clients get of one project. Raises as ``get`` does."""
-        _require_reached(access, project_id)
-        return self._projects.read(project_id, bypass_cache=bypass_cache)
-
-    def create(self, access: Access, fields: Mapping[str, Any], attempt: WriteId | None = None) -> StoredItem:
-        """Store a new project. Raises Forbidden for a limited key, which could not reach it."""
-        self.require_possible(access, None)
-        return self._projects.create(fields, attempt)
-
-    def reserve(self, count: int) -> tuple[int, ...]:
-        """Return so many ids that nobody else is given."""
-        return self._projects.reserve(count)
-
-    def replace(
-        self,
-        access: Access,
-        project_id: int,
-        fields: Mapping[str, Any],
-        condition: Condition = ANY,
-        attempt: WriteId | None = None,
-    ) -> StoredItem:
-        """Give a project these members and no others. Raises NotFound, Forbidden, PreconditionFailed and Conflict."""
-        return self._change(access, project_id, lambda _: fields, condition, attempt)
-
-    def patch(
-        self,
-        access: Access,
-        project_id: int,
-        patch: Mapping[str, Any],
-        condition: Condition = ANY,
-        attempt: WriteId | None = None,
-    ) -> StoredItem:
-        """Apply a merge patch (RFC 7396): a member that is None is removed. Raises what ``replace`` does."""
-
-        def compose(found: StoredItem) -> Mapping[str, Any]:
-            return merged(self._projects.members(found), patch)
-
-        return self._change(access, project_id, compose, condition, attempt)
-
-    def delete(
-        self, access: Access, project_id: int, condition: Condition = ANY, attempt: WriteId | None = None
-    ) -> None:
-        """Delete an empty project for ever. Raises ProjectNotEmpty and what ``replace`` raises.
-
-        First it is marked, from when on it takes no documents; then it is looked whether one came before that.
-        """
-        _require_reached(access, project_id)
-        self._projects.get(project_id)
-        self._require_empty(project_id)
-        mark = (attempt or WriteId()).part("mark")
-        if condition.is_open:
-            # Only a condition holds before the mark alone; without one a mark that others overtook is made anew.
-            mark = replace(mark, since=None)
-        marked = self._mark(project_id, condition, mark)
-        try:
-            self._require_empty(project_id)
-        except ProjectNotEmpty:
-            with suppress(PreconditionFailed, NotFound):
-                unmark = WriteId(nonce=undoing(mark.nonce))
-                self._projects.change(project_id, self._projects.members, marked, unmark)
-            raise
-        try:
-            self._projects.delete(project_id, marked, attempt=attempt)
-        except PreconditionFailed as error:
-            raise Conflict from error
-
-    def _mark(self, project_id: int, condition: Condition, attempt: WriteId) -> Condition:
-        """Say that a project is about to be deleted; return the condition that nobody has changed it since."""
-
-        def compose(found: StoredItem) -> Mapping[str, Any]:
-            return {**self._projects.members(found), "deleting_at": stamp(self._now())}
-
-        _, marked = self._projects.change(project_id, compose, condition, attempt)
-        return Condition(frozenset({marked.revision}))
-
-    def copy(self, access: Access, project_id: int, attempt: WriteId | None = None) -> StoredItem:
-        """Store a copy of a project, without documents. Raises as ``get`` and ``create``."""
-        made = self._projects.resumed(attempt)
-        return made or self.create(access, self._projects.members(self.get(access, project_id)), attempt)
+        super().__init__(projects)
+        self._documents, self._now = documents, now
 
     def page(self, access: Access, query: ListQuery) -> Page:
         """Return a page of projects."""
         if access.reach is not None:
             ids = access.reach.projects if query.ids is None else access.reach.projects.intersection(query.ids)
             query = replace(query, ids=tuple(ids))
-        return self._projects.index.page(query)
+        return self.items.index.page(query)
 
-    def load(self, access: Access, page: Page) -> Page:
-        """Return ``page`` with its projects, less those beyond the key's reach."""
-        return self._projects.load(page, lambda item: access.admits_project(item.public_id))
+    def batch(self, access: Access, operations: Sequence[Operation], write_id: WriteId) -> list[Outcome]:
+        """Carry out many operations, as ``carry_out`` does; deletions one by one, since each looks for documents."""
+        return carry_out(self, access, operations, write_id, alone=("delete",))
 
-    def require_possible(self, access: Access, found: StoredItem | None, *_: object) -> None:
-        """Raise unless the key may make a project, or change one that it reaches."""
-        if found is None and access.reach is not None:
-            raise Forbidden("This key is limited to what exists, so it makes no projects.")
+    def delete(
+        self, access: Access, public_id: int, condition: Condition = ANY, write_id: WriteId | None = None
+    ) -> None:
+        """Delete an empty project permanently. Raises ProjectNotEmpty and what ``replace`` raises.
 
-    def require_still_reached(self, access: Access, found: StoredItem) -> None:
-        """A project does not leave a key's reach."""
+        It is marked first, so that it accepts no documents from then on. Then a second look finds those that came
+        before the mark.
+        """
+        self.check_in_scope(access, public_id)
+        self.items.get(public_id)
+        self._check_empty(public_id)
+        mark = (write_id or WriteId()).part("mark")
+        if condition.is_unconditional:
+            # Others may have changed the project since an earlier run marked it. Only a condition is older than that.
+            mark = mark.as_new()
+        is_marked = self._mark(public_id, condition, mark)
+        try:
+            self._check_empty(public_id)
+        except ProjectNotEmpty:
+            with suppress(PreconditionFailed, NotFound):
+                self.items.update(public_id, self.items.members, is_marked, mark.compensation)
+            raise
+        try:
+            self.items.delete(public_id, is_marked, write_id=write_id)
+        except PreconditionFailed as error:
+            raise Conflict from error
 
-    def require_arrived(self, *_: object) -> None:
-        """A project is where it is."""
+    def _mark(self, project_id: int, condition: Condition, write_id: WriteId) -> Condition:
+        """Mark a project as being deleted; return the condition that it has not been changed since."""
 
-    def takes(self, *_: object) -> None:
-        """A project is in nothing that could take it."""
+        def compose(item: StoredItem) -> Fields:
+            return {**self.items.members(item), "deleting_at": stamp(self._now())}
 
-    def refusals(self, access: Access, project_ids: Sequence[int]) -> dict[int, ServiceError]:
-        """Return what to say of those projects that the key does not reach."""
-        return {each: _refusal(access, each) for each in project_ids if not access.admits_project(each)}
+        change = self.items.update(project_id, compose, condition, write_id)
+        return Condition(frozenset({change.after.revision}))
 
-    def batch(self, access: Access, operations: Sequence[Operation], attempt: WriteId) -> list[Outcome]:
-        """Carry out many operations, as ``carry_out`` does; a deletion looks for documents and goes alone."""
-        return carry_out(self, self._projects, access, operations, attempt, alone=("delete",))
+    def _check_empty(self, project_id: int) -> None:
+        if not self._documents.index.is_empty(project_id):
+            raise ProjectNotEmpty
 
-    def takes_documents(self, project_id: int) -> bool:
-        """Tell whether there is such a project. Raises Conflict if it is being deleted at this moment."""
-        return self._takes(project_id, self._projects.find(project_id))
+    def check_in_scope(self, access: Access, public_id: int) -> None:
+        """Raise unless a key may name this project."""
+        if not access.admits_project(public_id):
+            raise self.refusal(access, public_id)
 
-    def seen_together(self, project_ids: Sequence[int]) -> Callable[[int], bool]:
-        """Return what ``takes_documents`` is for these projects, which are read together when it is first called."""
+    def refusals(self, access: Access, public_ids: Sequence[int]) -> dict[int, ServiceError]:
+        """Return the errors for the projects out of scope, by id."""
+        return {each: self.refusal(access, each) for each in public_ids if not access.admits_project(each)}
+
+    def admits(self, access: Access, item: StoredItem | RenderedItem) -> bool:
+        """Return whether a project is in the key's scope."""
+        return access.admits_project(item.public_id)
+
+    def check_allowed(self, access: Access, item: StoredItem | None, *_: object) -> None:
+        """Raise for a new project of a limited key, which would be out of its scope."""
+        if item is None and access.reach is not None:
+            raise Forbidden("This key is limited to existing items, so it cannot create projects.")
+
+    def check_copy(self, *_: object) -> None:
+        """Allow it: a copy holds no documents."""
+
+    def check_project_still_open(self, *_: object) -> None:
+        """Do nothing: a project is in no project."""
+
+    def accepts_documents(self, project_id: int) -> bool:
+        """Return whether there is such a project. Raises Conflict while it is being deleted."""
+        return self._accepts(project_id, self.items.find(project_id))
+
+    def preload_projects(self, *_: object) -> AcceptsDocuments:
+        """Return ``accepts_documents``: no project is read for another."""
+        return self.accepts_documents
+
+    def preload(self, project_ids: Sequence[int]) -> AcceptsDocuments:
+        """Return ``accepts_documents`` for these projects, which are read together when it is first called."""
 
         @cache
-        def found() -> dict[int, StoredItem] | None:
+        def projects() -> dict[int, StoredItem] | None:
             marks: dict[int, StoredItem] = {}
             try:
-                for start in range(0, len(project_ids), AT_ONCE):
-                    # Their descriptions may be large, and do not matter.
-                    part = self._projects.find_many(project_ids[start : start + AT_ONCE])
-                    marks |= {each: StoredItem(project.revision, _mark(project)) for each, project in part.items()}
+                for start in range(0, len(project_ids), PROJECTS_PER_READ):
+                    part = self.items.find_many(project_ids[start : start + PROJECTS_PER_READ])
+                    marks |= {public_id: _without_description(project) for public_id, project in part.items()}
             except Unavailable:
                 return None
             return marks
 
         @cache
-        def takes(project_id: int) -> bool:
-            projects = found()
-            if projects is None:
+        def accepts(project_id: int) -> bool:
+            known = projects()
+            if known is None:
                 raise Unavailable
-            return self._takes(project_id, projects.get(project_id))
+            return self._accepts(project_id, known.get(project_id))
 
-        return takes
+        return accepts
 
-    def _takes(self, project_id: int, found: StoredItem | None) -> bool:
-        marked_at = found and found.fields.get("deleting_at")
-        if not found or not marked_at:
-            return found is not None
-        if marked_at > stamp(self._now() - GIVEN_UP):
+    def _accepts(self, project_id: int, project: StoredItem | None) -> bool:
+        marked_at = project and project.fields.get("deleting_at")
+        if not project or not marked_at:
+            return project is not None
+        if marked_at > stamp(self._now() - ABANDONED_AFTER):
             raise Conflict(f"Project {project_id} is being deleted.")
-        # A new revision without the mark also keeps a deletion from happening that was only late.
+        # A new revision without the mark also stops a deletion that was only late.
         try:
-            self._projects.change(project_id, self._projects.members, Condition(frozenset({found.revision})))
+            self.items.update(project_id, self.items.members, Condition(frozenset({project.revision})))
         except (PreconditionFailed, NotFound):
-            # Others were faster: with another document, or with another deletion.
-            return self.takes_documents(project_id)
+            # Others came first, with another document or another deletion.
+            return self.accepts_documents(project_id)
         return True
 
-    def _change(
-        self, access: Access, project_id: int, compose: Compose, condition: Condition, attempt: WriteId | None = None
-    ) -> StoredItem:
-        _require_reached(access, project_id)
-        return self._projects.change(project_id, compose, condition, attempt)[1]
 
-    def _require_empty(self, project_id: int) -> None:
-        if not self._documents.index.is_empty(project_id):
-            raise ProjectNotEmpty
-
-
-def _mark(project: StoredItem) -> dict[str, Any]:
-    return {name: value for name, value in project.fields.items() if name == "deleting_at"}
-
-
-def _require_reached(access: Access, project_id: int) -> None:
-    if not access.admits_project(project_id):
-        raise _refusal(access, project_id)
-
-
-def _refusal(access: Access, project_id: int) -> ServiceError:
-    return access.refusal(NotFound(f"There is no project {project_id}."))
+def _without_description(project: StoredItem) -> StoredItem:
+    """Return a project without its description, which may be large."""
+    return replace(project, fields={name: it for name, it in project.fields.items() if name != "description"})

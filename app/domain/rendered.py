@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from app.domain.resource_types import ResourceType
+from app.store.items import StoredItem
 
 
 class RenderedItem(NamedTuple):
@@ -17,6 +17,6 @@ class RenderedItem(NamedTuple):
     body: bytes
 
     @classmethod
-    def of(cls, resource_type: ResourceType, fields: Mapping[str, Any]) -> RenderedItem:
+    def of(cls, resource_type: ResourceType, item: StoredItem) -> RenderedItem:
         """Render a stored item."""
-        return cls(fields["id"], fields["_rev"], fields.get("project_id"), resource_type.body(fields))
+        return cls(item.public_id, item.revision, item.project_id, resource_type.body(item.fields))

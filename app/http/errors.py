@@ -26,6 +26,7 @@ STATUS: dict[str, int] = {
     "not_acceptable": 406,
     "conflict": 409,
     "project_not_empty": 409,
+    "outcome_unknown": 409,
     "idempotency_in_progress": 409,
     "precondition_failed": 412,
     "too_large": 413,

@@ -71,7 +71,7 @@ def carry_out(
     idempotency: Idempotency, begun: Begun, view: View, arguments: dict[str, Any], *, secret: bool
 ) -> Response:
     """Return the answer to a request that nobody has carried out yet, after it is kept."""
-    g.attempt = begun.attempt
+    g.attempt = begun.write_id
     try:
         response = make_response(view(**arguments))
     except Exception as error:

@@ -114,6 +114,10 @@ class Database:
             unknown.update(doc_id for doc_id, outcome in found.items() if outcome is DocumentFailure.UNKNOWN)
         return found
 
+    def delete_many(self, revisions: Sequence[Revision]) -> dict[str, Outcome]:
+        """Delete documents in one request, leaving bare tombstones; return as ``write_many`` does."""
+        return self.write_many([{"_id": each.id, "_rev": each.rev, "_deleted": True} for each in revisions])
+
     def view(
         self,
         design: str,

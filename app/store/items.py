@@ -1,43 +1,93 @@
-"""Items as they are in the database."""
+"""Items as the rooms above the store know them, without CouchDB's own members."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from app.store.write_id import WriteId
+
+Fields = Mapping[str, Any]
+# CouchDB's members and ours, which are no fields of an item.
+OWN = frozenset({"_id", "_rev", "_deleted", "nonce"})
 
 
 @dataclass(frozen=True)
 class StoredItem:
-    """An item with the revision that its tag is made of; a deleted one has what its tombstone keeps."""
+    """One revision of an item. Of a deleted one, ``fields`` are those that its tombstone keeps."""
 
+    doc_id: str
     revision: str
-    fields: Mapping[str, Any]
+    fields: Fields
+    is_deleted: bool = False
+    nonce: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> StoredItem:
+        """Return the item in a document as CouchDB returns it."""
+        fields = {name: value for name, value in document.items() if name not in OWN}
+        return cls(document["_id"], document["_rev"], fields, bool(document.get("_deleted")), document.get("nonce"))
 
     @property
     def public_id(self) -> int:
-        """The id that clients know it by."""
-        found: int = self.fields["id"]
-        return found
+        """The id that clients use."""
+        public_id: int = self.fields["id"]
+        return public_id
 
     @property
     def project_id(self) -> int | None:
-        """The project that it is in, if it is a document and in one."""
-        found: int | None = self.fields.get("project_id")
-        return found
+        """The project of a document that is in one."""
+        project_id: int | None = self.fields.get("project_id")
+        return project_id
 
-    @property
-    def is_deleted(self) -> bool:
-        """Whether this is a tombstone."""
-        return bool(self.fields.get("_deleted"))
+    def is_by(self, write_id: WriteId) -> bool:
+        """Return whether this revision was written under ``write_id``."""
+        return self.nonce == write_id.nonce
 
-    def nowhere(self) -> StoredItem:
-        """Return the same item in no project."""
-        return StoredItem(self.revision, {name: it for name, it in self.fields.items() if name != "project_id"})
+    def is_older_than(self, time: str) -> bool:
+        """Return whether the item was last updated before ``time``. A tombstone made in Fauxton has no time."""
+        return bool(self.fields.get("updated_at", time) < time)
 
 
 class Change(NamedTuple):
-    """What an item was, None if it is new, and what it is."""
+    """An item before a write, None if the write created it, and after it."""
 
     before: StoredItem | None
     after: StoredItem
+
+
+# Returns the fields of an item's next revision. It is called again for each try, with the item as it is then.
+Compose = Callable[[StoredItem | None], Fields]
+
+
+@dataclass(frozen=True)
+class Update:
+    """One of many writes: of the fields that ``compose`` returns, or of a tombstone that keeps these fields."""
+
+    doc_id: str
+    compose: Compose
+    write_id: WriteId
+    deletes: bool = False
+
+
+@dataclass(frozen=True)
+class ItemWrite:
+    """The next revision of an item: it replaces the revision ``replaces``, or creates the item without one."""
+
+    doc_id: str
+    fields: Fields
+    write_id: WriteId
+    replaces: str | None = None
+    deletes: bool = False
+
+    def document(self) -> dict[str, Any]:
+        """Return the document that CouchDB stores."""
+        document = {"_id": self.doc_id, **self.fields, "nonce": self.write_id.nonce}
+        if self.replaces:
+            document["_rev"] = self.replaces
+        return {**document, "_deleted": True} if self.deletes else document
+
+    def stored(self, revision: str) -> StoredItem:
+        """Return the item as it is once this is stored."""
+        return StoredItem(self.doc_id, revision, self.fields, self.deletes, self.write_id.nonce)

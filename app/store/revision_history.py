@@ -1,72 +1,131 @@
-"""What became of items since a moment, so that a repeated request finds what an earlier run of it has written."""
+"""Judges by an item's latest revisions what an earlier run of a write has done (docs/decisions/repeats.md)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from app.errors import Conflict
+from app.errors import Conflict, OutcomeUnknown, ServiceError
 from app.store.database import Database
 from app.store.items import Change, StoredItem
-from app.store.write_id import undoing
-
-# The revisions of an item, tombstones included, the latest first.
-History = Sequence[StoredItem]
-# How many revisions of an item are read in one request at most.
-AT_ONCE = 32
+from app.store.write_id import WriteId
 
 
-def histories(database: Database, doc_ids: Sequence[str], since: str) -> dict[str, History]:
-    """Return by `_id` the revisions that were written ``since``, and one before them, as far as they are kept.
+class Undone(Conflict):
+    """An earlier run has undone its own write, which uses up the id of a creation."""
 
-    All go back together, twice as far with each request as with the one before: it takes few requests where little was
-    written, and not many more where much was.
-    """
+
+@dataclass(frozen=True)
+class History:
+    """The ``latest`` revisions of an item, newest first, and its ``first``; None stands for a compacted one."""
+
+    latest: tuple[StoredItem | None, ...]
+    first: StoredItem | None
+    is_whole: bool
+
+    @property
+    def newest(self) -> StoredItem:
+        """The current revision, whose body CouchDB always keeps."""
+        item = self.latest[0]
+        assert item is not None
+        return item
+
+    def before(self, write_id: WriteId) -> StoredItem | None:
+        """Return the item as it was before a write.
+
+        If compaction removed that revision, assume that nothing changed, so that nothing is undone on a guess.
+        """
+        written: StoredItem | None = None
+        for item in self.latest:
+            if item is None:
+                return written
+            if item.is_by(write_id):
+                written = item
+            elif written:
+                return item
+        return None if self.is_whole else written
+
+
+def read_histories(database: Database, doc_ids: Sequence[str], depth: int) -> dict[str, History]:
+    """Return by `_id` the latest ``depth`` revisions of each item and its first, in three requests."""
     leaves = database.leaves(doc_ids)
-    found = {doc_id: [StoredItem(leaf.document["_rev"], leaf.document)] for doc_id, leaf in leaves.items()}
-    length, start = 1, 1
-    # A deletion in Fauxton leaves no time.
-    while younger := [doc_id for doc_id, history in found.items() if _reaches(history, start, since)]:
-        wanted = [(doc_id, rev) for doc_id in younger for rev in leaves[doc_id].lineage[start : start + length]]
-        read = {(document["_id"], document["_rev"]): document for document in database.revisions(wanted)}
-        for doc_id, revision in wanted:
-            # What is missing was compacted away, and what is older with it.
-            if (doc_id, revision) in read:
-                found[doc_id].append(StoredItem(revision, read[doc_id, revision]))
-        start, length = start + length, min(2 * length, AT_ONCE)
-    return dict(found)
+    below = {doc_id: (*leaf.lineage[1:depth], *leaf.lineage[1:][-1:]) for doc_id, leaf in leaves.items()}
+    wanted = {(doc_id, revision) for doc_id, revisions in below.items() for revision in revisions}
+    bodies = {(each["_id"], each["_rev"]): StoredItem.of(each) for each in database.revisions(sorted(wanted))}
+    bodies |= {(doc_id, leaf.lineage[0]): StoredItem.of(leaf.document) for doc_id, leaf in leaves.items()}
+    return {
+        doc_id: History(
+            tuple(bodies.get((doc_id, revision)) for revision in leaf.lineage[:depth]),
+            bodies.get((doc_id, leaf.lineage[-1])) if leaf.lineage[-1].startswith("1-") else None,
+            len(leaf.lineage) <= depth,
+        )
+        for doc_id, leaf in leaves.items()
+    }
 
 
-def _reaches(history: History, start: int, since: str) -> bool:
-    """Tell whether all revisions up to ``start`` are kept and the last of them is not older than ``since``."""
-    return len(history) == start and history[-1].fields.get("updated_at", since) >= since
+def find_newest(history: History, write_ids: Sequence[WriteId]) -> StoredItem | None:
+    """Return the newest revision that one of these writes made or that undid one, None if there is none since then.
 
-
-def made(history: History, nonce: str) -> Change | None:
-    """Return what the write with this nonce has done, unless it was undone.
-
-    Where it was written again as its own proof, that is the result. An item of which is not kept what it was is taken
-    to have been as it is, so that nothing is undone that may always have been so.
+    Raises OutcomeUnknown if compaction or too many later revisions hide that.
     """
-    first = next((age for age, item in enumerate(history) if item.fields.get("nonce") == nonce), None)
-    if first is None or any(item.fields.get("nonce") == undoing(nonce) for item in history[:first]):
+    since, nonces = write_ids[0].since or "", {nonce for each in write_ids for nonce in each.nonces}
+    for item in history.latest:
+        if item is None:
+            raise OutcomeUnknown
+        if item.nonce in nonces:
+            return item
+        if item.is_older_than(since):
+            return None
+    if history.is_whole:
         return None
-    after = history[first]
-    older = next((item for item in history[first:] if item.fields.get("nonce") != nonce), None)
-    if older is None and not history[-1].revision.startswith("1-"):
-        older = after
-    return Change(older, after)
+    raise OutcomeUnknown
 
 
-def created(history: History, nonce: str) -> Change | None:
-    """Return the same of a creation: what stands on a tombstone came to life over it, and is none.
+def find_change(history: History, write_id: WriteId) -> Change | None:
+    """Return what a write has changed, None if it has not or has been undone. Raises OutcomeUnknown."""
+    item = find_newest(history, [write_id])
+    return Change(history.before(write_id), item) if item and item.is_by(write_id) else None
 
-    Unless its own creation is below, which others have deleted before it was sent again. Raises Conflict if it was
-    undone: then its id is used up.
+
+def find_creation(history: History, write_id: WriteId) -> Change | None:
+    """Return what a write has created, None if another write has. Raises Undone and OutcomeUnknown.
+
+    A revision on top of a tombstone is a resurrection, not a creation.
     """
-    if any(item.fields.get("nonce") == undoing(nonce) for item in history):
-        raise Conflict
-    change = made(history, nonce)
-    if change is None:
-        return None
-    is_first = history[-1].revision.startswith("1-") and history[-1].fields.get("nonce") == nonce
-    return Change(None, change.after) if is_first or change.before in (None, change.after) else None
+    items = [item for item in (*history.latest, history.first) if item]
+    if any(item.is_by(write_id.compensation) for item in items):
+        raise Undone
+    created = next((item for item in items if item.is_by(write_id)), None)
+    if history.first is not None:
+        return Change(None, created) if created and history.first.is_by(write_id) else None
+    before = history.before(write_id)
+    if created is None or (before and before.is_deleted):
+        raise OutcomeUnknown
+    return Change(None, created)
+
+
+def judge_many(history: History, write_ids: Sequence[WriteId]) -> dict[WriteId, Change | ServiceError]:
+    """Return the results of those writes of one item, in their order, that are not to be carried out.
+
+    The current revision decides. If one of the writes made it, those before it were done or refused, which nobody can
+    tell any more, and those after it have not been done. If it is another's, it may have replaced any of them.
+    """
+    try:
+        item = find_newest(history, write_ids)
+    except OutcomeUnknown:
+        return dict.fromkeys(write_ids, OutcomeUnknown())
+    if item is None:
+        return {}
+    if item is not history.newest:
+        return dict.fromkeys(write_ids, OutcomeUnknown())
+    place = next(place for place, write_id in enumerate(write_ids) if item.nonce in write_id.nonces)
+    earlier: dict[WriteId, Change | ServiceError] = dict.fromkeys(write_ids[:place], OutcomeUnknown())
+    return {**earlier, write_ids[place]: _judge(history, write_ids[place])}
+
+
+def _judge(history: History, write_id: WriteId) -> Change | ServiceError:
+    if not history.newest.is_by(write_id):
+        return Undone()
+    before = history.before(write_id)
+    # A revision on top of a tombstone is a resurrection.
+    return OutcomeUnknown() if before and before.is_deleted else Change(before, history.newest)

@@ -9,7 +9,7 @@ import pytest
 from app import Application
 from app.couch.connection import Connection
 from app.domain.access import SCOPES, Access
-from app.domain.batches import working_set as latest
+from app.domain.batches import working_set
 from app.domain.batches.operations import Operation
 from app.domain.items import Items
 from app.domain.projects import Projects
@@ -73,14 +73,14 @@ def test_another_write_between_two_operations_on_one_item_is_not_lost(
     ada: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The batch does not read its own write again, and still loses no other change."""
-    one, settle = ada.new_document(content="0")["id"], latest.Latest.settle
+    one, record = ada.new_document(content="0")["id"], working_set.WorkingSet.record
 
-    def meanwhile(self: latest.Latest, *args: Any) -> None:
+    def meanwhile(self: working_set.WorkingSet, *args: Any) -> None:
         monkeypatch.undo()
-        settle(self, *args)
+        record(self, *args)
         assert ada.request("PATCH", f"/documents/{one}", json={"content": "theirs"}).status_code == 200
 
-    monkeypatch.setattr(latest.Latest, "settle", meanwhile)
+    monkeypatch.setattr(working_set.WorkingSet, "record", meanwhile)
     operations = [{"op": "patch", "id": one, "value": {"title": title}} for title in ("first", "second")]
     assert statuses(send(ada, operations)) == [200, 200]
     assert ada.get(f"/documents/{one}").json == {"id": one, "title": "second", "content": "theirs"}
@@ -89,9 +89,9 @@ def test_another_write_between_two_operations_on_one_item_is_not_lost(
 def test_large_items_are_read_and_written_in_parts(
     ada: Caller, monkeypatch: pytest.MonkeyPatch, asked: list[Request]
 ) -> None:
-    monkeypatch.setattr(latest, "FIRST", 2)
-    monkeypatch.setattr(latest, "ASKED", 10)
-    monkeypatch.setattr(latest, "ROOM", 30)
+    monkeypatch.setattr(working_set, "FIRST_READ_ITEMS", 2)
+    monkeypatch.setattr(working_set, "READ_CHARACTERS", 10)
+    monkeypatch.setattr(working_set, "MAX_CHARACTERS", 30)
     ids = [ada.new_document(content="x" * 10)["id"] for _ in range(5)]
     asked.clear()
     operations = [{"op": "patch", "id": each, "value": {"title": "new"}} for each in ids]
@@ -135,13 +135,13 @@ def test_a_create_whose_id_is_taken_leaves_the_existing_item_alone(
 def test_a_failed_second_look_is_503_because_the_document_may_be_stored(
     ada: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project, takes, looks = ada.new_project()["id"], Projects.takes_documents, list[int]()
+    project, takes, looks = ada.new_project()["id"], Projects.accepts_documents, list[int]()
 
     def look(self: Projects, project_id: int) -> bool:
         looks.append(project_id)
         return takes(self, project_id) if len(looks) == 1 else unavailable()
 
-    monkeypatch.setattr(Projects, "takes_documents", look)
+    monkeypatch.setattr(Projects, "accepts_documents", look)
     said = ada.post("/documents", {"title": "x", "project_id": project}).json
     assert (said["error"], looks) == ("unavailable", [project] * 2)
     assert "could not be found out" in said["reason"]

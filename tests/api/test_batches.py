@@ -11,8 +11,7 @@ from app import Application
 from app.couch.transport import Session
 from app.domain.access import SCOPES
 from app.errors import Unconfirmed
-from app.store import Database
-from app.store import confirmed_writes as writes
+from app.store import Database, confirmed_writes
 from app.wiring import Services
 from tests.api.conftest import Answer, Caller, of_items
 
@@ -189,7 +188,7 @@ def test_a_batch_needs_the_scope(caller: Callable[..., Caller]) -> None:
 
 @pytest.mark.parametrize("lost", ["before", "after"])
 def test_lost_answers_of_the_database_are_resolved(ada: Caller, monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
-    monkeypatch.setattr(writes, "LONGEST_PAUSE", 0.0)
+    monkeypatch.setattr(confirmed_writes, "MAX_PAUSE_SECONDS", 0.0)
     document = ada.new_document()["id"]
     write_many, tries = Database.write_many, []
 

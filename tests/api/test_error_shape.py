@@ -153,6 +153,7 @@ def test_every_code_has_a_producer_here() -> None:
     elsewhere = {
         "idempotency_in_progress",
         "idempotency_mismatch",
+        "outcome_unknown",
         "forbidden",
         "conflict",
         "too_many_requests",

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,9 +16,12 @@ from app.domain.clock import now
 from app.domain.idempotency import Idempotency
 from app.domain.items import Items
 from app.errors import Unavailable
+from app.store import Database
 from app.store.confirmed_writes import ConfirmedWrites
+from app.store.items import ItemWrite, StoredItem
 from app.wiring import Services
 from tests.api.conftest import Answer, Caller
+from tests.api.crashes import Crash, crash, end_leases, then_crash
 
 
 def send(
@@ -118,48 +122,32 @@ def test_many_at_once_make_one(ada: Caller) -> None:
     assert count(ada) == before + 1
 
 
-def end_leases(services: Services) -> None:
-    """Let so much time go by that every request that was begun is given up."""
-    meta = services.store["meta"]
-    for row in meta.ids("idempotency:", "idempotency;", limit=1000):
-        record = meta.get(row.id)
-        assert record is not None
-        meta.replace({**record, "leased_until": record["created_at"]})
-
-
-class Crash(Exception):
-    """The process ends here."""
-
-
 @pytest.mark.parametrize("moment", ["before", "after", "edited after"])
 @pytest.mark.parametrize("method", ["POST", "COPY", "PATCH"])
-def test_a_crash_is_finished_by_the_retry(
+def test_a_crash_is_finished_by_the_repetition(
     ada: Caller, services: Services, monkeypatch: pytest.MonkeyPatch, moment: str, method: str
 ) -> None:
     source = ada.new_document("Source", content="text")["id"]
     path = "/documents" if method == "POST" else f"/documents/{source}"
     value: Any = {"POST": {"title": "One"}, "COPY": None, "PATCH": {"title": "One"}}[method]
     before, key = count(ada), secrets.token_hex(8)
-    name = "change" if method == "PATCH" else "create"
-    real, made = getattr(Items, name), []
+    name = "update" if method == "PATCH" else "create"
+    real, ids = getattr(Items, name), list[int]()
 
-    def crash(self: Items, *args: Any, **kwargs: Any) -> Any:
+    def end(self: Items, *args: Any) -> Any:
         if moment != "before":
-            made.append(real(self, *args, **kwargs))
+            result = real(self, *args)
+            ids.append((result.after if method == "PATCH" else result).public_id)
         raise Crash
 
-    monkeypatch.setattr(Items, name, crash)
-    # A process that is gone releases nothing.
-    monkeypatch.setattr(Idempotency, "release", lambda *_: None)
-    assert send(ada, method, path, value, key).status_code == 500
+    monkeypatch.setattr(Items, name, end)
+    with pytest.raises(Crash):
+        send(ada, method, path, value, key)
     monkeypatch.undo()
     in_progress = send(ada, method, path, value, key)
     assert (in_progress.status_code, in_progress.json["error"]) == (409, "idempotency_in_progress")
-
     if moment == "edited after":
-        item = made[0].after if method == "PATCH" else made[0]
-        edited = ada.request("PATCH", f"/documents/{item.public_id}", json={"content": "edited"})
-        assert edited.status_code == 200
+        assert ada.request("PATCH", f"/documents/{ids[0]}", json={"content": "edited"}).status_code == 200
     end_leases(services)
     answer = send(ada, method, path, value, key)
     assert answer.status_code == (200 if method == "PATCH" else 201)
@@ -168,6 +156,25 @@ def test_a_crash_is_finished_by_the_retry(
     assert count(ada) == before + (method != "PATCH")
     if moment == "edited after":
         assert ada.get(f"/documents/{answer.json['id']}").json["content"] == "edited"
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_what_a_compaction_hides_is_an_unknown_outcome(
+    ada: Caller, services: Services, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Others change the document after the crash, and the revision of the first run is compacted away."""
+    key, name = secrets.token_hex(8), "create" if method == "POST" else "update"
+    path = "/documents" if method == "POST" else f"/documents/{ada.new_document()['id']}"
+    request = partial(send, ada, method, path, {"title": "One"}, key)
+    monkeypatch.setattr(Items, name, then_crash(getattr(Items, name)))
+    crash(services, monkeypatch, request)
+    last = f"/documents/{ada.walk('/documents?limit=1000&order=desc')[0][0]['id']}"
+    assert ada.request("PATCH", last, json={"content": "edited"}).status_code == 200
+    monkeypatch.setattr(Database, "revisions", lambda *_: [])
+    answer = request()
+    monkeypatch.undo()
+    assert (answer.status_code, answer.json["error"]) == (409, "outcome_unknown")
+    assert same(answer, request())
 
 
 def test_what_failed_can_be_repeated_at_once(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,59 +225,33 @@ def test_a_record_is_over_after_a_day(ada: Caller, services: Services) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "COPY"])
-def test_what_was_made_is_answered_whatever_became_of_its_origin(
-    ada: Caller, monkeypatch: pytest.MonkeyPatch, method: str
+def test_a_creation_is_done_even_if_its_source_and_project_were_deleted_since(
+    ada: Caller, services: Services, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    """Between a creation that was cut off and its repetition the document moves, and where it came from is deleted."""
+    """Between the crash and the repetition the document is moved, or deleted where it is a copy."""
     project_id = ada.new_project()["id"]
     source = ada.new_document("Source", project_id=project_id)["id"]
-    key, create, made = secrets.token_hex(8), Items.create, []
-
-    def crash(self: Items, *args: Any, **kwargs: Any) -> Any:
-        made.append(create(self, *args, **kwargs).public_id)
-        raise Crash
-
-    monkeypatch.setattr(Items, "create", crash)
+    key, create, ids = secrets.token_hex(8), Items.create, list[int]()
     path = "/documents" if method == "POST" else f"/documents/{source}"
     value = {"title": "One", "project_id": project_id} if method == "POST" else None
-    assert send(ada, method, path, value, key).status_code == 500
-    monkeypatch.undo()
-    assert ada.request("PATCH", f"/documents/{made[0]}", json={"project_id": None}).status_code == 200
-    for gone in (f"/documents/{source}", f"/projects/{project_id}"):
-        assert ada.request("DELETE", gone).status_code == 204
-    answer = send(ada, method, path, value, key)
-    assert (answer.status_code, answer.json.get("id")) == (201, made[0])
-    assert "project_id" not in ada.get(f"/documents/{made[0]}").json
+    request = partial(send, ada, method, path, value, key)
 
-
-@pytest.mark.parametrize(("method", "condition"), [("POST", False), ("PATCH", False), ("PATCH", True)])
-@pytest.mark.parametrize("kind", ["documents", "projects"])
-def test_a_first_attempt_that_arrives_during_the_second_counts(
-    ada: Caller, monkeypatch: pytest.MonkeyPatch, kind: str, method: str, condition: bool
-) -> None:
-    """It was under way when it was looked for, and has arrived when the second is written."""
-    key, name = secrets.token_hex(8), "create" if method == "POST" else "change"
-    real, made = getattr(Items, name), []
-    value = {"title" if kind == "documents" else "name": "One"}
-    found = ada.post(f"/{kind}", value)
-    path = f"/{kind}" if method == "POST" else f"/{kind}/{found.json['id']}"
-    if_match = found.headers["ETag"] if condition else None
-
-    def crash(self: Items, *args: Any, **kwargs: Any) -> Any:
-        made.append(real(self, *args, **kwargs))
+    def end(self: Items, *args: Any) -> Any:
+        ids.append(create(self, *args).public_id)
         raise Crash
 
-    def blind(*_: Any) -> dict[int, Any]:
-        monkeypatch.undo()
-        return {}
-
-    monkeypatch.setattr(Items, name, crash)
-    assert send(ada, method, path, value, key, if_match).status_code == 500
-    monkeypatch.undo()
-    monkeypatch.setattr(Items, "histories", blind)
-    answer = send(ada, method, path, value, key, if_match)
-    stored = made[0] if method == "POST" else made[0].after
-    assert (answer.status_code, answer.json.get("id")) == (201 if method == "POST" else 200, stored.public_id)
+    monkeypatch.setattr(Items, "create", end)
+    crash(services, monkeypatch, request)
+    gone = [f"/documents/{source}", f"/projects/{project_id}"]
+    if method == "POST":
+        assert ada.request("PATCH", f"/documents/{ids[0]}", json={"project_id": None}).status_code == 200
+    else:
+        gone.insert(0, f"/documents/{ids[0]}")
+    for each in gone:
+        assert ada.request("DELETE", each).status_code == 204
+    answer = request()
+    assert (answer.status_code, answer.json.get("id")) == (201, ids[0])
+    assert "project_id" not in ada.get(f"/documents/{ids[0]}").json
 
 
 def test_a_key_whose_record_could_not_be_kept_is_shown(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,10 +271,10 @@ def test_an_answer_that_could_not_be_kept_can_be_asked_for_again_at_once(
 ) -> None:
     before, key, store = count(ada), secrets.token_hex(8), ConfirmedWrites.store
 
-    def fail(self: ConfirmedWrites, document: dict[str, Any], *args: Any) -> str:
-        if "answer" in document:
+    def fail(self: ConfirmedWrites, write: ItemWrite) -> StoredItem:
+        if "answer" in write.fields:
             raise Unavailable
-        return store(self, document, *args)
+        return store(self, write)
 
     monkeypatch.setattr(ConfirmedWrites, "store", fail)
     first = send(ada, "POST", "/documents", {"title": "Kept"}, key)

@@ -41,7 +41,7 @@ def test_a_document_that_comes_while_its_project_goes(ada: Caller, monkeypatch: 
     project_id = ada.new_project()["id"]
     path, before, _ = make(ada, "documents")
     count = len(ada.get("/documents?limit=1000").json)
-    takes = Projects.takes_documents
+    takes = Projects.accepts_documents
 
     def look(self: Projects, asked: int) -> bool:
         found = takes(self, asked)
@@ -49,7 +49,7 @@ def test_a_document_that_comes_while_its_project_goes(ada: Caller, monkeypatch: 
         assert send(ada, "DELETE", f"/projects/{asked}").status_code == 204
         return found
 
-    monkeypatch.setattr(Projects, "takes_documents", look)
+    monkeypatch.setattr(Projects, "accepts_documents", look)
     value = {"title": "Late", "project_id": project_id}
     answer = send(ada, write, "/documents" if write == "POST" else path, value)
     assert (answer.status_code, answer.json["error"]) == (400, "validation_failed")
@@ -61,7 +61,7 @@ def test_a_document_goes_back_to_no_project_that_is_gone(ada: Caller, monkeypatc
     """It is moved to a project that is deleted before it comes, and the one that it left is deleted after it went."""
     old, new = ada.new_project()["id"], ada.new_project()["id"]
     path = f"/documents/{ada.new_document('Kept', project_id=old)['id']}"
-    takes, looks = Projects.takes_documents, [new, old]
+    takes, looks = Projects.accepts_documents, [new, old]
 
     def look(self: Projects, asked: int) -> bool:
         # The first look comes before the document is written, the second after.
@@ -71,7 +71,7 @@ def test_a_document_goes_back_to_no_project_that_is_gone(ada: Caller, monkeypatc
             assert send(ada, "DELETE", f"/projects/{gone}").status_code == 204
         return found or takes(self, asked)
 
-    monkeypatch.setattr(Projects, "takes_documents", look)
+    monkeypatch.setattr(Projects, "accepts_documents", look)
     assert send(ada, "PATCH", path, {"project_id": new}).status_code == 400
     assert ada.get(path).json == {"id": int(path.rpartition("/")[2]), "title": "Kept"}
 
@@ -140,7 +140,7 @@ def test_others_take_the_mark_of_a_deletion_away_that_was_given_up(
     found = projects.get(PROJECT.doc_id(project_id))
     assert found is not None
     projects.replace({**found, "deleting_at": "2020-01-01T00:00:00.000000Z"})
-    change = Items.change
+    change = Items.update
 
     def overtaken(self: Items, *args: Any) -> Any:
         monkeypatch.undo()
@@ -150,7 +150,7 @@ def test_others_take_the_mark_of_a_deletion_away_that_was_given_up(
             assert send(ada, "DELETE", f"/projects/{project_id}").status_code == 204
         return change(self, *args)
 
-    monkeypatch.setattr(Items, "change", overtaken)
+    monkeypatch.setattr(Items, "update", overtaken)
     answer = ada.post("/documents", {"title": "Second", "project_id": project_id})
     assert answer.status_code == (201 if others == "POST" else 400)
 
@@ -178,7 +178,7 @@ def test_a_move_by_others_outlives_the_undoing_of_a_write(
     """A document is written into a project, others move it on, and the project goes before it is looked at again."""
     project_id, other = ada.new_project()["id"], ada.new_project()["id"]
     path, _, _ = make(ada, "documents")
-    name = "create" if write == "POST" else "change"
+    name = "create" if write == "POST" else "update"
     real = getattr(Items, name)
 
     def overtaken(self: Items, *args: Any) -> Any:

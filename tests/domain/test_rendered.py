@@ -13,6 +13,7 @@ from app.domain.rendered import RenderedItem
 from app.domain.resource_types import DOCUMENT, PROJECT, ResourceType
 from app.schemas.documents import DocumentSchema
 from app.schemas.projects import ProjectSchema
+from app.store.items import StoredItem
 
 pytestmark = pytest.mark.nodatabase
 
@@ -23,7 +24,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]))
 def test_a_body_matches_the_schema(members: dict[str, str], number: int) -> None:
     kinds: list[tuple[ResourceType, Any]] = [(DOCUMENT, DocumentSchema()), (PROJECT, ProjectSchema())]
     for kind, schema in kinds:
-        fields = {**members, "id": number, "project_id": number, "created_at": "then", "_rev": "1-a"}
-        body = json.loads(RenderedItem.of(kind, fields).body)
+        fields = {**members, "id": number, "project_id": number, "created_at": "then"}
+        body = json.loads(RenderedItem.of(kind, StoredItem(kind.doc_id(number), "1-a", fields)).body)
         assert body == schema.dump(fields)
         assert list(body) == list(schema.dump(fields))

@@ -1,177 +1,114 @@
-"""Writes whose answer is lost, before or after they were stored, once or for good."""
+"""Writes whose answer is lost, before or after they were stored, once or permanently."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
 from typing import Any
 
 import pytest
 
-from app.couch.connection import Connection
-from app.errors import Conflict, Unavailable, Unconfirmed
-from app.store import Database, DocumentFailure, Outcome, Store
-from app.store import confirmed_writes as writes
+from app.errors import Conflict, ServiceError, Unavailable, Unconfirmed
+from app.store import Database, Outcome, Store, confirmed_writes
 from app.store.confirmed_writes import ConfirmedWrites
-
-REFUSE_ALL = "(newDoc, oldDoc) => {}"
-
-
-class Losing:
-    """A database of which answers are lost as ``script`` says: a step for each write, of what happens around it."""
-
-    def __init__(self, documents: Database, *script: str) -> None:
-        self._database, self._script = documents, list(script)
-        self.leaves, self.revisions = documents.leaves, documents.revisions
-        self.sent = 0
-
-    def create(self, document: dict[str, Any]) -> str:
-        """Store a document, or lose it on the way."""
-        return self._write(document)
-
-    def replace(self, document: dict[str, Any]) -> str:
-        """Store a revision, or lose it on the way."""
-        return self._write(document)
-
-    def write_many(self, documents: list[dict[str, Any]]) -> dict[str, Outcome]:
-        """Store documents, or lose them on the way."""
-        return {document["_id"]: self._outcome(document) for document in documents}
-
-    def _outcome(self, document: dict[str, Any]) -> Outcome:
-        try:
-            return self._write(document)
-        except Conflict:
-            return DocumentFailure.CONFLICT
-        except Unconfirmed:
-            return DocumentFailure.UNKNOWN
-
-    def _write(self, document: dict[str, Any]) -> str:
-        step = self._script.pop(0) if self._script else "pass"
-        self.sent += 1
-        if step == "overtaken":
-            found = self._database.get(document["_id"])
-            assert found is not None
-            self._database.replace({**found, "by": "another"})
-        if step == "lost before":
-            raise Unconfirmed
-        if step == "unreachable":
-            raise Unavailable
-        revision = self._database.replace(document)
-        if step == "deleted":
-            self._database.replace({"_id": document["_id"], "_rev": revision, "_deleted": True})
-        if step == "followed":
-            self._database.replace({"_id": document["_id"], "_rev": revision, "by": "another"})
-        if step in ("lost after", "followed", "deleted"):
-            raise Unconfirmed
-        return revision
-
-
-@pytest.fixture
-def documents(server_url: str, prefix: str) -> Iterator[Database]:
-    """A database with a validator, without which CouchDB takes any revision for a new document."""
-    connection = Connection(server_url)
-    connection.put(f"{prefix}-documents")
-    connection.put(f"{prefix}-documents", "_design", "all", body={"validate_doc_update": REFUSE_ALL})
-    connection.close()
-    store = Store(server_url, prefix)
-    yield store["documents"]
-    store.close()
+from app.store.items import ItemWrite, StoredItem
+from app.store.write_id import WriteId
+from tests.couch.misbehaving_server import MisbehavingServer, answer
+from tests.store.losing import Losing
 
 
 @pytest.fixture(autouse=True)
-def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writes, "LONGEST_PAUSE", 0.0)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confirmed_writes, "MAX_PAUSE_SECONDS", 0.0)
 
 
 def losing(documents: Database, *script: str) -> tuple[ConfirmedWrites, Losing]:
-    """Return writes to ``database`` through a losing one."""
-    found = Losing(documents, *script)
-    return ConfirmedWrites(found), found  # type: ignore[arg-type]
+    """Return writes through a database that loses answers, and that database."""
+    database = Losing(documents, *script)
+    return ConfirmedWrites(database), database  # type: ignore[arg-type]
+
+
+def write(doc_id: str = "a", replaces: str | None = None, *, deletes: bool = False, **fields: Any) -> ItemWrite:
+    return ItemWrite(doc_id, fields, WriteId(), replaces, deletes)
+
+
+def store(writes: ConfirmedWrites, item: ItemWrite, *, many: bool) -> StoredItem:
+    """Store one item, by itself or among many."""
+    if not many:
+        return writes.store(item)
+    result = writes.store_many([item])[item.doc_id]
+    if isinstance(result, ServiceError):
+        raise result
+    return result
 
 
 def stored(documents: Database) -> dict[str, Any]:
-    """Return the one document."""
-    found = documents.get("a")
-    assert found is not None
-    return found
+    document = documents.get("a")
+    assert document is not None
+    return document
+
+
+def delete_first(documents: Database) -> None:
+    """Leave a tombstone of the document."""
+    documents.replace({"_id": "a", "_rev": documents.create({"_id": "a"}), "_deleted": True})
 
 
 @pytest.mark.parametrize("script", [["lost before"], ["lost before"] * 20, ["lost after"], ["lost after"] * 3])
-@pytest.mark.parametrize("new", [True, False])
-def test_a_lost_answer_is_found_again(documents: Database, script: list[str], new: bool) -> None:
-    head = {"_id": "a"} if new else {"_id": "a", "_rev": documents.create({"_id": "a"})}
-    through, _ = losing(documents, *script)
-    revision = through.store({**head, "n": 1})
-    assert (stored(documents)["_rev"], stored(documents)["n"]) == (revision, 1)
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_lost_answer_is_found_out(documents: Database, script: list[str], is_new: bool) -> None:
+    replaces = None if is_new else documents.create({"_id": "a"})
+    item = losing(documents, *script)[0].store(write(replaces=replaces, n=1))
+    assert (stored(documents)["_rev"], stored(documents)["n"]) == (item.revision, 1)
 
 
-def test_a_write_that_had_arrived_is_stored_once_more_for_certain(documents: Database) -> None:
-    """Whoever stored it may have been alone with it."""
-    through, found = losing(documents, "lost after")
-    assert through.store({"_id": "a"}).startswith("2-")
-    assert found.sent == 3
+def test_a_write_that_had_arrived_is_proven_by_a_second_revision(documents: Database) -> None:
+    writes, database = losing(documents, "lost after")
+    assert writes.store(write()).revision.startswith("2-")
+    assert database.sent == 3
 
 
-def test_what_cannot_be_found_out_is_not_called_a_failure(documents: Database) -> None:
-    through, found = losing(documents, *["lost before"] * (1 + writes.LOOKS))
+def test_an_outcome_that_stays_unknown_is_unconfirmed(documents: Database) -> None:
+    writes, database = losing(documents, *["lost before"] * (1 + confirmed_writes.MAX_RESENDS))
     with pytest.raises(Unconfirmed):
-        through.store({"_id": "a"})
-    assert found.sent == 1 + writes.LOOKS
-    assert documents.get("a") is None
+        writes.store(write())
+    assert database.sent == 1 + confirmed_writes.MAX_RESENDS
 
 
-def test_a_request_that_looks_for_a_lost_write_keeps_time_for_what_comes_after(
+def test_resending_leaves_time_for_the_rest_of_the_request(
     documents: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    through, found = losing(documents, *["lost before"] * 100)
-    # Seconds that the request has left: at first, and before each further look.
-    left = iter([8.0, 7.0, 4.0, 2.1, 1.9])
-    monkeypatch.setattr(writes, "remaining", lambda: next(left))
-    result = through.store_many([{"_id": "a", "nonce": "0" * 32}])["a"]
-    assert isinstance(result, Unconfirmed)
-    assert found.sent == 1 + 3
-    assert next(left, None) is None
+    writes, database = losing(documents, *["lost before"] * 100)
+    seconds_left = iter([8.0, 7.0, 4.0, 2.1, 1.9])
+    monkeypatch.setattr(confirmed_writes, "remaining", lambda: next(seconds_left))
+    assert isinstance(writes.store_many([write()])["a"], Unconfirmed)
+    assert database.sent == 1 + 3
+    assert next(seconds_left, None) is None
 
 
-def test_what_may_have_arrived_is_not_denied(documents: Database) -> None:
-    """The first answer is lost, and then nothing comes through any more."""
-    through, _ = losing(documents, "lost after", *["unreachable"] * 100)
+def test_a_write_that_may_have_arrived_is_unconfirmed_when_nothing_answers_any_more(documents: Database) -> None:
     with pytest.raises(Unconfirmed):
-        through.store({"_id": "a"})
+        losing(documents, "lost after", *["unreachable"] * 100)[0].store(write())
     assert stored(documents)["_rev"].startswith("1-")
 
 
-def test_what_was_never_sent_is_called_so(documents: Database) -> None:
-    through, found = losing(documents, "unreachable")
+def test_a_write_that_was_never_sent_is_unavailable(documents: Database) -> None:
+    writes, database = losing(documents, "unreachable")
     with pytest.raises(Unavailable) as caught:
-        through.store({"_id": "a"})
-    assert (type(caught.value), found.sent) == (Unavailable, 1)
+        writes.store(write())
+    assert (type(caught.value), database.sent) == (Unavailable, 1)
 
 
-def test_a_write_that_others_went_on_from_counts(documents: Database) -> None:
-    first = documents.create({"_id": "a"})
-    through, _ = losing(documents, "followed")
-    revision = through.store({"_id": "a", "_rev": first, "by": "me"})
-    assert revision.startswith("2-")
-    assert (stored(documents)["by"], stored(documents)["_rev"][:2]) == ("another", "3-")
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_write_that_others_built_on_counts(documents: Database, is_new: bool) -> None:
+    replaces = None if is_new else documents.create({"_id": "a"})
+    item = losing(documents, "followed")[0].store(write(replaces=replaces, by="me"))
+    assert item.revision.startswith("1-" if is_new else "2-")
+    assert stored(documents)["by"] == "another"
 
 
-def test_a_creation_that_others_went_on_from_counts(documents: Database) -> None:
-    through, _ = losing(documents, "followed")
-    assert through.store({"_id": "a"}).startswith("1-")
-
-
-def test_a_creation_that_others_deleted_counts_and_is_not_repeated(documents: Database) -> None:
-    through, _ = losing(documents, "deleted")
-    assert through.store({"_id": "a", "type": "thing", "id": 1}).startswith("1-")
-    assert documents.get("a") is None
-
-
-def test_what_takes_back_a_revival_tells_what_it_was(documents: Database) -> None:
-    first = documents.create({"_id": "a"})
-    documents.replace({"_id": "a", "_rev": first, "_deleted": True})
-    through, _ = losing(documents)
+def test_a_resurrection_is_deleted_with_a_tombstone_of_its_item(documents: Database) -> None:
+    delete_first(documents)
     with pytest.raises(Conflict):
-        through.store({"_id": "a", "type": "document", "id": 1, "project_id": 2, "title": "secret"})
+        losing(documents)[0].store(write(type="document", id=1, project_id=2, title="secret"))
     tombstone = documents.leaves(["a"])["a"].document
     assert {name: value for name, value in tombstone.items() if name != "_rev"} == {
         "_id": "a", "_deleted": True, "type": "document", "id": 1, "project_id": 2
@@ -179,49 +116,56 @@ def test_what_takes_back_a_revival_tells_what_it_was(documents: Database) -> Non
 
 
 @pytest.mark.parametrize("many", [False, True])
-def test_a_revival_that_could_not_be_taken_back_is_taken_back_later(documents: Database, many: bool) -> None:
-    first = documents.create({"_id": "a"})
-    documents.replace({"_id": "a", "_rev": first, "_deleted": True})
-    through, _ = losing(documents, "pass", "unreachable")
-    if many:
-        assert isinstance(through.store_many([{"_id": "a", "nonce": "0" * 32}])["a"], Conflict)
-    else:
-        with pytest.raises(Conflict):
-            through.store({"_id": "a"})
+@pytest.mark.parametrize("script", [["lost before"], ["lost after"], ["pass", "unreachable"]])
+def test_a_deleted_id_stays_deleted(documents: Database, script: list[str], many: bool) -> None:
+    delete_first(documents)
+    with pytest.raises(Conflict):
+        store(losing(documents, *script)[0], write(), many=many)
     assert documents.get("a") is None
 
 
-@pytest.mark.parametrize("missed", [1, 100])
-def test_what_a_read_misses_was_not_lost_for_that(
-    documents: Database, monkeypatch: pytest.MonkeyPatch, missed: int
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("then", [[], ["lost after"], ["pass", "unreachable"]])
+def test_a_creation_that_others_deleted_counts_and_stays_deleted(
+    documents: Database, then: list[str], many: bool
 ) -> None:
-    """It is refused because it is there, and a node that lags behind does not know of it."""
-    through, found = losing(documents, "lost after")
+    """The answer is lost and others delete the item. The resend resurrects it, and that answer may be lost too."""
+    item = store(losing(documents, "deleted", *then)[0], write(), many=many)
+    assert item.revision == documents.leaves(["a"])["a"].lineage[-1]
+    assert documents.get("a") is None
+
+
+@pytest.mark.parametrize(("missed", "is_found"), [(1, True), (100, False)])
+def test_a_read_from_a_lagging_node_does_not_make_a_write_lost(
+    documents: Database, monkeypatch: pytest.MonkeyPatch, missed: int, is_found: bool
+) -> None:
+    writes, database = losing(documents, "lost after")
     looks = iter(range(missed))
 
     def lagging(doc_ids: list[str]) -> Any:
         return {} if next(looks, None) is not None else documents.leaves(doc_ids)
 
-    monkeypatch.setattr(found, "leaves", lagging)
-    if missed == 1:
-        assert through.store({"_id": "a"}).startswith("2-")
+    monkeypatch.setattr(database, "leaves", lagging)
+    if is_found:
+        assert writes.store(write()).revision.startswith("2-")
     else:
         with pytest.raises(Unconfirmed):
-            through.store({"_id": "a"})
+            writes.store(write())
 
 
-def test_a_revision_that_is_yet_to_come_was_not_replaced(documents: Database) -> None:
+def test_a_revision_of_a_later_generation_was_not_replaced(documents: Database) -> None:
     documents.create({"_id": "a"})
-    through, _ = losing(documents, "lost before")
     with pytest.raises(Conflict):
-        through.store({"_id": "a", "_rev": f"7-{'a' * 32}"})
+        losing(documents, "lost before")[0].store(write(replaces=f"7-{'a' * 32}"))
 
 
-def test_what_many_lost_writes_came_to_is_found_out_together(documents: Database) -> None:
+def test_many_unknown_outcomes_are_resolved_together(documents: Database) -> None:
     """Of forty, ten arrive, ten do not, ten are followed by others, and ten are overtaken before they arrive."""
     revisions = {f"{n:02}": documents.create({"_id": f"{n:02}"}) for n in range(40)}
-    mine = [{"_id": key, "_rev": revisions[key], "nonce": "0" * 32, "by": "me"} for key in revisions]
     requests: list[str] = []
+
+    def is_changed_by_others(doc_id: str) -> bool:
+        return doc_id >= "30" or "10" <= doc_id < "20"
 
     class Cut(Losing):
         def write_many(self, documents: list[dict[str, Any]]) -> dict[str, Outcome]:
@@ -229,55 +173,51 @@ def test_what_many_lost_writes_came_to_is_found_out_together(documents: Database
             if len(requests) > 1:
                 return self._database.write_many(documents)
             arrived = self._database.write_many([each for each in documents if each["_id"] < "20"])
-            for key, base in revisions.items():
-                if key >= "30" or "10" <= key < "20":
-                    self._database.replace({"_id": key, "_rev": arrived.get(key, base), "by": "another"})
+            for doc_id in filter(is_changed_by_others, revisions):
+                self._database.replace({"_id": doc_id, "_rev": arrived.get(doc_id, revisions[doc_id]), "by": "another"})
             raise Unconfirmed
 
-    found = ConfirmedWrites(Cut(documents)).store_many(mine)  # type: ignore[arg-type]
-    assert all(isinstance(found[key], Conflict) for key in sorted(found)[30:])
-    assert [str(found[key])[:2] for key in sorted(found)[:30]] == ["3-"] * 10 + ["2-"] * 20
-    assert {key: found["by"] for key, found in documents.get_many(list(revisions)).items()} == {
-        key: "another" if key >= "30" or "10" <= key < "20" else "me" for key in revisions
+    writes = ConfirmedWrites(Cut(documents))  # type: ignore[arg-type]
+    results = writes.store_many([write(doc_id, revision, by="me") for doc_id, revision in revisions.items()])
+    found = [each.revision[:2] if isinstance(each, StoredItem) else each.code for _, each in sorted(results.items())]
+    assert found == ["3-"] * 10 + ["2-"] * 20 + ["conflict"] * 10
+    assert {doc_id: each["by"] for doc_id, each in documents.get_many(list(revisions)).items()} == {
+        doc_id: "another" if is_changed_by_others(doc_id) else "me" for doc_id in revisions
     }
     assert requests == ["write"] * 3
 
 
 @pytest.mark.parametrize("script", [["overtaken"], ["lost before", "overtaken"]])
-def test_a_write_that_was_overtaken_is_a_conflict(documents: Database, script: list[str]) -> None:
+def test_an_overtaken_write_is_a_conflict(documents: Database, script: list[str]) -> None:
     first = documents.create({"_id": "a"})
-    through, _ = losing(documents, *script)
     with pytest.raises(Conflict):
-        through.store({"_id": "a", "_rev": first, "by": "me"})
+        losing(documents, *script)[0].store(write(replaces=first, by="me"))
     assert stored(documents)["by"] == "another"
 
 
 @pytest.mark.parametrize("script", [[], ["lost before"], ["lost after"], ["lost after", "lost before"]])
-def test_a_deletion_is_done_when_it_is_gone(documents: Database, script: list[str]) -> None:
+def test_a_deletion_is_done_once_the_item_is_deleted(documents: Database, script: list[str]) -> None:
     first = documents.create({"_id": "a"})
-    through, _ = losing(documents, *script)
-    through.store({"_id": "a", "_rev": first, "_deleted": True})
+    losing(documents, *script)[0].store(write(replaces=first, deletes=True))
     assert documents.get("a") is None
 
 
-@pytest.mark.parametrize("script", [[], ["lost before"], ["lost after"]])
-def test_nothing_is_made_anew_where_something_was_deleted(documents: Database, script: list[str]) -> None:
-    first = documents.create({"_id": "a"})
-    documents.replace({"_id": "a", "_rev": first, "_deleted": True})
-    through, _ = losing(documents, *script)
-    with pytest.raises(Conflict):
-        through.store({"_id": "a"})
-    assert documents.get("a") is None
-
-
-@pytest.mark.parametrize("then", [["lost after"], ["pass", "unreachable"]])
-@pytest.mark.parametrize("many", [False, True])
-def test_what_others_deleted_stays_deleted_where_its_creation_is_sent_again(
-    documents: Database, then: list[str], many: bool
-) -> None:
-    """The answer is lost, others delete it, and sent again it comes to life; that answer or its burial is lost too."""
-    through, _ = losing(documents, "deleted", *then)
-    document = {"_id": "a", "nonce": "0" * 32}
-    result = through.store_many([document])["a"] if many else through.store(document, "0" * 32)
-    assert result == documents.leaves(["a"])["a"].lineage[-1]
-    assert documents.get("a") is None
+@pytest.mark.nodatabase
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("x" * 1_000_000, 8), ("x" * 7_990, 1000), ("\U0001f600" * 250_000, 8), ('"' * 500_000, 8), ("\x01" * 166_000, 8)],
+    ids=["large", "many", "of many bytes", "of quotes", "of escaped characters"],
+)
+def test_no_request_is_larger_than_couchdb_accepts(text: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confirmed_writes, "MAX_RESENDS", 0)
+    writes = [write(f"document:{n:016d}", content=text) for n in range(count)]
+    with MisbehavingServer(answer(503, {"error": "busy", "reason": "busy"})) as server:
+        database = Store(server.url, "p")
+        results = ConfirmedWrites(database["documents"]).store_many(writes)
+        database.close()
+        bodies = [request.body for request in server.requests]
+    assert all(isinstance(result, Unavailable) for result in results.values())
+    assert [each for body in bodies for each in json.loads(body)["docs"]] == [each.document() for each in writes]
+    assert [len(body) for body in bodies if len(body) >= 8_000_000] == []
+    # Nor are there more requests than necessary.
+    assert len(bodies) == 2

@@ -1,114 +1,100 @@
-"""What became of documents since a moment, read in few requests and as far as it is kept."""
+"""What the latest revisions of an item show of an earlier run of a write."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 
-from app.couch.connection import Connection
-from app.errors import Conflict
-from app.store import Database, Store
+from app.errors import OutcomeUnknown
 from app.store.items import Change, StoredItem
-from app.store.revision_history import created, histories, made
-from app.store.write_id import undoing
+from app.store.revision_history import History, Undone, find_change, find_creation, judge_many
+from app.store.write_id import WriteId
 
-MINE, OTHER = "a" * 32, "b" * 32
-BEGIN = "2026-01-01T00:01:00.000000Z"
+pytestmark = pytest.mark.nodatabase
 
-
-@pytest.fixture
-def documents(server_url: str, prefix: str) -> Iterator[Database]:
-    """An empty database."""
-    connection = Connection(server_url)
-    connection.put(f"{prefix}-documents")
-    connection.close()
-    store = Store(server_url, prefix)
-    yield store["documents"]
-    store.close()
+SINCE, EARLIER, LATER = "2026-01-01T00:01", "2026-01-01T00:00", "2026-01-01T00:02"
+MINE, OTHER = WriteId(since=SINCE), WriteId()
 
 
-class Counting:
-    """A database that counts what is asked of it, and keeps the bodies of revisions from ``oldest`` on."""
-
-    def __init__(self, documents: Database, oldest: int = 1) -> None:
-        self._database, self._oldest = documents, oldest
-        self.leaves, self.asked = documents.leaves, 0
-
-    def revisions(self, wanted: list[tuple[str, str]]) -> list[dict[str, Any]]:
-        """Return what is kept."""
-        self.asked += 1
-        found = self._database.revisions(wanted)
-        return [document for document in found if int(document["_rev"].partition("-")[0]) >= self._oldest]
+def item(write_id: WriteId, time: str = LATER, *, deleted: bool = False, project_id: int = 1) -> StoredItem:
+    return StoredItem("a", "x", {"updated_at": time, "project_id": project_id}, deleted, write_id.nonce)
 
 
-def write(documents: Database, doc_id: str, count: int) -> list[str]:
-    """Write so many revisions of a document, ten a minute; return them, the latest first."""
-    found: list[str] = []
-    for number in range(count):
-        time = f"2026-01-01T00:{number // 10:02}:{6 * (number % 10):02}.000000Z"
-        head = {"_id": doc_id, **({"_rev": found[0]} if found else {})}
-        found.insert(0, documents.replace({**head, "updated_at": time}))
-    return found
+def history(*latest: StoredItem | None, first: StoredItem | None = None, is_whole: bool = False) -> History:
+    return History(latest, latest[-1] if is_whole else first, is_whole)
 
 
-def test_many_revisions_take_few_requests(documents: Database) -> None:
-    long, short = write(documents, "long", 100), write(documents, "short", 1)
-    counting = Counting(documents)
-    found = histories(counting, ["long", "short", "never"], "2026-01-01T00:00:00.000000Z")  # type: ignore[arg-type]
-    assert [item.revision for item in found["long"]] == long
-    assert [item.revision for item in found["short"]] == short
-    assert "never" not in found
-    # 1, 2, 4, 8, 16 and 32 are 63, and the rest fits into two more.
-    assert counting.asked == 8
+OLD = item(OTHER, EARLIER, project_id=2)
 
 
-def test_one_more_than_what_is_young_enough_is_read(documents: Database) -> None:
-    revisions = write(documents, "a", 14)
-    found = histories(documents, ["a"], BEGIN)["a"]
-    assert [item.revision for item in found][:5] == revisions[:5]
-    assert found[4].fields["updated_at"] < BEGIN <= found[3].fields["updated_at"]
+@pytest.mark.parametrize(
+    "latest",
+    [
+        [item(MINE), OLD],
+        [item(OTHER), item(MINE), OLD],
+        [item(OTHER, deleted=True), item(MINE), item(MINE), OLD],
+        # It was done again after it was undone.
+        [item(MINE), item(MINE.compensation), item(MINE, project_id=3), OLD],
+    ],
+)
+def test_a_change_is_found_by_its_nonce_below_the_changes_of_others(latest: Sequence[StoredItem]) -> None:
+    change = find_change(history(*latest), MINE)
+    assert change is not None
+    assert change.after == item(MINE)
+    assert change.before in (OLD, item(MINE.compensation))
 
 
-def test_what_was_compacted_away_ends_it(documents: Database) -> None:
-    revisions = write(documents, "a", 20)
-    found = histories(Counting(documents, oldest=18), ["a"], "2026-01-01T00:00:00.000000Z")["a"]  # type: ignore[arg-type]
-    assert [item.revision for item in found] == revisions[:3]
+@pytest.mark.parametrize("latest", [[OLD, None], [item(OTHER), OLD], [item(MINE.compensation), item(MINE), OLD]])
+def test_a_change_is_not_done_if_no_revision_since_then_has_its_nonce_or_it_was_undone(
+    latest: Sequence[StoredItem | None],
+) -> None:
+    assert find_change(history(*latest), MINE) is None
 
 
-def item(generation: int, nonce: str | None, **fields: Any) -> StoredItem:
-    """Return a revision."""
-    return StoredItem(f"{generation}-x", {"nonce": nonce, **fields})
+def test_a_change_is_not_done_if_the_whole_history_has_no_such_nonce() -> None:
+    assert find_change(history(item(OTHER), is_whole=True), MINE) is None
 
 
-def test_a_proof_stands_for_what_it_proves() -> None:
-    history = [item(4, OTHER), item(3, MINE), item(2, MINE), item(1, OTHER)]
-    assert made(history, MINE) == Change(history[3], history[1])
+@pytest.mark.parametrize("latest", [[item(OTHER), None], [item(OTHER), item(OTHER)]])
+def test_a_change_is_unknown_if_the_history_does_not_reach_back(latest: Sequence[StoredItem | None]) -> None:
+    with pytest.raises(OutcomeUnknown):
+        find_change(history(*latest), MINE)
 
 
-def test_what_was_undone_is_not_done() -> None:
-    history = [item(3, undoing(MINE)), item(2, MINE), item(1, OTHER)]
-    assert made(history, MINE) is None
-    again = [item(4, MINE), *history]
-    assert made(again, MINE) == Change(history[0], again[0])
+def test_an_item_is_assumed_not_to_have_moved_if_its_former_revision_was_compacted() -> None:
+    assert find_change(history(item(MINE), None), MINE) == Change(item(MINE), item(MINE))
 
 
-def test_what_is_not_known_to_have_moved_has_not() -> None:
-    history = [item(5, OTHER), item(4, MINE, project_id=7)]
-    assert made(history, MINE) == Change(history[1], history[1])
+def test_a_creation_is_the_first_revision() -> None:
+    for latest in ([item(MINE)], [item(OTHER), item(MINE)], [item(OTHER, deleted=True), item(MINE)]):
+        assert find_creation(history(*latest, is_whole=True), MINE) == Change(None, item(MINE))
+    assert find_creation(history(item(OTHER), first=item(MINE)), MINE) == Change(None, item(MINE))
+    assert find_creation(history(item(MINE), None), MINE) == Change(None, item(MINE))
+    # A revision on top of a tombstone is a resurrection.
+    assert find_creation(history(item(MINE), item(OTHER, deleted=True), first=item(OTHER)), MINE) is None
+    assert find_creation(history(item(OTHER), is_whole=True), MINE) is None
 
 
-def test_a_creation_is_the_first_of_all() -> None:
-    first = [item(2, MINE), item(1, MINE)]
-    assert created(first, MINE) == Change(None, first[0])
-    assert created([item(2, MINE)], MINE) == Change(None, item(2, MINE))
-    # It came to life over a tombstone.
-    assert created([item(4, None), item(3, MINE), item(2, None), item(1, OTHER)], MINE) is None
-    # It did so only after others had deleted what it had made.
-    again = [item(4, None), item(3, MINE), item(2, None), item(1, MINE)]
-    assert created(again, MINE) == Change(None, again[1])
-    undone = [item(2, undoing(MINE)), item(1, MINE)]
-    for history in (undone, [item(4, None), item(3, MINE), *undone]):
-        with pytest.raises(Conflict):
-            created(history, MINE)
+def test_a_creation_that_was_undone_has_used_up_its_id() -> None:
+    with pytest.raises(Undone):
+        find_creation(history(item(MINE.compensation, deleted=True), item(MINE), is_whole=True), MINE)
+
+
+def test_a_creation_is_unknown_if_its_first_revision_was_compacted() -> None:
+    for latest in ([item(OTHER), None], [item(MINE), item(OTHER, deleted=True), None]):
+        with pytest.raises(OutcomeUnknown):
+            find_creation(history(*latest), MINE)
+
+
+def test_the_current_revision_decides_which_of_many_writes_are_done() -> None:
+    ids = [MINE.part(str(place)) for place in range(3)]
+    assert judge_many(history(OLD), ids) == judge_many(history(item(OTHER), OLD), ids) == {}
+    results = judge_many(history(item(OTHER), item(ids[0]), OLD), ids)
+    assert [type(results[each]) for each in ids] == [OutcomeUnknown] * 3
+    results = judge_many(history(item(ids[1]), item(ids[0]), OLD), ids)
+    assert isinstance(results[ids[0]], OutcomeUnknown)
+    assert results[ids[1]] == Change(item(ids[0]), item(ids[1]))
+    assert ids[2] not in results
+    results = judge_many(history(item(ids[0].compensation), item(ids[0]), OLD), ids)
+    assert [type(each) for each in results.values()] == [Undone]

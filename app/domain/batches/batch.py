@@ -1,66 +1,52 @@
-"""Many operations in one request, each as if it were alone and all of them in few requests to the database.
+"""Many operations in one request: each as if it were alone, and all of them in few requests to the database.
 
-Operations on different items go together in one `_bulk_docs`; of those on one item, each goes after the one before it.
+Operations on different items are written together. Those on one item are written one after the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from app.domain.access import Access
-from app.domain.batches.operations import Operation, Outcome, Rules, Step
-from app.domain.batches.replay import done_before
-from app.domain.batches.working_set import Latest
-from app.domain.condition import stale
-from app.domain.items import Items
-from app.domain.merge_patch import merged
-from app.errors import Conflict, NotFound, ServiceError, Unavailable, Unconfirmed
-from app.store.confirmed_writes import Result
-from app.store.items import StoredItem
+from app.domain.batches.operations import Operation, Outcome, Step
+from app.domain.batches.working_set import WorkingSet
+from app.domain.item_service import AcceptsDocuments, ItemService
+from app.errors import OutcomeUnknown, ServiceError, Unavailable, Unconfirmed
+from app.store.item_store import LostRace
+from app.store.items import Change, Fields, StoredItem, Update
+from app.store.revision_history import Undone
 from app.store.write_id import WriteId
 
 
 def carry_out(
-    rules: Rules,
-    items: Items,
+    service: ItemService,
     access: Access,
     operations: Sequence[Operation],
-    attempt: WriteId,
+    write_id: WriteId,
     alone: Sequence[str] = (),
 ) -> list[Outcome]:
-    """Return an outcome for each operation, in their order; those named in ``alone`` are not done together.
+    """Return an outcome for each operation, in order. Operations named in ``alone`` are carried out one by one.
 
-    Nothing holds them together: some may be done and others not. Raises Unavailable if nothing was done at all.
+    A batch is not atomic. Raises Unavailable if nothing was carried out.
     """
-    outcomes = {
-        place: Outcome(asked.public_id, error=asked.fault) for place, asked in enumerate(operations) if asked.fault
-    }
-    steps = list(_steps(operations, items, attempt))
-    batch = _Batch(rules, items, access, attempt, alone, [step.public_id for step in steps])
-    earlier = batch.done_before(steps)
-    # An operation that was refused or undone is not tried again below what has come after it.
-    last = {step.public_id: step.place for step in steps if step.place in earlier}
-    outcomes |= {
-        step.place: Outcome(step.public_id, error=Conflict("A later operation on it was done before."))
-        for step in steps
-        if step.place < last.get(step.public_id, 0) and step.asked.condition.is_open
-    }
-    outcomes |= earlier
-    # What follows an operation that is to be tried again would otherwise come before it.
-    unsettled: set[int] = set()
-    for together in _rounds(step for step in steps if step.place not in outcomes):
-        left = [step for step in together if step.public_id not in unsettled]
+    outcomes = {place: Outcome(each.public_id, error=each.fault) for place, each in enumerate(operations) if each.fault}
+    steps = list(_steps(service, operations, write_id))
+    batch = _Batch(service, access, alone, steps)
+    outcomes |= batch.find_done(steps)
+    # Items whose step failed with 503: a later step must not come before its repetition.
+    blocked: set[int] = set()
+    for steps_of_round in _rounds(step for step in steps if step.place not in outcomes):
+        pending = [step for step in steps_of_round if step.public_id not in blocked]
         try:
-            while left:
-                done, left = batch.carry_out_some(left)
+            while pending:
+                done, pending = batch.carry_out_some(pending)
                 outcomes |= done
         except Unavailable:
             if not any(_may_be_done(outcome) for outcome in outcomes.values()):
                 raise
-        for step in together:
-            outcome = outcomes.setdefault(step.place, Outcome(step.asked.public_id, error=Unavailable()))
-            unsettled |= {step.public_id} if isinstance(outcome.error, Unavailable) else set()
+        for step in steps_of_round:
+            outcome = outcomes.setdefault(step.place, Outcome(step.operation.public_id, error=Unavailable()))
+            blocked |= {step.public_id} if isinstance(outcome.error, Unavailable) else set()
     return [outcomes[place] for place in range(len(operations))]
 
 
@@ -68,22 +54,21 @@ def _may_be_done(outcome: Outcome) -> bool:
     return outcome.error is None or isinstance(outcome.error, Unconfirmed)
 
 
-def _steps(operations: Sequence[Operation], items: Items, attempt: WriteId) -> Iterator[Step]:
-    """Yield the operations that can be tried, new items with the ids that were reserved for them."""
-    lacking = sum(asked.op == "create" and asked.fault is None for asked in operations) - len(attempt.ids)
-    reserved = iter((*attempt.ids, *(items.reserve(lacking) if lacking > 0 else ())))
-    for place, asked in enumerate(operations):
-        if asked.fault is None:
-            public_id = asked.public_id or next(reserved)
-            yield Step(place, public_id, attempt.part(str(place)).nonce, asked)
+def _steps(service: ItemService, operations: Sequence[Operation], write_id: WriteId) -> Iterator[Step]:
+    """Yield the well-formed operations, new items with the ids that are reserved for them."""
+    missing = sum(each.op == "create" and each.fault is None for each in operations) - len(write_id.ids)
+    reserved = iter((*write_id.ids, *(service.reserve(missing) if missing > 0 else ())))
+    for place, operation in enumerate(operations):
+        if operation.fault is None:
+            yield Step(place, operation.public_id or next(reserved), write_id.part(str(place)), operation)
 
 
 def _rounds(steps: Iterable[Step]) -> list[list[Step]]:
-    """Return the steps so that no item is twice in a round, and each item's steps keep their order."""
+    """Return the steps so that no item is twice in a round and the steps of each item keep their order."""
     rounds: list[list[Step]] = []
-    met: dict[int, int] = {}
+    counts: dict[int, int] = {}
     for step in steps:
-        number = met[step.public_id] = met.get(step.public_id, -1) + 1
+        number = counts[step.public_id] = counts.get(step.public_id, -1) + 1
         if number == len(rounds):
             rounds.append([])
         rounds[number].append(step)
@@ -91,151 +76,129 @@ def _rounds(steps: Iterable[Step]) -> list[list[Step]]:
 
 
 class _Batch:
-    """What the rounds of one batch have in common."""
+    """The state that the rounds of one batch share."""
 
-    def __init__(
-        self,
-        rules: Rules,
-        items: Items,
-        access: Access,
-        attempt: WriteId,
-        alone: Sequence[str],
-        public_ids: Sequence[int],
-    ) -> None:
-        self._rules, self._items, self._access = rules, items, access
-        self._since, self._alone = attempt.since, alone
-        self._latest = Latest(items, public_ids)
-        # What is said of those items that are out of reach; None where that was asked for and they are not.
+    def __init__(self, service: ItemService, access: Access, alone: Sequence[str], steps: Sequence[Step]) -> None:
+        self._service, self._items, self._access, self._alone = service, service.items, access, alone
+        self._working_set = WorkingSet(service.items, [step.public_id for step in steps])
+        # The errors for items out of scope; None for items that were checked and are in scope.
         self._refusals: dict[int, ServiceError | None] = {}
 
-    def done_before(self, steps: Sequence[Step]) -> dict[int, Outcome]:
-        """Return the outcomes of those steps that an earlier run of the same request has done, by place."""
-        if self._since is None or not steps:
-            return {}
-        done = list(done_before(self._items, steps, self._since))
-        takes = self._rules.takes(self._access, [change.after.fields for _, change, _ in done if change])
-        return {
-            step.place: self._outcome(
-                step, change and change.before, result, change.after.fields if change else {}, takes
-            )
-            for step, change, result in done
-        }
+    def find_done(self, steps: Sequence[Step]) -> dict[int, Outcome]:
+        """Return by place the outcomes of those steps that an earlier run has done, or may have done."""
+        write_ids: dict[int, list[WriteId]] = {}
+        for step in steps:
+            write_ids.setdefault(step.public_id, []).append(step.write_id)
+        results = self._items.find_done(write_ids)
+        done = {step.public_id for step in steps if isinstance(results.get(step.write_id), Change)}
+        known: dict[int, Change | ServiceError] = {}
+        for step in steps:
+            result = results.get(step.write_id)
+            is_new = isinstance(result, Undone) and step.operation.op != "create"
+            # What is done alone looks for itself.
+            is_open = isinstance(result, OutcomeUnknown) and self._is_alone(step) and step.public_id not in done
+            if result and not is_new and not is_open:
+                known[step.place] = result
+        return self._outcomes([step for step in steps if step.place in known], known)
 
     def carry_out_some(self, steps: list[Step]) -> tuple[dict[int, Outcome], list[Step]]:
-        """Return the outcomes of steps on different items, by place, and the steps for which there was no room yet."""
-        self._refuse([step.public_id for step in steps if step.asked.op != "create"])
-        read = [place for place, step in enumerate(steps) if self._is_read(step)]
-        room = self._latest.read([steps[place].public_id for place in read])
-        end = read[room] if room < len(read) else len(steps)
-        return self._done_together(steps[:end]), steps[end:]
+        """Return by place the outcomes of steps on different items, and those steps that did not fit into memory."""
+        self._check_scope([step.public_id for step in steps if step.operation.op != "create"])
+        to_read = [place for place, step in enumerate(steps) if self._is_read(step)]
+        count = self._working_set.read([steps[place].public_id for place in to_read])
+        end = to_read[count] if count < len(to_read) else len(steps)
+        return self._carry_out(steps[:end]), steps[end:]
 
-    def _refuse(self, public_ids: Sequence[int]) -> None:
-        """Ask which items are out of reach, before anything of them is read."""
-        if asked := [public_id for public_id in public_ids if public_id not in self._refusals]:
-            self._refusals |= dict.fromkeys(asked) | self._rules.refusals(self._access, asked)
+    def _check_scope(self, public_ids: Sequence[int]) -> None:
+        """Find out which items are out of scope before any of them is read."""
+        if unchecked := [public_id for public_id in public_ids if public_id not in self._refusals]:
+            self._refusals |= dict.fromkeys(unchecked) | self._service.refusals(self._access, unchecked)
+
+    def _is_alone(self, step: Step) -> bool:
+        return step.operation.op in self._alone
 
     def _is_read(self, step: Step) -> bool:
-        return step.asked.op not in ("create", *self._alone) and self._refusals[step.public_id] is None
+        return step.operation.op != "create" and not self._is_alone(step) and self._refusals[step.public_id] is None
 
-    def _done_together(self, steps: Sequence[Step]) -> dict[int, Outcome]:
-        found = {step.public_id: None if step.asked.op == "create" else self._latest[step.public_id] for step in steps}
-        outcomes: dict[int, Outcome] = {}
-        written: dict[int, dict[str, Any]] = {}
-        takes = self._rules.takes(self._access, [step.asked.value or {} for step in steps])
-        for step in steps:
-            try:
-                if refusal := self._refusals.get(step.public_id):
-                    raise refusal
-                if step.asked.op in self._alone:
-                    outcomes[step.place] = self._done_alone(step)
-                else:
-                    written[step.place] = self._composed(step, found[step.public_id], takes)
-            except ServiceError as error:
-                outcomes[step.place] = Outcome(step.asked.public_id, error=error)
-        stored = self._items.store_many(list(written.values()))
-        # What was looked at before the write is looked at again after it.
-        takes = self._rules.takes(self._access, [each for each in written.values() if not each.get("_deleted")])
-        for step in steps:
-            now = None
-            if document := written.get(step.place):
-                result = stored[document["_id"]]
-                outcome = outcomes[step.place] = self._outcome(step, found[step.public_id], result, document, takes)
-                now = StoredItem(result, document) if isinstance(result, str) and not outcome.error else None
-            self._latest.settle(step.public_id, now)
-        # What an earlier run sent may have arrived since it was looked for.
-        late = self._arrived_late([step for step in steps if outcomes[step.place].error])
-        lost = {
-            step.place
+    def _carry_out(self, steps: Sequence[Step]) -> dict[int, Outcome]:
+        refused = {step.place: error for step in steps if (error := self._refusals.get(step.public_id))}
+        accepted = [step for step in steps if step.place not in refused]
+        together = [step for step in accepted if not self._is_alone(step)]
+        results = refused | self._write_together(together)
+        outcomes = self._outcomes([step for step in steps if step.place in results], results)
+        for step in together:
+            result = results[step.place]
+            is_known = isinstance(result, Change) and not outcomes[step.place].error
+            self._working_set.record(step.public_id, result.after if isinstance(result, Change) and is_known else None)
+        overtaken = {step.place for step in together if isinstance(results[step.place], LostRace)}
+        for step in accepted:
+            if step.operation.op == "create" and step.place in overtaken:
+                self._items.log_taken(step.public_id)
+            elif self._is_alone(step) or step.place in overtaken:
+                outcomes[step.place] = self._carry_out_alone(step)
+        return outcomes
+
+    def _write_together(self, steps: Sequence[Step]) -> dict[int, Change | ServiceError]:
+        accepts_documents = self._service.preload_projects(self._access, [step.value for step in steps])
+        updates = {step.place: self._update(step, accepts_documents) for step in steps}
+        items = {
+            updates[step.place].doc_id: None if step.operation.op == "create" else self._working_set[step.public_id]
             for step in steps
-            if isinstance(stored.get(self._items.resource_type.doc_id(step.public_id)), Conflict)
         }
-        again = [step for step in steps if step.place in lost - late.keys() and found[step.public_id]]
-        for step in steps:
-            if step.asked.op == "create" and step.place in lost - late.keys():
-                self._items.report_taken(step.public_id)
-        return outcomes | late | {step.place: self._again(step) for step in again}
+        results = self._items.update_many(list(updates.values()), items)
+        return {place: results[update.doc_id] for place, update in updates.items()}
 
-    def _arrived_late(self, refused: Sequence[Step]) -> dict[int, Outcome]:
-        try:
-            return self.done_before(refused)
-        except Unavailable as error:
-            return {step.place: Outcome(step.asked.public_id, error=error) for step in refused}
+    def _update(self, step: Step, accepts_documents: AcceptsDocuments) -> Update:
+        access, service, operation, value = self._access, self._service, step.operation, step.value
 
-    def _again(self, step: Step) -> Outcome:
-        """Return what becomes of a step that others were faster than."""
+        def check(item: StoredItem) -> None:
+            service.check_still_in_scope(access, item)
+
+        def create() -> Fields:
+            return service.allowed(access, None, value, accepts_documents)
+
+        def compose(item: StoredItem) -> Fields:
+            fields = value if operation.op == "replace" else service.patched(item, value)
+            return service.allowed(access, item, fields, accepts_documents)
+
+        if operation.op == "create":
+            return self._items.creation(step.public_id, create, step.write_id)
+        if operation.op == "delete":
+            return self._items.deletion(step.public_id, check, operation.condition, step.write_id)
+        return self._items.replacement(step.public_id, compose, operation.condition, step.write_id)
+
+    def _carry_out_alone(self, step: Step) -> Outcome:
+        """Carry out a step by itself, or again after others came first."""
+        service, operation = self._service, step.operation
+        self._working_set.record(step.public_id, None)
         try:
-            if not step.asked.condition.is_open:
-                found = self._items.get(step.public_id)
-                self._rules.require_still_reached(self._access, found)
-                raise stale(found)
-            return self._done_alone(step)
+            if operation.op == "delete":
+                service.delete(self._access, step.public_id, operation.condition, step.write_id)
+                return Outcome(step.public_id)
+            write = service.replace if operation.op == "replace" else service.patch
+            item = write(self._access, step.public_id, step.value, operation.condition, step.write_id)
+            return Outcome(step.public_id, item)
         except ServiceError as error:
-            return Outcome(step.asked.public_id, error=error)
+            return Outcome(operation.public_id, error=error)
 
-    def _done_alone(self, step: Step) -> Outcome:
-        """Do what is not done together."""
-        asked, rules = step.asked, self._rules
-        attempt = WriteId((step.public_id,), step.nonce, self._since)
-        value = asked.value or {}
-        if asked.op == "delete":
-            rules.delete(self._access, step.public_id, asked.condition, attempt)
-            return Outcome(step.public_id)
-        change = rules.replace if asked.op == "replace" else rules.patch
-        return Outcome(step.public_id, change(self._access, step.public_id, value, asked.condition, attempt))
+    def _outcomes(self, steps: Sequence[Step], results: dict[int, Change | ServiceError]) -> dict[int, Outcome]:
+        """Return by place the outcomes of results; the projects of all documents are checked again after the write."""
+        items = [result.after for result in results.values() if isinstance(result, Change)]
+        written = [item.fields for item in items if not item.is_deleted]
+        accepts_documents = self._service.preload_projects(self._access, written)
+        return {step.place: self._outcome(step, results[step.place], accepts_documents) for step in steps}
 
-    def _composed(self, step: Step, found: StoredItem | None, takes: Any) -> dict[str, Any]:
-        """Return the document to write. Raises what speaks against it."""
-        asked, value = step.asked, step.asked.value or {}
-        if asked.op == "create":
-            self._rules.require_possible(self._access, None, value, takes)
-            return {**self._items.compose(step.public_id, None, value), "nonce": step.nonce}
-        if found is None:
-            raise NotFound(f"There is no {self._items.resource_type.name} {step.public_id}.")
-        self._rules.require_still_reached(self._access, found)
-        if found.fields.get("nonce") == step.nonce:
-            # What an earlier run sent has arrived since it was looked for, and is found when it is looked for again.
-            raise Conflict
-        revision = asked.condition.revision(found.revision)
-        if revision is None:
-            raise stale(found)
-        fields = None
-        if asked.op != "delete":
-            fields = value if asked.op == "replace" else merged(self._items.members(found), value)
-            self._rules.require_possible(self._access, found, fields, takes)
-        return {**self._items.compose(step.public_id, found, fields), "_rev": revision, "nonce": step.nonce}
-
-    def _outcome(
-        self, step: Step, before: StoredItem | None, result: Result, document: Mapping[str, Any], takes: Any
-    ) -> Outcome:
+    def _outcome(self, step: Step, result: Change | ServiceError, accepts_documents: AcceptsDocuments) -> Outcome:
         try:
             if isinstance(result, ServiceError):
                 raise result
-            if before is not None:
-                self._rules.require_still_reached(self._access, before)
-            if step.asked.op == "delete":
+            is_creation = step.operation.op == "create"
+            change = Change(None, result.after) if is_creation else result
+            if change.before is not None:
+                self._service.check_still_in_scope(self._access, change.before)
+            if change.after.is_deleted:
                 return Outcome(step.public_id)
-            after = StoredItem(result, document)
-            self._rules.require_arrived(self._access, before, after, takes)
-            return Outcome(step.public_id, after)
+            self._service.check_project_still_open(self._access, change, step.write_id, accepts_documents)
+            return Outcome(step.public_id, change.after)
         except ServiceError as error:
-            return Outcome(step.asked.public_id, error=error)
+            return Outcome(step.operation.public_id, error=error)

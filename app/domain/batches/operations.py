@@ -1,12 +1,11 @@
-"""The operations of a batch, what becomes of them, and what the items of a kind demand of those who carry them out."""
+"""The operations of a batch, and their outcomes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from app.domain.access import Access
 from app.domain.condition import ANY, Condition
 from app.errors import ServiceError
 from app.store.items import StoredItem
@@ -15,7 +14,7 @@ from app.store.write_id import WriteId
 
 @dataclass(frozen=True)
 class Operation:
-    """``op`` is create, replace, patch or delete; it is empty where a ``fault`` was found, which says what is wrong."""
+    """``op`` is create, replace, patch or delete. It is empty where the operation is malformed, as ``fault`` says."""
 
     op: str
     public_id: int | None = None
@@ -26,52 +25,23 @@ class Operation:
 
 @dataclass(frozen=True)
 class Step:
-    """An operation at its place in the request; its revision is known by ``nonce``."""
+    """A well-formed operation at its place in the request, with the id of its item and of its write."""
 
     place: int
     public_id: int
-    nonce: str
-    asked: Operation
+    write_id: WriteId
+    operation: Operation
+
+    @property
+    def value(self) -> Mapping[str, Any]:
+        """The value of the operation; empty for a deletion."""
+        return self.operation.value or {}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an operation: the item as it is now, None where it is gone, or why nothing became of it."""
+    """The result of an operation: the item as it is now, None if it is deleted, or the error."""
 
     public_id: int | None
     item: StoredItem | None = None
     error: ServiceError | None = None
-
-
-class Rules(Protocol):
-    """What the items of one kind demand, of which a batch asks for many at once what the single ones ask for one."""
-
-    def refusals(self, access: Access, public_ids: Sequence[int], /) -> dict[int, ServiceError]:
-        """Return what to say of the items that the key does not reach."""
-
-    def takes(self, access: Access, fields: Iterable[Mapping[str, Any]], /) -> Any:
-        """Return what ``require_possible`` and ``require_arrived`` are to look with at what has these ``fields``."""
-
-    def require_still_reached(self, access: Access, found: StoredItem, /) -> None:
-        """Raise if an item left the key's reach."""
-
-    def require_possible(
-        self, access: Access, found: StoredItem | None, fields: Mapping[str, Any], takes: Any, /
-    ) -> None:
-        """Raise unless ``found``, or nothing, may become this."""
-
-    def require_arrived(self, access: Access, before: StoredItem | None, after: StoredItem, takes: Any, /) -> None:
-        """Undo what became impossible meanwhile, and raise."""
-
-    def replace(
-        self, access: Access, public_id: int, fields: Mapping[str, Any], condition: Condition, attempt: WriteId, /
-    ) -> StoredItem:
-        """Replace one item."""
-
-    def patch(
-        self, access: Access, public_id: int, patch: Mapping[str, Any], condition: Condition, attempt: WriteId, /
-    ) -> StoredItem:
-        """Patch one item."""
-
-    def delete(self, access: Access, public_id: int, condition: Condition, attempt: WriteId, /) -> None:
-        """Delete one item."""

@@ -1,4 +1,4 @@
-"""The items that a batch works on, as they are while it goes on: read in bearable requests, and known when written."""
+"""The items that a batch works on: read in requests of limited size, and kept where a later operation needs them."""
 
 from __future__ import annotations
 
@@ -9,55 +9,52 @@ from app.domain.items import Items
 from app.errors import Unavailable
 from app.store.items import StoredItem
 
-# How many items are read at first, and how many characters of text a request is then to bring at most.
-FIRST, ASKED = 50, 4 * 2**20
-# Beyond so many characters nothing more is read until what is there was written: a batch may be of large items only.
-ROOM = 32 * 2**20
+# Items in the first read, and characters of text that each further read should bring at most.
+FIRST_READ_ITEMS, READ_CHARACTERS = 50, 4 * 2**20
+# Characters of text in memory beyond which what was read is written before more is read.
+MAX_CHARACTERS = 32 * 2**20
 
 
-class Latest:
-    """Items of one kind; ``public_ids`` are those of all operations, so that what is worked on again is kept."""
+class WorkingSet:
+    """Items of one type. ``public_ids`` are those of all operations; an item that comes again is kept."""
 
     def __init__(self, items: Items, public_ids: Iterable[int]) -> None:
         self._items = items
-        self._repeated = {public_id for public_id, times in Counter(public_ids).items() if times > 1}
+        self._repeated = {public_id for public_id, count in Counter(public_ids).items() if count > 1}
         self._known: dict[int, StoredItem | None] = {}
-        # How many characters that takes which is kept after it was written.
-        self._kept: dict[int, int] = {}
+        # The sizes of items that are kept after they were written, and their sum.
+        self._sizes: dict[int, int] = {}
         self._size = 0
 
     def __getitem__(self, public_id: int) -> StoredItem | None:
-        """Return an item that was read, None if there is none or it was not."""
+        """Return an item that was read, None if it is absent or was not read."""
         return self._known.get(public_id)
 
     def read(self, public_ids: Sequence[int]) -> int:
-        """Read the first of these, as many as there is room for; return how many. Raises Unavailable if it is none."""
-        size, end, count = 0, 0, FIRST
-        while end < len(public_ids) and (not end or self._size + size < ROOM):
-            lacking = [each for each in public_ids[end : end + count] if each not in self._known]
+        """Read the first of these items, as many as fit; return how many. Raises Unavailable if none could be read."""
+        size, end, count = 0, 0, FIRST_READ_ITEMS
+        while end < len(public_ids) and (not end or self._size + size < MAX_CHARACTERS):
+            missing = [each for each in public_ids[end : end + count] if each not in self._known]
             try:
-                found = self._items.find_many(lacking)
+                items = self._items.find_many(missing)
             except Unavailable:
                 if not end:
                     raise
                 break
-            self._known |= {each: found.get(each) for each in lacking}
-            size += sum(map(_size, found.values()))
+            self._known |= {each: items.get(each) for each in missing}
+            size += sum(map(_size, items.values()))
             end = min(end + count, len(public_ids))
-            # Those to come may be larger than those so far.
-            count = max(1, min(2 * count, end * ASKED // max(size, 1)))
+            # The next items may be larger than those so far.
+            count = max(1, min(2 * count, end * READ_CHARACTERS // max(size, 1)))
         return end
 
-    def settle(self, public_id: int, item: StoredItem | None) -> None:
-        """Note what was made of an item; None if that is not known, so that it is read again where it is needed.
-
-        So is what there is no room for.
-        """
-        self._size -= self._kept.pop(public_id, 0)
+    def record(self, public_id: int, item: StoredItem | None) -> None:
+        """Record an item after it was written. None stands for an unknown state, which is read again when needed."""
+        self._size -= self._sizes.pop(public_id, 0)
         self._known.pop(public_id, None)
-        if item is not None and public_id in self._repeated and self._size + _size(item) < ROOM:
+        if item is not None and public_id in self._repeated and self._size + _size(item) < MAX_CHARACTERS:
             self._known[public_id] = None if item.is_deleted else item
-            self._kept[public_id] = _size(item)
+            self._sizes[public_id] = _size(item)
             self._size += _size(item)
 
 

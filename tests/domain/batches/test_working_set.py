@@ -7,13 +7,17 @@ from typing import cast
 
 import pytest
 
-from app.domain.batches import working_set as latest
-from app.domain.batches.working_set import Latest
+from app.domain.batches import working_set
+from app.domain.batches.working_set import WorkingSet
 from app.domain.items import Items
 from app.errors import Unavailable
 from app.store.items import StoredItem
 
 pytestmark = pytest.mark.nodatabase
+
+
+def item(public_id: int, revision: str, content: str = "", *, is_deleted: bool = False) -> StoredItem:
+    return StoredItem("a", revision, {"id": public_id, "content": content}, is_deleted)
 
 
 class Shelf:
@@ -28,14 +32,12 @@ class Shelf:
         self.asked.append(list(public_ids))
         if len(self.asked) - 1 == self._fails:
             raise Unavailable
-        return {
-            each: StoredItem("1-a", {"id": each, "content": "x" * self._size}) for each in public_ids if not each % 2
-        }
+        return {each: item(each, "1-a", "x" * self._size) for each in public_ids if not each % 2}
 
 
-def reading(shelf: Shelf, *public_ids: int) -> Latest:
+def reading(shelf: Shelf, *public_ids: int) -> WorkingSet:
     """Return what reads from ``shelf``."""
-    return Latest(cast(Items, shelf), public_ids)
+    return WorkingSet(cast(Items, shelf), public_ids)
 
 
 def test_small_items_are_read_in_ever_larger_requests() -> None:
@@ -51,7 +53,8 @@ def test_large_items_are_read_in_small_requests_until_there_is_no_more_room() ->
     shelf = Shelf(2**20)
     items = reading(shelf)
     number = items.read(range(1, 1001))
-    assert latest.ROOM <= sum(items[each] is not None for each in range(number + 1)) * 2**20 < 2 * latest.ROOM
+    characters = sum(items[each] is not None for each in range(number + 1)) * 2**20
+    assert working_set.MAX_CHARACTERS <= characters < 2 * working_set.MAX_CHARACTERS
     assert [len(asked) for asked in shelf.asked][1:] == [8] * (len(shelf.asked) - 1)
     assert [each for asked in shelf.asked for each in asked] == list(range(1, number + 1))
 
@@ -70,7 +73,7 @@ def test_large_items_that_come_after_small_ones_are_not_all_read_at_once() -> No
 
 
 def test_what_was_read_before_the_database_fails_can_be_worked_on() -> None:
-    assert reading(Shelf(1, fails=1)).read(range(1, 1001)) == latest.FIRST
+    assert reading(Shelf(1, fails=1)).read(range(1, 1001)) == working_set.FIRST_READ_ITEMS
     with pytest.raises(Unavailable):
         reading(Shelf(1, fails=0)).read([1])
 
@@ -80,13 +83,13 @@ def test_of_what_is_worked_on_again_only_so_much_is_kept_as_there_is_room_for() 
     shelf = Shelf(2**20)
     items = reading(shelf, *ids, *ids)
     for each in ids:
-        items.settle(each, StoredItem("2-a", {"id": each, "content": "x" * 2**20}))
+        items.record(each, item(each, "2-a", "x" * 2**20))
     kept = sum(items[each] is not None for each in ids)
-    assert kept == latest.ROOM // 2**20 - 1
+    assert kept == working_set.MAX_CHARACTERS // 2**20 - 1
     # Reading goes on, however much is kept.
     assert items.read(ids[-3:]) == 3
     for each in ids:
-        items.settle(each, None)
+        items.record(each, None)
     assert items.read(ids) > kept
 
 
@@ -94,10 +97,10 @@ def test_only_what_is_worked_on_again_is_kept() -> None:
     shelf = Shelf(1)
     items = reading(shelf, 2, 4, 4, 6, 6, 8, 8)
     assert items.read([2, 4, 6, 8]) == 4
-    items.settle(2, StoredItem("2-a", {"id": 2}))
-    items.settle(4, StoredItem("2-a", {"id": 4}))
-    items.settle(6, StoredItem("2-a", {"id": 6, "_deleted": True}))
-    items.settle(8, None)
+    items.record(2, item(2, "2-a"))
+    items.record(4, item(4, "2-a"))
+    items.record(6, item(6, "2-a", is_deleted=True))
+    items.record(8, None)
     assert items.read([2, 4, 6, 8]) == 4
     assert shelf.asked == [[2, 4, 6, 8], [2, 8]]
     assert (cast(StoredItem, items[4]).revision, items[6], cast(StoredItem, items[8]).revision) == ("2-a", None, "1-a")

@@ -1,0 +1,181 @@
+"""What documents and projects have in common: items as a key may read and write them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from app.domain.access import Access
+from app.domain.condition import ANY, Condition
+from app.domain.items import Items
+from app.domain.listing.pages import ListQuery, Page
+from app.domain.merge_patch import merged
+from app.domain.rendered import RenderedItem
+from app.errors import ServiceError
+from app.store.items import Change, Fields, StoredItem
+from app.store.write_id import WriteId
+
+# Returns whether documents can be put into the project with this id. Raises Conflict while it is being deleted.
+AcceptsDocuments = Callable[[int], bool]
+# Returns the members of an item's next revision.
+Compose = Callable[[StoredItem], Fields]
+
+
+class ItemService(ABC):
+    """The operations on one resource type; a subclass says what a key may do with an item.
+
+    An item that is out of the key's scope is refused in the same way whether it exists or not (``access.refusal``).
+    """
+
+    def __init__(self, items: Items) -> None:
+        self.items = items
+
+    @abstractmethod
+    def check_in_scope(self, access: Access, public_id: int) -> None:
+        """Raise, before the item is read, unless the key may name it."""
+
+    @abstractmethod
+    def refusals(self, access: Access, public_ids: Sequence[int]) -> dict[int, ServiceError]:
+        """Return by id what ``check_in_scope`` raises for items out of scope."""
+
+    @abstractmethod
+    def admits(self, access: Access, item: StoredItem | RenderedItem) -> bool:
+        """Return whether an item is in the key's scope as it is now."""
+
+    @abstractmethod
+    def check_allowed(
+        self, access: Access, item: StoredItem | None, fields: Fields, accepts_documents: AcceptsDocuments, /
+    ) -> None:
+        """Raise unless the key may give ``item``, or a new item, these fields."""
+
+    @abstractmethod
+    def check_project_still_open(
+        self, access: Access, change: Change, write_id: WriteId, accepts_documents: AcceptsDocuments, /
+    ) -> None:
+        """Undo a change whose project was deleted while it was written, and raise."""
+
+    @abstractmethod
+    def accepts_documents(self, project_id: int) -> bool:
+        """Return whether documents can be put into a project. Raises Conflict while it is being deleted."""
+
+    @abstractmethod
+    def preload_projects(self, access: Access, fields: Iterable[Fields], /) -> AcceptsDocuments:
+        """Return ``accepts_documents`` for the projects that these fields name, reading them together."""
+
+    @abstractmethod
+    def page(self, access: Access, query: ListQuery) -> Page:
+        """Return the rows of a page."""
+
+    @abstractmethod
+    def check_copy(self, access: Access, item: StoredItem, /) -> None:
+        """Raise unless the key may copy an item that it may read."""
+
+    def refusal(self, access: Access, public_id: int) -> ServiceError:
+        """Return the error for an item out of scope."""
+        return access.refusal(self.items.absent(public_id))
+
+    def check_still_in_scope(self, access: Access, item: StoredItem | RenderedItem) -> None:
+        """Raise if an item has left the key's scope since ``check_in_scope``."""
+        if not self.admits(access, item):
+            raise self.refusal(access, item.public_id)
+
+    def allowed(
+        self, access: Access, item: StoredItem | None, fields: Fields, accepts_documents: AcceptsDocuments
+    ) -> Fields:
+        """Return ``fields``. Raises what ``check_allowed`` raises."""
+        self.check_allowed(access, item, fields, accepts_documents)
+        return fields
+
+    def patched(self, item: StoredItem, patch: Mapping[str, Any]) -> Fields:
+        """Return an item's members with a merge patch applied (RFC 7396)."""
+        return merged(self.items.members(item), patch)
+
+    def get(self, access: Access, public_id: int) -> StoredItem:
+        """Return one item. Raises NotFound and Forbidden."""
+        self.check_in_scope(access, public_id)
+        item = self.items.get(public_id)
+        self.check_still_in_scope(access, item)
+        return item
+
+    def read(self, access: Access, public_id: int, *, bypass_cache: bool = False) -> RenderedItem:
+        """Return one item as clients read it. Raises NotFound and Forbidden."""
+        self.check_in_scope(access, public_id)
+        item = self.items.read(public_id, bypass_cache=bypass_cache)
+        self.check_still_in_scope(access, item)
+        return item
+
+    def load(self, access: Access, page: Page) -> Page:
+        """Return ``page`` with its items, less those that have left the key's scope since."""
+        return self.items.load(page, partial(self.admits, access))
+
+    def reserve(self, count: int) -> tuple[int, ...]:
+        """Return ``count`` ids that nobody else is given."""
+        return self.items.reserve(count)
+
+    def create(self, access: Access, fields: Fields, write_id: WriteId | None = None) -> StoredItem:
+        """Store a new item. Raises Forbidden, ValidationFailed for a missing project, Conflict and OutcomeUnknown."""
+        return self._create(access, lambda: fields, write_id or WriteId())
+
+    def copy(self, access: Access, public_id: int, write_id: WriteId | None = None) -> StoredItem:
+        """Store a copy of an item under an id of its own. Raises as ``get`` and ``create``."""
+
+        def compose() -> Fields:
+            item = self.get(access, public_id)
+            self.check_copy(access, item)
+            return self.items.members(item)
+
+        return self._create(access, compose, write_id or WriteId())
+
+    def replace(
+        self,
+        access: Access,
+        public_id: int,
+        fields: Fields,
+        condition: Condition = ANY,
+        write_id: WriteId | None = None,
+    ) -> StoredItem:
+        """Replace all members of an item. Raises NotFound, PreconditionFailed and what ``create`` raises."""
+        return self._update(access, public_id, lambda _: fields, condition, write_id)
+
+    def patch(
+        self,
+        access: Access,
+        public_id: int,
+        patch: Mapping[str, Any],
+        condition: Condition = ANY,
+        write_id: WriteId | None = None,
+    ) -> StoredItem:
+        """Apply a merge patch (RFC 7396): a member that is None is removed. Raises what ``replace`` raises."""
+        return self._update(access, public_id, lambda item: self.patched(item, patch), condition, write_id)
+
+    def delete(
+        self, access: Access, public_id: int, condition: Condition = ANY, write_id: WriteId | None = None
+    ) -> None:
+        """Delete an item permanently. Raises NotFound, Forbidden, PreconditionFailed and Conflict."""
+        self.check_in_scope(access, public_id)
+        self.items.delete(public_id, condition, partial(self.check_still_in_scope, access), write_id)
+
+    def _create(self, access: Access, compose: Callable[[], Fields], write_id: WriteId) -> StoredItem:
+        """Store the members that ``compose`` returns.
+
+        The project is checked before the write, to refuse without a trace, and after it: it may have been deleted
+        meanwhile, and its deletion marks the project before it looks for documents (docs/decisions/writes.md).
+        """
+        item = self.items.create(lambda: self.allowed(access, None, compose(), self.accepts_documents), write_id)
+        self.check_project_still_open(access, Change(None, item), write_id, self.accepts_documents)
+        return item
+
+    def _update(
+        self, access: Access, public_id: int, compose: Compose, condition: Condition, write_id: WriteId | None
+    ) -> StoredItem:
+        self.check_in_scope(access, public_id)
+
+        def allowed(item: StoredItem) -> Fields:
+            return self.allowed(access, item, compose(item), self.accepts_documents)
+
+        write_id = write_id or WriteId()
+        change = self.items.update(public_id, allowed, condition, write_id)
+        self.check_project_still_open(access, change, write_id, self.accepts_documents)
+        return change.after
