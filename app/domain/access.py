@@ -1,4 +1,4 @@
-"""Who is asking and what they may do: a key's principal, scopes and reach, checked before anything is looked up."""
+"""The rights of an authenticated key: principal, scopes and limits, checked before any item is read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from app.errors import Forbidden, ServiceError
 
-# Each scope with what it allows; OpenAPI, --help and the README read these.
+# Each scope with its meaning, for OpenAPI, --help and the documentation.
 SCOPES: dict[str, str] = {
     "documents:read": "read documents",
     "documents:write": "create and change documents",
@@ -19,21 +19,21 @@ SCOPES: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Reach:
-    """What a limited key is limited to: the union of some documents, and of some projects with their documents."""
+    """The limits of a key: the union of some documents and of some projects with their documents."""
 
     projects: frozenset[int]
     documents: frozenset[int]
 
     def admits(self, document_id: int, project_id: int | None) -> bool:
-        """Tell whether a document is within it."""
+        """Return whether a document is inside the limits."""
         return document_id in self.documents or project_id in self.projects
 
 
 @dataclass(frozen=True)
 class Access:
-    """What an authenticated key may do. Cursors and limits belong to the principal, which outlives the key.
+    """The rights of an authenticated key. Cursors and rate limits belong to the principal, which outlives the key.
 
-    Without a ``reach`` it is not limited. ``hides`` tells whether what is beyond it is denied to exist.
+    Without a ``reach`` the key is not limited. ``hides``: an item outside is answered like a missing one.
     """
 
     key_id: int
@@ -49,19 +49,19 @@ class Access:
             raise Forbidden(f"This key lacks the scope {scope}.")
 
     def admits(self, document_id: int, project_id: int | None) -> bool:
-        """Tell whether a document is within the key's reach."""
+        """Return whether a document is inside the limits of the key."""
         return self.reach is None or self.reach.admits(document_id, project_id)
 
     def admits_project(self, project_id: int | None) -> bool:
-        """Tell whether a project, and so every document in it, is within the key's reach."""
+        """Return whether a project, and so every document in it, is inside the limits of the key."""
         return self.reach is None or project_id in self.reach.projects
 
     def covers(self, reach: Reach | None) -> bool:
-        """Tell whether a key of ``reach`` reaches nothing that this one does not."""
+        """Return whether this key includes every item inside ``reach``."""
         if self.reach is None or reach is None:
             return self.reach is None
         return reach.projects <= self.reach.projects and reach.documents <= self.reach.documents
 
     def refusal(self, absent: ServiceError) -> ServiceError:
-        """Return what to say of something beyond the key's reach: ``absent`` is what is said where there is nothing."""
-        return absent if self.hides else Forbidden("This key does not reach that far.")
+        """Return the error for an item outside the limits: Forbidden, or ``absent``, as for a missing one."""
+        return absent if self.hides else Forbidden("This item is outside the limits of the key.")

@@ -1,4 +1,4 @@
-"""Whether the service could do its work now: the database answers and takes writes, and the tree is deployed."""
+"""Check that the database answers and accepts writes, and that this version's design documents are deployed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ PROBE = "readiness"
 
 
 class Readiness:
-    """Compares what is deployed with the tree that this process was started with."""
+    """Compare the deployed design documents with the tree at the start of this process."""
 
     def __init__(self, store: Store) -> None:
         self._store, self._tree = store, tree.load()
 
     def problems(self) -> list[str]:
-        """Return what stands in the way, in words for an operator; nothing if the service is ready."""
+        """Return the problems, in words for an operator; an empty list if the service is ready."""
         try:
             return list(self._differences()) or list(self._write_failure())
         except Unavailable:
@@ -30,7 +30,7 @@ class Readiness:
             yield f"{difference.database}/{difference.name} is not deployed as in this version (make deploy-views)"
 
     def _write_failure(self) -> Iterator[str]:
-        """A full disk lets every read pass, so only a write tells (docs/couchdb-quirks.md)."""
+        """Write a document, since reads still succeed on a full disk (docs/couchdb-quirks.md)."""
         try:
             self._store["meta"].probe_write(PROBE)
         except Unavailable:

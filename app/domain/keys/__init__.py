@@ -1,1 +1,1 @@
-"""API keys: what they may do, until when, and who uses them."""
+"""API keys: their rights, their texts, their ends and their last uses."""

@@ -1,4 +1,4 @@
-"""Tells who a key belongs to, asking the database at most once in a while for a key that is in use."""
+"""Authenticate keys, and remember each for 3 seconds so that a key in use is rarely read."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from app.domain.keys.key import Key
 from app.domain.keys.keys import Keys
 from app.errors import Unauthorized
 
-# A revocation takes effect within 5 s; the rest is for the read that finds it.
+# A revocation takes effect within 5 s; the rest is the time of the read.
 SECONDS = 3.0
 ENTRIES = 10_000
 
 
 class Authenticator:
-    """Remembers for SECONDS each key that it has met, also those that are unknown or have ended.
+    """Remember each key for SECONDS, unknown and ended ones too.
 
-    These are all remembered alike, so that no time tells which of them it is, and apart from the good ones, so that no
-    stream of wrong keys drives those out. Nobody has a new key's text before the key is there to be found.
+    Unknown and ended keys are remembered alike, so that the time of a refusal does not reveal its reason, and apart
+    from the valid ones, so that many wrong keys evict none of those. A new key is stored before its text is shown.
 
-    ``note`` is told of each use, by the key's id and the moment; it must be quick and raise nothing. ``now`` is the
-    time of day, for expiry; ``clock`` counts seconds and never goes back. ``out_of_scope`` is for keys that say nothing
-    of it.
+    ``note`` is called for each use with the key's id and the moment; it must be quick and raise nothing. ``now`` is the
+    time of day, for expiry; ``clock`` counts seconds and never goes back. ``out_of_scope`` is the default for keys.
     """
 
     def __init__(
@@ -44,10 +43,10 @@ class Authenticator:
         self._bad: OrderedDict[bytes, tuple[float, Key | None]] = OrderedDict()
 
     def authenticate(self, text: str | None) -> Access:
-        """Return what the key ``text`` allows.
+        """Return the rights of the key ``text``.
 
-        Raises Unauthorized, alike for a missing, malformed, unknown, expired and revoked key, and Unavailable when
-        the database cannot tell.
+        Raises Unauthorized, the same for a missing, malformed, unknown, expired and revoked key, and Unavailable if
+        the database does not answer.
         """
         key = self._key(text) if text else None
         now = self._now()
@@ -57,7 +56,7 @@ class Authenticator:
         return key.access(self._out_of_scope)
 
     def recall(self, text: str | None) -> Access | None:
-        """Return what a good key that was met lately allows, and None for any other; nobody is asked."""
+        """Return the rights of a remembered valid key, None for any other; reads nothing from the database."""
         if not text:
             return None
         now = self._now()
@@ -93,5 +92,5 @@ def _access(key: Key, out_of_scope: str) -> Access:
 
 
 def _mark(text: str) -> bytes:
-    """Return what a key is remembered by, which is not the key."""
+    """Return the digest under which a key is remembered, so that its text is not kept in memory."""
     return sha256(text.encode("utf-8", "surrogateescape")).digest()

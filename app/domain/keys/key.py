@@ -1,4 +1,4 @@
-"""A key as it can be shown: what it may do and until when, without its secret."""
+"""A key without its secret: its rights, and the moment of its end."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from app.domain.clock import stamp
 
 @dataclass(frozen=True)
 class Key:
-    """All moments are RFC 3339 texts in UTC. ``retired_at`` may lie ahead: a rotated key goes on until then.
+    """All moments are RFC 3339 texts in UTC. ``retired_at`` may be in the future: a rotated key works until then.
 
-    ``last_used_at`` lags behind by a minute or so, and is None where it was not read.
+    ``last_used_at`` lags by a minute or so, and is None if it was not read.
     """
 
     id: int
@@ -39,15 +39,15 @@ class Key:
         revocation: Mapping[str, Any] | None = None,
         retirement: Mapping[str, Any] | None = None,
     ) -> Key:
-        """Return the key that these documents make up."""
+        """Build a key from its stored documents."""
         return cls(
             id=document["id"],
             principal=document["principal"],
             name=document["name"],
             scopes=tuple(document["scopes"]),
             created_at=document["created_at"],
-            projects=_chosen(document.get("projects")),
-            documents=_chosen(document.get("documents")),
+            projects=_tuple(document.get("projects")),
+            documents=_tuple(document.get("documents")),
             out_of_scope=document.get("out_of_scope"),
             expires_at=document.get("expires_at"),
             retired_at=retirement["at"] if retirement else None,
@@ -56,26 +56,26 @@ class Key:
 
     @property
     def ends_at(self) -> str | None:
-        """The moment from which the key is refused, None if there is none yet; a revocation counts at once."""
+        """The moment when the key ends, None if it is not set; a revocation takes effect at once."""
         return min(filter(None, (self.expires_at, self.retired_at)), default=None)
 
     def is_alive(self, now: datetime) -> bool:
-        """Tell whether the key is good at ``now``."""
+        """Return whether the key is valid at ``now``."""
         return self.revoked_at is None and (self.ends_at is None or self.ends_at > stamp(now))
 
     @property
     def reach(self) -> Reach | None:
-        """What the key is limited to, None if it is not."""
+        """The limits of the key, None for an unlimited one."""
         return reach(self.projects, self.documents)
 
     def access(self, out_of_scope: str) -> Access:
-        """Return what the key allows; ``out_of_scope`` is for a key that says nothing of it."""
+        """Return the rights of the key; ``out_of_scope`` is the default for a key without its own."""
         hides = (self.out_of_scope or out_of_scope) == "hide"
         return Access(self.id, self.principal, frozenset(self.scopes), self.expires_at, self.reach, hides)
 
     @property
     def revision(self) -> str:
-        """A digest of what of a key can change: the rest is written once."""
+        """A digest of the members that can change; the others are written once."""
         changing = f"{self.id} {self.retired_at} {self.revoked_at} {self.last_used_at}"
         return sha256(changing.encode()).hexdigest()[:32]
 
@@ -86,11 +86,11 @@ class Key:
 
 
 def reach(projects: Iterable[int] | None, documents: Iterable[int] | None) -> Reach | None:
-    """Return the union of two limits; where neither is set there is none."""
+    """Return the union of two limits, None if neither is set."""
     if projects is None and documents is None:
         return None
     return Reach(frozenset(projects or ()), frozenset(documents or ()))
 
 
-def _chosen(ids: Iterable[int] | None) -> tuple[int, ...] | None:
+def _tuple(ids: Iterable[int] | None) -> tuple[int, ...] | None:
     return None if ids is None else tuple(ids)

@@ -1,4 +1,4 @@
-"""The text of a key: `ds_<env>_` with 43 base62 digits of 256 random bits and 6 of a CRC-32 against typing errors."""
+"""The text of a key: `ds_<env>_`, 43 base62 digits of 256 random bits, and 6 of a CRC-32 to detect typing errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def compose(env: str, random: bytes) -> str:
 
 
 def is_well_formed(text: str) -> bool:
-    """Tell whether ``text`` has the format and its checksum, which costs no lookup."""
+    """Return whether ``text`` has the format and a valid checksum; this needs no lookup."""
     match = FORMAT.fullmatch(text)
     return match is not None and checksum(match[1]) == match[2]
 
@@ -31,15 +31,15 @@ def checksum(text: str) -> str:
 
 def base62(number: int, width: int) -> str:
     """Return ``number`` in base 62, padded with zeros to ``width`` digits."""
-    found = ""
+    digits = ""
     while number:
         number, digit = divmod(number, 62)
-        found = ALPHABET[digit] + found
-    return found.rjust(width, "0")
+        digits = ALPHABET[digit] + digits
+    return digits.rjust(width, "0")
 
 
 def digest(secret: str, text: str) -> str:
-    """Return the HMAC-SHA-256 of a key under ``secret``, in hex: all of it that is ever stored.
+    """Return the HMAC-SHA-256 of a key under ``secret``, in hex: the only form in which it is stored.
 
     A fast hash is enough for 256 random bits.
     """

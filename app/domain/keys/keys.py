@@ -1,9 +1,9 @@
-"""Keys: made once and shown once, looked up by digest, never changed, ended by documents of their own.
+"""Keys: created and shown once, looked up by digest, never changed, ended by separate documents.
 
-In `-keys`, `key:<id>` holds what a key may do, `digest:<digest>` leads from a key's digest to it, `revocation:<id>`
-ends it at once and `retirement:<id>` at a moment that its rotation chose. All are written once and read by `_id`, so
-that no conflicting edit can revive a key and a key is known to every node as soon as a quorum has it. When a key was
-last used is known to app.domain.keys.usage, and read where keys are shown.
+In `-keys`, `key:<id>` holds the rights of a key, `digest:<digest>` leads from the digest of its text to it,
+`revocation:<id>` ends it at once and `retirement:<id>` at the moment that its rotation chose. All are written once and
+read by `_id`, so that no conflicting edit can revive a key, and every node knows a key as soon as a quorum has it
+(docs/decisions/keys-at-rest.md). app.domain.keys.usage stores the last use of each key.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from app.store import Database
 from app.store.claimed_ids import Allocator
 from app.store.doc_ids import digits
 
-# Rows read at once where most keys are looked at and few are shown, or all.
+# Rows per read if most keys are read and few are shown, or all.
 CHUNK = 500
-# How long a rotated key may live on, in seconds; the third is what is usual.
+# Seconds for which a rotated key may still work; the third is the default.
 OVERLAPS = (0, 3_600, 86_400, 604_800)
 USUAL_OVERLAP = 86_400
-# How many projects, and how many documents, a key can be limited to.
+# Most projects, and most documents, that a key can be limited to.
 MOST_IDS = 1_000
-# The id of no key: public ids begin with 1.
+# An id without a key: public ids begin with 1.
 NOBODY = 0
-# What a rotated key hands on.
-KEPT = ("principal", "name", "scopes", "projects", "documents", "out_of_scope", "expires_at")
+# The members that a successor inherits.
+INHERITED = ("principal", "name", "scopes", "projects", "documents", "out_of_scope", "expires_at")
 
 
 class Keys:
     """All keys of an installation. The first of ``secrets`` digests new keys and all of them recognise old ones.
 
-    ``by`` is who asks: nobody makes a key that can do more than their own, or for longer; None is an operator.
+    ``by`` is the calling key: it cannot create a key with more rights or a longer life; None is an operator.
     """
 
     def __init__(
@@ -71,14 +71,14 @@ class Keys:
         env: str = "live",
         by: Access | None = None,
     ) -> tuple[Key, str]:
-        """Make a key; return it with its text, which cannot be had again.
+        """Create a key. Returns it with its text, which cannot be shown again.
 
-        ``projects`` and ``documents`` limit it to their union; with neither it is not limited. Without ``expires_at``
-        it expires when the key of ``by`` does. Raises ValidationFailed for a name that is not of 1 to 300 characters,
-        for no scope, for an unknown one, for more than 1,000 projects or documents and for an expiry that is past,
-        and Forbidden for a key that can do more than ``by``.
+        ``projects`` and ``documents`` limit it to their union; without both it is unlimited. Without ``expires_at`` it
+        expires with the key of ``by``. Raises ValidationFailed for a name that is not of 1 to 300 characters,
+        for no scope, for an unknown one, for more than 1,000 projects or documents and for an expiry in the
+        past, and Forbidden for a key with more rights than ``by``.
         """
-        said = {
+        members = {
             "name": name,
             "scopes": sorted(set(scopes)),
             "projects": None if projects is None else sorted(set(projects)),
@@ -86,56 +86,56 @@ class Keys:
             "out_of_scope": out_of_scope,
             "expires_at": stamp(expires_at) if expires_at else by.expires_at if by else None,
         }
-        _check(said, stamp(self._now()))
+        _check(members, stamp(self._now()))
         if by is not None:
-            _require_no_wider(said, by)
-        return self._mint(said, env)
+            _require_no_wider(members, by)
+        return self._mint(members, env)
 
     def rotate(
         self, key_id: int, overlap: int = USUAL_OVERLAP, *, env: str = "live", by: Access | None = None
     ) -> tuple[Key, str]:
-        """Make a key for the same principal that can do the same until the same moment; return it with its text.
+        """Create a key with the same principal, rights and expiry. Returns it with its text.
 
-        The old one goes on for ``overlap`` seconds, one of OVERLAPS, so that no instant is without a working key.
+        The old key works for another ``overlap`` seconds, one of OVERLAPS, so that there is always a working key.
         Raises NotFound, Forbidden, and Conflict for a key that has ended or was rotated before.
         """
         old = self.get(key_id, by)
-        said = {name: getattr(old, name) for name in KEPT}
+        members = {name: getattr(old, name) for name in INHERITED}
         if by is not None:
-            _require_no_wider(said, by)
+            _require_no_wider(members, by)
         if not old.is_alive(self._now()) or old.retired_at is not None:
             raise Conflict(f"Key {key_id} has ended or was rotated before.")
-        new, text = self._mint(said, env)
+        new, text = self._mint(members, env)
         try:
             self._end("retirement", key_id, self._now() + timedelta(seconds=overlap))
         except Conflict:
-            # Someone else rotated it at this moment; of two successors nobody asked for the second.
+            # Another caller rotated it at this moment, so this successor must not live.
             self.revoke(new.id)
             raise Conflict(f"Key {key_id} has ended or was rotated before.") from None
         except Unavailable:
-            # Nobody will be told the new key's text, so it should not live; the caller rotates again.
+            # The new key's text will not be shown, so it must not live; the caller rotates again.
             with suppress(Unavailable):
                 self.revoke(new.id)
             raise
         return new, text
 
     def revoke(self, key_id: int, by: Access | None = None) -> Key:
-        """End a key for ever; return it as it is now. Revoking it again changes nothing. Raises as ``get`` does."""
+        """End a key permanently. Returns it as it is now. Idempotent. Raises as ``get`` does."""
         if self.get(key_id, by).revoked_at is None:
-            # A conflict means that someone else revoked it at this moment, which is what was wanted.
+            # A conflict means that another caller has revoked it at this moment.
             with suppress(Conflict):
                 self._end("revocation", key_id, self._now())
         return self.get(key_id)
 
     def get(self, key_id: int, by: Access | None = None) -> Key:
-        """Return one key. Raises NotFound, and Forbidden where it reaches further than the key of ``by``."""
+        """Return one key. Raises NotFound, and Forbidden if its limits exceed those of ``by``."""
         absent = NotFound(f"There is no key {key_id}.")
-        found = self._read([key_id])
-        if by is not None and by.reach is not None and not (found and by.covers(found[0].reach)):
+        keys = self._read([key_id])
+        if by is not None and by.reach is not None and not (keys and by.covers(keys[0].reach)):
             raise by.refusal(absent)
-        if not found:
+        if not keys:
             raise absent
-        return self._with_usage(found)[0]
+        return self._with_usage(keys)[0]
 
     def all(self) -> Iterator[Key]:
         """Return every key, by id."""
@@ -144,8 +144,8 @@ class Keys:
             yield from self._with_usage(chunk)
 
     def page(self, query: ListQuery, by: Access | None = None) -> Page:
-        """Return a page of those keys that reach no further than the key of ``by``, with its items, each a Key."""
-        # A limited key's own are few among many, so that a page's worth at once would take a read for each of them.
+        """Return a page of the keys whose limits do not exceed those of ``by``. Its items are Keys."""
+        # A limited key sees few keys among many, so reading a page's worth at a time would take many reads.
         at_once = CHUNK if by is not None and by.reach is not None else query.limit + 1
         admitted = (key for key in self._walk(query, at_once) if by is None or by.covers(key.reach))
         keys = self._with_usage(list(islice(admitted, query.limit + 1)))
@@ -164,11 +164,11 @@ class Keys:
             query = replace(query, position=KEY.public_id(rows[-1].id))
 
     def recognise(self, text: str) -> Key | None:
-        """Return the key that ``text`` is, alive or not.
+        """Return the key with this ``text``, valid or not, None if it does not exist.
 
-        An unknown text takes as many reads as a known one, so that little time tells which it is. A key known only
-        under an older secret is from now on known under the first as well, so that the older one can be dropped once
-        every key was used.
+        An unknown text takes the same number of reads as a known one, so that the time does not reveal the difference.
+        A key known only under an older secret is stored under the first one as well, so that the older secret can be
+        dropped when every key has been used.
         """
         if not is_well_formed(text):
             return None
@@ -180,20 +180,20 @@ class Keys:
             self._point(marks[0], key_id)
         return next(iter(self._read([key_id])), None)
 
-    def _mint(self, said: dict[str, Any], env: str) -> tuple[Key, str]:
-        """Store a new key of which ``said`` tells what it may do; a principal of its own is the usual case."""
+    def _mint(self, members: dict[str, Any], env: str) -> tuple[Key, str]:
+        """Store a new key with these ``members``; unless they name a principal, it gets its own."""
         key_id, text, created_at = self._allocator.next_id(), compose(env, os.urandom(32)), stamp(self._now())
         mark = digest(self._secrets[0], text)
         head = {"_id": KEY.doc_id(key_id), "type": "key", "id": key_id, "principal": f"p{key_id}"}
-        document = {**head, **said, "digest": mark, "created_at": created_at}
+        document = {**head, **members, "digest": mark, "created_at": created_at}
         document = {name: value for name, value in document.items() if value is not None}
         self._keys.create(document)
-        # The digest comes second: a key is not usable before it is whole.
+        # The digest comes second, so that a key is usable only when it is complete.
         self._keys.create(self._pointer(mark, key_id))
         return Key.of(document), text
 
     def _point(self, mark: str, key_id: int) -> None:
-        """Let a digest lead to a key; the next use will try again if it fails, or find that another use did it."""
+        """Store a digest that leads to a key; if this fails, the next use tries again."""
         with suppress(Conflict, Unavailable):
             self._keys.create(self._pointer(mark, key_id))
 
@@ -208,12 +208,12 @@ class Keys:
 
     def _read(self, key_ids: Sequence[int]) -> list[Key]:
         kinds = ("key", "revocation", "retirement")
-        found = self._keys.get_many([f"{kind}:{digits(key_id)}" for key_id in key_ids for kind in kinds])
-        parts = [[found.get(f"{kind}:{digits(key_id)}") for kind in kinds] for key_id in key_ids]
+        documents = self._keys.get_many([f"{kind}:{digits(key_id)}" for key_id in key_ids for kind in kinds])
+        parts = [[documents.get(f"{kind}:{digits(key_id)}") for kind in kinds] for key_id in key_ids]
         return [Key.of(key, revocation, retirement) for key, revocation, retirement in parts if key is not None]
 
     def _with_usage(self, keys: Sequence[Key]) -> list[Key]:
-        """Return keys with the moments at which they were last used."""
+        """Return keys with the moments of their last use."""
         moments = self._usage.last_used(key.id for key in keys)
         return [replace(key, last_used_at=moments.get(key.id)) for key in keys]
 
@@ -222,27 +222,27 @@ def _leads(pointer: dict[str, Any] | None, mark: str) -> bool:
     return pointer is not None and hmac.compare_digest(pointer["digest"], mark)
 
 
-def _check(said: Mapping[str, Any], now: str) -> None:
-    scopes, expires_at = said["scopes"], said["expires_at"]
+def _check(members: Mapping[str, Any], now: str) -> None:
+    scopes, expires_at = members["scopes"], members["expires_at"]
     faults = [Fault("body.scopes", f"There is no scope {scope}.") for scope in scopes if scope not in SCOPES]
     if not scopes:
         faults.append(Fault("body.scopes", "At least one scope is needed."))
-    if not 1 <= len(said["name"]) <= 300:
+    if not 1 <= len(members["name"]) <= 300:
         faults.append(Fault("body.name", "A name has 1 to 300 characters."))
-    overlong = [limit for limit in ("projects", "documents") if len(said[limit] or ()) > MOST_IDS]
+    overlong = [limit for limit in ("projects", "documents") if len(members[limit] or ()) > MOST_IDS]
     faults += [Fault(f"body.{limit}", f"A key is limited to at most {MOST_IDS} of them.") for limit in overlong]
     if expires_at is not None and expires_at <= now:
-        faults.append(Fault("body.expires_at", "That moment is past."))
+        faults.append(Fault("body.expires_at", "That moment is in the past."))
     if faults:
         raise ValidationFailed(faults=tuple(faults))
 
 
-def _require_no_wider(said: Mapping[str, Any], by: Access) -> None:
-    """Raise Forbidden for what can do more than ``by``, or for longer."""
-    wider, expires_at = sorted(set(said["scopes"]) - by.scopes), said["expires_at"]
+def _require_no_wider(members: Mapping[str, Any], by: Access) -> None:
+    """Raise Forbidden for a key with more rights or a longer life than ``by``."""
+    wider, expires_at = sorted(set(members["scopes"]) - by.scopes), members["expires_at"]
     if wider:
-        raise Forbidden(f"This key lacks {', '.join(wider)}, so it cannot make a key that has it.")
-    if not by.covers(reach(said["projects"], said["documents"])):
-        raise Forbidden("This key is limited, so it makes keys only for projects and documents that it names itself.")
+        raise Forbidden(f"This key lacks {', '.join(wider)}, so it cannot create a key with it.")
+    if not by.covers(reach(members["projects"], members["documents"])):
+        raise Forbidden("This key is limited, so it creates keys only for its own projects and documents.")
     if by.expires_at is not None and (expires_at is None or expires_at > by.expires_at):
-        raise Forbidden(f"This key expires at {by.expires_at}, so it cannot make a key that lives longer.")
+        raise Forbidden(f"This key expires at {by.expires_at}, so it cannot create a key that lives longer.")

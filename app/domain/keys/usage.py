@@ -1,4 +1,4 @@
-"""When each key was last used: noted in memory, and written to `-meta` in batches, at most once a minute."""
+"""The last use of each key: noted in memory, and written to `-meta` in batches, at most once a minute."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from app.store import Database, DocumentFailure
 log = logging.getLogger("dreamscript.usage")
 
 USAGE = ResourceType("usage", "meta")
-# Seconds from a process's first note to its first flush, and from one flush to the next, and how many more at random,
-# so that processes that begin together do not go on doing everything together.
+# Seconds between two flushes, and before the first one, plus a random part, so that processes that start together do
+# not flush together.
 PERIOD = 60.0
 SPREAD = 30.0
-# Seconds that a flush may take, so that the last one is over before an ending process is killed; the rest waits.
+# Seconds that a flush may take, so that the last one ends before a stopping process is killed.
 LONGEST = 2.0
-# Of more keys than these, the one that was not used for longest is forgotten.
+# Above this number the least recently used key is forgotten.
 MOST_KEYS = 10_000
 BATCH = 500
-# Processes that end together write the same keys, and there is no later flush to leave a conflict to.
+# Processes that stop together write the same keys, and no later flush can resolve a conflict.
 LAST_TRIES = 10
 
 
 def until_next_flush(ending: Event) -> bool:
-    """Wait until it is time for a flush; return True at once when ``ending`` is set instead."""
+    """Wait until the next flush. Returns True at once if ``ending`` is set."""
     return ending.wait(PERIOD + random.uniform(0, SPREAD))  # noqa: S311
 
 
 class _Noted:
-    """What this process has noted and not written yet. A child of a fork starts with nothing, its thread included."""
+    """The uses that this process has noted and not written. A forked child starts empty and without a thread."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
@@ -50,7 +50,7 @@ class _Noted:
         self.ending = Event()
 
     def drop(self, written: Mapping[int, datetime]) -> None:
-        """Forget what is stored, except for what was noted since."""
+        """Forget the stored uses, unless a key was used again since."""
         with self.lock:
             for key_id, moment in written.items():
                 if self.moments.get(key_id) == moment:
@@ -58,10 +58,10 @@ class _Noted:
 
 
 class Usage:
-    """Threads may share it, and a fork may inherit it. What a crash takes with it is the notes of a minute or so.
+    """Thread-safe and fork-safe. A crash loses the notes of a minute or so.
 
-    ``also`` is done after each flush, within its own bounds, and whatever it raises it is done again; it is given what
-    is set when the process ends. ``pause`` waits between two flushes, and returns True when there is to be no other.
+    ``also`` runs after each flush, even if it failed before; its argument is set when the process stops. ``pause``
+    waits between two flushes, and returns True to end them.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Usage:
         self._noted = _Noted()
 
     def note(self, key_id: int, moment: datetime) -> None:
-        """Remember that a key was used at ``moment``, for the thread that writes it later. Raises nothing."""
+        """Note a use of a key at ``moment``; a thread writes it later. Raises nothing."""
         noted = self._own()
         with noted.lock:
             noted.moments[key_id] = max(moment, noted.moments.get(key_id, moment))
@@ -85,12 +85,12 @@ class Usage:
                 self._start(noted)
 
     def last_used(self, key_ids: Iterable[int]) -> dict[int, str]:
-        """Return, read in one request, when keys were last used; a key of which that is not stored is absent."""
-        found = self._meta.get_many([USAGE.doc_id(key_id) for key_id in key_ids])
-        return {document["key"]: document["last_used_at"] for document in found.values()}
+        """Return the stored last uses of keys, by key id, in one request."""
+        documents = self._meta.get_many([USAGE.doc_id(key_id) for key_id in key_ids])
+        return {document["key"]: document["last_used_at"] for document in documents.values()}
 
     def flush(self, tries: int = 1) -> None:
-        """Write what this process has noted; what cannot be written now waits for the next flush. Raises nothing."""
+        """Write the notes of this process; failed ones wait for the next flush. Raises nothing."""
         noted, failures = self._own(), Counter[DocumentFailure]()
         with noted.flushing, request_context(request_id=uuid.uuid4().hex, seconds=LONGEST):
             try:
@@ -99,16 +99,16 @@ class Usage:
                     if not failures[DocumentFailure.CONFLICT]:
                         break
             except Unavailable:
-                return  # The store has said so in the log.
+                return  # The store has logged it.
             except Exception:
                 log.exception("the last uses of keys could not be written")
-        # A conflict is no failure: another process has noted the same key.
+        # A conflict is not a failure: another process has written the same key.
         others = {failure.value: count for failure, count in failures.items() if failure != DocumentFailure.CONFLICT}
         if others:
-            log.error("the database did not take the last uses of some keys", extra=others)
+            log.error("the database refused the last uses of some keys", extra=others)
 
     def close(self) -> None:
-        """Stop the thread, and write what is left; there is no thread again for what is noted afterwards."""
+        """Stop the thread and write the remaining notes; later notes start no thread."""
         self._own().ending.set()
         self.flush(LAST_TRIES)
 
@@ -119,7 +119,7 @@ class Usage:
 
     def _start(self, noted: _Noted) -> None:
         thread = Thread(target=self._run, args=(noted,), name="usage", daemon=True)
-        # Where there is no room for a thread, the next note tries again, and nobody's request fails.
+        # If no thread can start, the next note tries again, and no request fails.
         with suppress(RuntimeError):
             thread.start()
             noted.thread = thread
@@ -133,12 +133,12 @@ class Usage:
         try:
             self._also(ending)
         except Unavailable:
-            pass  # The store has said so in the log.
+            pass  # The store has logged it.
         except Exception:
-            log.exception("what is done beside the last uses of keys failed")
+            log.exception("the task after a flush of last uses failed")
 
     def _write_all(self, noted: _Noted) -> Counter[DocumentFailure]:
-        """Write everything in batches, those keys first that were not used for longest; count what was not stored."""
+        """Write all notes in batches, the least recently used keys first. Returns the failures by kind."""
         with noted.lock:
             due = list(noted.moments.items())
         failures = Counter[DocumentFailure]()
@@ -150,13 +150,13 @@ class Usage:
         return failures
 
     def _write(self, batch: Mapping[int, datetime]) -> dict[int, DocumentFailure]:
-        """Store those moments that are later than the stored ones; return which keys' moments were not."""
-        found = self._meta.get_many([USAGE.doc_id(key_id) for key_id in batch])
+        """Store the moments that are later than the stored ones. Returns the failures by key id."""
+        current = self._meta.get_many([USAGE.doc_id(key_id) for key_id in batch])
         documents = []
         for key_id, moment in batch.items():
             doc_id, last_used_at = USAGE.doc_id(key_id), stamp(moment)
-            stored = found.get(doc_id, {"_id": doc_id, "type": USAGE.name, "key": key_id, "last_used_at": ""})
+            stored = current.get(doc_id, {"_id": doc_id, "type": USAGE.name, "key": key_id, "last_used_at": ""})
             if stored["last_used_at"] < last_used_at:
                 documents.append({**stored, "last_used_at": last_used_at})
         outcomes = self._meta.write_many(documents)
-        return {USAGE.public_id(i): said for i, said in outcomes.items() if isinstance(said, DocumentFailure)}
+        return {USAGE.public_id(i): outcome for i, outcome in outcomes.items() if isinstance(outcome, DocumentFailure)}

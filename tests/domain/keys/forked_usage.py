@@ -1,4 +1,4 @@
-"""Notes one key before a fork and another after it: `python -m tests.domain.keys.forked_usage URL PREFIX`."""
+"""Note one key before a fork and another after it: `python -m tests.domain.keys.forked_usage URL PREFIX`."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ PATIENCE = 30
 
 
 class Lingering(datetime):
-    """A moment whose comparison, which is made under the notes' lock, lasts until the process has forked."""
+    """A moment whose comparison, under the lock of the notes, blocks until the process has forked."""
 
     compared, forked = Event(), Event()
 
     def __gt__(self, other: Any) -> bool:
-        """Compare as other moments do, in time."""
+        """Compare after the fork."""
         self.compared.set()
         self.forked.wait(PATIENCE)
         return super().__gt__(other)
 
 
 def write_as_child(usage: Usage) -> None:
-    """Note a key, and tell what is stored when this process's own thread has written it."""
+    """Note a key, and print the stored uses when this process's own thread has written them."""
     usage.note(2, datetime(2026, 1, 2, tzinfo=UTC))
     patience = time.monotonic() + PATIENCE
     while 2 not in usage.last_used([1, 2]) and time.monotonic() < patience:

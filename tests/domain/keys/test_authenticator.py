@@ -1,4 +1,4 @@
-"""A key is looked up at most once in a while, and its end is noticed in time."""
+"""A key is looked up at most every 3 seconds, and its end takes effect in time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 class FakeKeys:
-    """Stands for the database: counts lookups, and knows one key."""
+    """A database stub that counts lookups and has one key."""
 
     def __init__(self) -> None:
         self.lookups = 0
@@ -35,7 +35,7 @@ class FakeKeys:
 
 
 class Desk:
-    """An authenticator whose time is set by hand."""
+    """An authenticator with a manual clock."""
 
     def __init__(self) -> None:
         self.keys, self.seconds = FakeKeys(), 0.0
@@ -49,7 +49,7 @@ class Desk:
         )
 
     def accepts(self, text: str | None) -> bool:
-        """Tell whether ``text`` is accepted now."""
+        """Return whether ``text`` is accepted now."""
         try:
             return self.authenticator.authenticate(text).principal == "p7"
         except Unauthorized:
@@ -62,7 +62,7 @@ def desk() -> Desk:
     return Desk()
 
 
-def test_a_key_in_use_is_looked_up_once_in_a_while(desk: Desk) -> None:
+def test_a_key_in_use_is_looked_up_every_3_seconds(desk: Desk) -> None:
     assert all(desk.accepts("good") for _ in range(5))
     assert desk.keys.lookups == 1
     desk.seconds = SECONDS
@@ -70,7 +70,7 @@ def test_a_key_in_use_is_looked_up_once_in_a_while(desk: Desk) -> None:
     assert desk.keys.lookups == 2
 
 
-def test_each_use_is_noted_with_its_moment_and_nothing_else_is(desk: Desk) -> None:
+def test_each_accepted_use_is_noted_with_its_moment(desk: Desk) -> None:
     assert desk.accepts("good")
     desk.seconds = 1.0
     assert desk.accepts("good")
@@ -89,8 +89,8 @@ def test_a_missing_key_costs_no_lookup(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("text", ["unknown", "good"])
-def test_what_is_refused_is_remembered_alike(desk: Desk, text: str) -> None:
-    """Else how long a refusal takes would tell an unknown key from one that was revoked."""
+def test_refused_keys_are_remembered_alike(desk: Desk, text: str) -> None:
+    """Otherwise the time of a refusal would distinguish unknown keys from revoked ones."""
     desk.keys.key = Key(7, "p7", "test", (), stamp(NOON), revoked_at=stamp(NOON))
     assert not any(desk.accepts(text) for _ in range(5))
     assert desk.keys.lookups == 1
@@ -99,7 +99,7 @@ def test_what_is_refused_is_remembered_alike(desk: Desk, text: str) -> None:
     assert desk.keys.lookups == 2
 
 
-def test_wrong_keys_do_not_drive_out_good_ones(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_keys_do_not_evict_valid_ones(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(authenticator, "ENTRIES", 3)
     assert desk.accepts("good")
     assert not any(desk.accepts(f"wrong {n}") for n in range(5))
@@ -126,7 +126,7 @@ def test_an_expiry_needs_no_lookup_to_take_effect(desk: Desk) -> None:
     assert desk.keys.lookups == 1
 
 
-def test_an_unreachable_database_is_no_reason_to_call_a_key_wrong(desk: Desk) -> None:
+def test_an_unreachable_database_is_503_and_not_401(desk: Desk) -> None:
     assert desk.accepts("good")
     desk.seconds, desk.keys.fails = SECONDS, True
     with pytest.raises(Unavailable):

@@ -1,4 +1,4 @@
-"""Key texts carry 256 bits and a checksum that refuses typing errors before any lookup."""
+"""Key texts contain 256 random bits and a checksum that detects typing errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_different_bits_make_different_keys(one: bytes, other: bytes) -> None:
 
 
 @given(RANDOM, st.data())
-def test_one_wrong_character_is_noticed(random: bytes, data: st.DataObject) -> None:
+def test_one_wrong_character_is_detected(random: bytes, data: st.DataObject) -> None:
     text = compose("live", random)
     at = data.draw(st.integers(8, len(text) - 1))
     wrong = data.draw(st.sampled_from(ALPHABET.replace(text[at], "")))

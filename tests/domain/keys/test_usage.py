@@ -1,4 +1,4 @@
-"""The last use of a key is written later, at most once a minute, never backwards, and lost to no conflict or outage."""
+"""The last use of a key is written at most once a minute, never moves backwards, and survives conflicts and outages."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ PATIENCE = 60
 
 
 def after(seconds: float) -> datetime:
-    """Return a moment so many seconds after noon."""
+    """Return a moment ``seconds`` after noon."""
     return NOON + timedelta(seconds=seconds)
 
 
 class FakeMeta:
-    """Stands for `-meta`: keeps revisions, counts requests, and fails as it is told."""
+    """A stub of `-meta` that checks revisions, counts requests, and fails on demand."""
 
     def __init__(self) -> None:
         self.stored: dict[str, dict[str, Any]] = {}
@@ -40,11 +40,11 @@ class FakeMeta:
         self.writes: list[list[str]] = []
         self.unreachable = False
         self.refused: dict[str, DocumentFailure] = {}
-        # What happens between reading a batch and writing it.
+        # Called between the read and the write of a batch.
         self.meanwhile: Callable[[], object] = lambda: None
 
     def get_many(self, doc_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Return what is there."""
+        """Return the stored documents."""
         if self.unreachable:
             raise Unavailable
         if doc_ids:
@@ -52,7 +52,7 @@ class FakeMeta:
         return {doc_id: dict(self.stored[doc_id]) for doc_id in doc_ids if doc_id in self.stored}
 
     def write_many(self, documents: Sequence[Mapping[str, Any]]) -> dict[str, str | DocumentFailure]:
-        """Store what is new or next, and answer in the opposite order."""
+        """Store new documents and successors, and return the outcomes in reverse order."""
         self.meanwhile()
         if documents:
             self.writes.append([document["_id"] for document in documents])
@@ -69,12 +69,12 @@ class FakeMeta:
         return str(self.stored[doc_id]["_rev"])
 
     def moments(self) -> dict[int, datetime]:
-        """Return what is stored, by the keys' ids."""
+        """Return the stored moments by key id."""
         return {found["key"]: datetime.fromisoformat(found["last_used_at"]) for found in self.stored.values()}
 
 
 class Minutes:
-    """Minutes that pass when a test says so; ``waiting`` holds the thread, each time that it waits for one."""
+    """A manual clock of minutes; ``waiting`` is released whenever the thread waits for one."""
 
     def __init__(self) -> None:
         self.waiting: Queue[threading.Thread] = Queue()
@@ -85,17 +85,17 @@ class Minutes:
         return self._passed.get(timeout=PATIENCE)
 
     def pass_one(self) -> None:
-        """Let a minute pass, and return when all that it brings is done."""
+        """Let a minute pass, and wait until the thread waits again."""
         self._passed.put(False)
         self.waiting.get(timeout=PATIENCE)
 
     def end(self) -> None:
-        """Let the thread go, as the end of the process would."""
+        """End the thread, like the end of the process."""
         self._passed.put(True)
 
 
 class Desk:
-    """A process's notes over a database and a clock that the test holds in its hands."""
+    """The notes of a process with a stub database and a manual clock."""
 
     def __init__(self, meta: FakeMeta | None = None) -> None:
         self.meta, self.minutes = meta or FakeMeta(), Minutes()
@@ -104,7 +104,7 @@ class Desk:
         self.usage = Usage(self.meta, self.also, self.minutes)  # type: ignore[arg-type]
 
     def also(self, ending: threading.Event) -> None:
-        """Fail, as whatever else is done each minute may."""
+        """Fail like the task after a flush may."""
         assert not ending.is_set()
         self.sweeps += 1
         raise self.failure
@@ -132,7 +132,7 @@ def test_a_note_makes_no_request_and_a_minute_makes_two(desk: Desk) -> None:
 
 
 @nodatabase
-def test_what_is_stored_is_what_the_validator_knows(desk: Desk) -> None:
+def test_a_stored_use_passes_the_validator(desk: Desk) -> None:
     desk.usage.note(7, NOON)
     desk.usage.flush()
     doc_id, moment = "usage:0000000000000007", "2026-01-01T12:00:00.000000Z"
@@ -156,10 +156,10 @@ def test_a_minute_without_a_use_makes_no_request(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("failure", "logged"), [(Unavailable(), 0), (Conflict(), 2), (KeyError("a fault"), 2)], ids=repr
 )
-def test_what_else_is_done_each_minute_may_fail(
+def test_the_task_after_a_flush_may_fail(
     desk: Desk, failure: Exception, logged: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Of what the database did not do the store has said so in the log; of all else it is said here."""
+    """The store logs failures of the database; other exceptions are logged here."""
     desk.failure = failure
     desk.usage.note(7, NOON)
     desk.minutes.waiting.get(timeout=PATIENCE)
@@ -179,7 +179,7 @@ def test_no_moment_moves_backwards(desk: Desk) -> None:
     desk.usage.note(7, after(10))
     desk.usage.flush()
     assert desk.meta.moments() == {7: after(50)}
-    # It is not tried again either.
+    # It is not retried either.
     desk.usage.flush()
     assert (len(desk.meta.reads), len(desk.meta.writes)) == (2, 1)
     desk.usage.note(7, after(70))
@@ -190,7 +190,7 @@ def test_no_moment_moves_backwards(desk: Desk) -> None:
 
 
 @nodatabase
-def test_a_conflict_is_left_to_the_next_flush_and_is_no_failure(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_conflict_waits_for_the_next_flush_and_is_not_logged(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     other = Desk(desk.meta)
     for second in (0, 10):
         other.usage.note(7, after(second))
@@ -206,7 +206,7 @@ def test_a_conflict_is_left_to_the_next_flush_and_is_no_failure(desk: Desk, capl
 
 
 def meanwhile(meta: FakeMeta, act: Callable[[], object]) -> Callable[[], None]:
-    """Let ``act`` happen once, and not meanwhile of itself."""
+    """Return a function that calls ``act`` once, without recursion."""
 
     def once() -> None:
         meta.meanwhile = lambda: None
@@ -216,8 +216,8 @@ def meanwhile(meta: FakeMeta, act: Callable[[], object]) -> Callable[[], None]:
 
 
 @nodatabase
-def test_the_last_flush_waits_for_no_other(desk: Desk) -> None:
-    """Processes that end together write the same keys; the latest moment must be what is left."""
+def test_the_last_flush_retries_conflicts(desk: Desk) -> None:
+    """Processes that stop together write the same keys, and the latest moment must win."""
     others = [Desk(desk.meta) for _ in range(3)]
     for number, one in enumerate([*others, desk]):
         one.usage.note(7, after(number))
@@ -234,7 +234,7 @@ def test_the_last_flush_waits_for_no_other(desk: Desk) -> None:
 
 
 @nodatabase
-def test_the_last_flush_does_not_try_for_ever(desk: Desk) -> None:
+def test_the_last_flush_gives_up_after_some_tries(desk: Desk) -> None:
     desk.meta.refused = {USAGE.doc_id(7): DocumentFailure.CONFLICT}
     desk.usage.note(7, NOON)
     desk.usage.close()
@@ -242,7 +242,7 @@ def test_the_last_flush_does_not_try_for_ever(desk: Desk) -> None:
 
 
 @nodatabase
-def test_an_unreachable_database_keeps_what_was_noted(desk: Desk) -> None:
+def test_notes_survive_an_unreachable_database(desk: Desk) -> None:
     desk.meta.unreachable = True
     desk.usage.note(7, NOON)
     desk.minutes.waiting.get(timeout=PATIENCE)
@@ -257,7 +257,7 @@ def test_an_unreachable_database_keeps_what_was_noted(desk: Desk) -> None:
 
 @nodatabase
 @pytest.mark.parametrize("failure", [DocumentFailure.UNKNOWN, DocumentFailure.FORBIDDEN])
-def test_what_was_not_taken_is_kept_and_logged_once(
+def test_refused_notes_are_kept_and_logged_once(
     desk: Desk, failure: DocumentFailure, caplog: pytest.LogCaptureFixture
 ) -> None:
     keys = range(1, BATCH + 11)
@@ -275,7 +275,7 @@ def test_what_was_not_taken_is_kept_and_logged_once(
 
 
 @nodatabase
-def test_a_fault_of_our_own_ends_neither_the_thread_nor_a_request(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bug_ends_neither_the_thread_nor_a_request(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> None:
         raise KeyError("a fault")
 
@@ -290,7 +290,7 @@ def test_a_fault_of_our_own_ends_neither_the_thread_nor_a_request(desk: Desk, ca
 
 
 @nodatabase
-def test_what_is_noted_during_a_flush_is_not_taken_for_written(desk: Desk) -> None:
+def test_a_note_during_a_flush_is_kept_for_the_next_one(desk: Desk) -> None:
     desk.usage.note(7, NOON)
     desk.meta.meanwhile = lambda: desk.usage.note(7, after(1))
     desk.usage.flush()
@@ -302,7 +302,7 @@ def test_what_is_noted_during_a_flush_is_not_taken_for_written(desk: Desk) -> No
 
 @nodatabase
 def test_batches_are_bounded_and_so_is_the_memory(desk: Desk) -> None:
-    """The key that has not been used for longest is given up; the one noted twice is not that."""
+    """The least recently used key is forgotten; a second note renews a key."""
     for key_id in range(1, MOST_KEYS + 1):
         desk.usage.note(key_id, NOON)
     desk.usage.note(1, after(1))
@@ -313,7 +313,7 @@ def test_batches_are_bounded_and_so_is_the_memory(desk: Desk) -> None:
 
 
 @nodatabase
-def test_a_database_that_fails_is_asked_once_for_all_batches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_database_ends_the_flush_at_the_first_batch(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def unanswered(doc_ids: Sequence[str]) -> dict[str, Any]:
@@ -345,7 +345,7 @@ def test_threads_note_together(desk: Desk) -> None:
 
 
 @nodatabase
-def test_no_room_for_a_thread_fails_no_request(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_thread_start_fails_no_request(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -359,7 +359,7 @@ def test_no_room_for_a_thread_fails_no_request(desk: Desk, monkeypatch: pytest.M
 
 
 @nodatabase
-def test_after_the_end_there_is_no_thread_again(desk: Desk) -> None:
+def test_no_thread_starts_after_close(desk: Desk) -> None:
     desk.usage.close()
     desk.usage.note(7, NOON)
     assert desk.minutes.waiting.empty()
@@ -368,7 +368,7 @@ def test_after_the_end_there_is_no_thread_again(desk: Desk) -> None:
 
 
 @nodatabase
-def test_the_usual_pause_ends_with_the_process() -> None:
+def test_the_default_pause_ends_with_the_process() -> None:
     ending = threading.Event()
     ending.set()
     assert usage.until_next_flush(ending)
@@ -376,7 +376,7 @@ def test_the_usual_pause_ends_with_the_process() -> None:
 
 
 @nodatabase
-def test_processes_that_begin_together_do_not_flush_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_that_start_together_do_not_flush_together(monkeypatch: pytest.MonkeyPatch) -> None:
     ending, waited = threading.Event(), list[float]()
     monkeypatch.setattr(ending, "wait", waited.append)
     for _ in range(100):
@@ -385,7 +385,7 @@ def test_processes_that_begin_together_do_not_flush_together(monkeypatch: pytest
     assert usage.PERIOD <= min(waited) < max(waited) <= usage.PERIOD + usage.SPREAD
 
 
-def test_a_child_of_a_fork_writes_its_own_notes_by_a_thread_of_its_own(server_url: str, prefix: str) -> None:
+def test_a_forked_child_writes_its_notes_in_its_own_thread(server_url: str, prefix: str) -> None:
     connection = Connection(server_url, timeout=30)
     deployment.deploy(connection, prefix, tree.load(), report=lambda _: None)
     connection.close()
