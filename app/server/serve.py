@@ -47,7 +47,7 @@ def serve(settings: Settings) -> int:
         host, port = listener.getsockname()[:2]
         log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
         # Requests in flight end by their deadline; a little more lets responses be sent and last uses be written.
-        grace = math.ceil(settings.deadline + usage.LONGEST) + 2
+        grace = math.ceil(settings.deadline + usage.FLUSH_SECONDS) + 2
         supervise(
             lambda listener: Worker(settings, shared, supervisor, grace).run(sockets=[listener]),
             listener,

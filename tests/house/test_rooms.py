@@ -55,6 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # Packages that one room keeps to itself.
 KEPT_IN: dict[str, set[str]] = {
+    "cachetools": {"app.cache", "app.domain"},
     "couchdb": {"app.couch"},
     "flask": {"app", "app.api", "app.http"},
     "flask_smorest": {"app.api", "app.http"},

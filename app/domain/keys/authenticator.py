@@ -1,32 +1,41 @@
-"""Authenticate keys, and remember each for 3 seconds so that a key in use is rarely read."""
+"""Finds the key of a request, and asks the database at most once every few seconds for a key in use."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
 from threading import Lock
+from typing import NamedTuple
+
+from cachetools import TLRUCache
 
 from app.domain.access import Access
 from app.domain.keys.key import Key
 from app.domain.keys.keys import Keys
 from app.errors import Unauthorized
 
-# A revocation takes effect within 5 s; the rest is the time of the read.
-SECONDS = 3.0
-ENTRIES = 10_000
+# A revocation takes effect within 5 s; the read that finds it takes the rest.
+VALID_SECONDS = 3.0
+MAX_ENTRIES = 10_000
+
+
+class Recognised(NamedTuple):
+    """The key of a text, None if it is unknown, and the time before it was read."""
+
+    read_at: float
+    key: Key | None
 
 
 class Authenticator:
-    """Remember each key for SECONDS, unknown and ended ones too.
+    """Remember each key for VALID_SECONDS, including unknown and ended ones.
 
-    Unknown and ended keys are remembered alike, so that the time of a refusal does not reveal its reason, and apart
-    from the valid ones, so that many wrong keys evict none of those. A new key is stored before its text is shown.
+    Those are remembered alike, so that the time of a refusal does not reveal its reason, and apart from the valid keys,
+    so that a stream of wrong keys does not displace these. No client has the text of a new key before it can be found.
 
-    ``note`` is called for each use with the key's id and the moment; it must be quick and raise nothing. ``now`` is the
-    time of day, for expiry; ``clock`` counts seconds and never goes back. ``out_of_scope`` is the default for keys.
+    ``note`` receives each use, by the key's id and the time; it must be quick and raise nothing. ``now`` is the time of
+    day, for expiry; ``clock`` counts monotonic seconds. ``out_of_scope`` applies to keys that do not set it.
     """
 
     def __init__(
@@ -39,16 +48,15 @@ class Authenticator:
     ) -> None:
         self._keys, self._note, self._out_of_scope, self._now, self._clock = keys, note, out_of_scope, now, clock
         self._lock = Lock()
-        self._good: OrderedDict[bytes, tuple[float, Key | None]] = OrderedDict()
-        self._bad: OrderedDict[bytes, tuple[float, Key | None]] = OrderedDict()
+        self._valid, self._refused = _memory(clock), _memory(clock)
 
     def authenticate(self, text: str | None) -> Access:
-        """Return the rights of the key ``text``.
+        """Return what the key ``text`` allows.
 
-        Raises Unauthorized, the same for a missing, malformed, unknown, expired and revoked key, and Unavailable if
-        the database does not answer.
+        Raises Unauthorized, alike for a missing, malformed, unknown, expired and revoked key, and Unavailable if the
+        database does not answer.
         """
-        key = self._key(text) if text else None
+        key = self._recognise(text) if text else None
         now = self._now()
         if key is None or not key.is_alive(now):
             raise Unauthorized
@@ -56,41 +64,42 @@ class Authenticator:
         return key.access(self._out_of_scope)
 
     def recall(self, text: str | None) -> Access | None:
-        """Return the rights of a remembered valid key, None for any other; reads nothing from the database."""
+        """Return what a remembered valid key allows, None for any other text, without asking the database."""
         if not text:
             return None
-        now = self._now()
-        with self._lock:
-            read_at, key = self._good.get(_mark(text), (0.0, None))
-        if key is None or self._clock() - read_at >= SECONDS or not key.is_alive(now):
+        entry, now = self._find(self._valid, _digest(text)), self._now()
+        if entry is None or entry.key is None or not entry.key.is_alive(now):
             return None
-        self._note(key.id, now)
-        return _access(key, self._out_of_scope)
+        self._note(entry.key.id, now)
+        return _access(entry.key, self._out_of_scope)
 
-    def _key(self, text: str) -> Key | None:
-        mark, started = _mark(text), self._clock()
+    def _recognise(self, text: str) -> Key | None:
+        digest, started = _digest(text), self._clock()
+        entry = self._find(self._valid, digest) or self._find(self._refused, digest)
+        if entry is None:
+            entry = Recognised(started, self._keys.recognise(text))
+            is_valid = entry.key is not None and entry.key.is_alive(self._now())
+            with self._lock:
+                (self._valid if is_valid else self._refused)[digest] = entry
+        return entry.key
+
+    def _find(self, memory: TLRUCache[bytes, Recognised], digest: bytes) -> Recognised | None:
         with self._lock:
-            read_at, key = self._good.get(mark) or self._bad.get(mark) or (started - SECONDS, None)
-        if started - read_at >= SECONDS:
-            key = self._keys.recognise(text)
-            self._remember(mark, started, key)
-        return key
-
-    def _remember(self, mark: bytes, read_at: float, key: Key | None) -> None:
-        memory = self._good if key is not None and key.is_alive(self._now()) else self._bad
-        with self._lock:
-            for other in (self._good, self._bad):
-                other.pop(mark, None)
-            memory[mark] = (read_at, key)
-            if len(memory) > ENTRIES:
-                memory.popitem(last=False)
+            try:
+                return memory[digest]  # Three times as fast as get().
+            except KeyError:
+                return None
 
 
-@lru_cache(ENTRIES)
+def _memory(clock: Callable[[], float]) -> TLRUCache[bytes, Recognised]:
+    return TLRUCache(MAX_ENTRIES, lambda _, entry, __: entry.read_at + VALID_SECONDS, clock)
+
+
+@lru_cache(MAX_ENTRIES)
 def _access(key: Key, out_of_scope: str) -> Access:
     return key.access(out_of_scope)
 
 
-def _mark(text: str) -> bytes:
-    """Return the digest under which a key is remembered, so that its text is not kept in memory."""
+def _digest(text: str) -> bytes:
+    """Return the name under which a key is remembered, so that its text is not."""
     return sha256(text.encode("utf-8", "surrogateescape")).digest()

@@ -6,11 +6,13 @@ import logging
 import os
 import random
 import uuid
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from threading import Event, Lock, Thread
+
+from cachetools import LRUCache
 
 from app.domain.clock import stamp
 from app.domain.resource_types import ResourceType
@@ -23,20 +25,20 @@ log = logging.getLogger("dreamscript.usage")
 USAGE = ResourceType("usage", "meta")
 # Seconds between two flushes, and before the first one, plus a random part, so that processes that start together do
 # not flush together.
-PERIOD = 60.0
-SPREAD = 30.0
+PERIOD_SECONDS = 60.0
+SPREAD_SECONDS = 30.0
 # Seconds that a flush may take, so that the last one ends before a stopping process is killed.
-LONGEST = 2.0
+FLUSH_SECONDS = 2.0
 # Above this number the least recently used key is forgotten.
-MOST_KEYS = 10_000
-BATCH = 500
+MAX_KEYS = 10_000
+BATCH_KEYS = 500
 # Processes that stop together write the same keys, and no later flush can resolve a conflict.
 LAST_TRIES = 10
 
 
 def until_next_flush(ending: Event) -> bool:
     """Wait until the next flush. Returns True at once if ``ending`` is set."""
-    return ending.wait(PERIOD + random.uniform(0, SPREAD))  # noqa: S311
+    return ending.wait(PERIOD_SECONDS + random.uniform(0, SPREAD_SECONDS))  # noqa: S311
 
 
 class _Noted:
@@ -45,7 +47,7 @@ class _Noted:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.lock, self.flushing = Lock(), Lock()
-        self.moments: OrderedDict[int, datetime] = OrderedDict()
+        self.moments: LRUCache[int, datetime] = LRUCache(MAX_KEYS)
         self.thread: Thread | None = None
         self.ending = Event()
 
@@ -78,9 +80,6 @@ class Usage:
         noted = self._own()
         with noted.lock:
             noted.moments[key_id] = max(moment, noted.moments.get(key_id, moment))
-            noted.moments.move_to_end(key_id)
-            if len(noted.moments) > MOST_KEYS:
-                noted.moments.popitem(last=False)
             if noted.thread is None and not noted.ending.is_set():
                 self._start(noted)
 
@@ -92,7 +91,7 @@ class Usage:
     def flush(self, tries: int = 1) -> None:
         """Write the notes of this process; failed ones wait for the next flush. Raises nothing."""
         noted, failures = self._own(), Counter[DocumentFailure]()
-        with noted.flushing, request_context(request_id=uuid.uuid4().hex, seconds=LONGEST):
+        with noted.flushing, request_context(request_id=uuid.uuid4().hex, seconds=FLUSH_SECONDS):
             try:
                 for _ in range(tries):
                     failures = self._write_all(noted)
@@ -142,8 +141,8 @@ class Usage:
         with noted.lock:
             due = list(noted.moments.items())
         failures = Counter[DocumentFailure]()
-        for start in range(0, len(due), BATCH):
-            batch = dict(due[start : start + BATCH])
+        for start in range(0, len(due), BATCH_KEYS):
+            batch = dict(due[start : start + BATCH_KEYS])
             failed = self._write(batch)
             noted.drop({key_id: moment for key_id, moment in batch.items() if key_id not in failed})
             failures.update(failed.values())

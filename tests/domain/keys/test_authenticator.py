@@ -9,7 +9,7 @@ import pytest
 
 from app.domain.clock import stamp
 from app.domain.keys import authenticator
-from app.domain.keys.authenticator import SECONDS, Authenticator
+from app.domain.keys.authenticator import VALID_SECONDS, Authenticator
 from app.domain.keys.key import Key
 from app.errors import Unauthorized, Unavailable
 
@@ -65,7 +65,7 @@ def desk() -> Desk:
 def test_a_key_in_use_is_looked_up_every_3_seconds(desk: Desk) -> None:
     assert all(desk.accepts("good") for _ in range(5))
     assert desk.keys.lookups == 1
-    desk.seconds = SECONDS
+    desk.seconds = VALID_SECONDS
     assert desk.accepts("good")
     assert desk.keys.lookups == 2
 
@@ -94,13 +94,14 @@ def test_refused_keys_are_remembered_alike(desk: Desk, text: str) -> None:
     desk.keys.key = Key(7, "p7", "test", (), stamp(NOON), revoked_at=stamp(NOON))
     assert not any(desk.accepts(text) for _ in range(5))
     assert desk.keys.lookups == 1
-    desk.seconds = SECONDS
+    desk.seconds = VALID_SECONDS
     assert not desk.accepts(text)
     assert desk.keys.lookups == 2
 
 
-def test_wrong_keys_do_not_evict_valid_ones(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(authenticator, "ENTRIES", 3)
+def test_wrong_keys_do_not_evict_valid_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authenticator, "MAX_ENTRIES", 3)
+    desk = Desk()
     assert desk.accepts("good")
     assert not any(desk.accepts(f"wrong {n}") for n in range(5))
     lookups = desk.keys.lookups
@@ -128,6 +129,6 @@ def test_an_expiry_needs_no_lookup_to_take_effect(desk: Desk) -> None:
 
 def test_an_unreachable_database_is_503_and_not_401(desk: Desk) -> None:
     assert desk.accepts("good")
-    desk.seconds, desk.keys.fails = SECONDS, True
+    desk.seconds, desk.keys.fails = VALID_SECONDS, True
     with pytest.raises(Unavailable):
         desk.accepts("good")

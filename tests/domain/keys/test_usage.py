@@ -15,7 +15,7 @@ import pytest
 
 from app.couch.connection import Connection
 from app.domain.keys import usage
-from app.domain.keys.usage import BATCH, LAST_TRIES, MOST_KEYS, USAGE, Usage
+from app.domain.keys.usage import BATCH_KEYS, LAST_TRIES, MAX_KEYS, USAGE, Usage
 from app.errors import Conflict, Unavailable
 from app.store import DocumentFailure
 from couchapp import deployment, tree
@@ -260,8 +260,8 @@ def test_notes_survive_an_unreachable_database(desk: Desk) -> None:
 def test_refused_notes_are_kept_and_logged_once(
     desk: Desk, failure: DocumentFailure, caplog: pytest.LogCaptureFixture
 ) -> None:
-    keys = range(1, BATCH + 11)
-    desk.meta.refused = {USAGE.doc_id(key_id): failure for key_id in (1, BATCH + 1, BATCH + 2)}
+    keys = range(1, BATCH_KEYS + 11)
+    desk.meta.refused = {USAGE.doc_id(key_id): failure for key_id in (1, BATCH_KEYS + 1, BATCH_KEYS + 2)}
     for key_id in keys:
         desk.usage.note(key_id, NOON)
     desk.usage.flush()
@@ -303,13 +303,13 @@ def test_a_note_during_a_flush_is_kept_for_the_next_one(desk: Desk) -> None:
 @nodatabase
 def test_batches_are_bounded_and_so_is_the_memory(desk: Desk) -> None:
     """The least recently used key is forgotten; a second note renews a key."""
-    for key_id in range(1, MOST_KEYS + 1):
+    for key_id in range(1, MAX_KEYS + 1):
         desk.usage.note(key_id, NOON)
     desk.usage.note(1, after(1))
-    desk.usage.note(MOST_KEYS + 1, after(1))
+    desk.usage.note(MAX_KEYS + 1, after(1))
     desk.usage.flush()
-    assert {len(batch) for batch in desk.meta.reads + desk.meta.writes} == {BATCH}
-    assert set(desk.meta.moments()) == {*range(1, MOST_KEYS + 2)} - {2}
+    assert {len(batch) for batch in desk.meta.reads + desk.meta.writes} == {BATCH_KEYS}
+    assert set(desk.meta.moments()) == {*range(1, MAX_KEYS + 2)} - {2}
 
 
 @nodatabase
@@ -321,7 +321,7 @@ def test_a_failing_database_ends_the_flush_at_the_first_batch(desk: Desk, monkey
         raise Unavailable
 
     monkeypatch.setattr(desk.meta, "get_many", unanswered)
-    for key_id in range(1, 3 * BATCH):
+    for key_id in range(1, 3 * BATCH_KEYS):
         desk.usage.note(key_id, NOON)
     desk.usage.close()
     assert len(asked) == 1
@@ -372,7 +372,7 @@ def test_the_default_pause_ends_with_the_process() -> None:
     ending = threading.Event()
     ending.set()
     assert usage.until_next_flush(ending)
-    assert usage.PERIOD == 60
+    assert usage.PERIOD_SECONDS == 60
 
 
 @nodatabase
@@ -382,7 +382,7 @@ def test_processes_that_start_together_do_not_flush_together(monkeypatch: pytest
     for _ in range(100):
         usage.until_next_flush(ending)
     assert len(set(waited)) > 1
-    assert usage.PERIOD <= min(waited) < max(waited) <= usage.PERIOD + usage.SPREAD
+    assert usage.PERIOD_SECONDS <= min(waited) < max(waited) <= usage.PERIOD_SECONDS + usage.SPREAD_SECONDS
 
 
 def test_a_forked_child_writes_its_notes_in_its_own_thread(server_url: str, prefix: str) -> None:
