@@ -65,7 +65,7 @@ class Shelf:
         ]
 
 
-@examples(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=CHANGES, limit=st.integers(1, 4))
 def test_a_pages_tag_changes_if_and_only_if_the_page_does(
     ada: Caller, settings: Settings, changes: list[tuple[str, int]], limit: int
