@@ -20,7 +20,7 @@ pytestmark = pytest.mark.nodatabase
 
 ROOT = Path(__file__).parents[2]
 MAX_README_BYTES = 8_192
-MAX_DECISION_BYTES = 10_240
+MAX_DECISION_BYTES = 6_144
 PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))}
 API, KEYS, CONFIGURATION, OPERATIONS, CONTRIBUTING = (
     PAGES[f"docs/{name}.md"] for name in ("api", "keys", "configuration", "operations", "contributing")
