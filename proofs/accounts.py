@@ -94,7 +94,7 @@ def account(campaign: Campaign, service: Service, installation: Installation) ->
 
     def settled() -> list[dict[str, Any]]:
         served = stored(service, installation.key)
-        rows = ask(installation.url, path=documents, wait=PATIENCE)[1]["rows"]
+        rows = ask(installation.url, path=documents, timeout=PATIENCE)[1]["rows"]
         return served if [row["id"] for row in rows] == [f"document:{item['id']:016d}" for item in served] else []
 
     return Account.of(campaign.creations, poll(settled, PATIENCE))

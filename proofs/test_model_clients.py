@@ -48,7 +48,7 @@ def everything(service: Service, installation: Installation) -> dict[str, list[d
         for kind, items in served.items():
             name = kind.removesuffix("s")
             path = f"/{installation.prefix}-{kind}/_all_docs?startkey=%22{name}%22"
-            rows = ask(installation.url, path=path, wait=PATIENCE)[1]["rows"]
+            rows = ask(installation.url, path=path, timeout=PATIENCE)[1]["rows"]
             if [row["id"] for row in rows] != [f"{name}:{item['id']:016d}" for item in items]:
                 return None
         return served

@@ -1,1 +1,1 @@
-"""The second front door: commands for operators, on the same domain as the HTTP API."""
+"""The operators' commands, on the same domain as the HTTP API."""

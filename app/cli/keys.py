@@ -1,4 +1,4 @@
-"""`python -m app keys create|list|rotate|revoke`: the same rules as over HTTP, for whoever holds the secret."""
+"""`python -m app keys create|list|rotate|revoke`: the rules of the HTTP API, for operators with the secret."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-# Ten years: a key for longer is one that does not expire.
-LONGEST = timedelta(days=3653)
+MAX_LIFETIME = timedelta(days=3653)  # Ten years.
 OVERLAP_NAMES = dict(zip(("0", "1h", "24h", "7d"), OVERLAPS, strict=True))
 
 
@@ -31,33 +30,33 @@ def register(commands: Commands) -> None:
     keys = commands.add_parser("keys", help="create, list, rotate and revoke API keys")
     verbs = keys.add_subparsers(required=True, metavar="VERB")
     _register_create(verbs)
-    listing = verbs.add_parser("list", help="list every key, without secrets")
-    listing.add_argument("--json", action="store_true", help="print one JSON array")
-    listing.set_defaults(command=show)
+    command = verbs.add_parser("list", help="list every key, without secrets")
+    command.add_argument("--json", action="store_true", help="print one JSON array")
+    command.set_defaults(command=show)
     _register_rotate(verbs)
-    revoking = verbs.add_parser("revoke", help="end a key for ever, within 5 seconds everywhere")
-    revoking.add_argument("id", type=public_id, metavar="ID", help="the key's id, as `keys list` shows it")
-    revoking.add_argument("--json", action="store_true", help="print one JSON object")
-    revoking.set_defaults(command=revoke)
+    command = verbs.add_parser("revoke", help="revoke a key permanently, within 5 seconds everywhere")
+    command.add_argument("id", type=public_id, metavar="ID", help="the key's id, as `keys list` shows it")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.set_defaults(command=revoke)
 
 
 def _register_rotate(verbs: Commands) -> None:
-    rotating = verbs.add_parser("rotate", help="make a key's successor and show its secret once")
-    rotating.add_argument("id", type=public_id, metavar="ID", help="the key's id, as `keys list` shows it")
-    rotating.add_argument(
+    command = verbs.add_parser("rotate", help="create a key's successor and show its secret once")
+    command.add_argument("id", type=public_id, metavar="ID", help="the key's id, as `keys list` shows it")
+    command.add_argument(
         "--overlap",
         choices=OVERLAP_NAMES,
         default="24h",
-        help="how long the old key goes on (default: 24h)",
+        help="how long the old key remains valid (default: 24h)",
     )
-    rotating.add_argument("--json", action="store_true", help="print one JSON object with id and key")
-    rotating.set_defaults(command=rotate)
+    command.add_argument("--json", action="store_true", help="print one JSON object with id and key")
+    command.set_defaults(command=rotate)
 
 
 def _register_create(verbs: Commands) -> None:
-    creating = verbs.add_parser("create", help="make a key and show its secret once")
-    creating.add_argument("name", metavar="NAME", help="what the key is for")
-    creating.add_argument(
+    command = verbs.add_parser("create", help="create a key and show its secret once")
+    command.add_argument("name", metavar="NAME", help="the purpose of the key")
+    command.add_argument(
         "--scope",
         nargs="+",
         action="extend",
@@ -67,20 +66,20 @@ def _register_create(verbs: Commands) -> None:
         help="; ".join(f"{scope}: {meaning}" for scope, meaning in SCOPES.items()),
     )
     for limit in ("project", "document"):
-        creating.add_argument(
+        command.add_argument(
             f"--{limit}",
             nargs="+",
             action="extend",
             type=public_id,
             metavar="ID",
-            help=f"limit the key to these {limit}s; with the other limit, to both together",
+            help=f"limit the key to these {limit}s; if both limits are given, to items within both",
         )
-    creating.add_argument(
-        "--out-of-scope", choices=["forbid", "hide"], help="what a limited key is told of all else: 403 or 404"
+    command.add_argument(
+        "--out-of-scope", choices=["forbid", "hide"], help="the answer to a limited key outside its limits: 403 or 404"
     )
-    creating.add_argument("--expires", type=duration, metavar="TIME", help="after so long, such as 12h, 30d or 8w")
-    creating.add_argument("--json", action="store_true", help="print one JSON object with id and key")
-    creating.set_defaults(command=create)
+    command.add_argument("--expires", type=duration, metavar="TIME", help="the lifetime, such as 12h, 30d or 8w")
+    command.add_argument("--json", action="store_true", help="print one JSON object with id and key")
+    command.set_defaults(command=create)
 
 
 def public_id(text: str) -> int:
@@ -95,51 +94,51 @@ def duration(text: str) -> timedelta:
     match = re.fullmatch("([1-9][0-9]{0,8})([smhdw])", text, re.ASCII)
     if not match:
         raise argparse.ArgumentTypeError("a time is a whole number and s, m, h, d or w, such as 30d")
-    found = timedelta(**{UNITS[match[2]]: int(match[1])})
-    if found > LONGEST:
-        raise argparse.ArgumentTypeError("a time is at most ten years; leave it out for a key that does not expire")
-    return found
+    lifetime = timedelta(**{UNITS[match[2]]: int(match[1])})
+    if lifetime > MAX_LIFETIME:
+        raise argparse.ArgumentTypeError("at most ten years; leave it out for a key that does not expire")
+    return lifetime
 
 
-def create(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Make a key and print it, the only time that its text is shown."""
-    expires_at = now() + chosen.expires if chosen.expires else None
+def create(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Create a key and print its text, which is not shown again."""
+    expires_at = now() + options.expires if options.expires else None
     key, text = _services(environ).keys.create(
-        chosen.name,
-        chosen.scope,
-        projects=chosen.project,
-        documents=chosen.document,
-        out_of_scope=chosen.out_of_scope,
+        options.name,
+        options.scope,
+        projects=options.project,
+        documents=options.document,
+        out_of_scope=options.out_of_scope,
         expires_at=expires_at,
     )
-    return _print_minted(key, text, as_json=chosen.json)
+    return _print_new(key, text, as_json=options.json)
 
 
-def rotate(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Make a key's successor and print it, the only time that its text is shown."""
-    overlap = OVERLAP_NAMES[chosen.overlap]
-    return _print_minted(*_services(environ).keys.rotate(chosen.id, overlap), as_json=chosen.json)
+def rotate(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Create a key's successor and print its text, which is not shown again."""
+    overlap = OVERLAP_NAMES[options.overlap]
+    return _print_new(*_services(environ).keys.rotate(options.id, overlap), as_json=options.json)
 
 
-def show(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
+def show(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Print every key."""
     keys = list(_services(environ).keys.all())
-    if chosen.json:
+    if options.json:
         print(json.dumps([key.shown for key in keys], indent=2))
-    for key in () if chosen.json else keys:
+    for key in () if options.json else keys:
         used = f"\tlast used {key.last_used_at}" if key.last_used_at else ""
         print(f"{key.id}\t{_state(key)}\t{key.name}\t{' '.join(key.scopes)}{used}")
     return 0
 
 
-def revoke(chosen: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Revoke a key and print what it is now."""
-    key = _services(environ).keys.revoke(chosen.id)
-    print(json.dumps(key.shown) if chosen.json else f"Key {key.id} ({key.name}) is {_state(key)}.")
+def revoke(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Revoke a key and print its new state."""
+    key = _services(environ).keys.revoke(options.id)
+    print(json.dumps(key.shown) if options.json else f"Key {key.id} ({key.name}) is {_state(key)}.")
     return 0
 
 
-def _print_minted(key: Key, text: str, *, as_json: bool) -> int:
+def _print_new(key: Key, text: str, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"id": key.id, "key": text, **key.shown}))
     else:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from app.local_couchdb.process import Command, StartError, admin
 
-# The packaged arguments give every node one name, which epmd lets only one of them have; without a name there
-# is no distribution, no epmd and no second port. Schedulers that spin for work would heat idle machines.
+# The packaged arguments give every node the same name, which epmd allows only once. Without a name there is no
+# distribution, no epmd and no second port. The +sbwt options stop idle schedulers from busy-waiting.
 ARGUMENTS = """\
 -kernel error_logger silent
 -sasl sasl_error_logger false
@@ -47,14 +47,14 @@ level = warning
 
 
 def is_at(home: Path) -> bool:
-    """Return whether a CouchDB that we may run is installed in ``home``."""
+    """Tell whether ``home`` has a CouchDB that this user may run."""
     return os.access(home / "bin" / "couchdb", os.X_OK) and os.access(home / "etc" / "default.ini", os.R_OK)
 
 
 def prepare(home: Path, directory: Path) -> Command:
-    """Return what runs the CouchDB of ``home`` and keeps its files in ``directory``. Raises StartError."""
+    """Return the command to run the CouchDB of ``home`` with its files in ``directory``. Raises StartError."""
     if not is_at(home):
-        raise StartError(f"no Apache CouchDB that this user may run is in {home}: set COUCHDB_HOME")
+        raise StartError(f"{home} has no Apache CouchDB that this user may run: set COUCHDB_HOME")
     name, password = admin(directory).split(":")
     ini, arguments = directory / "couchdb.ini", directory / "vm.args"
     ini.touch(0o600)

@@ -1,4 +1,4 @@
-"""Starts a database server in a folder of its own, one per folder, which ends when its starter does."""
+"""Starts a database server in its own folder, at most one per folder; it ends when its starter ends."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from app.local_couchdb.wire import read
 T = TypeVar("T")
 
 KEEPER = Path(__file__).with_name("keeper.py")
-START_DEADLINE = 60.0  # Seconds; the embedded server takes about 1, CouchDB 2 to 5.
-STOP_DEADLINE = 20.0  # Seconds; the keeper uses force after 10.
-LOG_TAIL = 15  # Lines of the server's log that a failure shows.
+START_SECONDS = 60.0  # The embedded server takes about 1, CouchDB 2 to 5.
+STOP_SECONDS = 20.0  # The keeper kills the server after 10.
+LOG_TAIL_LINES = 15  # Shown when a start fails.
 
 
 class StartError(Exception):
-    """No database server could be started; the message is written for whoever has to get it going."""
+    """No database server could be started; the message tells the operator why."""
 
 
 def poll(condition: Callable[[], T], seconds: float) -> T:
-    """Return the first truthy value of ``condition``, or its last value when ``seconds`` are over."""
+    """Return the first truthy value of ``condition``, or its last value after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not (value := condition()) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -38,7 +38,7 @@ def poll(condition: Callable[[], T], seconds: float) -> T:
 
 
 def admin(directory: Path) -> str:
-    """Return "name:password" of the administrator of ``directory``, made once, for its owner only."""
+    """Return "name:password" of the administrator of ``directory``, generated once into a private file."""
     file = directory / "admin"
     if not file.exists():
         new = directory / f"admin.{os.getpid()}"
@@ -50,17 +50,14 @@ def admin(directory: Path) -> str:
 
 @dataclass(frozen=True)
 class Command:
-    """What runs a server: its arguments, and what it needs in its environment beside ours."""
+    """A command to run a server: its arguments, and variables to add to our environment."""
 
     arguments: list[str]
     environ: Mapping[str, str] = field(default_factory=dict)
 
 
-def take(directory: Path) -> int:
-    """Return a descriptor that holds the lock of ``directory``, once an ending server lets go of it.
-
-    Raises StartError.
-    """
+def lock_folder(directory: Path) -> int:
+    """Lock ``directory`` and return the lock's descriptor; wait for a server that is stopping. Raises StartError."""
     descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
 
     def locked() -> bool:
@@ -70,26 +67,26 @@ def take(directory: Path) -> int:
             return False
         return True
 
-    if not poll(locked, STOP_DEADLINE):
+    if not poll(locked, STOP_SECONDS):
         os.close(descriptor)
         raise StartError(
-            f"a database server already runs in {directory}: stop the make run that started it, or what is "
-            f"left of it with: kill -9 -- -{(directory / 'lock').read_text()}"
+            f"a database server already runs in {directory}: stop the make run that started it, or kill its "
+            f"remaining processes with: kill -9 -- -{(directory / 'lock').read_text()}"
         )
     return descriptor
 
 
 class Server:
-    """A running database server; ``url`` carries its administrator's credentials and ends without a slash."""
+    """A running database server; ``url`` contains its administrator's credentials and has no trailing slash."""
 
     def __init__(self, directory: Path, prepare: Callable[[Path], Command]) -> None:
-        """Start what ``prepare`` returns for ``directory``; it writes its URL to the file ``uri`` there.
+        """Run the command that ``prepare`` returns for ``directory``. Raises StartError.
 
-        Raises StartError.
+        The server writes its URL to the file ``uri`` there.
         """
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory, self._log = directory, directory / "log"
-        lock = take(directory)
+        lock = lock_folder(directory)
         try:
             (directory / "uri").unlink(missing_ok=True)
             self._keeper = self._spawn(prepare(directory), lock)
@@ -100,11 +97,11 @@ class Server:
         self.url = self._await_url()
 
     def stop(self) -> None:
-        """Stop the server and all that it started; stopping twice is stopping once."""
+        """Stop the server and all processes that it started. May be called again."""
         assert self._keeper.stdin
         self._keeper.stdin.close()
         try:
-            self._keeper.wait(STOP_DEADLINE)
+            self._keeper.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(self._keeper.pid, signal.SIGKILL)
             self._keeper.wait()
@@ -129,13 +126,13 @@ class Server:
             if self._keeper.poll() is not None:
                 raise self._failure("it ended")
             url = self._announced_url()
-            # CouchDB answers before it has made this database, and until then knows of no users.
+            # CouchDB answers before it has created this database, and has no users until then.
             return url if url and read(url, "/_users") else None
 
         try:
-            url = poll(ready, START_DEADLINE)
+            url = poll(ready, START_SECONDS)
             if not url:
-                raise self._failure(f"it did not answer within {START_DEADLINE:.0f} seconds")
+                raise self._failure(f"it did not answer within {START_SECONDS:.0f} seconds")
         except BaseException:
             self.stop()
             raise
@@ -148,7 +145,9 @@ class Server:
             return None
         return f"http://{admin(self._directory)}@{parts.netloc}"
 
-    def _failure(self, how: str) -> StartError:
-        lines = self._log.read_text(errors="replace").splitlines()[-LOG_TAIL:]
-        tail = "".join(f"\n    {line}" for line in lines) or " nothing"
-        return StartError(f"the database server in {self._directory} did not start: {how}. {self._log} says:{tail}")
+    def _failure(self, reason: str) -> StartError:
+        lines = self._log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+        tail = "".join(f"\n    {line}" for line in lines) or " no output"
+        return StartError(
+            f"the database server in {self._directory} did not start: {reason}. {self._log} ends with:{tail}"
+        )

@@ -1,4 +1,4 @@
-"""`python -m app keys`: what it prints, and what it refuses."""
+"""Check the output and the errors of `python -m app keys`."""
 
 from __future__ import annotations
 
@@ -22,20 +22,8 @@ def environ(server_url: str, module_prefix: str) -> dict[str, str]:
 
 
 def test_create_list_and_revoke(environ: dict[str, str]) -> None:
-    made = command(
-        "keys",
-        "create",
-        "ci",
-        "--scope",
-        "documents:read",
-        "--scope",
-        "projects:read",
-        "--expires",
-        "30d",
-        "--json",
-        environ=environ,
-    )
-    created = json.loads(made.stdout)
+    scopes = ("--scope", "documents:read", "--scope", "projects:read")
+    created = json.loads(command("keys", "create", "ci", *scopes, "--expires", "30d", "--json", environ=environ).stdout)
     assert re.fullmatch("ds_live_[0-9A-Za-z]{49}", created["key"])
     assert created["scopes"] == ["documents:read", "projects:read"]
     expires_at = datetime.fromisoformat(created["expires_at"])
@@ -63,7 +51,7 @@ def test_a_key_can_be_limited(environ: dict[str, str]) -> None:
     assert (refused.returncode, "whole number" in refused.stderr) == (2, True)
 
 
-def test_without_json_a_person_is_told(environ: dict[str, str]) -> None:
+def test_output_without_json_is_for_people(environ: dict[str, str]) -> None:
     made = command("keys", "create", "laptop", "--scope", *SCOPES, environ=environ)
     assert made.returncode == 0
     assert "shown this once" in made.stdout
@@ -71,7 +59,7 @@ def test_without_json_a_person_is_told(environ: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (["create", "x"], 2, "--scope"),
         (["create", "x", "--scope", "everything"], 2, "everything"),
@@ -83,32 +71,28 @@ def test_without_json_a_person_is_told(environ: dict[str, str]) -> None:
         ([], 2, "VERB"),
     ],
 )
-def test_what_is_wrong_is_said_in_a_sentence(
-    environ: dict[str, str], arguments: list[str], code: int, said: str
-) -> None:
+def test_an_error_is_one_sentence(environ: dict[str, str], arguments: list[str], code: int, message: str) -> None:
     failed = command("keys", *arguments, environ=environ)
     assert failed.returncode == code
-    assert said in failed.stderr
+    assert message in failed.stderr
     assert "Traceback" not in failed.stderr
 
 
-def test_a_database_that_does_not_answer_is_said_so(environ: dict[str, str]) -> None:
+def test_an_unreachable_database_is_reported(environ: dict[str, str]) -> None:
     failed = command("keys", "list", environ={**environ, "COUCHDB_URL": "http://admin:hunter2@127.0.0.1:1"})
     assert failed.returncode == 1
     assert "database" in failed.stderr
     assert "hunter2" not in failed.stderr
 
 
-def test_a_database_that_was_never_deployed_is_reported(
-    environ: dict[str, str], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_missing_deployment_is_reported(environ: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
     failed = command("keys", "list", environ={**environ, "DREAMSCRIPT_DATABASE_PREFIX": "never-deployed"})
     assert failed.returncode == 1
     assert "404 not_found" in caplog.text
     assert "deployed" in failed.stderr
 
 
-def test_rotate_makes_a_successor(environ: dict[str, str]) -> None:
+def test_rotate_creates_a_successor(environ: dict[str, str]) -> None:
     created = json.loads(command("keys", "create", "old", "--scope", "operate", "--json", environ=environ).stdout)
     rotated = command("keys", "rotate", str(created["id"]), "--overlap", "7d", "--json", environ=environ)
     new = json.loads(rotated.stdout)

@@ -1,4 +1,4 @@
-"""`make run`: an empty folder becomes a service that answers the README's commands, and does so again after a crash."""
+"""Check that `make run` serves the README's commands from an empty folder, and again after a crash."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ COMMANDS = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 @pytest.fixture
 def environ(database: Running, tmp_path: Path) -> dict[str, str]:
-    """The settings of a new machine, with the kind of database that this run uses where `make run` can start it."""
+    """The environment of a new machine, with this run's kind of database if `make run` can start it."""
     kind = database.origin if database.origin in ("installed", "embedded") else "embedded"
     return environment(DREAMSCRIPT_VAR=str(tmp_path / "var"), DREAMSCRIPT_DATABASE=kind, DREAMSCRIPT_WORKERS="2")
 
 
 def transcript() -> tuple[str, str]:
-    """Return the commands of the README's console blocks as a script, and the output that it shows for them."""
+    """Return the commands of the README's console blocks as a script, and their output."""
     script: list[str] = []
     output: list[str] = []
     for block in COMMANDS.findall((ROOT / "README.md").read_text()):
@@ -40,16 +40,16 @@ def transcript() -> tuple[str, str]:
 
 
 def pids_of(live: Live) -> set[int]:
-    """Return the serving processes that have said something."""
+    """Return the serving processes that have logged something."""
     return {event["pid"] for event in live.events() if "pid" in event}
 
 
-def test_the_readme_tells_the_truth_on_an_empty_machine(environ: dict[str, str], tmp_path: Path) -> None:
+def test_the_commands_of_the_readme_have_the_output_it_shows(environ: dict[str, str], tmp_path: Path) -> None:
     script, output = transcript()
     assert script.count("curl ") >= 10
     with Live("run", environ) as live:
-        said = live.wait_for(lambda: "\n".join(live.said) if "curl" in "\n".join(live.said) else "")
-        assert re.search("^ +ds_dev_[0-9A-Za-z]{49}$", said, re.MULTILINE)
+        printed = live.wait_for(lambda: "\n".join(live.said) if "curl" in "\n".join(live.said) else "")
+        assert re.search("^ +ds_dev_[0-9A-Za-z]{49}$", printed, re.MULTILINE)
         ran = subprocess.run(
             ["bash", "-euc", script.replace("127.0.0.1:8000", live.address)],
             cwd=tmp_path,
@@ -62,7 +62,7 @@ def test_the_readme_tells_the_truth_on_an_empty_machine(environ: dict[str, str],
     assert ran.stdout == output
 
 
-def test_a_second_start_after_a_crash_goes_on_where_the_first_was(environ: dict[str, str], tmp_path: Path) -> None:
+def test_a_start_after_a_crash_keeps_data_and_key(environ: dict[str, str], tmp_path: Path) -> None:
     var = tmp_path / "var"
     with Live("run", environ) as live:
         key = (var / "development-key").read_text().strip()
@@ -74,12 +74,12 @@ def test_a_second_start_after_a_crash_goes_on_where_the_first_was(environ: dict[
     with Live("run", environ) as live:
         assert live.request("GET", f"/documents/{created['id']}", key) == (200, created)
         assert live.request("POST", "/documents", key, {"title": "After"})[1]["id"] == created["id"] + 1
-        said = live.wait_for(lambda: "\n".join(live.said) if "curl" in "\n".join(live.said) else "")
-        assert "$(cat " in said
-        assert key not in said
+        printed = live.wait_for(lambda: "\n".join(live.said) if "curl" in "\n".join(live.said) else "")
+        assert "$(cat " in printed
+        assert key not in printed
 
 
-def test_operators_find_the_running_database_without_settings(environ: dict[str, str], tmp_path: Path) -> None:
+def test_commands_find_the_running_database_without_settings(environ: dict[str, str], tmp_path: Path) -> None:
     with Live("run", environ) as live:
         assert "development" in command("keys", "list", environ=environ).stdout
         live.signal(signal.SIGTERM)
@@ -90,13 +90,13 @@ def test_operators_find_the_running_database_without_settings(environ: dict[str,
     assert "COUCHDB_URL" in failed.stderr
 
 
-def test_secrets_are_for_their_owner_alone(environ: dict[str, str], tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_secrets(environ: dict[str, str], tmp_path: Path) -> None:
     with Live("run", environ):
         for name in ("secret-key", "development-key", "couchdb-url"):
             assert stat.S_IMODE((tmp_path / "var" / name).stat().st_mode) == 0o600, name
 
 
-def test_a_taken_port_is_said_before_anything_is_started(environ: dict[str, str], tmp_path: Path) -> None:
+def test_a_taken_port_is_reported_before_anything_is_started(environ: dict[str, str], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         failed = command("run", environ={**environ, "DREAMSCRIPT_PORT": str(taken.getsockname()[1])})
     assert failed.returncode == 2
@@ -104,7 +104,7 @@ def test_a_taken_port_is_said_before_anything_is_started(environ: dict[str, str]
     assert not (tmp_path / "var").exists()
 
 
-def test_a_wrong_setting_is_said_before_anything_is_started(environ: dict[str, str], tmp_path: Path) -> None:
+def test_an_invalid_setting_is_reported_before_anything_is_started(environ: dict[str, str], tmp_path: Path) -> None:
     failed = command("run", environ={**environ, "DREAMSCRIPT_WORKERS": "many"})
     assert failed.returncode == 2
     assert "DREAMSCRIPT_WORKERS must be" in failed.stderr

@@ -1,4 +1,4 @@
-"""An HTTP server that misbehaves on demand, one behaviour for each request that it reads."""
+"""An HTTP server with one behaviour, good or bad, for each request."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-# Made by openssl for 127.0.0.1 and the next hundred years; its key guards nothing.
+# A self-signed certificate for 127.0.0.1 that is valid for a hundred years.
 CERTIFICATE = Path(__file__).with_suffix(".pem")
-# Seconds between the bytes of a trickle, and that no wait of the server outlives.
-PAUSE, LIMIT = 0.02, 60.0
-# Bytes that a sluggish server takes between two pauses.
-SIP = 2**15
+# The seconds between the bytes of a trickle, and the longest wait of the server.
+PAUSE_SECONDS, LIMIT_SECONDS = 0.02, 60.0
+# A slow server reads this much between two pauses.
+CHUNK_BYTES = 2**15
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it was read: its header names are in lower case, ``connection`` counts from 0."""
+    """A request with header names in lower case, and the number of its connection, from 0."""
 
     method: str
     target: str
@@ -37,27 +37,27 @@ class Request:
 
 @dataclass(frozen=True)
 class Turn:
-    """One request and the means to answer it; ``ending`` is set when the server is to end."""
+    """One request and its socket; ``ending`` is set when the server stops."""
 
     sock: socket.socket
     request: Request
     ending: threading.Event
 
 
-# Answers one request, and returns whether the connection lives on.
+# Answers one request, and returns whether the connection stays open.
 Behaviour = Callable[[Turn], bool]
-# Takes so many bytes of a request's body from a reader, until the event ends it.
+# Reads a request's body of a given length, until the event is set.
 Take = Callable[[io.BufferedIOBase, int, threading.Event], bytes]
 
 
 class MisbehavingServer:
-    """Answers the n-th request that it reads by the n-th behaviour, and all after the last by the last."""
+    """Answers the n-th request by the n-th behaviour, and any further one by the last behaviour."""
 
     def __init__(
         self, *behaviours: Behaviour, tls: bool = False, host: str = "127.0.0.1", take: Take | None = None
     ) -> None:
         self.requests: list[Request] = []
-        # Told each time that a connection has ended on this side.
+        # Released each time a connection has ended on this side.
         self.gone = threading.Semaphore(0)
         self._behaviours, self._take = behaviours, take or at_once
         self._lock, self._ending = threading.Lock(), threading.Event()
@@ -67,8 +67,8 @@ class MisbehavingServer:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, 0), family=family)
         if take:
-            # What the system takes on the server's behalf counts as taken.
-            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SIP)
+            # Otherwise the system would buffer the body for the server.
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, CHUNK_BYTES)
         self.host = f"[{host}]" if ":" in host else host
         self.host += f":{self._listener.getsockname()[1]}"
         self.url = f"{'https' if tls else 'http'}://{self.host}"
@@ -91,14 +91,14 @@ class MisbehavingServer:
             self._threads[-1].start()
 
     def _awaited(self, sock: socket.socket) -> bool:
-        """Wait until there is something to read; return False when the server is to end instead."""
+        """Wait until there is something to read; return False if the server stops before."""
         while not self._ending.is_set():
-            if select.select([sock], [], [], PAUSE)[0]:
+            if select.select([sock], [], [], PAUSE_SECONDS)[0]:
                 return True
         return False
 
     def _serve(self, accepted: socket.socket, connection: int) -> None:
-        accepted.settimeout(LIMIT)
+        accepted.settimeout(LIMIT_SECONDS)
         with accepted, contextlib.suppress(OSError):
             sock = self._tls.wrap_socket(accepted, server_side=True) if self._tls else accepted
             with sock, sock.makefile("rb") as reader:
@@ -127,12 +127,12 @@ class MisbehavingServer:
 
 def reply(status: int, body: bytes = b"", *headers: str) -> bytes:
     """Return a well-formed answer."""
-    lines = [f"HTTP/1.1 {status} As Told", f"Content-Length: {len(body)}", *headers, "", ""]
+    lines = [f"HTTP/1.1 {status} Test", f"Content-Length: {len(body)}", *headers, "", ""]
     return "\r\n".join(lines).encode() + body
 
 
 def answer(status: int, value: object = None) -> Behaviour:
-    """Answer as CouchDB does, and keep the connection."""
+    """Answer as CouchDB does, and keep the connection open."""
     return send(reply(status, json.dumps({} if value is None else value).encode(), "Content-Type: application/json"))
 
 
@@ -159,7 +159,7 @@ def reset(turn: Turn) -> bool:
 
 def hang(turn: Turn) -> bool:
     """Never answer."""
-    turn.ending.wait(LIMIT)
+    turn.ending.wait(LIMIT_SECONDS)
     return False
 
 
@@ -168,7 +168,7 @@ def trickle(data: bytes) -> Behaviour:
 
     def behave(turn: Turn) -> bool:
         for byte in itertools.cycle(data):
-            if turn.ending.wait(PAUSE):
+            if turn.ending.wait(PAUSE_SECONDS):
                 return False
             turn.sock.sendall(bytes([byte]))
         return False
@@ -177,13 +177,13 @@ def trickle(data: bytes) -> Behaviour:
 
 
 def at_once(reader: io.BufferedIOBase, length: int, _: threading.Event) -> bytes:
-    """Take a request's body as it comes."""
+    """Read a request's body without a pause."""
     return reader.read(length)
 
 
-def sluggishly(reader: io.BufferedIOBase, length: int, ending: threading.Event) -> bytes:
-    """Take a request's body in sips."""
-    taken = 0
-    while taken < length and not ending.wait(PAUSE):
-        taken += len(reader.read(min(SIP, length - taken)))
+def slowly(reader: io.BufferedIOBase, length: int, ending: threading.Event) -> bytes:
+    """Read a request's body in small parts."""
+    total = 0
+    while total < length and not ending.wait(PAUSE_SECONDS):
+        total += len(reader.read(min(CHUNK_BYTES, length - total)))
     return b""

@@ -1,4 +1,4 @@
-"""What the connection sends, and what it makes of the answers, be they CouchDB's or anything else."""
+"""Check the requests of a connection, and how it handles answers from CouchDB and from anything else."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.couch.misbehaving_server import Behaviour, MisbehavingServer, answer,
 pytestmark = pytest.mark.nodatabase
 
 JSON = "Content-Type: application/json"
-SAID = json.dumps({"error": "boom", "reason": "x" * 20_000}).encode()
+LONG_ERROR = json.dumps({"error": "boom", "reason": "x" * 20_000}).encode()
 
 
 @contextmanager
 def speaking(*behaviours: Behaviour) -> Iterator[tuple[Connection, MisbehavingServer]]:
-    """Give a connection to a server with these behaviours; it has all the time that a slow machine may need."""
+    """Connect to a server with these behaviours, with a timeout for slow machines."""
     with MisbehavingServer(*behaviours) as server:
         connection = Connection(server.url, timeout=30)
         yield connection, server
@@ -34,7 +34,7 @@ def test_a_response_has_its_status_and_decoded_body() -> None:
     assert response == CouchResponse(201, {"ok": True})
 
 
-def test_a_quorum_that_was_missed_is_visible() -> None:
+def test_a_missed_quorum_is_visible() -> None:
     with speaking(answer(202)) as (connection, _):
         assert connection.put("db", "x", body={}).status == 202
 
@@ -58,7 +58,7 @@ def test_paths_and_parameters_are_encoded(path: tuple[str, ...], params: dict[st
     assert server.requests[0].target == plain
 
 
-def test_a_request_says_what_it_sends_and_takes() -> None:
+def test_a_request_names_its_media_types() -> None:
     with speaking(answer(200)) as (connection, server):
         connection.post("db", body={"a": "ü"}, headers={"X-Couch-Request-ID": "abc"})
         connection.get("db")
@@ -75,8 +75,8 @@ def test_a_request_says_what_it_sends_and_takes() -> None:
     ("status", "body", "headers", "error", "reason"),
     [
         (409, b'{"error": "conflict", "reason": "Document update\\nconflict."}', [JSON], "conflict", "Document update"),
-        (500, SAID, [JSON], "boom", "xxx"),
-        (500, SAID, [], "boom", "xxx"),
+        (500, LONG_ERROR, [JSON], "boom", "xxx"),
+        (500, LONG_ERROR, [], "boom", "xxx"),
         (502, b"<html>" + b"x" * 20_000, ["Content-Type: text/html"], "status_502", "the answer was not"),
         (503, b"", [], "status_503", "the answer was not"),
         (500, b'{"error": ', [JSON], "status_500", "the answer was not"),
@@ -87,9 +87,7 @@ def test_a_request_says_what_it_sends_and_takes() -> None:
         (304, b"", [], "status_304", "the answer was not"),
     ],
 )
-def test_every_error_body_becomes_a_refusal(
-    status: int, body: bytes, headers: list[str], error: str, reason: str
-) -> None:
+def test_every_error_body_is_a_refusal(status: int, body: bytes, headers: list[str], error: str, reason: str) -> None:
     with speaking(send(reply(status, b"" if status == 304 else body, *headers)), echo) as (connection, server):
         with pytest.raises(Refused) as caught:
             connection.put("db", "x", body={})
@@ -130,7 +128,7 @@ def test_a_redirect_is_not_followed(status: int) -> None:
         b"",
     ],
 )
-def test_an_answer_that_is_not_whole_json_is_an_interruption(data: bytes) -> None:
+def test_an_answer_without_complete_json_is_lost(data: bytes) -> None:
     with speaking(send(data, keep=False)) as (connection, server), pytest.raises(AnswerLost):
         connection.put("db", "x", body={})
     assert len(server.requests) == 1
@@ -148,7 +146,7 @@ def test_ipv6() -> None:
     assert server.requests[0].headers["host"] == server.host
 
 
-def test_the_environment_names_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     with MisbehavingServer(reset) as proxy, speaking(echo) as (connection, _):
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
             monkeypatch.setenv(name, proxy.url)
@@ -161,7 +159,7 @@ SECRETS = ("us@er", "p:ss/wörd", "us%40er", "p%3Ass", "w%C3%B6rd")
 
 
 def failures() -> list[Behaviour]:
-    """Return what a server may do with a request that carries credentials."""
+    """Return failures of a server for requests with credentials."""
     return [reset, send(reply(401, b'{"error": "unauthorized"}')), send(reply(200, b"<html>")), send(b"", keep=False)]
 
 
@@ -179,7 +177,7 @@ def test_credentials_are_sent_and_never_shown(behaviour: Behaviour) -> None:
         assert secret not in shown
 
 
-def test_credentials_are_not_shown_when_nobody_listens() -> None:
+def test_credentials_are_not_shown_if_the_server_is_unreachable() -> None:
     with MisbehavingServer(reset) as server:
         url = f"http://user:secret@{server.host}"
     with pytest.raises(Unreachable) as caught:
@@ -219,7 +217,7 @@ def test_credentials_are_decoded(url: str, sent: str) -> None:
         "secret",
     ],
 )
-def test_what_is_no_url_is_refused_without_being_shown(url: str) -> None:
+def test_an_invalid_url_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(ValueError, match="not the URL of a server") as caught:
         Connection(url)
     assert "secret" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""A write goes out once, a read twice at most, and no answer reaches someone else: not a thread, not a fork."""
+"""Check that a write is sent once, a read at most twice, and that no answer reaches another thread or process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HTML = send(reply(500, b"<html>" + b"x" * 9_000, "Content-Type: text/html"))
 
 @pytest.mark.parametrize("failure", [reset, CUT, SHUT], ids=["reset", "cut", "shut"])
 @pytest.mark.parametrize(("method", "read"), [("PUT", None), ("POST", None), ("DELETE", None), ("GET", False)])
-def test_a_write_arrives_once(failure: Behaviour, method: str, read: bool | None) -> None:
+def test_a_write_is_sent_once(failure: Behaviour, method: str, read: bool | None) -> None:
     with MisbehavingServer(failure, echo) as server:
         connection = Connection(server.url, timeout=30)
         with pytest.raises(AnswerLost):
@@ -31,7 +31,7 @@ def test_a_write_arrives_once(failure: Behaviour, method: str, read: bool | None
 
 @pytest.mark.parametrize("failure", [reset, CUT, SHUT], ids=["reset", "cut", "shut"])
 @pytest.mark.parametrize(("method", "read"), [("GET", None), ("POST", True)])
-def test_a_read_is_sent_again_once(failure: Behaviour, method: str, read: bool | None) -> None:
+def test_a_read_is_sent_at_most_twice(failure: Behaviour, method: str, read: bool | None) -> None:
     with MisbehavingServer(failure, echo, failure) as server:
         connection = Connection(server.url, timeout=30)
         assert connection.request(method, "db", read=read).body == {"target": "/db"}
@@ -41,7 +41,7 @@ def test_a_read_is_sent_again_once(failure: Behaviour, method: str, read: bool |
     assert len(server.requests) == 4
 
 
-def test_a_refusal_is_not_asked_for_again() -> None:
+def test_a_refused_read_is_not_repeated() -> None:
     with MisbehavingServer(HTML) as server:
         connection = Connection(server.url, timeout=30)
         with pytest.raises(Refused):
@@ -50,20 +50,20 @@ def test_a_refusal_is_not_asked_for_again() -> None:
     assert len(server.requests) == 1
 
 
-def shut_after(turn: Turn) -> bool:
-    """Answer as if the connection lived on, and end it."""
+def close_after(turn: Turn) -> bool:
+    """Answer as if the connection stayed open, and close it."""
     echo(turn)
     return False
 
 
 def reset_after(turn: Turn) -> bool:
-    """Answer as if the connection lived on, and reset it."""
+    """Answer as if the connection stayed open, and reset it."""
     echo(turn)
     return reset(turn)
 
 
-@pytest.mark.parametrize("behaviour", [shut_after, reset_after])
-def test_a_connection_that_was_closed_meanwhile_is_noticed_before_a_write(behaviour: Behaviour) -> None:
+@pytest.mark.parametrize("behaviour", [close_after, reset_after])
+def test_a_closed_connection_is_noticed_before_a_write(behaviour: Behaviour) -> None:
     with MisbehavingServer(behaviour, answer(201)) as server:
         connection = Connection(server.url, timeout=30)
         connection.get("db")
@@ -73,28 +73,28 @@ def test_a_connection_that_was_closed_meanwhile_is_noticed_before_a_write(behavi
     assert [(request.method, request.connection) for request in server.requests] == [("GET", 0), ("PUT", 1)]
 
 
-def test_a_connection_that_speaks_unasked_is_dropped() -> None:
-    heard, said = threading.Event(), threading.Event()
+def test_a_connection_with_an_unexpected_answer_is_dropped() -> None:
+    first_read, extra_sent = threading.Event(), threading.Event()
 
-    def babble(turn: Turn) -> bool:
-        """Answer, and later answer what was not asked."""
+    def answer_twice(turn: Turn) -> bool:
+        """Answer, and later send another answer."""
         echo(turn)
-        heard.wait(30)
-        answer(200, {"target": "/not-asked"})(turn)
-        said.set()
+        first_read.wait(30)
+        answer(200, {"target": "/unexpected"})(turn)
+        extra_sent.set()
         return True
 
-    with MisbehavingServer(babble, echo) as server:
+    with MisbehavingServer(answer_twice, echo) as server:
         connection = Connection(server.url, timeout=30)
         connection.get("first")
-        heard.set()
-        assert said.wait(30)
+        first_read.set()
+        assert extra_sent.wait(30)
         assert connection.get("second").body == {"target": "/second"}
         connection.close()
     assert [request.connection for request in server.requests] == [0, 1]
 
 
-def test_a_connection_that_owes_an_answer_is_dropped() -> None:
+def test_a_connection_without_its_final_answer_is_dropped() -> None:
     with MisbehavingServer(send(b"HTTP/1.1 103 Early Hints\r\n\r\n"), echo) as server:
         connection = Connection(server.url, timeout=30)
         with pytest.raises(AnswerLost):
@@ -104,7 +104,7 @@ def test_a_connection_that_owes_an_answer_is_dropped() -> None:
     assert [request.connection for request in server.requests] == [0, 1]
 
 
-def test_a_connection_is_closed_when_the_server_says_so() -> None:
+def test_connection_close_is_honoured() -> None:
     with MisbehavingServer(send(reply(200, b"{}", "Connection: close")), echo) as server:
         connection = Connection(server.url, timeout=30)
         connection.get("first")
@@ -114,8 +114,8 @@ def test_a_connection_is_closed_when_the_server_says_so() -> None:
 
 
 @pytest.mark.parametrize("first", [HTML, answer(404, {"error": "not_found"}), answer(200)])
-def test_a_connection_is_never_lent_to_two(first: Behaviour) -> None:
-    """Each of two requests is answered only when both are there, which one connection could not do."""
+def test_a_connection_is_never_used_twice_at_once(first: Behaviour) -> None:
+    """Each of two requests is answered only after both have arrived, which needs two connections."""
     both = threading.Barrier(2, timeout=30)
 
     def meet(turn: Turn) -> bool:
@@ -158,7 +158,7 @@ def test_no_thread_gets_the_answer_of_another() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_fork_gets_connections_of_its_own_and_leaves_those_of_its_parent() -> None:
+def test_a_fork_opens_its_own_connections() -> None:
     with MisbehavingServer(echo) as server:
         connection = Connection(server.url, timeout=30)
         connection.get("parent-before")
@@ -174,14 +174,14 @@ def test_a_fork_gets_connections_of_its_own_and_leaves_those_of_its_parent() -> 
 
 def _ask_in_child(connection: Connection) -> int:
     try:
-        found = [connection.get(name).body["target"] for name in ("child-1", "child-2")]
+        targets = [connection.get(name).body["target"] for name in ("child-1", "child-2")]
         connection.close()
     except BaseException:
         return 2
-    return 0 if found == ["/child-1", "/child-2"] else 1
+    return 0 if targets == ["/child-1", "/child-2"] else 1
 
 
-def test_a_closed_connection_opens_again() -> None:
+def test_a_closed_connection_can_be_used_again() -> None:
     with MisbehavingServer(echo) as server:
         connection = Connection(server.url, timeout=30)
         for name in ("a", "b"):

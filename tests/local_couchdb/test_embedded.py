@@ -1,4 +1,4 @@
-"""The embedded database answers what would have killed it, and lets in only whom it should."""
+"""Check that the embedded database survives dangerous requests and enforces access control."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def as_user(server: Running, name: str, roles: list[str]) -> str:
-    """Return the server's URL for a user who is made for it."""
+    """Create a user and return the server's URL with its credentials."""
     user = {"name": name, "type": "user", "roles": roles, "password": "p"}
     assert request(server.url, "PUT", f"/_users/org.couchdb.user:{name}", user)[0] in (201, 409)
     return re.sub("//.*@", f"//{name}:p@", server.url)
 
 
-def as_nobody(server: Running) -> str:
+def anonymous(server: Running) -> str:
     return re.sub("//.*@", "//", server.url)
 
 
@@ -59,17 +59,15 @@ def as_nobody(server: Running) -> str:
         ("PUT", "/Not+a+name", None, 400),
     ],
 )
-def test_it_answers_what_would_kill_or_hang_it(
-    server: Running, method: str, path: str, body: object, status: int
-) -> None:
+def test_a_dangerous_request_is_answered(server: Running, method: str, path: str, body: object, status: int) -> None:
     assert request(server.url, method, path, body)[0] == status
     assert request(server.url, path="/scripts")[0] == 200
 
 
-def test_a_request_that_dies_does_not_take_the_server_along(server: Running) -> None:
+def test_a_request_that_fails_does_not_end_the_server(server: Running) -> None:
     request(server.url, "PUT", "/scripts/known", {})
     with pytest.raises(TimeoutError):
-        request(server.url, "POST", "/scripts/_revs_diff", {"known": 5}, wait=0.5)
+        request(server.url, "POST", "/scripts/_revs_diff", {"known": 5}, timeout=0.5)
     assert request(server.url, path="/scripts")[0] == 200
 
 
@@ -86,8 +84,8 @@ def test_a_request_that_dies_does_not_take_the_server_along(server: Running) -> 
         ("PUT", "/_users/org.couchdb.user:b"),
     ],
 )
-def test_nobody_is_refused(server: Running, method: str, path: str) -> None:
-    status, body = request(as_nobody(server), method, path, {} if method == "POST" else None)
+def test_an_anonymous_client_is_refused(server: Running, method: str, path: str) -> None:
+    status, body = request(anonymous(server), method, path, {} if method == "POST" else None)
     assert (status, body["error"]) == (401, "unauthorized")
 
 
@@ -96,7 +94,7 @@ def test_a_wrong_password_is_refused(server: Running) -> None:
 
 
 @pytest.mark.parametrize("path", ["/_utils/", "/"])
-def test_fauxton_and_the_welcome_are_open(server: Running, path: str) -> None:
+def test_fauxton_and_the_welcome_are_public(server: Running, path: str) -> None:
     connection = http.client.HTTPConnection(server.url.rpartition("@")[2], timeout=10)
     connection.request("GET", path)
     assert connection.getresponse().status == 200
@@ -114,27 +112,27 @@ def test_fauxton_and_the_welcome_are_open(server: Running, path: str) -> None:
         ("GET", "/_config", None),
     ],
 )
-def test_a_user_is_no_administrator(server: Running, method: str, path: str, body: object) -> None:
+def test_a_user_cannot_administrate(server: Running, method: str, path: str, body: object) -> None:
     before = request(server.url, path="/_all_dbs")
     assert request(as_user(server, "writer", []), method, path, body)[0] in (401, 403)
     assert request(server.url, path="/_all_dbs") == before
 
 
-def test_members_are_let_in_and_others_are_not(server: Running) -> None:
+def test_only_members_have_access(server: Running) -> None:
     security = {"members": {"names": [], "roles": ["service"]}, "admins": {"names": [], "roles": ["_admin"]}}
     assert request(server.url, "PUT", "/scripts/_security", security)[0] == 200
-    member, stranger = as_user(server, "member", ["service"]), as_user(server, "stranger", ["other"])
+    member, other = as_user(server, "member", ["service"]), as_user(server, "other", ["other"])
     try:
         assert request(member, "PUT", "/scripts/mine", {})[0] == 201
-        assert request(stranger, path="/scripts/mine")[0] == 401
-        assert request(stranger, "PUT", "/scripts/theirs", {})[0] == 401
-        assert request(stranger, path="/scripts/_all_docs")[0] == 401
-        assert request(stranger, path="/scripts/_changes")[0] == 401
+        assert request(other, path="/scripts/mine")[0] == 401
+        assert request(other, "PUT", "/scripts/theirs", {})[0] == 401
+        assert request(other, path="/scripts/_all_docs")[0] == 401
+        assert request(other, path="/scripts/_changes")[0] == 401
     finally:
         request(server.url, "PUT", "/scripts/_security", {})
 
 
-def test_a_deleted_database_comes_back_empty(server: Running) -> None:
+def test_a_deleted_database_is_recreated_empty(server: Running) -> None:
     for _ in range(3):
         assert request(server.url, "PUT", "/again")[0] == 201
         assert request(server.url, "PUT", "/again/a", {})[0] == 201
@@ -142,7 +140,7 @@ def test_a_deleted_database_comes_back_empty(server: Running) -> None:
         assert request(server.url, path="/again")[0] == 404
 
 
-def test_it_listens_on_loopback_only_and_keeps_connections(server: Running) -> None:
+def test_it_listens_on_loopback_and_keeps_connections_open(server: Running) -> None:
     connection = http.client.HTTPConnection(server.url.rpartition("@")[2], timeout=10)
     connection.request("GET", "/")
     keep_alive = connection.getresponse().headers["Keep-Alive"]
@@ -152,7 +150,7 @@ def test_it_listens_on_loopback_only_and_keeps_connections(server: Running) -> N
 
 
 @pytest.mark.usefixtures("server")
-def test_nothing_is_written_beside_its_data() -> None:
+def test_it_writes_only_into_its_data_folder() -> None:
     assert {"config.json", "log.txt"}.isdisjoint(path.name for path in embedded.FOLDER.iterdir())
     assert {"config.json", "log.txt"}.isdisjoint(path.name for path in Path.cwd().iterdir())
 
@@ -175,7 +173,7 @@ def test_every_dependency_is_pinned() -> None:
 
 
 class FakeMachine:
-    """A machine whose Node and npm only note what they are asked to do."""
+    """A machine whose Node and npm only record their arguments."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.bin, self.project, self.calls = folder / "bin", folder / "pouchdb", folder / "calls"
@@ -218,7 +216,7 @@ def test_a_changed_lock_file_is_installed_again(machine: FakeMachine) -> None:
 
 
 @pytest.mark.nodatabase
-def test_half_an_installation_is_done_again(machine: FakeMachine) -> None:
+def test_an_interrupted_installation_is_repeated(machine: FakeMachine) -> None:
     embedded.install()
     (machine.project / "package-lock.json").write_text("{}")
     machine.has("npm", "rm -rf node_modules && mkdir node_modules && echo no network >&2 && exit 1")
@@ -231,7 +229,7 @@ def test_half_an_installation_is_done_again(machine: FakeMachine) -> None:
 
 @pytest.mark.nodatabase
 @pytest.mark.parametrize("node", ["echo v16.20.0", "exit 1"])
-def test_without_a_usable_node_pypi_has_one(machine: FakeMachine, node: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_node_is_installed_from_pypi(machine: FakeMachine, node: str, monkeypatch: pytest.MonkeyPatch) -> None:
     machine.has("node", node)
     machine.has("pip", "")
     monkeypatch.setattr(embedded, "PIP", [str(machine.bin / "pip")])

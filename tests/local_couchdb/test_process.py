@@ -1,4 +1,4 @@
-"""A database server lives exactly as long as its starter, alone in its folder, and says why it could not start."""
+"""Check that a database server ends with its starter, is alone in its folder, and reports a failed start."""
 
 from __future__ import annotations
 
@@ -41,25 +41,25 @@ def fake(script: str = FAKE) -> Command:
 
 
 def tree(root: int) -> set[int]:
-    """Return the process ``root`` and all that descend from it."""
-    shown = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
-    pairs = [tuple(map(int, line.split())) for line in shown.stdout.splitlines()]
-    found: set[int] = set()
+    """Return the process ``root`` and its descendants."""
+    ps = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
+    pairs = [tuple(map(int, line.split())) for line in ps.stdout.splitlines()]
+    pids: set[int] = set()
     new = {root}
     while new:
-        found |= new
-        new = {pid for pid, parent in pairs if parent in new} - found
-    return found
+        pids |= new
+        new = {pid for pid, parent in pairs if parent in new} - pids
+    return pids
 
 
 def alive(pid: int) -> bool:
-    """Return whether ``pid`` runs; who has ended and was not yet asked for its status does not."""
-    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return not shown.stdout.startswith("Z") and shown.stdout.strip() != ""
+    """Tell whether ``pid`` runs; a zombie does not."""
+    ps = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return not ps.stdout.startswith("Z") and ps.stdout.strip() != ""
 
 
 class Starter:
-    """Another process that starts a database in a folder and holds it until it is killed."""
+    """Another process that starts a database in a folder, and runs until it is killed."""
 
     SCRIPT = """
 import sys
@@ -90,7 +90,7 @@ sys.stdin.read()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_killed_starter_leaves_no_process_and_its_data(kind: str, tmp_path: Path) -> None:
+def test_a_killed_starter_leaves_its_data_and_no_process(kind: str, tmp_path: Path) -> None:
     view = {"views": {"a": {"map": "function (doc) { emit(1); }"}}}
     with Starter(kind, tmp_path) as starter:
         request(starter.url, "PUT", "/scripts")
@@ -98,8 +98,8 @@ def test_a_killed_starter_leaves_no_process_and_its_data(kind: str, tmp_path: Pa
         assert request(starter.url, "PUT", "/scripts/a", {"title": "kept"})[0] == 201
         assert request(starter.url, path="/scripts/_design/v/_view/a")[1]["total_rows"] == 1
         family = tree(starter.pid)
-        assert len(family) >= 3  # Starter, keeper and server; with CouchDB also what runs JavaScript.
-    assert poll(lambda: not any(alive(pid) for pid in family), 20), "something outlived its starter"
+        assert len(family) >= 3  # Starter, keeper and server; CouchDB also has JavaScript processes.
+    assert poll(lambda: not any(alive(pid) for pid in family), 20), "a process outlived its starter"
     again = start(kind, tmp_path)
     try:
         assert again.url.partition("@")[0] == starter.url.partition("@")[0], "the administrator changed"
@@ -109,7 +109,7 @@ def test_a_killed_starter_leaves_no_process_and_its_data(kind: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_two_run_side_by_side(kind: str, tmp_path: Path) -> None:
+def test_two_servers_run_side_by_side(kind: str, tmp_path: Path) -> None:
     one, two = start(kind, tmp_path / "one"), start(kind, tmp_path / "two")
     try:
         assert request(one.url, "PUT", "/only-here")[0] == 201
@@ -120,7 +120,7 @@ def test_two_run_side_by_side(kind: str, tmp_path: Path) -> None:
 
 
 @NEEDS_COUCHDB
-def test_an_installed_couchdb_opens_one_port_on_loopback_and_starts_no_daemon(tmp_path: Path) -> None:
+def test_an_installed_couchdb_listens_on_loopback(tmp_path: Path) -> None:
     node = start("installed", tmp_path)
     try:
         assert node.name.startswith("installed Apache CouchDB 3")
@@ -139,7 +139,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.mark.nodatabase
-def test_a_stopped_server_is_gone_and_stopping_twice_is_stopping_once(server: Server) -> None:
+def test_a_server_can_be_stopped_twice(server: Server) -> None:
     server.stop()
     server.stop()
     with pytest.raises(ConnectionRefusedError):
@@ -147,7 +147,7 @@ def test_a_stopped_server_is_gone_and_stopping_twice_is_stopping_once(server: Se
 
 
 @pytest.mark.nodatabase
-def test_what_a_server_started_goes_with_it(tmp_path: Path) -> None:
+def test_the_children_of_a_server_end_with_it(tmp_path: Path) -> None:
     parent = Server(tmp_path, lambda _: fake("import subprocess; subprocess.Popen(['sleep', '300'])" + FAKE))
     family = tree(int((tmp_path / "lock").read_text()))
     assert len(family) == 3
@@ -156,21 +156,21 @@ def test_what_a_server_started_goes_with_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.nodatabase
-def test_its_folder_is_its_owners(tmp_path: Path) -> None:
+def test_only_the_owner_has_access_to_the_folder(tmp_path: Path) -> None:
     Server(tmp_path / "new", lambda _: fake()).stop()
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
 
 
 @pytest.mark.nodatabase
 @pytest.mark.usefixtures("server")
-def test_it_is_out_of_reach_of_the_terminal(tmp_path: Path) -> None:
+def test_the_keeper_has_its_own_session(tmp_path: Path) -> None:
     keeper = int((tmp_path / "lock").read_text())
     assert os.getsid(keeper) == keeper != os.getsid(0)
 
 
 @pytest.mark.nodatabase
-def test_a_folder_has_one_server(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "STOP_DEADLINE", 0.1)
+def test_a_folder_has_at_most_one_server(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "STOP_SECONDS", 0.1)
     keeper = (tmp_path / "lock").read_text()
     with pytest.raises(StartError, match=f"already runs in {tmp_path}.* kill -9 -- -{keeper}$"):
         Server(tmp_path, lambda _: fake())
@@ -178,10 +178,10 @@ def test_a_folder_has_one_server(server: Server, tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.nodatabase
-def test_a_server_whose_keeper_was_killed_still_holds_its_folder(
+def test_a_server_without_its_keeper_still_locks_its_folder(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "STOP_DEADLINE", 0.1)
+    monkeypatch.setattr(process, "STOP_SECONDS", 0.1)
     keeper = int((tmp_path / "lock").read_text())
     os.kill(keeper, signal.SIGKILL)
     assert poll(lambda: not alive(keeper), PATIENCE)
@@ -194,16 +194,16 @@ def test_a_server_whose_keeper_was_killed_still_holds_its_folder(
 
 
 @pytest.mark.nodatabase
-def test_a_server_that_ignores_the_polite_signal_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "STOP_DEADLINE", 0.1)
-    deaf = Server(tmp_path, lambda _: fake("import signal; signal.signal(15, signal.SIG_IGN)" + FAKE))
+def test_a_server_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "STOP_SECONDS", 0.1)
+    server = Server(tmp_path, lambda _: fake("import signal; signal.signal(15, signal.SIG_IGN)" + FAKE))
     family = tree(int((tmp_path / "lock").read_text()))
-    deaf.stop()
+    server.stop()
     assert poll(lambda: not any(alive(pid) for pid in family), PATIENCE)
 
 
 @pytest.mark.nodatabase
-def test_a_server_that_ends_shows_its_last_words(tmp_path: Path) -> None:
+def test_a_failed_start_shows_the_end_of_the_log(tmp_path: Path) -> None:
     script = "import sys; sys.exit('\\n'.join(f'line {n}' for n in range(40)))"
     with pytest.raises(StartError) as raised:
         Server(tmp_path, lambda _: fake(script))
@@ -215,8 +215,8 @@ def test_a_server_that_ends_shows_its_last_words(tmp_path: Path) -> None:
 
 
 @pytest.mark.nodatabase
-def test_a_server_that_never_answers_is_given_up_and_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "START_DEADLINE", 0.5)
+def test_a_server_that_never_answers_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "START_SECONDS", 0.5)
     with pytest.raises(StartError, match="did not answer within"):
         Server(tmp_path, lambda _: fake("import signal; signal.pause()"))
     keeper = int((tmp_path / "lock").read_text())
@@ -224,7 +224,7 @@ def test_a_server_that_never_answers_is_given_up_and_stopped(tmp_path: Path, mon
 
 
 @pytest.mark.nodatabase
-def test_a_stale_address_is_not_believed(server: Server, tmp_path: Path) -> None:
+def test_a_stale_uri_file_is_ignored(server: Server, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "uri").write_text((tmp_path / "uri").read_text())
@@ -234,7 +234,7 @@ def test_a_stale_address_is_not_believed(server: Server, tmp_path: Path) -> None
 
 
 @pytest.mark.nodatabase
-def test_the_administrator_is_made_once_and_is_the_owners_secret(tmp_path: Path) -> None:
+def test_the_administrator_is_generated_once(tmp_path: Path) -> None:
     first = process.admin(tmp_path)
     assert process.admin(tmp_path) == first
     assert stat.S_IMODE((tmp_path / "admin").stat().st_mode) == 0o600

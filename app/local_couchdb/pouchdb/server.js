@@ -1,10 +1,9 @@
-// Serves PouchDB over HTTP as CouchDB would, on loopback, to machines that have no CouchDB.
+// Serves PouchDB with CouchDB's HTTP API, on loopback, for machines without CouchDB.
 //
 //   node server.js DIRECTORY
 //
-// DIRECTORY/admin holds "name:password" of the administrator; databases live in DIRECTORY/data; the URL under
-// which the server listens is written to DIRECTORY/uri once it does. What each guard below is for, and how it
-// was measured, is told in docs/decisions/embedded-database.md.
+// DIRECTORY/admin contains "name:password" of the administrator, and DIRECTORY/data the databases. When the server
+// listens, it writes its URL to DIRECTORY/uri. docs/decisions/embedded-database.md explains each guard below.
 
 "use strict";
 
@@ -16,15 +15,15 @@ const PouchDB = require("pouchdb");
 
 const DATABASE_NAME = /^(_users|[a-z][a-z0-9_-]*)$/;
 const OPEN_PATH = /^\/($|_session$|_utils(\/|$)|favicon\.ico$)/;
-const LARGEST_BODY = 8000000; // CouchDB's own max_document_size.
-const KEEP_ALIVE = 150 * 1000; // Longer than any client keeps an idle connection, so none meets a reset.
-const LONGEST_SILENCE = 600 * 1000; // A request whose handler died is closed at last; an index may build this long.
+const MAX_BODY_BYTES = 8000000; // CouchDB's max_document_size.
+const KEEP_ALIVE_MS = 150 * 1000; // Longer than any client keeps an idle connection, so that none meets a reset.
+const REQUEST_TIMEOUT_MS = 600 * 1000; // Ends requests whose handler failed; an index may take this long to build.
 
 function refuse(res, status, error, reason) {
   res.status(status).json({ error, reason });
 }
 
-// Whoever is not known sees the welcome, Fauxton and the login; only an administrator makes databases.
+// Anonymous clients get the welcome page, Fauxton and the login; only administrators create databases.
 function authorise(req, res, next) {
   const user = req.couchSession.userCtx;
   const segments = req.path.split("/").filter(Boolean);
@@ -40,12 +39,12 @@ function authorise(req, res, next) {
   }
 }
 
-// A filter that is missing throws where nobody catches it; a continuous feed outlives its client for ever.
+// A missing filter throws an uncaught exception; a continuous feed is never closed, even if its client has left.
 function guardChanges(req, res, next) {
   if ([req.query.filter, req.query.view, req.body.filter].some((filter) => filter !== undefined)) {
     refuse(res, 501, "not_implemented", "The embedded database has no filters.");
   } else if (!["undefined", "normal", "longpoll"].includes(String(req.query.feed))) {
-    refuse(res, 501, "not_implemented", "The embedded database has no feed but normal and longpoll.");
+    refuse(res, 501, "not_implemented", "The embedded database has only the feeds normal and longpoll.");
   } else {
     next();
   }
@@ -62,7 +61,7 @@ function guardReplicate(req, res, next) {
   }
 }
 
-// PouchDB counts answers down to none, and of none it never sees the last.
+// PouchDB never answers a request for no documents.
 function guardBulkGet(req, res, next) {
   const docs = req.body.docs;
   if (!Array.isArray(docs) || !docs.every((doc) => doc && typeof doc.id === "string")) {
@@ -76,7 +75,7 @@ function guardBulkGet(req, res, next) {
 
 function guards() {
   const router = express.Router();
-  const json = express.json({ limit: LARGEST_BODY });
+  const json = express.json({ limit: MAX_BODY_BYTES });
   router.use(authorise);
   router.all("/:db/_changes", json, guardChanges);
   router.post("/_replicate", json, guardReplicate);
@@ -84,7 +83,7 @@ function guards() {
   return router;
 }
 
-// Express would answer with a page of HTML that shows where in the code an error came from.
+// Express would answer with an HTML page that contains a stack trace.
 function answerError(error, req, res, next) {
   if (res.headersSent) {
     next(error);
@@ -92,17 +91,17 @@ function answerError(error, req, res, next) {
     refuse(res, error.status, error.status === 413 ? "too_large" : "bad_request", error.message);
   } else {
     console.error(error);
-    refuse(res, 500, "internal_server_error", "The request failed; the log of the database tells how.");
+    refuse(res, 500, "internal_server_error", "The request failed; the log of the database has the error.");
   }
 }
 
-// express-pouchdb builds its whole chain at once, and the guards need the session that it establishes.
+// express-pouchdb builds its handlers at once, and the guards need the session that one of them establishes.
 function insertAfterAuthentication(app, handler) {
   app.use(handler);
   const stack = app._router.stack;
   const cookies = stack.findIndex((layer) => layer.name === "cookieParser");
   if (cookies < 0) {
-    throw new Error("express-pouchdb's authentication was not found: its version is not the pinned one");
+    throw new Error("cannot find express-pouchdb's authentication: its version is not the pinned one");
   }
   stack.splice(cookies + 2, 0, stack.pop());
 }
@@ -118,7 +117,7 @@ function buildApp(directory) {
     inMemoryConfig: true,
     logPath: path.join(directory, "pouchdb.log"),
     overrideMode: {
-      // The scheduler of _replicator dies of its documents; the others nobody needs here, and some evaluate code.
+      // Documents in _replicator can crash its scheduler; the others are not needed, and some evaluate code.
       exclude: ["replicator", "routes/special-test-auth", "routes/vhosts", "routes/rewrite", "routes/show",
         "routes/list", "routes/update", "routes/temp-views", "routes/http-log", "routes/log"],
     },
@@ -141,18 +140,18 @@ async function main(directory) {
   fs.mkdirSync(data, { recursive: true });
   const app = buildApp(directory);
   await configure(app, "log", "level", "warning");
-  await configure(app, "couchdb", "max_document_size", LARGEST_BODY);
+  await configure(app, "couchdb", "max_document_size", MAX_BODY_BYTES);
   await configure(app, "admins", name, password);
   await app.setPouchDB(PouchDB.defaults({ prefix: data + path.sep }));
   const server = app.listen(0, "127.0.0.1", () => announce(directory, server));
-  server.keepAliveTimeout = KEEP_ALIVE;
-  server.timeout = LONGEST_SILENCE;
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
+  server.timeout = REQUEST_TIMEOUT_MS;
 }
 
-// One request that PouchDB fails to handle must not take everybody's database with it.
-process.on("uncaughtException", (error) => console.error("A request died:", error));
-process.on("unhandledRejection", (error) => console.error("A request died:", error));
-process.on("SIGTERM", () => process.exit(0)); // What was acknowledged is on disk: kill -9 loses nothing either.
+// A request that PouchDB fails to handle must not end the server.
+process.on("uncaughtException", (error) => console.error("A request failed:", error));
+process.on("unhandledRejection", (error) => console.error("A request failed:", error));
+process.on("SIGTERM", () => process.exit(0)); // Acknowledged writes are on disk; even kill -9 loses none.
 
 main(process.argv[2]).catch((error) => {
   console.error("The embedded database could not start:", error);
