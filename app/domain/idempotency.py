@@ -1,7 +1,7 @@
-"""Requests that may be repeated: what a key was first sent with, and what was answered, for 24 hours.
+"""Requests that may be repeated: the request and the response of each Idempotency-Key, for 24 hours.
 
-A record is created before anything else is done, by one request alone: only a new document's 201 is proof. It holds the
-ids and the nonce with which the request writes, so that whoever repeats it after a crash finds what is done already.
+A record is created before anything else, by one request alone: only a new document's 201 is proof. It holds the ids and
+the write id of the request, by which a repetition after a crash finds the finished writes.
 """
 
 from __future__ import annotations

@@ -50,6 +50,11 @@ class StoredItem:
         return bool(self.fields.get("updated_at", time) < time)
 
 
+def new_document(doc_id: str, fields: Fields) -> dict[str, Any]:
+    """Return the first revision of a document that is written once, so that it needs no nonce."""
+    return {"_id": doc_id, **fields}
+
+
 class Change(NamedTuple):
     """An item before a write, None if the write created it, and after it."""
 

@@ -1,8 +1,9 @@
-"""Rooms import in one direction only, found by reading every import statement."""
+"""Rooms import in one direction only, and the words of CouchDB's write semantics stay in the store."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -70,6 +71,11 @@ KEPT_IN: dict[str, set[str]] = {
 }
 
 
+# CouchDB's own members and requests, and the nonce of a write: the rooms above the store do not know them.
+STORE_WORDS = re.compile(r'(?<![a-z])_rev\b|(?<![a-z])_deleted\b|_bulk_docs|nonce|"_id"', re.IGNORECASE)
+BELOW = {"app.store", "app.couch", "app.local_couchdb"}
+
+
 @cache
 def modules() -> list[tuple[str, ast.Module]]:
     """Return the dotted name and the syntax tree of every module of the project."""
@@ -117,6 +123,22 @@ def test_every_import_goes_where_it_may() -> None:
         if name.split(".")[0] in ("app", "couchapp") and not allowed(room(module), name)
     ]
     assert wrong == []
+
+
+def test_only_the_store_knows_revisions_tombstones_and_nonces() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{number} says {word[0]}"
+        for path in sorted((ROOT / "app").rglob("*.py"))
+        if ".".join(("app", *path.relative_to(ROOT / "app").parts[:1])) not in BELOW
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if (word := STORE_WORDS.search(line))
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("line", "is_found"), [('item["_rev"]', True), ("self.nonce", True), ("is_deleted", False)])
+def test_the_words_of_the_store_are_recognised(line: str, is_found: bool) -> None:
+    assert bool(STORE_WORDS.search(line)) is is_found
 
 
 def test_packages_stay_in_their_rooms() -> None:

@@ -28,6 +28,7 @@ from app.errors import Conflict, Fault, Forbidden, NotFound, Unavailable, Valida
 from app.store import Database
 from app.store.claimed_ids import Allocator
 from app.store.doc_ids import digits
+from app.store.items import new_document
 
 # Rows per read if most keys are read and few are shown, or all.
 CHUNK = 500
@@ -184,13 +185,13 @@ class Keys:
         """Store a new key with these ``members``; unless they name a principal, it gets its own."""
         key_id, text, created_at = self._allocator.next_id(), compose(env, os.urandom(32)), stamp(self._now())
         mark = digest(self._secrets[0], text)
-        head = {"_id": KEY.doc_id(key_id), "type": "key", "id": key_id, "principal": f"p{key_id}"}
-        document = {**head, **members, "digest": mark, "created_at": created_at}
-        document = {name: value for name, value in document.items() if value is not None}
-        self._keys.create(document)
+        head = {"type": "key", "id": key_id, "principal": f"p{key_id}"}
+        fields = {**head, **members, "digest": mark, "created_at": created_at}
+        fields = {name: value for name, value in fields.items() if value is not None}
+        self._keys.create(new_document(KEY.doc_id(key_id), fields))
         # The digest comes second, so that a key is usable only when it is complete.
         self._keys.create(self._pointer(mark, key_id))
-        return Key.of(document), text
+        return Key.of(fields), text
 
     def _point(self, mark: str, key_id: int) -> None:
         """Store a digest that leads to a key; if this fails, the next use tries again."""
@@ -198,13 +199,13 @@ class Keys:
             self._keys.create(self._pointer(mark, key_id))
 
     def _pointer(self, mark: str, key_id: int) -> dict[str, Any]:
-        head = {"_id": f"digest:{mark}", "type": "digest"}
-        return {**head, "digest": mark, "key": key_id, "created_at": stamp(self._now())}
+        fields = {"type": "digest", "digest": mark, "key": key_id, "created_at": stamp(self._now())}
+        return new_document(f"digest:{mark}", fields)
 
     def _end(self, how: str, key_id: int, at: datetime) -> None:
         """Write the document that ends a key. Raises Conflict if it was written before."""
-        ending = {"_id": f"{how}:{digits(key_id)}", "type": how, "key": key_id}
-        self._keys.create({**ending, "at": stamp(at), "created_at": stamp(self._now())})
+        fields = {"type": how, "key": key_id, "at": stamp(at), "created_at": stamp(self._now())}
+        self._keys.create(new_document(f"{how}:{digits(key_id)}", fields))
 
     def _read(self, key_ids: Sequence[int]) -> list[Key]:
         kinds = ("key", "revocation", "retirement")

@@ -19,6 +19,7 @@ from app.domain.resource_types import ResourceType
 from app.errors import Unavailable
 from app.request_context import request_context
 from app.store import Database, DocumentFailure
+from app.store.items import new_document
 
 log = logging.getLogger("dreamscript.usage")
 
@@ -154,7 +155,8 @@ class Usage:
         documents = []
         for key_id, moment in batch.items():
             doc_id, last_used_at = USAGE.doc_id(key_id), stamp(moment)
-            stored = current.get(doc_id, {"_id": doc_id, "type": USAGE.name, "key": key_id, "last_used_at": ""})
+            first = {"type": USAGE.name, "key": key_id, "last_used_at": ""}
+            stored = current.get(doc_id) or new_document(doc_id, first)
             if stored["last_used_at"] < last_used_at:
                 documents.append({**stored, "last_used_at": last_used_at})
         outcomes = self._meta.write_many(documents)
