@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench import figures, machine, processes, wrk
-from bench.environment import WORKERS, Ground
+from bench.environment import WORKERS, Environment
 from bench.figures import Round, Side
 from bench.rows import ROWS, Row, Scene
 from bench.walking import LARGEST, WARMERS, warmed
@@ -33,8 +33,8 @@ BEGIN, END = "<!-- measured -->", "<!-- end of what was measured -->"
 class Bench:
     """Measure row by row on one database server."""
 
-    def __init__(self, ground: Ground, scene: Scene, live: Live) -> None:
-        self._ground, self._scene, self._live = ground, scene, live
+    def __init__(self, environment: Environment, scene: Scene, live: Live) -> None:
+        self._environment, self._scene, self._live = environment, scene, live
 
     def rounds(self, row: Row) -> list[Round]:
         """Return the measurements of a row's rounds; the sides take turns at being first."""
@@ -64,9 +64,9 @@ class Bench:
         start = number * STRIDE % len(target.requests)
         wrk.check(target, start)
         with self._writing(row, target) as writer:
-            before = processes.cpu([live.pid]), processes.cpu(self._ground.processes)
+            before = processes.cpu([live.pid]), processes.cpu(self._environment.processes)
             load = wrk.run(target, row.connections, SECONDS * row.longer, start)
-            after = processes.cpu([live.pid]), processes.cpu(self._ground.processes)
+            after = processes.cpu([live.pid]), processes.cpu(self._environment.processes)
             pace = writer.pace() if writer else 1.0
         wrk.check(target, start + load.requests)
         return Side(load, after[0] - before[0], after[1] - before[1], pace)
@@ -78,31 +78,31 @@ class Bench:
         if target.address == self._scene.service:
             return Writer(Edits(target, ids))
         database = self._scene.installation.database
-        return Writer(Edits(target, ids, stored(self._ground.connection, database, ids), database))
+        return Writer(Edits(target, ids, stored(self._environment.connection, database, ids), database))
 
 
-def measure(ground: Ground, rows: Sequence[Row]) -> str:
+def measure(environment: Environment, rows: Sequence[Row]) -> str:
     """Return the report on ``rows``."""
-    bare = f"{ground.prefix}-bare"
-    ground.connection.put(bare)
-    installation = ground.install(DOCUMENTS)
+    bare = f"{environment.prefix}-bare"
+    environment.connection.put(bare)
+    installation = environment.install(DOCUMENTS)
     with installation.serve() as live:
         print("every document is read to warm the service")
-        scene = warmed(Scene(installation, live.address, *ground.couchdb, bare))
-        bench, cells = Bench(ground, scene, live), [list(figures.HEADER)]
+        scene = warmed(Scene(installation, live.address, *environment.couchdb, bare))
+        bench, cells = Bench(environment, scene, live), [list(figures.HEADER)]
         for row in rows:
             try:
                 cells.append(figures.cells(row.work, row.goal, bench.rounds(row)))
             except wrk.WrongAnswer as failure:
                 raise wrk.WrongAnswer(f"{row.work}: {failure}") from failure
             print(" | ".join(cells[-1][:5]), flush=True)
-        return "\n\n".join((head(ground), figures.table(cells), workers(live)))
+        return "\n\n".join((head(environment), figures.table(cells), workers(live)))
 
 
-def head(ground: Ground) -> str:
+def head(environment: Environment) -> str:
     """Return the description of the machine and the method."""
     return (
-        f"{machine.describe(ground.name)}.\n\n"
+        f"{machine.describe(environment.name)}.\n\n"
         f"{DOCUMENTS:,} documents of 300 bytes; {WORKERS} workers, rate limits on; {ROUNDS} rounds of {SECONDS} s for "
         f"each side, in turns; medians. Warm: all documents were read before, in pages of {LARGEST} over {WARMERS} "
         "connections at once, and each connection read them all. Pairs are the service / CouchDB alone."
@@ -137,8 +137,8 @@ def main() -> int:
         print("DREAMSCRIPT_BENCH_ONLY leaves rows out, so nothing is written", file=sys.stderr)
         return 2
     try:
-        with Ground() as ground:
-            report = measure(ground, rows)
+        with Environment() as environment:
+            report = measure(environment, rows)
     except wrk.WrongAnswer as failure:
         print(f"Nothing was measured: {failure}", file=sys.stderr)
         return 1

@@ -64,7 +64,7 @@ class Installation:
         return live
 
 
-class Ground(AbstractContextManager["Ground"]):
+class Environment(AbstractContextManager["Environment"]):
     """The database server of the tests, and the installations on it, which are deleted at the end."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from bench import processes, wrk
-from bench.environment import Ground
+from bench.environment import Environment
 from bench.figures import is_flat
 from bench.rows import JSON, Scene, item, post
 from bench.walking import warmed
@@ -79,10 +79,10 @@ def main() -> int:
     if not wrk.is_installed():
         print(wrk.MISSING, file=sys.stderr)
         return 2
-    with Ground() as ground:
-        installation = ground.install(DOCUMENTS)
+    with Environment() as environment:
+        installation = environment.install(DOCUMENTS)
         with installation.serve() as live:
-            scene = warmed(Scene(installation, live.address, *ground.couchdb, bare=""))
+            scene = warmed(Scene(installation, live.address, *environment.couchdb, bare=""))
             print(verdict(list(samples(live, scene.ours(*mix(scene), expects=200, **JSON)))))
     return 0
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
-from bench.environment import Ground, Installation
+from bench.environment import Environment, Installation
 from bench.pages import Client, timed
 from bench.rows import PAGE, Scene, page
 from bench.walking import LARGEST, walk
@@ -26,10 +26,10 @@ NO_CACHE = {"Cache-Control": "no-cache"}
 Seconds = dict[tuple[str, int], list[float]]
 
 
-def links(ground: Ground, installation: Installation) -> list[str]:
+def links(environment: Environment, installation: Installation) -> list[str]:
     """Return the starts of pages spread over all documents, for the rounds to choose from."""
     with installation.serve() as live:
-        scene = Scene(installation, live.address, *ground.couchdb, bare="")
+        scene = Scene(installation, live.address, *environment.couchdb, bare="")
         # Walk in large steps if there are enough documents.
         step = LARGEST if installation.documents >= LARGEST * PLACES * 2 else PAGE
         return [page(cursor) for cursor, _ in walk(scene, step)]
@@ -70,10 +70,10 @@ def report(seconds: Seconds) -> None:
 
 def main() -> None:
     """Measure on the tests' database."""
-    with Ground() as ground:
-        print(f"{ground.name}; {ROUNDS} rounds of {PLACES} places", flush=True)
-        few, many = (replace(ground.install(n, name), workers=1) for n, name in ((FEW, "few"), (MANY, "many")))
-        sides = [(one, links(ground, one)) for one in (few, many)]
+    with Environment() as environment:
+        print(f"{environment.name}; {ROUNDS} rounds of {PLACES} places", flush=True)
+        few, many = (replace(environment.install(n, name), workers=1) for n, name in ((FEW, "few"), (MANY, "many")))
+        sides = [(one, links(environment, one)) for one in (few, many)]
         seconds: Seconds = defaultdict(list)
         for number in range(ROUNDS):
             measure(sides, number, seconds)

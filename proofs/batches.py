@@ -8,7 +8,7 @@ from typing import Any
 
 from proofs.actions import require_there
 from proofs.ledger import DOCUMENTS, PROJECTS, Item
-from proofs.model_client import MORE, NAMES, Owner, without_none
+from proofs.model_client import MORE, NAMES, ModelClient, without_none
 
 
 @dataclass(frozen=True)
@@ -41,54 +41,54 @@ def delete(item: Item, status: int = 204) -> Step:
     return Step({"op": "delete", "id": item.public_id}, status)
 
 
-def send(owner: Owner, kind: str, steps: list[Step]) -> None:
+def send(client: ModelClient, kind: str, steps: list[Step]) -> None:
     """Send a batch, check each outcome, and record the items."""
     body = {"operations": [step.operation for step in steps]}
-    outcomes = owner.requests.repeated("POST", f"/{kind}/batch", body, expected=(200,)).json["outcomes"]
+    outcomes = client.requests.repeated("POST", f"/{kind}/batch", body, expected=(200,)).json["outcomes"]
     assert [outcome["status"] for outcome in outcomes] == [step.status for step in steps], outcomes
     for step, outcome in zip(steps, outcomes, strict=True):
-        known = owner.ledger.get(kind, outcome.get("id", 0))
+        known = client.ledger.get(kind, outcome.get("id", 0))
         if step.status == 201:
             assert known is None, f"an id was given twice: {outcome}"
         if step.value is not None:
-            owner.ledger.keep(Item(kind, outcome["id"], step.value, outcome["etag"]))
+            client.ledger.keep(Item(kind, outcome["id"], step.value, outcome["etag"]))
         elif step.status == 204 and known is not None:
-            owner.ledger.drop(known)
+            client.ledger.drop(known)
 
 
-def documents_batch(owner: Owner) -> None:
+def documents_batch(client: ModelClient) -> None:
     """Send every kind of operation on documents, two on one of them, and some that must be refused."""
-    owner.document()
-    twice, replaced, deleted, stale = owner.random.sample(owner.ledger.of(DOCUMENTS), 4)
-    renamed = {NAMES[DOCUMENTS]: owner.value()[NAMES[DOCUMENTS]]}
+    client.document()
+    twice, replaced, deleted, stale = client.random.sample(client.ledger.of(DOCUMENTS), 4)
+    renamed = {NAMES[DOCUMENTS]: client.value()[NAMES[DOCUMENTS]]}
     once = Item(DOCUMENTS, twice.public_id, {**twice.value, **renamed}, twice.tag)
     steps = [
-        create(owner.value()),
+        create(client.value()),
         patch(twice, renamed, twice.tag),
-        create(owner.value(project_id=owner.home())),
-        patch(once, {MORE[DOCUMENTS]: owner.random.choice((None, "twice")), "project_id": owner.home()}),
-        replace(replaced, owner.value(project_id=owner.home())),
+        create(client.value(project_id=client.home())),
+        patch(once, {MORE[DOCUMENTS]: client.random.choice((None, "twice")), "project_id": client.home()}),
+        replace(replaced, client.value(project_id=client.home())),
         delete(deleted),
-        patch(stale, owner.value(), twice.tag, status=412),
+        patch(stale, client.value(), twice.tag, status=412),
     ]
-    if gone := owner.ledger.gone[PROJECTS]:
-        steps.append(create(owner.value(project_id=owner.random.choice(gone)), status=400))
-    if gone := owner.ledger.gone[DOCUMENTS]:
-        steps.append(delete(Item(DOCUMENTS, owner.random.choice(gone), {}, ""), status=404))
-    send(owner, DOCUMENTS, steps)
-    require_there(owner, stale)
+    if gone := client.ledger.gone[PROJECTS]:
+        steps.append(create(client.value(project_id=client.random.choice(gone)), status=400))
+    if gone := client.ledger.gone[DOCUMENTS]:
+        steps.append(delete(Item(DOCUMENTS, client.random.choice(gone), {}, ""), status=404))
+    send(client, DOCUMENTS, steps)
+    require_there(client, stale)
 
 
-def projects_batch(owner: Owner) -> None:
+def projects_batch(client: ModelClient) -> None:
     """Send every kind of operation on projects; a project with documents must stay."""
-    full = owner.project()
-    owner.make(DOCUMENTS, owner.value(project_id=full.public_id))
-    empty, patched = (owner.make(PROJECTS, owner.value(PROJECTS)) for _ in ("empty", "patched"))
+    full = client.project()
+    client.make(DOCUMENTS, client.value(project_id=full.public_id))
+    empty, patched = (client.make(PROJECTS, client.value(PROJECTS)) for _ in ("empty", "patched"))
     steps = [
-        create(owner.value(PROJECTS)),
+        create(client.value(PROJECTS)),
         delete(empty),
         patch(patched, {MORE[PROJECTS]: "patched"}, patched.tag),
         delete(full, status=409),
         patch(full, {MORE[PROJECTS]: "full"}),
     ]
-    send(owner, PROJECTS, steps)
+    send(client, PROJECTS, steps)

@@ -13,34 +13,40 @@ from proofs.requests import Requests
 from proofs.service import Reply, Service
 from proofs.shared import SharedProjects
 
-# Maximum characters of a content, and minimum numbers of documents and projects of an owner.
+# Maximum characters of a content, and minimum numbers of documents and projects of a client.
 CONTENT, DOCUMENTS_KEPT, PROJECTS_KEPT = 400, 4, 2
 NAMES = {DOCUMENTS: "title", PROJECTS: "name"}
 MORE = {DOCUMENTS: "content", PROJECTS: "description"}
 
-Act = Callable[["Owner"], None]
+Action = Callable[["ModelClient"], None]
 
 
-class Owner(Client):
-    """Does all of ``acts``, one after the other."""
+class ModelClient(Client):
+    """Does all of ``actions``, one after the other."""
 
     def __init__(
-        self, service: Service, key: str, name: str, rng: random.Random, shared: SharedProjects, acts: Sequence[Act]
+        self,
+        service: Service,
+        key: str,
+        name: str,
+        rng: random.Random,
+        shared: SharedProjects,
+        actions: Sequence[Action],
     ) -> None:
         super().__init__(name)
         self.random, self.shared, self.ledger = rng, shared, Ledger()
         self.requests = Requests(service, key, rng, self.answered)
-        self._left, self._said = list(acts), 0
+        self._left, self._said = list(actions), 0
 
     def act(self) -> bool:
-        """Do the next act."""
-        act = self._left.pop(0)
+        """Do the next action."""
+        action = self._left.pop(0)
         try:
-            act(self)
+            action(self)
         except BaseException as failure:
-            failure.add_note("\n".join((*self.requests.recent, f"{self.name} failed to {act.__name__}")))
+            failure.add_note("\n".join((*self.requests.recent, f"{self.name} failed to {action.__name__}")))
             raise
-        self.answered["acts"] += 1
+        self.answered["actions"] += 1
         return bool(self._left)
 
     def value(self, kind: str = DOCUMENTS, **members: Any) -> dict[str, Any]:

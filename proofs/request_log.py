@@ -1,129 +1,129 @@
-"""The actions of owners in a shared project: add documents, remove them, and delete the project."""
+"""The actions of clients in a shared project: add documents, remove them, and delete the project."""
 
 from __future__ import annotations
 
 from proofs.actions import require_there
 from proofs.campaign import REPEATS
 from proofs.ledger import DOCUMENTS, PROJECTS, Item
-from proofs.model_client import Owner
+from proofs.model_client import ModelClient
 from proofs.service import Reply
 
 # The error codes of a project that is deleted, or about to be.
 REFUSALS = {(400, "validation_failed"), (409, "conflict")}
 
 
-def visit(owner: Owner) -> None:
+def visit(client: ModelClient) -> None:
     """Put documents into the project. If that is acknowledged, the project exists until they have left it."""
-    home = owner.shared.current
-    come = owner.random.choice((come_new, come_from_elsewhere, come_together))
-    arrived = come(owner, home)
+    home = client.shared.current
+    come = client.random.choice((come_new, come_from_elsewhere, come_together))
+    arrived = come(client, home)
     for item in list(arrived):
-        require_there(owner, item)
-        assert owner.requests.read(home.path).status == 200, f"{home.path} is gone, and {item} is in it"
-        arrived += come_as_copy(owner, home, item) if owner.random.random() < 0.5 else []
+        require_there(client, item)
+        assert client.requests.read(home.path).status == 200, f"{home.path} is gone, and {item} is in it"
+        arrived += come_as_copy(client, home, item) if client.random.random() < 0.5 else []
     for item in arrived:
-        leave(owner, item)
+        leave(client, item)
 
 
-def come_new(owner: Owner, home: Item) -> list[Item]:
+def come_new(client: ModelClient, home: Item) -> list[Item]:
     """Create a document there."""
-    value = owner.value(project_id=home.public_id)
-    reply = owner.requests.repeated("POST", "/documents", value, expected=(201, 400, 409))
-    return [owner.took(DOCUMENTS, reply, value)] if is_taken(owner, home, reply) else []
+    value = client.value(project_id=home.public_id)
+    reply = client.requests.repeated("POST", "/documents", value, expected=(201, 400, 409))
+    return [client.took(DOCUMENTS, reply, value)] if is_taken(client, home, reply) else []
 
 
-def come_from_elsewhere(owner: Owner, home: Item) -> list[Item]:
+def come_from_elsewhere(client: ModelClient, home: Item) -> list[Item]:
     """Move a document there; a refused one is unchanged."""
-    item, moved = owner.document(), {"project_id": home.public_id}
-    reply = owner.requests.repeated("PATCH", item.path, moved, expected=(200, 400, 409), tag=owner.tag(item))
-    if is_taken(owner, home, reply):
-        return [owner.took(DOCUMENTS, reply, {**item.value, **moved})]
-    keep_as_it_was(owner, item)
+    item, moved = client.document(), {"project_id": home.public_id}
+    reply = client.requests.repeated("PATCH", item.path, moved, expected=(200, 400, 409), tag=client.tag(item))
+    if is_taken(client, home, reply):
+        return [client.took(DOCUMENTS, reply, {**item.value, **moved})]
+    keep_as_it_was(client, item)
     return []
 
 
-def come_as_copy(owner: Owner, home: Item, item: Item) -> list[Item]:
+def come_as_copy(client: ModelClient, home: Item, item: Item) -> list[Item]:
     """Copy a document that is there."""
-    reply = owner.requests.repeated("COPY", item.path, expected=(201, 400, 409))
-    return [owner.took(DOCUMENTS, reply, item.value)] if is_taken(owner, home, reply) else []
+    reply = client.requests.repeated("COPY", item.path, expected=(201, 400, 409))
+    return [client.took(DOCUMENTS, reply, item.value)] if is_taken(client, home, reply) else []
 
 
-def come_together(owner: Owner, home: Item) -> list[Item]:
+def come_together(client: ModelClient, home: Item) -> list[Item]:
     """Create one there and move another in one request; either may be refused."""
-    item, moved, value = owner.document(), {"project_id": home.public_id}, owner.value(project_id=home.public_id)
+    item, moved, value = client.document(), {"project_id": home.public_id}, client.value(project_id=home.public_id)
     operations = [{"op": "create", "value": value}, {"op": "patch", "id": item.public_id, "value": moved}]
-    reply = owner.requests.repeated("POST", "/documents/batch", {"operations": operations}, expected=(200,))
+    reply = client.requests.repeated("POST", "/documents/batch", {"operations": operations}, expected=(200,))
     arrived = []
     created, patched = reply.json["outcomes"]
     if created["status"] == 201:
-        arrived.append(owner.ledger.keep(Item(DOCUMENTS, created["id"], value, created["etag"])))
+        arrived.append(client.ledger.keep(Item(DOCUMENTS, created["id"], value, created["etag"])))
     else:
-        require_refused(owner, home, created)
+        require_refused(client, home, created)
     if patched["status"] == 200:
-        arrived.append(owner.ledger.keep(Item(DOCUMENTS, item.public_id, {**item.value, **moved}, patched["etag"])))
+        arrived.append(client.ledger.keep(Item(DOCUMENTS, item.public_id, {**item.value, **moved}, patched["etag"])))
     else:
-        require_refused(owner, home, patched)
-        keep_as_it_was(owner, item)
+        require_refused(client, home, patched)
+        keep_as_it_was(client, item)
     return arrived
 
 
-def is_taken(owner: Owner, home: Item, reply: Reply) -> bool:
-    """Return whether a document was put there; if not, another owner must be deleting the project."""
+def is_taken(client: ModelClient, home: Item, reply: Reply) -> bool:
+    """Return whether a document was put there; if not, another client must be deleting the project."""
     if reply.status < 300:
         return True
-    require_refused(owner, home, {"status": reply.status, **reply.json})
+    require_refused(client, home, {"status": reply.status, **reply.json})
     return False
 
 
-def require_refused(owner: Owner, home: Item, error: dict[str, object]) -> None:
+def require_refused(client: ModelClient, home: Item, error: dict[str, object]) -> None:
     """Fail unless the reason of a refusal is a deletion of the project."""
     assert (error["status"], error["error"]) in REFUSALS, error
-    owner.shared.require_doomed(home)
-    owner.answered["refused"] += 1
+    client.shared.require_doomed(home)
+    client.answered["refused"] += 1
 
 
-def keep_as_it_was(owner: Owner, item: Item) -> None:
+def keep_as_it_was(client: ModelClient, item: Item) -> None:
     """Read a document that was not moved, or that was moved back, which is a revision of its own."""
-    stored = Item.served(DOCUMENTS, owner.requests.read(item.path))
+    stored = Item.served(DOCUMENTS, client.requests.read(item.path))
     assert stored.value == item.value, f"{stored} instead of {item}"
-    owner.ledger.keep(stored)
+    client.ledger.keep(stored)
 
 
-def leave(owner: Owner, item: Item) -> None:
+def leave(client: ModelClient, item: Item) -> None:
     """Move a document out of the project, or delete it."""
-    way = owner.random.choice(("patch", "replace", "delete"))
-    remaining = owner.delete(item) if way == "delete" else item
+    way = client.random.choice(("patch", "replace", "delete"))
+    remaining = client.delete(item) if way == "delete" else item
     if way == "replace":
-        remaining = owner.replace(item, owner.value())
+        remaining = client.replace(item, client.value())
     if remaining is not None and remaining.project_id == item.project_id:
-        owner.patch(remaining, {"project_id": None})
+        client.patch(remaining, {"project_id": None})
 
 
-def turn_over(owner: Owner) -> None:
+def turn_over(client: ModelClient) -> None:
     """Delete the project if it is empty, and create another one in its place."""
-    home = owner.shared.current
-    owner.shared.doom(home)
-    if is_deleted(owner, home):
-        owner.answered["turned over"] += 1
-        if owner.shared.bury(home):
-            value = owner.value(PROJECTS)
-            made = owner.requests.repeated("POST", "/projects", value, expected=(201,))
-            owner.shared.follow(Item(PROJECTS, made.json["id"], value, made.headers["ETag"]))
+    home = client.shared.current
+    client.shared.doom(home)
+    if is_deleted(client, home):
+        client.answered["turned over"] += 1
+        if client.shared.bury(home):
+            value = client.value(PROJECTS)
+            made = client.requests.repeated("POST", "/projects", value, expected=(201,))
+            client.shared.follow(Item(PROJECTS, made.json["id"], value, made.headers["ETag"]))
 
 
-def is_deleted(owner: Owner, project: Item) -> bool:
+def is_deleted(client: ModelClient, project: Item) -> bool:
     """Delete a project that others may be deleting too. Returns whether it is gone."""
-    reply = owner.requests.once("DELETE", project.path, expected=(204, 404, 409))
+    reply = client.requests.once("DELETE", project.path, expected=(204, 404, 409))
     if reply is not None and not reply.is_passing:
         assert reply.status != 409 or reply.json["error"] in ("project_not_empty", "conflict")
         return reply.status != 409
     for _ in range(REPEATS):
-        reply = owner.requests.read(project.path)
+        reply = client.requests.read(project.path)
         if reply.status == 404:
             return True
         # A patch without changes supersedes a write that is still in flight, and removes the mark.
         tag = reply.headers["ETag"]
-        fence = owner.requests.repeated("PATCH", project.path, {}, expected=(200, 404, 412), tag=tag)
+        fence = client.requests.repeated("PATCH", project.path, {}, expected=(200, 404, 412), tag=tag)
         if fence.status == 200:
             return False
     raise AssertionError(f"{project.path} is never at rest")

@@ -1,4 +1,4 @@
-"""The ledger and its owner detect every error in a client's own items."""
+"""The ledger and its client detect every error in a client's own items."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from proofs.ledger import DOCUMENTS, PROJECTS, Difference, Item
-from proofs.model_client import Owner
+from proofs.model_client import ModelClient
 from proofs.scripted import ABSENT, DOUBTFUL, FAILED, Scripted, error, reply, shown
 from proofs.service import DEADLINE, Reply, Service
 from proofs.shared import SharedProjects
@@ -29,10 +29,10 @@ def fenced(value: dict[str, Any], tag: str) -> tuple[Reply, Reply]:
     return shown(value, tag), shown(value, tag, Idempotency_Replayed="true")
 
 
-def owner(*replies: Reply | None) -> Owner:
-    """Return an owner of one document whose service gives these answers."""
+def model_client(*replies: Reply | None) -> ModelClient:
+    """Return a client with one document whose service gives these answers."""
     service = cast(Service, Scripted(*replies))
-    client = Owner(service, "key", "owner", random.Random(1), SharedProjects(HOME), ())
+    client = ModelClient(service, "key", "client", random.Random(1), SharedProjects(HOME), ())
     client.ledger.keep(ITEM)
     return client
 
@@ -62,11 +62,11 @@ def test_a_wrong_served_item_is_detected(
 
 @pytest.mark.parametrize("unknown", [None, DOUBTFUL])
 def test_an_unknown_outcome_is_resolved_by_the_stored_item(unknown: Reply | None) -> None:
-    client = owner(unknown, shown(BEFORE, "1-a"), *fenced(BEFORE, "2-c"))
+    client = model_client(unknown, shown(BEFORE, "1-a"), *fenced(BEFORE, "2-c"))
     assert client.replace(ITEM, AFTER) == Item(DOCUMENTS, 1, BEFORE, '"2-c"')
-    client = owner(unknown, shown(AFTER, "2-b"), *fenced(AFTER, "3-c"))
+    client = model_client(unknown, shown(AFTER, "2-b"), *fenced(AFTER, "3-c"))
     assert client.replace(ITEM, AFTER) == Item(DOCUMENTS, 1, AFTER, '"3-c"')
-    client = owner(unknown, ABSENT)
+    client = model_client(unknown, ABSENT)
     assert client.delete(ITEM) is None
     assert client.ledger.gone[DOCUMENTS] == [1]
 
@@ -74,12 +74,12 @@ def test_an_unknown_outcome_is_resolved_by_the_stored_item(unknown: Reply | None
 def test_a_write_that_arrives_after_the_first_read_is_recognised() -> None:
     late = error(412, "precondition_failed")
     again = reply(412, late.json, Idempotency_Replayed="true")
-    client = owner(DOUBTFUL, shown(BEFORE, "1-a"), late, again, shown(AFTER, "2-b"), *fenced(AFTER, "3-c"))
+    client = model_client(DOUBTFUL, shown(BEFORE, "1-a"), late, again, shown(AFTER, "2-b"), *fenced(AFTER, "3-c"))
     assert client.replace(ITEM, AFTER) == Item(DOCUMENTS, 1, AFTER, '"3-c"')
 
 
 @pytest.mark.parametrize(
-    ("replies", "act"),
+    ("replies", "action"),
     [
         # The answer shows another value.
         ((shown({"title": "other"}, "2-b"),), lambda client: client.replace(ITEM, AFTER)),
@@ -100,14 +100,14 @@ def test_a_write_that_arrives_after_the_first_read_is_recognised() -> None:
         ((shown(AFTER, "2-b"), shown(AFTER, "2-b", Idempotency_Replayed="false")), lambda a: a.patch(ITEM, AFTER)),
     ],
 )
-def test_a_wrong_answer_is_detected(replies: tuple[Reply, ...], act: Callable[[Owner], object]) -> None:
+def test_a_wrong_answer_is_detected(replies: tuple[Reply, ...], action: Callable[[ModelClient], object]) -> None:
     with pytest.raises(AssertionError):
-        act(owner(*replies))
+        action(model_client(*replies))
 
 
 def test_a_late_or_undocumented_answer_is_detected() -> None:
     late, bare = replace(shown(BEFORE, "1-a"), seconds=DEADLINE * 2), reply(503, {"error": "unavailable"})
-    client = owner(late, bare, shown(BEFORE, "1-a"))
+    client = model_client(late, bare, shown(BEFORE, "1-a"))
     client.requests.read(ITEM.path)
     client.requests.read(ITEM.path)
     assert len(client.requests.faults) == 2

@@ -1,4 +1,4 @@
-"""All items are exactly as their owners recorded them after writes during faults and kills."""
+"""All items are exactly as their clients recorded them after writes during faults and kills."""
 
 from __future__ import annotations
 
@@ -8,28 +8,26 @@ from typing import Any
 
 from app.local_couchdb.process import poll
 from app.local_couchdb.wire import request as ask
-from proofs import actions as acts
-from proofs import batches
-from proofs import request_log as visits
+from proofs import actions, batches, request_log
 from proofs.accounts import stored
 from proofs.clients import Clients
 from proofs.conftest import Installation
 from proofs.faults import CORRUPT, CUT_AFTER, CUT_BEFORE, CUT_HEADERS, CUT_WITHIN, HANG, RESET_BEFORE, delay
 from proofs.ledger import DOCUMENTS, PROJECTS, Difference, Item
-from proofs.model_client import Act, Owner
+from proofs.model_client import Action, ModelClient
 from proofs.proxy import Proxy, by_seed
 from proofs.service import Service
 from proofs.shared import SharedProjects
 from tests.server.live import PATIENCE
 
-OWNERS = 5
+MODEL_CLIENTS = 5
 # The actions of a round, in random order.
-ACTS: list[Act] = [
-    *(acts.create, acts.patch, acts.replace, acts.replace_stale, acts.move, acts.move_into_nothing),
-    *(acts.copy, acts.delete, acts.make_project, acts.change_project, acts.delete_project),
+ACTIONS: list[Action] = [
+    *(actions.create, actions.patch, actions.replace, actions.replace_stale, actions.move, actions.move_into_nothing),
+    *(actions.copy, actions.delete, actions.make_project, actions.change_project, actions.delete_project),
     *(batches.documents_batch, batches.projects_batch),
-    *[visits.visit] * 6,
-    *[visits.turn_over] * 4,
+    *[request_log.visit] * 6,
+    *[request_log.turn_over] * 4,
 ]
 # Actions between two kills of a worker.
 BETWEEN = 15
@@ -69,44 +67,45 @@ def require_reads_agree(service: Service, key: str, served: dict[str, list[dict[
         assert stored(service, key, f"projects/{project['id']}/documents", FEW) == inside
 
 
-def require_tags(service: Service, key: str, owner: Owner) -> None:
-    """Fail unless each item of an owner has its recorded tag, and the deleted items are absent."""
+def require_tags(service: Service, key: str, client: ModelClient) -> None:
+    """Fail unless each item of a client has its recorded tag, and the deleted items are absent."""
     for kind in (DOCUMENTS, PROJECTS):
-        for item in owner.ledger.of(kind):
+        for item in client.ledger.of(kind):
             assert Item.served(kind, service.ask("GET", item.path, key)) == item
-        for public_id in owner.ledger.gone[kind]:
+        for public_id in client.ledger.gone[kind]:
             assert service.ask("GET", f"/{kind}/{public_id}", key).status == 404
 
 
-def test_all_items_are_as_their_owners_recorded_them_after_faults_and_kills(
+def test_all_items_are_as_their_clients_recorded_them_after_faults_and_kills(
     proxy: Proxy, service: Service, installation: Installation, seed: int, rounds: int, report: Callable[[str], None]
 ) -> None:
     rng, kills, key = random.Random(seed), 0, installation.key
     first = Item.served(PROJECTS, service.ask("POST", "/projects", key, {"name": "shared"}))
     shared = SharedProjects(first)
-    dealt = [act for _ in range(rounds) for act in rng.sample(ACTS, len(ACTS))]
-    owners = [
-        Owner(service, key, f"owner {n}", random.Random(f"{seed}-{n}"), shared, dealt[n::OWNERS]) for n in range(OWNERS)
+    dealt = [action for _ in range(rounds) for action in rng.sample(ACTIONS, len(ACTIONS))]
+    model_clients = [
+        ModelClient(service, key, f"client {n}", random.Random(f"{seed}-{n}"), shared, dealt[n::MODEL_CLIENTS])
+        for n in range(MODEL_CLIENTS)
     ]
-    clients = Clients(owners)
+    clients = Clients(model_clients)
     with proxy.under(by_seed(seed, CUTS | GARBAGE | LATE)), clients.running():
         while not clients.is_over:
-            clients.await_more("acts", BETWEEN)
+            clients.await_more("actions", BETWEEN)
             service.kill(rng.choice(sorted(service.workers())))
             kills += 1
     served = everything(service, installation)
-    expected = [item for owner in owners for kind in (DOCUMENTS, PROJECTS) for item in owner.ledger.of(kind)]
+    expected = [item for client in model_clients for kind in (DOCUMENTS, PROJECTS) for item in client.ledger.of(kind)]
     difference = Difference.between([*expected, *shared.alive], served)
     counts = ", ".join(f"{number} x {what}" for what, number in sorted(clients.counts().items()))
     failed = sum(proxy.counts[fault.name] for fault in CUTS | GARBAGE | LATE)
     report(
         f"{counts}; {failed} of {proxy.counts.total()} exchanges failed, {kills} workers killed; slowest answer "
-        f"{max(owner.requests.slowest for owner in owners):.2f} s; {len(expected)} items, {difference}"
+        f"{max(client.requests.slowest for client in model_clients):.2f} s; {len(expected)} items, {difference}"
     )
     difference.require_none()
     require_reads_agree(service, key, served)
-    for owner in owners:
-        require_tags(service, key, owner)
-        assert owner.requests.faults == []
+    for client in model_clients:
+        require_tags(service, key, client)
+        assert client.requests.faults == []
     assert min(proxy.counts[fault.name] for fault in CUTS) > 0
     assert kills > 0
