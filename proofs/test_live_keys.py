@@ -18,9 +18,9 @@ from tests.server.live import Live
 
 REVOCATIONS = int(os.environ.get("DREAMSCRIPT_PROOF_REVOCATIONS", "10"))
 ROTATIONS = int(os.environ.get("DREAMSCRIPT_PROOF_ROTATIONS", "1"))
-# The contract: so many seconds after the 204 nobody begins a request with success.
+# The contract: this many seconds after the 204 every request is refused.
 LONGEST = 5.0
-# Keys that are revoked at the same time, each of which is asked about so often.
+# Keys revoked at the same time, and the requests per second with each.
 AT_ONCE = 10
 PAUSE = 0.05
 # Requests a second, and how many of them before, between and after a rotation and the change to the new key.

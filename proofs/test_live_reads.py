@@ -1,4 +1,4 @@
-"""What a service of two workers keeps of what it has read: never behind its own writes, and soon not behind others'.
+"""Cached reads of a service with two workers: never older than its own writes, and soon not older than others'.
 
 With DREAMSCRIPT_PROOF_PAIRS, as `make prove-reads` has it, this is the proof at full size.
 """
@@ -31,7 +31,7 @@ def key(installation: Installation) -> str:
 
 
 def hits(live: Live) -> dict[int, int]:
-    """Return for each worker how many requests it has answered from what it keeps."""
+    """Return the number of answers from memory for each worker."""
     pids = [line["pid"] for line in live.events() if line.get("cache") == "hit"]
     return {pid: pids.count(pid) for pid in set(pids)}
 
@@ -42,8 +42,8 @@ def create(live: Live, key: str) -> str:
     return f"/documents/{created['id']}"
 
 
-def test_what_one_worker_has_written_no_worker_misses(live: Live, key: str) -> None:
-    """Before each write all workers hold what is about to change, the document and the page that it is on."""
+def test_a_write_in_one_worker_shows_in_every_worker(live: Live, key: str) -> None:
+    """Before each write all workers have cached the document and its page."""
     path, pids, choice = create(live, key), workers(live, WORKERS), random.Random(1)
     page, missed = f"/documents?ids={path.rpartition('/')[2]}", []
     with Desk(live) as desk:
@@ -62,8 +62,8 @@ def test_what_one_worker_has_written_no_worker_misses(live: Live, key: str) -> N
     assert len(hits(live)) == WORKERS
 
 
-def test_nobody_who_has_seen_a_write_sees_what_was_before_it(live: Live, key: str) -> None:
-    """Also while the write is under way: whoever begins to read after someone has read it gets no older revision."""
+def test_no_reader_sees_an_older_revision_after_a_newer_one(live: Live, key: str) -> None:
+    """Even while the write is in flight, a read that starts after another read gets no older revision."""
     path, pids, ended = create(live, key), workers(live, WORKERS), Event()
     latest, older = [1], []
 
@@ -72,10 +72,10 @@ def test_nobody_who_has_seen_a_write_sees_what_was_before_it(live: Live, key: st
         with Desk(live) as desk:
             while not ended.is_set():
                 floor = latest[0]
-                found = int(desk.tell(pids[number % WORKERS], key, "GET", path).tag.strip('"').partition("-")[0])
-                if found < floor:
-                    older.append((floor, found))
-                latest[0] = max(latest[0], found)
+                generation = int(desk.tell(pids[number % WORKERS], key, "GET", path).tag.strip('"').partition("-")[0])
+                if generation < floor:
+                    older.append((floor, generation))
+                latest[0] = max(latest[0], generation)
                 count += 1
         return count
 
@@ -92,7 +92,7 @@ def test_nobody_who_has_seen_a_write_sees_what_was_before_it(live: Live, key: st
     assert reads > PAIRS
 
 
-def test_what_another_host_has_written_is_seen_when_the_feed_tells(
+def test_a_write_of_another_host_shows_when_the_feed_reports_it(
     live: Live, installation: Installation, key: str
 ) -> None:
     """With `no-cache` it is seen at once."""
@@ -110,5 +110,5 @@ def test_what_another_host_has_written_is_seen_when_the_feed_tells(
             assert there.tell(others[0], key, "GET", path, Cache_Control="no-cache").value["title"] == str(number)
             wait_until(lambda number=number: there.tell(others[1], key, "GET", path).value["title"] == str(number))  # type: ignore[misc]
             lags.append(time.monotonic() - written)
-    told = f"median {statistics.median(lags) * 1000:.0f} ms, longest {max(lags) * 1000:.0f} ms"
-    print(f"{len(lags)} writes seen on another host after: {told}")  # noqa: T201
+    lag = f"median {statistics.median(lags) * 1000:.0f} ms, longest {max(lags) * 1000:.0f} ms"
+    print(f"{len(lags)} writes seen on another host after: {lag}")  # noqa: T201

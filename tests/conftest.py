@@ -13,7 +13,7 @@ from couchapp import deployment, tree
 
 @pytest.fixture
 def meta(server_url: str, prefix: str) -> Iterator[Database]:
-    """A `-meta` with its validator, views and all, in which there is nothing yet."""
+    """A `-meta` with its validator, views and all, without documents."""
     connection = Connection(server_url, timeout=30)
     deployment.deploy(connection, prefix, tree.load(), report=lambda _: None)
     connection.close()

@@ -20,7 +20,7 @@ NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
 class Clock:
-    """The time of day, which passes when it is told to."""
+    """A manual clock."""
 
     def __init__(self) -> None:
         self.now = NOON
@@ -35,10 +35,10 @@ def settings(server_url: str, prefix: str) -> Settings:
 
 
 def begin(services: Services, key: str = "k") -> Begun:
-    """Begin a request, or take it over from whoever began it."""
-    found = services.idempotency.begin("ada", key, "0" * 64, tuple)
-    assert isinstance(found, Begun)
-    return found
+    """Begin a request, or take over an earlier run of it."""
+    begun = services.idempotency.begin("ada", key, "0" * 64, tuple)
+    assert isinstance(begun, Begun)
+    return begun
 
 
 @pytest.mark.parametrize("deadline", [0.5, 5.0, MAX_DEADLINE_SECONDS])
@@ -56,8 +56,8 @@ def test_a_request_is_taken_over_only_after_its_deadline(settings: Settings, dea
     assert again.write_id.since
 
 
-def test_what_is_over_is_removed_by_itself(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The thread that writes the last uses of keys does it, in any process in which a key was used."""
+def test_expired_records_are_swept_in_the_background(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that writes the last uses of keys sweeps them, in any process that has used a key."""
     monkeypatch.setattr(usage, "PERIOD", 0.0)
     monkeypatch.setattr(usage, "SPREAD", 0.01)
     clock = Clock()

@@ -91,9 +91,9 @@ class Foreign:
     def faults(self, request: Request, answer: Answer) -> Iterator[str]:
         """Yield each detail of these items that an answer reveals beyond the request."""
         text = f"{answer.headers}{answer.text}"
-        yield from (f"leak: {secret} is told" for secret in self.secrets if secret in text)
+        yield from (f"leak: {secret} is revealed" for secret in self.secrets if secret in text)
         unasked = {str(number) for ids in self.ids.values() for number in ids} - set(re.findall("[0-9]+", str(request)))
-        yield from (f"leak: the id {number} is told" for number in unasked & set(re.findall("[0-9]+", text)))
+        yield from (f"leak: the id {number} is revealed" for number in unasked & set(re.findall("[0-9]+", text)))
 
 
 @dataclass(frozen=True)
@@ -255,7 +255,7 @@ class Matrix:
         if template.reads or mode == "forbid":
             cells += self.allowed(template, mode, reach, own, foreign)
         changed = self.world.state(foreign) != state
-        return [*cells, Cell("what is someone else's", ("leak: it was changed",) if changed else ())]
+        return [*cells, Cell("a foreign item", ("leak: it was changed",) if changed else ())]
 
     def allowed(
         self, template: Template, mode: str, reach: str, own: Own, foreign: Foreign | None = None
@@ -280,10 +280,10 @@ class Matrix:
         expected = 403 if (str(template.operation), reach) in REFUSED else template.success
         faults = [*foreign.faults(request, answer)]
         if answer.status_code != expected:
-            faults.append(f"said {answer.status_code} instead of {expected} of what is one's own: {answer.text}")
+            faults.append(f"said {answer.status_code} instead of {expected} for an own item: {answer.text}")
         mine = own.ids.get(template.noun, []) if own.limits else []
         if request.method == "GET" and mine and not any(str(number) in answer.text for number in mine):
-            faults.append(f"left out what is one's own: {answer.text}")
+            faults.append(f"left out an own item: {answer.text}")
         return Cell(f"own: {request}", tuple(faults))
 
     def _variants(self, template: Template, ids: Ids, own: Own, foreign: Foreign) -> Iterator[Cell]:

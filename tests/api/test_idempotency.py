@@ -1,4 +1,4 @@
-"""Requests with an Idempotency-Key: carried out once, answered alike, and finished by whoever repeats them."""
+"""Requests with an Idempotency-Key: carried out once, answered alike, and finished by a repetition."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def send(
 
 
 def same(one: Answer, other: Answer) -> bool:
-    """Tell whether the second answer is the first again, and says so."""
+    """Return whether the second answer is a replay of the first."""
     own = {"X-Request-ID", "Idempotency-Replayed"}
     first, second = ({k: v for k, v in answer.headers.items() if k not in own} for answer in (one, other))
     return (one.status_code, one.data, first) == (other.status_code, other.data, second) and (
@@ -255,7 +255,7 @@ def test_a_creation_is_done_even_if_its_source_and_project_were_deleted_since(
 
 
 def test_a_key_whose_record_could_not_be_kept_is_shown(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is made and cannot be had again: whoever rotated a key would be left without one."""
+    """The key exists and its text cannot be shown again, so a rotation would leave the client without a key."""
 
     def fail(*_: Any) -> Any:
         raise Unavailable

@@ -1,4 +1,4 @@
-"""What an Idempotency-Key can be, and which answers are kept for it."""
+"""The syntax of an Idempotency-Key, and the answers that are stored for it."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def test_an_unusable_key_is_located(ada: Caller, key: str, form: str) -> None:
 
 
 @pytest.mark.parametrize("key", ['"', '"x', '"a"b"', '"a\\b"', '"a\\"', '"a";b', '"a","b"'])
-def test_what_begins_with_a_quote_is_a_structured_fields_string(ada: Caller, key: str) -> None:
+def test_a_key_with_an_opening_quote_is_a_structured_fields_string(ada: Caller, key: str) -> None:
     refused(ada, key)
 
 
 def refused(ada: Caller, key: str) -> None:
-    """Check that a key is refused for what it is."""
+    """Check that a key is refused for its syntax."""
     answer = ada.request("POST", "/documents", json={"title": "x"}, headers={"Idempotency-Key": key})
     assert answer.status_code == 400
     assert [fault["location"] for fault in answer.json["errors"]] == ["header.Idempotency-Key"]
@@ -51,7 +51,7 @@ def refused(ada: Caller, key: str) -> None:
     ],
 )
 def test_a_key_is_the_same_in_quotes(ada: Caller, bare: str, quoted: str) -> None:
-    """Quoted it is a structured field's string (RFC 9651, section 3.3.3), bare it is what it is."""
+    """A quoted key is a structured field's string (RFC 9651, section 3.3.3), and equals the bare one."""
     first, again = (send(ada, "POST", "/documents", {"title": "x"}, key) for key in (bare, quoted))
     assert first.status_code == 201
     assert same(first, again)
@@ -72,7 +72,7 @@ def test_a_refusal_is_kept(ada: Caller) -> None:
 def test_a_refusal_of_the_caller_is_not_kept(
     ada: Caller, monkeypatch: pytest.MonkeyPatch, error: type[ServiceError]
 ) -> None:
-    """It says nothing of what is asked, which may be done for who asks again."""
+    """Such a refusal is about the caller and not about the request, which may succeed later."""
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise error
@@ -86,8 +86,10 @@ def test_a_refusal_of_the_caller_is_not_kept(
     assert same(answer, send(ada, "POST", "/documents", value, key))
 
 
-def test_what_was_out_of_reach_is_done_once_it_is_within(ada: Caller, app: Application, services: Services) -> None:
-    """A document can come into a key's reach while its 403 would still be kept."""
+def test_a_403_is_not_stored_because_the_document_may_move_into_the_limits(
+    ada: Caller, app: Application, services: Services
+) -> None:
+    """A document can move into the limits of a key while its 403 would still be stored."""
     own, document = ada.new_project()["id"], ada.new_document()["id"]
     limited = Caller(app, services.keys.create("limited", ["documents:write"], projects=[own])[1])
     path, key, value = f"/documents/{document}", secrets.token_hex(8), {"title": "mine"}
@@ -96,8 +98,8 @@ def test_what_was_out_of_reach_is_done_once_it_is_within(ada: Caller, app: Appli
     assert send(limited, "PATCH", path, value, key).status_code == 200
 
 
-def test_who_is_not_let_in_leaves_no_record(caller: Callable[..., Caller], nobody: Caller, services: Services) -> None:
-    """So whoever is let in with the same Idempotency-Key asks for the first time."""
+def test_a_refused_caller_leaves_no_record(caller: Callable[..., Caller], nobody: Caller, services: Services) -> None:
+    """A later caller with the same Idempotency-Key makes the first request."""
 
     def records() -> set[str]:
         return {row.id for row in services.store["meta"].ids("idempotency:", "idempotency;", limit=1000)}

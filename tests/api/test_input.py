@@ -64,10 +64,10 @@ MORE = "There are more faults than these."
 def test_at_most_100_faults_are_reported(ada: Caller, faults: int) -> None:
     """Faults in known members are reported first."""
     answer = ada.post("/documents", {**{f"{number}": 1 for number in range(faults - 1)}, "title": 5})
-    told = answer.json["errors"]
-    assert told[0] == {"location": "body.title", "reason": "Not a valid string."}
-    assert {fault["reason"] for fault in told[1:100]} == {"Unknown field."}
-    assert told[100:] == ([{"location": "body", "reason": MORE}] if faults > 100 else [])
+    reported = answer.json["errors"]
+    assert reported[0] == {"location": "body.title", "reason": "Not a valid string."}
+    assert {fault["reason"] for fault in reported[1:100]} == {"Unknown field."}
+    assert reported[100:] == ([{"location": "body", "reason": MORE}] if faults > 100 else [])
 
 
 def test_at_most_100_faults_of_a_query_are_reported(ada: Caller) -> None:
@@ -76,9 +76,9 @@ def test_at_most_100_faults_of_a_query_are_reported(ada: Caller) -> None:
         "&".join(f"x{n % 150}=1" for n in range(300)),
     )
     for query in (unknown, repeated):
-        told = ada.get(f"/documents?{query}").json["errors"]
-        assert len({fault["location"] for fault in told}) == len(told) == 101
-        assert told[-1] == {"location": "query", "reason": MORE}
+        faults = ada.get(f"/documents?{query}").json["errors"]
+        assert len({fault["location"] for fault in faults}) == len(faults) == 101
+        assert faults[-1] == {"location": "query", "reason": MORE}
 
 
 @pytest.mark.parametrize(("member", "element"), [("projects", {}), ("documents", "1"), ("scopes", "documents:read")])

@@ -127,17 +127,17 @@ BROKEN: dict[str, tuple[Patch, Callable[[Matrix], list[Cell]], str]] = {
         "said 200",
     ),
     "documents are shown to all": (
-        put(Documents, "read", lambda documents, _, number, **how: documents._documents.read(number, **how)),
+        put(Documents, "read", lambda documents, _, number, **how: documents.items.read(number, **how)),
         lambda matrix: matrix.beyond(template("/documents/{document_id}"), "hide", "project"),
-        "is told",
+        "is revealed",
     ),
-    "what is absent is called so": (
-        put(Documents, "_require_reached", lambda *_: None),
+    "a missing item is reported as missing": (
+        put(Documents, "check_in_scope", lambda *_: None),
         lambda matrix: matrix.beyond(template("/documents/{document_id}"), "forbid", "document"),
         "as where there is nothing",
     ),
     "listings are not narrowed": (
-        put(Projects, "page", lambda projects, _, query: projects._projects.index.page(query)),
+        put(Projects, "page", lambda projects, _, query: projects.items.index.page(query)),
         lambda matrix: matrix.beyond(template("/projects"), "hide", "document"),
         "as where there is nothing",
     ),
@@ -151,10 +151,10 @@ BROKEN: dict[str, tuple[Patch, Callable[[Matrix], list[Cell]], str]] = {
         lambda matrix: matrix.beyond(template("/keys/{key_id}", "delete"), "hide", "project"),
         "it was changed",
     ),
-    "keys are refused what is theirs": (
+    "keys are refused their own items": (
         put(Access, "admits_project", lambda access, _: access.reach is None),
         lambda matrix: list(matrix.allowed(template("/projects/{project_id}"), "hide", "project", matrix.owner)),
-        "of what is one's own",
+        "for an own item",
     ),
 }
 

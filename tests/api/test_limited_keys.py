@@ -31,7 +31,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(ada: Caller) -> World:
-    """What there is."""
+    """The items of the tests."""
     own, foreign = (ada.new_project(name)["id"] for name in ("Own", "Foreign"))
     # In turns, so that their ids alternate.
     both = [ada.new_document(str(n), project_id=(own, foreign)[n % 2])["id"] for n in range(6)]
@@ -53,7 +53,7 @@ def limited(app: Application, services: Services) -> Limited:
 
 
 def same(one: Answer, other: Answer) -> bool:
-    """Tell whether two answers differ in their request ids alone."""
+    """Return whether two answers differ only in their request ids."""
     first, second = (answer.headers["X-Request-ID"] for answer in (one, other))
     headers = [{**dict(answer.headers), "X-Request-ID": ""} for answer in (one, other)]
     return (
@@ -236,7 +236,7 @@ def test_a_setting_hides_for_keys_that_say_nothing(
 def test_a_limited_key_lists_its_keys_in_few_reads(
     world: World, limited: Limited, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else how long its page takes would tell how many keys others have."""
+    """Otherwise the time of its page would reveal the number of other keys."""
     key = limited(projects=[world.own])
     for _ in range(10):
         services.keys.create("beyond", ["documents:read"])

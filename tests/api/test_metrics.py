@@ -1,4 +1,4 @@
-"""What a process tells of itself to who watches it."""
+"""The metrics of a process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def sample(text: str, name: str, label: str) -> float:
     return float(found[1])
 
 
-def test_every_metric_is_told_with_its_meaning(ada: Caller) -> None:
+def test_every_metric_is_served_with_its_meaning(ada: Caller) -> None:
     answer = ada.get("/metrics", accept="text/plain")
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
@@ -25,7 +25,7 @@ def test_every_metric_is_told_with_its_meaning(ada: Caller) -> None:
         assert re.search(rf"^# HELP {name}(_total)? {re.escape(meaning)}$", answer.text, re.MULTILINE)
 
 
-def test_they_tell_of_the_feed_and_of_what_is_kept(ada: Caller) -> None:
+def test_the_feed_and_the_cache_are_reported(ada: Caller) -> None:
     path = f"/documents/{ada.new_document()['id']}"
     wait_until(lambda: ada.get(path) and sample(ada.get("/metrics").text, "dreamscript_feed_live", "documents") == 1)
     before = ada.get("/metrics").text
@@ -49,6 +49,6 @@ def test_they_tell_of_the_feed_and_of_what_is_kept(ada: Caller) -> None:
     wait_until(lambda: sample(ada.get("/metrics").text, "dreamscript_feed_silence_seconds", "documents") < 3)
 
 
-def test_who_may_not_watch_is_told_nothing(caller: Callable[..., Caller], nobody: Caller) -> None:
+def test_metrics_need_the_scope_operate(caller: Callable[..., Caller], nobody: Caller) -> None:
     assert caller("documents:read").get("/metrics").status_code == 403
     assert nobody.get("/metrics").status_code == 401

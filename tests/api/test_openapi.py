@@ -89,7 +89,7 @@ def test_its_refusals_are_documented(operation: Operation) -> None:
 
 
 def assert_documents_errors(status: int, response: dict[str, Any]) -> None:
-    """Check that a response tells of the codes that share its status, and shows each."""
+    """Check that a response lists the codes that share its status, with an example of each."""
     codes = {error.code for error in ERRORS if STATUS[error.code] == status}
     carried = {name for code in codes for name in HEADERS.get(code, {})}
     assert {"X-Request-ID", "Cache-Control", "RateLimit-Policy", "RateLimit"} | carried == set(response["headers"])
@@ -113,7 +113,7 @@ def test_its_success_is_documented(operation: Operation) -> None:
     assert ("Location" in response["headers"]) == (success == "201")
     assert "Cache-Control" in response["headers"] or success == "204"
     assert all(header["description"] and header["schema"] for header in response["headers"].values())
-    # What was counted is no item and no page, and is another thing each time.
+    # Metrics are neither an item nor a page, and differ each time.
     shown = operation.method == "get" and operation.says["security"] and operation.path != "/metrics"
     if "304" in operation.says["responses"] or shown:
         spared = whole(operation.says["responses"]["304"])

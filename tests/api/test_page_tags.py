@@ -49,7 +49,7 @@ class Shelf:
                 assert self.ada.request("PATCH", path, json={}).status_code == 200
 
     def pages(self, limit: int) -> dict[str, tuple[str, Any]]:
-        """Return each page's tag and what is on it, by the position where it begins."""
+        """Return the tag and the items of each page, by its position."""
         found, url = {}, f"/projects/{self._project}/documents?limit={limit}"
         while url:
             answer = self.ada.get(url)

@@ -1,4 +1,4 @@
-"""Pages: bounded, opaque, complete, and bound to who walks where."""
+"""Pages: bounded, complete, and with opaque cursors bound to the principal and the listing."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def test_a_bare_cursor_works_with_another_limit(ada: Caller, listing: str) -> No
     assert [item["title"] for item in rest] == ["3", "4", "5", "6"]
 
 
-def test_a_cursor_outlives_what_it_stands_on(ada: Caller, listing: str, project: dict[str, Any]) -> None:
-    """What is created during a walk is met if its id is still to come."""
+def test_a_cursor_outlives_its_item(ada: Caller, listing: str, project: dict[str, Any]) -> None:
+    """An item created during a walk appears if its id is still ahead."""
     answer = ada.get(f"{listing}?limit=3")
     late = ada.new_document("late", project_id=project["id"])
     assert ada.walk(answer.headers["x-next"])[-1][-1] == late
@@ -132,7 +132,7 @@ def test_a_repeated_parameter_is_a_400(ada: Caller) -> None:
     assert answer.json["errors"] == [{"location": "query.limit", "reason": "Given more than once."}]
 
 
-def test_a_trusted_proxy_tells_what_the_client_asked_for(
+def test_a_trusted_proxy_sets_the_address_in_links(
     ada: Caller, make_app: Callable[..., Application], listing: str
 ) -> None:
     behind = Caller(make_app(trusted_proxies=1), ada.key)

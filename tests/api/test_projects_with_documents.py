@@ -1,4 +1,4 @@
-"""Projects that hold documents: what is deleted, and what comes to them meanwhile."""
+"""Deleting projects while documents are put into them."""
 
 from __future__ import annotations
 
@@ -114,8 +114,8 @@ def test_a_project_that_is_being_deleted_takes_no_documents(ada: Caller, service
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-def test_a_mark_is_heeded_as_long_as_a_request_may_live(ada: Caller, services: Services, method: str) -> None:
-    """A deletion may have begun so long ago and not be over yet."""
+def test_a_deletion_mark_is_valid_for_the_longest_deadline(ada: Caller, services: Services, method: str) -> None:
+    """The deletion may still be running."""
     project_id, kept = ada.new_project()["id"], ada.new_document("Kept")
     projects = services.store["projects"]
     found = projects.get(PROJECT.doc_id(project_id))
@@ -156,7 +156,7 @@ def test_others_take_the_mark_of_a_deletion_away_that_was_given_up(
 
 
 def test_documents_are_made_while_their_project_is_deleted(ada: Caller) -> None:
-    """Whoever wins, a document that was made is in a project that is there."""
+    """With either winner, an acknowledged document is in an existing project."""
     for _ in range(8):
         project_id = ada.new_project()["id"]
         with ThreadPoolExecutor(4) as pool:

@@ -77,9 +77,9 @@ def test_each_answer_reports_the_remaining_requests(eve: Caller) -> None:
 
 
 def test_beyond_the_limit_nothing_is_done(eve: Caller, ada: Caller) -> None:
-    for left in reversed(range(WRITES)):
+    for rest in reversed(range(WRITES)):
         answer = eve.post("/documents", {"title": "within"})
-        assert (answer.status_code, remaining(answer)) == (201, ("write", left))
+        assert (answer.status_code, remaining(answer)) == (201, ("write", rest))
     before = ada.walk("/documents")
     assert_refused(eve.post("/documents", {"title": "beyond"}), "write")
     assert ada.walk("/documents") == before
@@ -114,9 +114,9 @@ def test_errors_are_counted(
     limited: Application, services: Services, status: int, produce: Callable[[Caller], Answer]
 ) -> None:
     reader = Caller(limited, services.keys.create("reader", ["documents:read"])[1])
-    for left in reversed(range(READS)):
+    for rest in reversed(range(READS)):
         answer = produce(reader)
-        assert (answer.status_code, remaining(answer)) == (status, ("read", left))
+        assert (answer.status_code, remaining(answer)) == (status, ("read", rest))
     assert_refused(produce(reader), "read")
 
 
@@ -125,9 +125,9 @@ def test_a_bug_is_counted(eve: Caller, monkeypatch: pytest.MonkeyPatch, caplog: 
         raise RuntimeError
 
     monkeypatch.setattr("app.store.Database.view", broken)
-    for left, headers in ((3, {}), (2, {"if_none_match": '"x"'})):
+    for rest, headers in ((3, {}), (2, {"if_none_match": '"x"'})):
         answer = eve.get("/documents", **headers)
-        assert (answer.status_code, remaining(answer)) == (500, ("read", left))
+        assert (answer.status_code, remaining(answer)) == (500, ("read", rest))
     assert "RuntimeError" in caplog.text
 
 
@@ -150,13 +150,13 @@ def test_what_needs_no_key_is_not_counted(eve: Caller, method: str, path: str) -
     assert remaining(eve.get("/documents")) == ("read", READS - 1)
 
 
-def test_limits_are_the_principals_whatever_key_it_uses(limited: Application, services: Services) -> None:
+def test_limits_belong_to_the_principal_and_not_to_the_key(limited: Application, services: Services) -> None:
     old, old_text = services.keys.create("old", SCOPES)
     new_text = services.keys.rotate(old.id, 3600)[1]
     other_text = services.keys.create("other", SCOPES)[1]
-    for left in reversed(range(READS)):
-        answer = Caller(limited, (old_text, new_text)[left % 2]).get("/documents")
-        assert remaining(answer) == ("read", left)
+    for rest in reversed(range(READS)):
+        answer = Caller(limited, (old_text, new_text)[rest % 2]).get("/documents")
+        assert remaining(answer) == ("read", rest)
     assert_refused(Caller(limited, new_text).get("/documents"), "read")
     assert remaining(Caller(limited, other_text).get("/documents")) == ("read", READS - 1)
 
@@ -168,10 +168,10 @@ def test_a_304_costs_nothing(eve: Caller) -> None:
         assert (spared.status_code, remaining(spared)) == (304, ("read", READS - 1))
 
 
-def test_what_was_not_spared_after_all_is_counted(eve: Caller) -> None:
-    for left in reversed(range(READS)):
+def test_a_conditional_request_with_a_200_is_counted(eve: Caller) -> None:
+    for rest in reversed(range(READS)):
         answer = eve.get("/documents", if_none_match='"other"')
-        assert (answer.status_code, remaining(answer)) == (200, ("read", left))
+        assert (answer.status_code, remaining(answer)) == (200, ("read", rest))
     assert_refused(eve.get("/documents", if_none_match='"other"'), "read")
 
 
@@ -181,8 +181,10 @@ def test_where_nothing_is_left_a_tag_does_not_help(eve: Caller) -> None:
     assert_refused(eve.get("/documents", if_none_match=original.headers["ETag"]), "read")
 
 
-def test_who_looked_in_time_and_came_too_late_is_refused(eve: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Others took what was left while the answer was made."""
+def test_a_conditional_request_is_refused_if_the_limit_is_reached_meanwhile(
+    eve: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other requests use up the limit while the view runs."""
     for _ in range(READS):
         eve.get("/documents")
     read = policies("read=1/hour,write=1/hour")[0]
@@ -192,9 +194,7 @@ def test_who_looked_in_time_and_came_too_late_is_refused(eve: Caller, monkeypatc
     assert "ETag" not in answer.headers
 
 
-def test_a_write_is_counted_before_it_is_done_whatever_it_carries(
-    eve: Caller, ada: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_is_counted_first_with_any_condition(eve: Caller, ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     """To look first would say here that there is room."""
     write = policies("read=1/hour,write=1/hour")[1]
     monkeypatch.setattr(Limiter, "look", lambda *_: Verdict(write, True, 1, 5))
@@ -219,9 +219,9 @@ def unusable(services: Services) -> list[str | None]:
 
 
 def test_failed_attempts_are_counted_by_address(limited: Application, services: Services) -> None:
-    for left, key in zip(reversed(range(READS)), unusable(services), strict=True):
+    for rest, key in zip(reversed(range(READS)), unusable(services), strict=True):
         answer = attempt(limited, key)
-        assert (answer.status_code, remaining(answer)) == (401, ("failed", left))
+        assert (answer.status_code, remaining(answer)) == (401, ("failed", rest))
     for key in unusable(services):
         refused = attempt(limited, key)
         assert_refused(refused, "failed")

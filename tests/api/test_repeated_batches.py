@@ -172,7 +172,7 @@ def test_a_creation_that_crashed_is_not_left_in_a_project_that_is_deleted(
 def test_an_undone_creation_is_a_conflict_and_an_undone_move_is_done_again(
     ada: Caller, mark: Mark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The project is marked while documents come, its deletion gives way, and the batch is repeated."""
+    """The project is marked while documents come, its deletion is withdrawn, and the batch is repeated."""
     monkeypatch.setattr(confirmed_writes, "MAX_RESENDS", 1)
     home, away = (ada.new_project()["id"] for _ in range(2))
     moving, key = ada.new_document("Moving", project_id=home)["id"], secrets.token_hex(8)

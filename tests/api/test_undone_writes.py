@@ -54,7 +54,7 @@ def test_changes_by_others_survive_the_undoing_of_a_creation(
 def test_changes_by_others_survive_the_undoing_of_a_move(
     ada: Caller, mark: Mark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A document is moved and changed, others replace it with what they read, and its project is marked."""
+    """A document is moved and changed, another client replaces it with its own version, and its project is marked."""
     home, away = (ada.new_project()["id"] for _ in range(2))
     one = ada.post("/documents", {"title": "was", "content": "was", "project_id": home}).json["id"]
     path, update, theirs = f"/documents/{one}", Items.update, {"title": "theirs", "content": "mine"}
@@ -77,7 +77,7 @@ def test_changes_by_others_survive_the_undoing_of_a_move(
 def test_an_undone_creation_is_not_sent_again(
     ada: Caller, services: Services, mark: Mark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first run ends after it has undone its write; then the deletion of the project gives way."""
+    """The first run ends after it has undone its write; then the deletion of the project is withdrawn."""
     project_id, key = ada.new_project()["id"], secrets.token_hex(8)
     request = partial(send, ada, "POST", "/documents", {"title": "New", "project_id": project_id}, key)
     create, delete, ids = Database.create, Items.delete, list[str]()

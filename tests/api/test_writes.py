@@ -1,4 +1,4 @@
-"""Replacing, patching, deleting and copying: whose write counts, and what is left of what was deleted."""
+"""Replacing, patching, deleting and copying: conditions, races and tombstones."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_patch_sets_and_removes_members(ada: Caller, kind: str, declared: str) -
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_patch_leaves_what_is_required(ada: Caller, kind: str) -> None:
+def test_a_patch_cannot_remove_a_required_member(ada: Caller, kind: str) -> None:
     path, item, tag = make(ada, kind)
     for bad in ({NAME[kind]: None}, {NAME[kind]: ""}, {"id": 5}, {"more": 1}, [1], "text"):
         answer = ada.request("PATCH", path, json=bad)
@@ -68,7 +68,7 @@ def test_a_patch_leaves_what_is_required(ada: Caller, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_deleted_stays_deleted(ada: Caller, kind: str) -> None:
+def test_a_deleted_item_stays_deleted(ada: Caller, kind: str) -> None:
     path, item, _ = make(ada, kind)
     answer = send(ada, "DELETE", path)
     assert (answer.status_code, answer.data, "Content-Type" in answer.headers) == (204, b"", False)
@@ -77,7 +77,7 @@ def test_what_is_deleted_stays_deleted(ada: Caller, kind: str) -> None:
     assert ada.get(f"/{kind}?ids={item['id']}").json == []
 
 
-def test_a_tombstone_tells_whose_it_was(ada: Caller, services: Services) -> None:
+def test_a_tombstone_keeps_the_project(ada: Caller, services: Services) -> None:
     project_id = ada.new_project()["id"]
     document = ada.new_document("Secret", project_id=project_id, content="secret")
     assert send(ada, "DELETE", f"/documents/{document['id']}").status_code == 204
@@ -189,7 +189,7 @@ def limited(app: Application, services: Services) -> Callable[..., Caller]:
 
 
 @pytest.mark.parametrize("mode", ["forbid", "hide"])
-def test_a_limited_key_changes_what_it_reaches(ada: Caller, limited: Callable[..., Caller], mode: str) -> None:
+def test_a_limited_key_changes_items_within_its_limits(ada: Caller, limited: Callable[..., Caller], mode: str) -> None:
     own, foreign = ada.new_project()["id"], ada.new_project()["id"]
     inside, outside = (ada.new_document(project_id=project)["id"] for project in (own, foreign))
     key = limited(projects=[own], out_of_scope=mode)

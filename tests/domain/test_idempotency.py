@@ -38,7 +38,7 @@ def record(number: int, created: datetime) -> dict[str, Any]:
 
 
 def begun(meta: Database, *ages: timedelta) -> list[str]:
-    """Store records of requests that began so long before noon, have them indexed, and return their `_id`s."""
+    """Store and index records of requests that began ``ages`` before noon. Returns their `_id`s."""
     outcomes = meta.write_many([record(number, NOON - age) for number, age in enumerate(ages)])
     assert not [said for said in outcomes.values() if isinstance(said, DocumentFailure)]
     meta.view("expiry", "by_time")
@@ -46,7 +46,7 @@ def begun(meta: Database, *ages: timedelta) -> list[str]:
 
 
 def over(count: int) -> list[timedelta]:
-    """Return so many different ages at which a record is over."""
+    """Return ``count`` different ages of expired records."""
     return [KEPT + timedelta(microseconds=number) for number in range(count)]
 
 
@@ -59,7 +59,7 @@ def sweeper(meta: Any) -> Idempotency:
 
 
 class Between:
-    """The database, of which each sweep's write comes after something else has happened."""
+    """A database where another event comes before each write of a sweep."""
 
     def __init__(self, meta: Database, *happening: Any) -> None:
         self.view, self._meta, self._happening = meta.view, meta, list(happening)
@@ -71,7 +71,7 @@ class Between:
         return self._meta.write_many(documents)
 
 
-def test_all_that_is_over_goes_and_what_is_not_stays(meta: Database) -> None:
+def test_a_sweep_deletes_exactly_the_expired_records(meta: Database) -> None:
     young = [KEPT - timedelta(microseconds=1), timedelta(), timedelta(minutes=-1)]
     kept = set(begun(meta, *young, *over(3 * PAGE + 5))[: len(young)])
     assert sweeper(meta).sweep() == 3 * PAGE + 5
@@ -91,7 +91,7 @@ def test_a_sweep_ends_when_its_time_is_over(meta: Database, monkeypatch: pytest.
     ids = begun(meta, *over(3 * PAGE))
     monkeypatch.setattr(idempotency, "LONGEST_SWEEP", 0.0)
     for remaining in (2 * PAGE, PAGE, 0):
-        # What is deleted already may be shown by a view that lags behind.
+        # A lagging view may still show deleted records.
         meta.view("expiry", "by_time")
         assert sweeper(meta).sweep() == PAGE
         assert left(meta) == set(ids[:remaining])
@@ -116,7 +116,7 @@ def test_sweeps_that_meet_are_in_nobody_s_way(meta: Database, caplog: pytest.Log
     assert caplog.records == []
 
 
-def test_a_record_that_is_begun_anew_during_a_sweep_stays(meta: Database) -> None:
+def test_a_record_renewed_during_a_sweep_stays(meta: Database) -> None:
     [doc_id] = begun(meta, KEPT)
     found = meta.get(doc_id)
     assert found is not None
@@ -125,7 +125,7 @@ def test_a_record_that_is_begun_anew_during_a_sweep_stays(meta: Database) -> Non
     assert left(meta) == {doc_id}
 
 
-def test_what_the_database_does_not_let_go_is_told_of(meta: Database, caplog: pytest.LogCaptureFixture) -> None:
+def test_refused_deletions_are_logged(meta: Database, caplog: pytest.LogCaptureFixture) -> None:
     begun(meta, *over(2))
 
     class Refusing(Between):

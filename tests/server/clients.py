@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from tests.server.live import PATIENCE, Live
 
-# A connection goes to whichever worker takes it; so many are opened at most until each worker has taken one.
+# Any worker may take a connection; open at most this many until each worker has one.
 MOST_CONNECTIONS = 2_000
 # How far back in the log the line of a request is looked for that has just been answered.
 RECENT_LINES = 5_000
@@ -46,7 +46,7 @@ class Line:
     def __init__(self, live: Live) -> None:
         self._connection = live.connect()
         self._connection.connect()
-        # It must not be opened anew in silence, since another worker could take it.
+        # It must not be reopened silently, since another worker could take it.
         self._connection.auto_open = 0
         request_id = secrets.token_hex(8)
         self.get("/livez", {"X-Request-ID": request_id})
@@ -79,7 +79,7 @@ class Desk(AbstractContextManager["Desk"]):
         self._lines: dict[int, Line] = {}
 
     def ask(self, worker: int, key: str) -> int:
-        """Return the status with which ``worker`` answers to ``key``."""
+        """Return the status of ``worker`` for ``key``."""
         return self.tell(worker, key, "GET", "/documents?limit=1").status
 
     def tell(self, worker: int, key: str, method: str, path: str, value: object = None, **headers: str) -> Told:
@@ -111,7 +111,7 @@ class Desk(AbstractContextManager["Desk"]):
 
 
 class Load(AbstractContextManager["Load"]):
-    """Reads with whichever key it is told, from several threads, together ``rate`` times a second if it can."""
+    """Read with the current key from several threads, together ``rate`` times a second if possible."""
 
     def __init__(self, live: Live, key: Callable[[], str], rate: float, threads: int = 8) -> None:
         self._live, self._key, self._pause = live, key, threads / rate
@@ -126,7 +126,7 @@ class Load(AbstractContextManager["Load"]):
             with self._news:
                 self.statuses[found] += 1
                 self._news.notify_all()
-            # What could not be sent in time is not sent all at once later.
+            # Requests that are late are skipped, and not sent in a burst.
             due = max(due + self._pause, time.monotonic())
         connection.close()
 

@@ -13,7 +13,7 @@ from tests.server.live import SECRET, Live, command, environment
 
 @pytest.fixture(scope="module")
 def overrides() -> dict[str, str]:
-    """The settings in which a module's service differs from two workers without a rate limit."""
+    """The settings of a module's service, beside two workers without a rate limit."""
     return {}
 
 

@@ -45,7 +45,7 @@ def command(*arguments: str, environ: Mapping[str, str]) -> subprocess.Completed
 class Live(AbstractContextManager["Live"]):
     """`python -m app serve` or `run`, on a free port, with its log at hand.
 
-    Where ``keep_log`` is false, what it logs once it runs is dropped, since under load that is more than fits.
+    If ``keep_log`` is false, its log is dropped after the start, since a long run under load would fill the memory.
     """
 
     def __init__(self, verb: str, environ: Mapping[str, str], keep_log: bool = True) -> None:

@@ -35,7 +35,7 @@ def environ(server_url: str, module_prefix: str) -> dict[str, str]:
 
 @pytest.fixture
 def key(environ: dict[str, str]) -> str:
-    """A new key, of which nothing is used."""
+    """A new, unused key."""
     made = command("keys", "create", "live", "--scope", "documents:read", "--json", environ=environ)
     text: str = json.loads(made.stdout)["key"]
     return text
@@ -66,7 +66,7 @@ def test_the_workers_count_together(live: Live, key: str) -> None:
     assert len({line["pid"] for line in lines if line["status"] == 200}) > 1, "one worker did all the work"
 
 
-def test_what_was_counted_outlives_a_worker(live: Live, key: str) -> None:
+def test_counted_requests_outlive_a_worker(live: Live, key: str) -> None:
     assert statuses([live], key, LIMIT) == {200: LIMIT}
     boots = [event for event in live.events() if event["message"] == "worker started"]
     for boot in boots[:WORKERS]:

@@ -1,4 +1,4 @@
-"""What a batch works on is read in bearable requests, within bounds of memory, and not again after it was written."""
+"""The items of a batch are read in bounded requests and memory, and not again after a write."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def item(public_id: int, revision: str, content: str = "", *, is_deleted: bool =
 
 
 class Shelf:
-    """Items of ``size`` characters, of which the even ones are there; the request number ``fails`` is not answered."""
+    """Items of ``size`` characters; the even ones exist, and the request number ``fails`` is not answered."""
 
     def __init__(self, size: int, fails: int | None = None) -> None:
         self._size, self._fails = size, fails
@@ -72,13 +72,13 @@ def test_large_items_that_come_after_small_ones_are_not_all_read_at_once() -> No
     assert [len(asked) for asked in shelf.asked] == [50, 100]
 
 
-def test_what_was_read_before_the_database_fails_can_be_worked_on() -> None:
+def test_items_read_before_a_failure_are_available() -> None:
     assert reading(Shelf(1, fails=1)).read(range(1, 1001)) == working_set.FIRST_READ_ITEMS
     with pytest.raises(Unavailable):
         reading(Shelf(1, fails=0)).read([1])
 
 
-def test_of_what_is_worked_on_again_only_so_much_is_kept_as_there_is_room_for() -> None:
+def test_items_for_later_operations_are_kept_within_a_limit() -> None:
     ids = range(2, 202, 2)
     shelf = Shelf(2**20)
     items = reading(shelf, *ids, *ids)
@@ -93,7 +93,7 @@ def test_of_what_is_worked_on_again_only_so_much_is_kept_as_there_is_room_for() 
     assert items.read(ids) > kept
 
 
-def test_only_what_is_worked_on_again_is_kept() -> None:
+def test_only_items_with_a_later_operation_are_kept() -> None:
     shelf = Shelf(1)
     items = reading(shelf, 2, 4, 4, 6, 6, 8, 8)
     assert items.read([2, 4, 6, 8]) == 4
