@@ -1,4 +1,4 @@
-"""What one process counts while it serves."""
+"""Counts events in one process."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from threading import Lock
 
 
 class Tally:
-    """How often things have happened, by name; threads may share it."""
+    """Thread-safe counters by name."""
 
     def __init__(self, *names: str) -> None:
         self._lock, self._counts = Lock(), Counter(dict.fromkeys(names, 0))
 
     def count(self, name: str, times: int = 1) -> None:
-        """Count something that has happened."""
+        """Add ``times`` to a counter."""
         with self._lock:
             self._counts[name] += times
 
     def counts(self) -> Mapping[str, int]:
-        """Return what has been counted so far."""
+        """Return all counters."""
         with self._lock:
             return dict(self._counts)

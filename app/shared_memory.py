@@ -1,4 +1,4 @@
-"""Memory that a process shares with those which are forked from it, and locks on it that no death leaves behind."""
+"""Memory that forked processes share, with locks that end with their process."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from threading import Lock
 
 
 class SharedMemory:
-    """``size`` bytes of zeros; those that are never written cost no memory.
+    """``size`` bytes of zeros; pages that are never written cost no memory.
 
-    The system's locks are a process's own, and it lets go of them however the process ends.
+    Its locks are the system's, which releases them however their process ends.
     """
 
     def __init__(self, size: int) -> None:
@@ -27,7 +27,7 @@ class SharedMemory:
 
     @contextmanager
     def locked(self, place: int) -> Iterator[None]:
-        """Hold the byte at ``place`` against every other thread and process that asks for it. Raises OSError."""
+        """Hold the lock of the byte at ``place``, exclusively among all threads and processes. Raises OSError."""
         with self._threads:
             fcntl.lockf(self._file, fcntl.LOCK_EX, 1, place)
             try:
@@ -36,19 +36,19 @@ class SharedMemory:
                 fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
 
     def claim(self, place: int) -> bool:
-        """Take the byte at ``place`` for as long as this process lives, unless another process has it."""
+        """Lock the byte at ``place`` for the life of this process; return False if another process holds it."""
         with suppress(BlockingIOError, PermissionError):
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
             return True
         return False
 
     def release(self, place: int) -> None:
-        """Let go of a byte that was claimed."""
+        """Release a claimed byte."""
         fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
 
 
 def _nameless_file(size: int) -> int:
-    """Return a descriptor of a file without a name and without content, on Linux in memory."""
+    """Return the descriptor of an empty, unnamed file; on Linux it is in memory."""
     if sys.platform == "linux":
         file = os.memfd_create("dreamscript")
     else:

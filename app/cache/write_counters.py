@@ -1,6 +1,6 @@
-"""How often the processes of a host have written each document, in memory that they share.
+"""Counts how often the processes of a host have written each document, in memory that they share.
 
-What one of them has read is current while this says that none has written since (docs/decisions/reads.md).
+A cached read is current as long as no process has written the document since (docs/decisions/reads.md).
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from zlib import crc32
 from app.errors import ServiceError, Unconfirmed
 from app.shared_memory import SharedMemory
 
-# Documents share slots, which makes a write to one look like a write to the other. The last is every write's.
+# Documents share slots, so that a write to one also looks like a write to the other. The last slot counts every write.
 SLOTS = 2**16
 WHOLE = SLOTS
 WORD = 8
-# A write that nobody has seen the end of may be stored for so many seconds more; after them only the feed can tell.
-GIVEN_UP = 60.0
+# A write of unknown outcome may still be stored during this time; a later one is reported by the feed alone.
+UNKNOWN_SECONDS = 60.0
 
 
 class WriteCounters:
-    """Counters of one database for up to ``processes`` processes, made before these are forked.
+    """Counters of one database for ``processes`` processes, made before these are forked.
 
-    Each process counts in a column of its own, so that it needs no lock: how many writes it has begun or ended, and
-    how many are under way. ``clock`` counts seconds.
+    Each process has two columns of its own, so that it needs no lock: the number of starts and ends of writes, and
+    the number of writes in flight. ``clock`` counts seconds.
     """
 
     def __init__(self, processes: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
-        # While old processes end, those that follow them are there already; the last column is for who comes too many.
+        # Twice as many, since new processes start before the old ones end; the last one is shared by any further ones.
         self._columns, self._clock = 2 * processes + 1, clock
         self._row = 2 * self._columns
         self._shared = SharedMemory(WORD * self._row * (SLOTS + 1))
@@ -39,21 +39,21 @@ class WriteCounters:
         self._quiet = bytes(WORD * self._columns)
         self._lock = Lock()
         self._pid, self._column = 0, 0
-        # What is under way without an owner that could end it: until when, in which column, and how often in each slot.
+        # Writes in flight without an owner that will end them: (time to end them, column, number by slot).
         self._orphans: list[tuple[float, int, dict[int, int]]] = []
 
     @staticmethod
     def slot(doc_id: str) -> int:
-        """Return where a document's writes are counted."""
+        """Return the slot that counts a document's writes."""
         return crc32(doc_id.encode()) % SLOTS
 
     def version(self, slot: int) -> int:
-        """Return a number that grows with each write, when it begins and when it ends."""
+        """Return a number that grows at the start and at the end of each write."""
         start = slot * self._row
         return sum(self._words[start : start + self._columns])
 
     def is_quiet(self, slot: int) -> bool:
-        """Tell whether no write is under way. A version is only good to be kept if this is so after it was read."""
+        """Return whether no write is in flight. A version may only be kept if this is true after it was read."""
         start = (slot * self._row + self._columns) * WORD
         if self._shared.bytes[start : start + len(self._quiet)] == self._quiet:
             return True
@@ -62,9 +62,9 @@ class WriteCounters:
 
     @contextmanager
     def writing(self, doc_ids: Collection[str]) -> Iterator[set[str]]:
-        """Count a write. One of unknown outcome stays under way until it can be given up.
+        """Count a write. If its outcome is unknown, it stays in flight for UNKNOWN_SECONDS.
 
-        Where some of its documents have one, they are to be put into the set that is given, and only they stay so.
+        If only some of the documents have an unknown outcome, put their `_id`s into the yielded set.
         """
         slots = self._slots(doc_ids)
         with self._lock:
@@ -79,27 +79,30 @@ class WriteCounters:
             known = not isinstance(error, Unconfirmed)
             raise
         finally:
-            left = self._slots(unknown) if unknown else {}
+            pending = self._slots(unknown) if unknown else {}
             if not known:
-                left = slots
+                pending = slots
             with self._lock:
-                self._end(column, {slot: times for slot, times in slots.items() if slot not in left})
-                if left:
-                    self._orphans.append((self._clock() + GIVEN_UP, column, left))
+                self._end(column, {slot: times for slot, times in slots.items() if slot not in pending})
+                if pending:
+                    self._orphans.append((self._clock() + UNKNOWN_SECONDS, column, pending))
 
     def _slots(self, doc_ids: Collection[str]) -> dict[int, int]:
-        """Return how often a write of these documents counts in each slot."""
+        """Return by slot how often a write of these documents counts."""
         return dict.fromkeys({*map(self.slot, doc_ids), WHOLE}, 1)
 
     def _begin(self, column: int, slots: dict[int, int]) -> None:
-        """Count up; who sees the new version must not find it quiet."""
+        """Count up, the writes in flight first: a reader of the new version must not find it quiet."""
         for slot, times in slots.items():
             at = slot * self._row + column
             self._words[at + self._columns] += times
             self._words[at] += 1
 
     def _end(self, column: int, slots: dict[int, int]) -> None:
-        """Count down; who finds it quiet must see the new version. What shares the last column is never quiet again."""
+        """Count down, the version first: a reader that finds it quiet must see the new version.
+
+        The shared column is never counted down, so its slots are never quiet again.
+        """
         if column == self._columns - 1:
             return
         for slot, times in slots.items():
@@ -108,7 +111,7 @@ class WriteCounters:
             self._words[at + self._columns] -= times
 
     def _own_column(self) -> int:
-        """Return this process's column; a child of a fork takes one of its own."""
+        """Return this process's column; a forked child claims one of its own."""
         if self._pid != os.getpid():
             last = self._columns - 1
             self._pid, self._orphans = os.getpid(), []
@@ -116,17 +119,17 @@ class WriteCounters:
         return self._column
 
     def _take(self, column: int) -> bool:
-        """Claim a column that nobody has, with what its last owner left under way."""
+        """Claim a free column, and with it the writes that its last owner left in flight."""
         if not self._shared.claim(column):
             return False
-        left = self._words[column + self._columns :: self._row].tolist()
-        if any(left):
-            slots = {slot: times for slot, times in enumerate(left) if times}
-            self._orphans.append((self._clock() + GIVEN_UP, column, slots))
+        pending = self._words[column + self._columns :: self._row].tolist()
+        if any(pending):
+            slots = {slot: times for slot, times in enumerate(pending) if times}
+            self._orphans.append((self._clock() + UNKNOWN_SECONDS, column, slots))
         return True
 
     def _end_orphans(self) -> None:
-        """End what was under way for too long, and look after what dead processes have left."""
+        """End writes that have been in flight for too long, and adopt those of dead processes."""
         with self._lock:
             own, now = self._own_column(), self._clock()
             for orphan in [orphan for orphan in self._orphans if orphan[0] <= now]:
@@ -134,7 +137,7 @@ class WriteCounters:
                 self._end(*orphan[1:])
                 if orphan[1] not in {own, *(other[1] for other in self._orphans)}:
                     self._shared.release(orphan[1])
-            looked_after = {own, self._columns - 1, *(orphan[1] for orphan in self._orphans)}
-            for column in set(range(self._columns)) - looked_after:
+            owned = {own, self._columns - 1, *(orphan[1] for orphan in self._orphans)}
+            for column in set(range(self._columns)) - owned:
                 if self._words[WHOLE * self._row + self._columns + column]:
                     self._take(column)

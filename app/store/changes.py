@@ -1,4 +1,4 @@
-"""A thread that follows a database's changes, and says so when it has lost them."""
+"""Follows a database's feed of changes in a thread, and reports when the feed is lost."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ from app.store.database import Database
 
 log = logging.getLogger("dreamscript.follower")
 
-# Seconds without a sign of life, of which the database gives one each second, after which the feed is lost.
-SILENCE = 3.0
-# Seconds between two questions, so that a busy database is not asked for each change.
-PAUSE = 0.05
-# Seconds until a lost feed is looked for again.
-REST = 5.0
+# A feed is lost after this time without a heartbeat; the database sends one each second.
+IDLE_SECONDS = 3.0
+# The time between two requests, so that a busy database does not get one for each change.
+PAUSE_SECONDS = 0.05
+# The time until a lost feed is opened again.
+RETRY_SECONDS = 5.0
 
 
 class Listener(Protocol):
-    """Who is told of changes."""
+    """Receives the changes of a database."""
 
     def caught_up(self) -> None:
-        """Every change from now on will be told."""
+        """Note that every change from now on is reported."""
 
     def changed(self, doc_ids: Iterable[str], /) -> None:
-        """These documents have changed."""
+        """Note that these documents have changed."""
 
     def lost(self) -> None:
-        """Changes may have been missed."""
+        """Note that changes may have been missed."""
 
 
 class Follower:
-    """Follows ``database`` from when it is first wanted until it is closed; a child of a fork begins anew."""
+    """Follow ``database`` from ``start`` to ``close``. A forked child starts a feed of its own."""
 
     def __init__(self, database: Database, listener: Listener) -> None:
         self._database, self._listener = database, listener
         self._lock, self._pid, self._ending = Lock(), 0, Event()
-        self._heard_at = time.monotonic()
+        self._heartbeat_at = time.monotonic()
         self.is_live, self.tally = False, Tally("changes", "losses")
 
     def silence(self) -> float:
-        """Return the seconds since the last sign of life."""
-        return time.monotonic() - self._heard_at
+        """Return the seconds since the last heartbeat."""
+        return time.monotonic() - self._heartbeat_at
 
     def start(self) -> None:
-        """See to it that the thread runs. It costs nothing when it does."""
+        """Start the thread, unless it runs. Cheap enough to call before each read."""
         if self._pid == os.getpid():
             return
         with self._lock:
@@ -59,7 +59,7 @@ class Follower:
                 self._pid = os.getpid()
 
     def close(self) -> None:
-        """Let the thread end with the next sign of life that it gets; nothing is told from now on."""
+        """Report nothing from now on, and end the thread at its next heartbeat."""
         self._ending.set()
         self._listener.lost()
 
@@ -69,9 +69,9 @@ class Follower:
         self.is_live = False
         self._listener.lost()
 
-    def _is_wanted(self) -> bool:
-        """Tell whether anyone waits for changes; it is asked with each sign of life."""
-        self._heard_at = time.monotonic()
+    def _beat(self) -> bool:
+        """Note a heartbeat; return whether to go on."""
+        self._heartbeat_at = time.monotonic()
         return not self._ending.is_set()
 
     def _run(self) -> None:
@@ -79,21 +79,21 @@ class Follower:
             try:
                 self._follow()
             except ServiceError:
-                pass  # The store has said so in the log.
+                pass  # The store has logged it.
             except Exception:
                 log.exception("following %s failed", self._database.name)
             self._lose()
-            self._ending.wait(REST)
+            self._ending.wait(RETRY_SECONDS)
 
     def _follow(self) -> None:
-        """Tell of changes until the feed is lost or nobody wants to know. Raises what the database does."""
+        """Report changes until the feed is lost or closed. Raises ServiceError, as the database does."""
         since = self._database.sequence()
         self._listener.caught_up()
         self.is_live = True
         while not self._ending.is_set():
-            changed, since = self._database.await_changes(since, SILENCE, self._is_wanted)
+            doc_ids, since = self._database.await_changes(since, IDLE_SECONDS, self._beat)
             if self._ending.is_set():
                 return
-            self._listener.changed(changed)
-            self.tally.count("changes", len(changed))
-            self._ending.wait(PAUSE)
+            self._listener.changed(doc_ids)
+            self.tally.count("changes", len(doc_ids))
+            self._ending.wait(PAUSE_SECONDS)

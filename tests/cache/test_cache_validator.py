@@ -1,4 +1,4 @@
-"""When what was read can be held for current."""
+"""When a token is valid."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def validator(counters: WriteCounters) -> CacheValidator:
     return found
 
 
-def test_nothing_is_current_without_a_feed(counters: WriteCounters) -> None:
+def test_no_token_is_valid_without_a_feed(counters: WriteCounters) -> None:
     validator = CacheValidator(counters)
     assert validator.token(ONE) is None
     validator.caught_up()
@@ -40,7 +40,7 @@ def test_nothing_is_current_without_a_feed(counters: WriteCounters) -> None:
     assert validator.is_valid(validator.token(ONE), ONE)
 
 
-def test_a_write_of_this_host_ends_what_is_held(counters: WriteCounters, validator: CacheValidator) -> None:
+def test_a_write_of_this_host_makes_tokens_invalid(counters: WriteCounters, validator: CacheValidator) -> None:
     token, other, whole = validator.token(ONE), validator.token(OTHER), validator.token()
     with counters.writing([ONE]):
         assert not validator.is_valid(token, ONE)
@@ -53,7 +53,7 @@ def test_a_write_of_this_host_ends_what_is_held(counters: WriteCounters, validat
     assert validator.is_valid(validator.token(ONE), ONE)
 
 
-def test_a_change_that_is_told_ends_what_is_held(validator: CacheValidator) -> None:
+def test_a_reported_change_makes_tokens_invalid(validator: CacheValidator) -> None:
     token, other, whole = validator.token(ONE), validator.token(OTHER), validator.token()
     validator.changed([ONE])
     assert not validator.is_valid(token, ONE)
@@ -61,8 +61,8 @@ def test_a_change_that_is_told_ends_what_is_held(validator: CacheValidator) -> N
     assert validator.is_valid(other, OTHER)
 
 
-def test_what_was_read_before_a_change_was_told_is_not_kept_after_it(validator: CacheValidator) -> None:
-    """The reader was slow: what it read is older than the change, though nothing was held when that was told."""
+def test_a_token_from_before_a_change_is_invalid_after_it(validator: CacheValidator) -> None:
+    """A slow reader may have read the older revision."""
     token = validator.token(ONE)
     validator.changed([ONE])
     later = validator.token(ONE)

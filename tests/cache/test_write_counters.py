@@ -1,4 +1,4 @@
-"""What processes that share memory know of each other's writes, also when one of them is killed."""
+"""Processes that share memory see each other's writes, also if one of them is killed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from app.cache.write_counters import GIVEN_UP, SLOTS, WHOLE, WriteCounters
+from app.cache.write_counters import SLOTS, UNKNOWN_SECONDS, WHOLE, WriteCounters
 from app.errors import Conflict, Unavailable, Unconfirmed
 from app.store import Store
 from tests.couch.misbehaving_server import MisbehavingServer, answer
@@ -19,7 +19,7 @@ ONE, OTHER = "document:0000000000000001", "document:0000000000000002"
 
 
 class Clock:
-    """Seconds that pass when they are told to."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -44,7 +44,7 @@ def seen(counters: WriteCounters, doc_id: str = ONE) -> tuple[int, bool]:
 
 
 def in_child(work: Callable[[], object]) -> int:
-    """Do some work in a forked process and return how it ended."""
+    """Run ``work`` in a forked process; return its exit status."""
     child = os.fork()
     if child == 0:
         try:
@@ -64,7 +64,7 @@ def write(counters: WriteCounters, doc_id: str = ONE) -> None:
         pass
 
 
-def test_a_write_is_a_new_version_when_it_begins_and_when_it_ends(counters: WriteCounters) -> None:
+def test_a_write_makes_a_new_version_at_its_start_and_its_end(counters: WriteCounters) -> None:
     before, quiet = seen(counters)
     assert quiet
     with counters.writing([ONE]):
@@ -80,7 +80,7 @@ def test_a_write_is_a_new_version_when_it_begins_and_when_it_ends(counters: Writ
     assert counters.is_quiet(WHOLE)
 
 
-def test_writes_that_overlap_are_quiet_when_the_last_has_ended(counters: WriteCounters) -> None:
+def test_overlapping_writes_are_quiet_after_the_last_one(counters: WriteCounters) -> None:
     with counters.writing([ONE]):
         write(counters)
         assert not seen(counters)[1]
@@ -91,43 +91,43 @@ def test_writes_that_overlap_are_quiet_when_the_last_has_ended(counters: WriteCo
 
 
 @pytest.mark.parametrize("failure", [Conflict, Unavailable])
-def test_a_write_that_failed_has_ended(counters: WriteCounters, failure: type[Exception]) -> None:
+def test_a_failed_write_has_ended(counters: WriteCounters, failure: type[Exception]) -> None:
     with pytest.raises(failure), counters.writing([ONE]):
         raise failure
     assert seen(counters)[1]
 
 
 @pytest.mark.parametrize("failure", [Unconfirmed, KeyError])
-def test_a_write_of_unknown_outcome_is_given_up_in_the_end(
+def test_a_write_of_unknown_outcome_ends_after_a_time(
     counters: WriteCounters, clock: Clock, failure: type[Exception]
 ) -> None:
     with pytest.raises(failure), counters.writing([ONE]):
         raise failure
     before = seen(counters)
     write(counters)
-    clock.now = GIVEN_UP - 1
+    clock.now = UNKNOWN_SECONDS - 1
     assert not seen(counters)[1]
-    clock.now = GIVEN_UP
+    clock.now = UNKNOWN_SECONDS
     assert not counters.is_quiet(WriteCounters.slot(ONE))
     after = seen(counters)
     assert after[0] > before[0]
     assert after[1]
 
 
-def test_of_many_only_what_has_an_unknown_outcome_stays_under_way(counters: WriteCounters, clock: Clock) -> None:
+def test_of_many_documents_only_those_of_unknown_outcome_stay_in_flight(counters: WriteCounters, clock: Clock) -> None:
     with counters.writing([ONE, OTHER]) as unknown:
         unknown.add(ONE)
     before = seen(counters)[0]
     assert not seen(counters)[1]
     assert not counters.is_quiet(WHOLE)
     assert seen(counters, OTHER)[1]
-    clock.now = GIVEN_UP
+    clock.now = UNKNOWN_SECONDS
     assert not counters.is_quiet(WriteCounters.slot(ONE))
     assert seen(counters) == (before + 1, True)
     assert counters.is_quiet(WHOLE)
 
 
-def test_of_a_bulk_what_few_nodes_have_or_nobody_tells_of_stays_under_way(counters: WriteCounters) -> None:
+def test_bulk_results_without_a_quorum_or_without_an_answer_stay_in_flight(counters: WriteCounters) -> None:
     results = [
         {"ok": True, "id": ONE, "rev": "1-a", "accepted": True},
         {"ok": True, "id": OTHER, "rev": "1-b"},
@@ -143,7 +143,7 @@ def test_of_a_bulk_what_few_nodes_have_or_nobody_tells_of_stays_under_way(counte
     assert not counters.is_quiet(WHOLE)
 
 
-def test_a_child_s_writes_are_seen_by_its_parent(counters: WriteCounters) -> None:
+def test_a_parent_sees_the_writes_of_its_child(counters: WriteCounters) -> None:
     write(counters)
     before = seen(counters)[0]
     assert in_child(lambda: write(counters)) == 0
@@ -151,31 +151,31 @@ def test_a_child_s_writes_are_seen_by_its_parent(counters: WriteCounters) -> Non
     assert seen(counters)[1]
 
 
-def test_what_a_killed_process_had_under_way_is_given_up_by_another(counters: WriteCounters, clock: Clock) -> None:
+def test_another_process_ends_the_writes_of_a_killed_one(counters: WriteCounters, clock: Clock) -> None:
     write(counters)
     assert in_child(lambda: die(counters)) == signal.SIGKILL
     assert not seen(counters)[1]
-    clock.now = GIVEN_UP - 1
+    clock.now = UNKNOWN_SECONDS - 1
     assert not seen(counters)[1]
-    clock.now = 2 * GIVEN_UP
+    clock.now = 2 * UNKNOWN_SECONDS
     assert not counters.is_quiet(WriteCounters.slot(ONE))
     assert seen(counters)[1]
     assert counters.is_quiet(WHOLE)
 
 
-def test_who_takes_a_dead_process_s_place_looks_after_what_it_left(counters: WriteCounters, clock: Clock) -> None:
-    """Nobody else has written, so that the next process counts where the dead one did."""
+def test_a_process_that_takes_over_a_column_ends_its_writes(counters: WriteCounters, clock: Clock) -> None:
+    """No other process has written, so the next one takes over the column of the dead one."""
     assert in_child(lambda: die(counters)) == signal.SIGKILL
     write(counters, OTHER)
     assert not seen(counters)[1]
-    clock.now = 2 * GIVEN_UP
+    clock.now = 2 * UNKNOWN_SECONDS
     assert not counters.is_quiet(WriteCounters.slot(ONE))
     assert seen(counters)[1]
     write(counters)
     assert seen(counters)[1]
 
 
-def test_while_there_are_too_many_processes_nothing_is_quiet() -> None:
+def test_with_too_many_processes_nothing_is_quiet() -> None:
     counters = WriteCounters(1)
 
     def nest(depth: int) -> None:
