@@ -87,7 +87,7 @@ class Session(couchdb.http.Session):  # type: ignore[misc]
     """
 
     def __init__(self, pool: Pool, deadline: TimeBudget, *, resend: bool) -> None:
-        super().__init__(retryable_errors=())
+        # The library's constructor sets up a cache, retries and a second pool: none is used here.
         self.connection_pool, self._deadline, self._resend = pool, deadline, resend
 
     def request(
