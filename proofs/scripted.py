@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from werkzeug.datastructures import Headers
+
 from app.errors import Unavailable, Unconfirmed
 from proofs.service import Reply
 
@@ -26,7 +28,7 @@ class Scripted:
 def reply(status: int, body: object, tag: str = "", **headers: str) -> Reply:
     """Return an answer of the service."""
     named = {name.replace("_", "-"): text for name, text in headers.items()}
-    return Reply(status, {"ETag": f'"{tag}"', **named}, json.dumps(body).encode(), 0.1)
+    return Reply(status, Headers({"ETag": f'"{tag}"', **named}), json.dumps(body).encode(), 0.1)
 
 
 def error(status: int, code: str, reason: str = "So it is.") -> Reply:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from werkzeug.datastructures import Headers
 
 from app.errors import Unconfirmed
 from proofs.accounts import Account
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.nodatabase
 
 def reply(status: int, body: str) -> Reply:
     """Return an answer of the service."""
-    return Reply(status, {}, body.encode(), 0.1)
+    return Reply(status, Headers(), body.encode(), 0.1)
 
 
 def created(title: str, *public_ids: int) -> Creation:
