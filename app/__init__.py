@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from app.api import documents, health, keys, metrics, projects, reference, root
-from app.api.openapi import Api
+from app.api import documents, health, keys, metrics, openapi, projects, reference, root
 from app.cache.response_cache import ResponseCache
-from app.http import errors, proxies, rate_limits, request_scope
-from app.http import options_method as options
+from app.http import flask_hooks, proxies
 from app.http.hosts import Request
+from app.http.identifiers import IdConverter
+from app.http.request_scope import RequestScope
 from app.settings import Settings
 from app.wiring import Services, Shared
 
@@ -26,7 +27,7 @@ class Application:
     """The service as a server runs it: a WSGI application (PEP 3333) with a cache in front.
 
     A server with an event loop asks ``response_cache.lookup`` there, if the cache ``is_immediate``, and runs
-    ``wsgi_app`` in a thread for what is not cached. Any other server calls the application itself, which does both.
+    ``wsgi_app`` in a thread for other requests. Any other server calls the application itself, which does both.
     Call ``close`` at the end.
     """
 
@@ -37,7 +38,11 @@ class Application:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request from the cache, else by ``wsgi_app``."""
-        return self.flask.wsgi_app(environ, start_response)
+        hit = self.response_cache.lookup(environ)
+        if hit is None:
+            return self.wsgi_app(environ, start_response)
+        start_response(f"{hit.status} {HTTPStatus(hit.status).phrase}", hit.headers)
+        return [hit.body]
 
     def close(self) -> None:
         """Write pending last uses of keys and close the connections to the database."""
@@ -49,31 +54,28 @@ def create_app(settings: Settings, shared: Shared | None = None) -> Application:
 
     It opens no connection until the first request.
     """
-    app = Flask(__name__, static_folder=None)
-    app.request_class = Request
-    # A body that does not tell its length is cut off here, so the first byte too many must still be read.
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
-    app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.json.ensure_ascii = False  # type: ignore[attr-defined]
-    # A path is what it says: `//documents` is not a redirect to `/documents` but a 404.
-    app.url_map.merge_slashes = False
-
-    errors.install(app)
-    options.install(app)
-    rate_limits.install(app)
+    flask = Flask(__name__, static_folder=None)
+    flask.request_class = Request
+    # Without Content-Length a body is cut off here, so the first byte too many must still be read.
+    flask.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
+    # Do not redirect `//documents` to `/documents`.
+    flask.url_map.merge_slashes = False
+    flask.url_map.converters["id"] = IdConverter
+    flask_hooks.install(flask)
 
     services = Services.build(settings, shared=shared)
-    api = Api(app)
-    api.register_blueprint(documents.blueprint(services))
-    api.register_blueprint(projects.blueprint(services))
-    api.register_blueprint(keys.blueprint(services))
-    api.register_blueprint(root.blueprint(services))
-    api.register_blueprint(health.blueprint(services))
-    api.register_blueprint(metrics.blueprint(services))
-    api.register_blueprint(reference.blueprint(api.document))
+    blueprints = [
+        documents.blueprint(services),
+        projects.blueprint(services),
+        keys.blueprint(services),
+        root.blueprint(services),
+        health.blueprint(services),
+        metrics.blueprint(services),
+    ]
+    blueprints.append(reference.blueprint(services, lambda: openapi.document(blueprints)))
+    for blueprint in blueprints:
+        flask.register_blueprint(blueprint)
 
-    request_scope.install(app, settings.deadline)
-    cache = ResponseCache(app.wsgi_app, services)
-    app.wsgi_app = proxies.trusting(settings.trusted_proxies, cache)  # type: ignore[method-assign]
-    miss = cache.learn if cache.is_immediate else cache
-    return Application(app, proxies.trusting(settings.trusted_proxies, miss), cache, services)
+    scope = RequestScope(flask.wsgi_app, settings.deadline)
+    wsgi_app = proxies.trusting(settings.trusted_proxies, scope)
+    return Application(flask, wsgi_app, services.response_cache, services)

@@ -1,4 +1,4 @@
-"""The failures that a caller is told of: each is a code of the contract and a sentence for a person."""
+"""The failures that callers see: each has a code of the contract and a sentence for people."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong with a request: ``location`` is a path such as ``body.title`` or ``query.limit``."""
+    """One fault of a request. ``location`` is a path such as ``body.title`` or ``query.limit``."""
 
     location: str
     reason: str
 
 
 class ServiceError(Exception):
-    """A failure with a public ``code`` and ``reason``; nothing else of it ever reaches a client."""
+    """A failure with a public ``code`` and ``reason``; a client never sees anything else of it."""
 
     code = "internal_server_error"
-    reason = "The service failed; the failure has been logged under this request's id."
+    reason = "The service failed. The failure is in the log under this request's id."
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class ServiceError(Exception):
 
 
 class BadRequest(ServiceError):
-    """The request makes no sense as HTTP."""
+    """The request is not valid HTTP."""
 
     code = "bad_request"
     reason = "The request could not be understood."
@@ -48,31 +48,31 @@ class InvalidJSON(ServiceError):
 
 
 class ValidationFailed(ServiceError):
-    """The request is well formed and breaks a rule; ``faults`` say which and where."""
+    """The request is well formed and breaks rules; ``faults`` names each rule and its location."""
 
     code = "validation_failed"
-    reason = "The request breaks the rules listed in errors."
+    reason = "The request breaks the rules that errors lists."
 
 
 class InvalidCursor(ServiceError):
     """A cursor was altered, belongs to another principal or route, or came with other filters."""
 
     code = "invalid_cursor"
-    reason = "The cursor was not made by this service for this key, this path and these filters."
+    reason = "The cursor is not valid for this key, this path and these filters."
 
 
 class Unauthorized(ServiceError):
-    """No key, or none that is known and alive: one body for all of them."""
+    """A missing, unknown, expired or revoked key: all have the same answer."""
 
     code = "unauthorized"
-    reason = "A valid key is needed in the X-API-Key header."
+    reason = "The X-API-Key header must hold a valid key."
 
 
 class Forbidden(ServiceError):
-    """The key is known and may not do this."""
+    """The key is valid and does not allow this."""
 
     code = "forbidden"
-    reason = "This key does not allow that."
+    reason = "This key does not allow this request."
 
 
 class NotFound(ServiceError):
@@ -83,31 +83,31 @@ class NotFound(ServiceError):
 
 
 class MethodNotAllowed(ServiceError):
-    """The path exists and does not answer to this method."""
+    """The path exists and does not support this method."""
 
     code = "method_not_allowed"
     reason = "This method is not allowed here."
 
 
 class NotAcceptable(ServiceError):
-    """The Accept header admits no representation that there is."""
+    """The Accept header admits no available representation."""
 
     code = "not_acceptable"
-    reason = "Only application/json can be answered here; the Accept header does not admit it."
+    reason = "Only application/json is available here; the Accept header does not admit it."
 
 
 class Conflict(ServiceError):
-    """Another write to the same document came first."""
+    """Another write to the same item came first."""
 
     code = "conflict"
-    reason = "Another write came first; read the document again and retry."
+    reason = "Another write came first. Fetch the resource again and retry."
 
 
 class ProjectNotEmpty(ServiceError):
     """A project that still holds documents cannot be deleted."""
 
     code = "project_not_empty"
-    reason = "The project still holds documents; move or delete them first."
+    reason = "The project still holds documents. Move or delete them first."
 
 
 class OutcomeUnknown(ServiceError):
@@ -121,24 +121,24 @@ class OutcomeUnknown(ServiceError):
 
 
 class IdempotencyInProgress(ServiceError):
-    """The first request with this Idempotency-Key is still being carried out."""
+    """The first request with this Idempotency-Key is still running."""
 
     code = "idempotency_in_progress"
-    reason = "The first request with this Idempotency-Key is not finished; try again in a moment."
+    reason = "The first request with this Idempotency-Key is still running. Retry in a moment."
 
 
 class IdempotencyMismatch(ServiceError):
-    """An Idempotency-Key came with another request before."""
+    """The Idempotency-Key was used for a different request."""
 
     code = "idempotency_mismatch"
-    reason = "This Idempotency-Key was sent with another request before; take a new one."
+    reason = "This Idempotency-Key was used for a different request. Use a new one."
 
 
 class PreconditionFailed(ServiceError):
-    """If-Match names no current tag; ``headers`` may hold the one that is."""
+    """If-Match does not name the current tag; ``headers`` may hold it."""
 
     code = "precondition_failed"
-    reason = "The current tag, which this answer tells, is not one that was asked for. Read again and retry."
+    reason = "The resource has changed: its current ETag is in this response. Fetch it again and retry."
 
 
 class TooLarge(ServiceError):
@@ -156,29 +156,29 @@ class BadContentType(ServiceError):
 
 
 class TooManyRequests(ServiceError):
-    """The principal, or the address that failed to authenticate, has used up what its policy grants."""
+    """The principal, or the address of failed authentications, is over its rate limit."""
 
     code = "too_many_requests"
-    reason = "Too many requests came in too short a time; Retry-After says when to go on."
+    reason = "Too many requests. Wait for the seconds in Retry-After."
 
 
 class Unavailable(ServiceError):
     """The database gave no usable answer in time."""
 
     code = "unavailable"
-    reason = "The database is not answering; try again later."
+    reason = "The database is not answering. Try again later."
 
 
 class Unconfirmed(Unavailable):
-    """A write was sent, and whether it is stored could not be found out in time."""
+    """A write was sent, and its outcome is unknown."""
 
     reason = (
-        "Whether the write was stored could not be found out in time. Read before you send it again, "
-        "or send it again with the same Idempotency-Key."
+        "The outcome of the write is unknown. Fetch the resource before you repeat the write, "
+        "or repeat it with the same Idempotency-Key."
     )
 
 
-# Every code that a client can meet, in the order in which the contract lists them.
+# Every code that a client can meet, in the order of the contract.
 ERRORS: tuple[type[ServiceError], ...] = (
     BadRequest,
     InvalidJSON,

@@ -10,6 +10,7 @@ from datetime import datetime
 from app.cache.body_cache import BodyCache
 from app.cache.cache_validator import CacheValidator
 from app.cache.cached_items import CachedItems
+from app.cache.response_cache import ResponseCache
 from app.cache.write_counters import WriteCounters
 from app.domain import clock
 from app.domain.documents import Documents
@@ -63,6 +64,7 @@ class Services:
     limiter: Limiter | None
     body_caches: Mapping[str, BodyCache]
     followers: Mapping[str, Follower]
+    response_cache: ResponseCache
     reads: Tally
 
     def close(self) -> None:
@@ -99,6 +101,8 @@ class Services:
         idempotency = Idempotency(store["meta"], settings.deadline + 2, now)
         usage = Usage(store["meta"], idempotency.sweep)
         keys = Keys(store["keys"], allocator(KEY), usage, settings.secrets, now)
+        authenticator = Authenticator(keys, usage.note, settings.out_of_scope, now, time.monotonic)
+        bodies, reads = {each.resource_type.database: each for each in caches}, Tally("hit", "miss")
         return cls(
             settings=settings,
             store=store,
@@ -106,12 +110,13 @@ class Services:
             projects=projects,
             keys=keys,
             usage=usage,
-            authenticator=Authenticator(keys, usage.note, settings.out_of_scope, now, time.monotonic),
+            authenticator=authenticator,
             cursors=Cursors(settings.secrets),
             idempotency=idempotency,
             readiness=Readiness(store),
             limiter=shared.limiter,
-            body_caches={each.resource_type.database: each for each in caches},
+            body_caches=bodies,
             followers=followers,
-            reads=Tally("hit", "shared", "miss"),
+            response_cache=ResponseCache(settings, bodies, authenticator, shared.limiter, reads),
+            reads=reads,
         )

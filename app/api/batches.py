@@ -1,107 +1,128 @@
-"""Batches over HTTP: each operation is read as if it were alone, and each outcome says what its answer would have."""
+"""Batches over HTTP: each operation is read, and each outcome reported, as if it were a request of its own."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from marshmallow import EXCLUDE, Schema, ValidationError
 
+from app.domain.access import Access
 from app.domain.batches.operations import Operation, Outcome
 from app.domain.condition import ANY, Condition
 from app.errors import Fault, ServiceError, TooLarge, ValidationFailed
 from app.http import arguments, conditional, errors
+from app.http.answer import Answer
 from app.schemas.batches import OperationSchema
+from app.store.write_id import WriteId
 
-# So much is told of what is wrong with an operation, since the outcomes of a thousand are kept in one document.
-MOST_FAULTS = 3
-LONGEST_PLACE = 40
+# The outcomes of a thousand operations are stored in one document, so the report on each is short.
+MAX_FAULTS = 3
+MAX_LOCATION_CHARACTERS = 40
 # The status of each operation's success.
-DONE = {"create": 201, "replace": 200, "patch": 200, "delete": 204}
+SUCCESS = {"create": 201, "replace": 200, "patch": 200, "delete": 204}
 
 
-class Reader:
-    """Reads operations on one kind of item, whose values are shaped as ``new`` and ``patch`` say."""
+class ItemService(Protocol):
+    """The items of one type, as a batch needs them."""
 
-    def __init__(self, new: type[Schema], patch: type[Schema], max_bytes: int) -> None:
-        whole, partial = new(), patch()
-        self._schemas = {"create": whole, "replace": whole, "patch": partial}
+    def reserve(self, count: int, /) -> tuple[int, ...]:
+        """Return ids for ``count`` new items."""
+
+    def batch(self, access: Access, operations: Sequence[Operation], write_id: WriteId, /) -> Sequence[Outcome]:
+        """Carry out many operations."""
+
+
+class Batches:
+    """Batches of operations on ``items``, whose values have the shapes ``new`` and ``patch``."""
+
+    def __init__(self, items: ItemService, new: Schema, patch: Schema, max_value_bytes: int) -> None:
+        self._items, self._max_value_bytes = items, max_value_bytes
+        self._values = {"create": new, "replace": new, "patch": patch}
         self._operations, self._ids = OperationSchema(), OperationSchema(only=["id"])
-        self._max_bytes = max_bytes
 
-    def read(self, operations: Sequence[object]) -> list[Operation]:
-        """Return the operations; what is wrong with one is its own fault, also if it is none at all."""
-        return [self._operation(asked) for asked in operations]
+    def reserve(self, body: Mapping[str, Any]) -> tuple[int, ...]:
+        """Return an id for each creation in the body of a batch."""
+        operations = (each for each in body["operations"] if isinstance(each, dict))
+        return self._items.reserve(sum(each.get("op") == "create" for each in operations))
 
-    def _operation(self, asked: object) -> Operation:
-        if not isinstance(asked, dict):
-            return Operation("", fault=ValidationFailed("An operation is an object."))
+    def answer(self, access: Access, body: Mapping[str, Any], write_id: WriteId) -> Answer:
+        """Carry out the body of a batch and return an outcome for each operation, in order."""
+        operations = [self._read(given) for given in body["operations"]]
+        outcomes = self._items.batch(access, operations, write_id)
+        reports = [report(operation, outcome) for operation, outcome in zip(operations, outcomes, strict=True)]
+        return Answer({"outcomes": reports}, headers={"Cache-Control": "no-store"}, is_retryable=is_retryable(outcomes))
+
+    def _read(self, given: object) -> Operation:
+        """Return an operation; a fault in it is its own, even if it is no operation at all."""
+        if not isinstance(given, dict):
+            return Operation("", fault=ValidationFailed("An operation must be an object."))
         try:
-            found = arguments.load(self._operations, asked, "")
-            return Operation(found["op"], found.get("id"), _condition(found), self._value(found))
+            members = arguments.load(self._operations, given, "")
+            return Operation(members["op"], members.get("id"), _condition(members), self._value(members))
         except ServiceError as fault:
-            return Operation("", self._id(asked), fault=fault)
+            return Operation("", self._id(given), fault=fault)
 
-    def _id(self, asked: Mapping[str, Any]) -> int | None:
-        """Return the id of an operation that may be wrong in any way, if that is one."""
+    def _id(self, given: Mapping[str, Any]) -> int | None:
+        """Return the id of an operation with faults, if the id itself is right."""
         try:
-            found: int | None = self._ids.load(asked, unknown=EXCLUDE).get("id")
+            public_id: int | None = self._ids.load(given, unknown=EXCLUDE).get("id")
         except ValidationError:
             return None
-        return found
+        return public_id
 
-    def _value(self, asked: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        op, schema = asked["op"], self._schemas.get(asked["op"])
+    def _value(self, members: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        op, schema = members["op"], self._values.get(members["op"])
         for member, is_needed in (("id", op != "create"), ("value", schema is not None)):
-            if (member in asked) != is_needed:
-                raise _fault(member, "Missing data for required field." if is_needed else f"Not for {op}.")
+            if (member in members) != is_needed:
+                raise _fault(member, "Missing data for required field." if is_needed else f"Not allowed for {op}.")
         if schema is None:
             return None
-        if len(json.dumps(asked["value"], ensure_ascii=False).encode()) > self._max_bytes:
-            raise TooLarge(f"The value is larger than {self._max_bytes} bytes.")
-        return arguments.load(schema, asked["value"], "value")
+        if len(json.dumps(members["value"], ensure_ascii=False).encode()) > self._max_value_bytes:
+            raise TooLarge(f"The value is larger than {self._max_value_bytes} bytes.")
+        return arguments.load(schema, members["value"], "value")
 
 
-def _condition(asked: Mapping[str, Any]) -> Condition:
-    if "if_match" not in asked:
+def _condition(members: Mapping[str, Any]) -> Condition:
+    if "if_match" not in members:
         return ANY
-    if asked["op"] == "create":
-        raise _fault("if_match", "Not for create.")
-    # A tag may come as the header has it, or as what is between its quotes.
-    return Condition(conditional.named(asked["if_match"]))
+    if members["op"] == "create":
+        raise _fault("if_match", "Not allowed for create.")
+    return Condition(conditional.tags_or_bare(members["if_match"]))
 
 
 def _fault(member: str, reason: str) -> ValidationFailed:
     return ValidationFailed(faults=(Fault(member, reason),))
 
 
-def shown(asked: Operation, outcome: Outcome) -> dict[str, Any]:
+def report(operation: Operation, outcome: Outcome) -> dict[str, Any]:
     """Return an outcome as a JSON object."""
-    named = {} if outcome.public_id is None else {"id": outcome.public_id}
+    identity = {} if outcome.public_id is None else {"id": outcome.public_id}
     if outcome.error is not None:
         error = outcome.error
         tag = {"etag": error.headers["ETag"]} if "ETag" in error.headers else {}
-        told = {"error": error.code, "reason": _reason(asked, error)}
-        return {"status": errors.STATUS[error.code], **named, **tag, **told}
+        failure = {"error": error.code, "reason": _reason(operation, error)}
+        return {"status": errors.STATUS[error.code], **identity, **tag, **failure}
     tag = {} if outcome.item is None else {"etag": conditional.headers(outcome.item.revision)["ETag"]}
-    return {"status": DONE[asked.op], **named, **tag}
+    return {"status": SUCCESS[operation.op], **identity, **tag}
 
 
-def _reason(asked: Operation, error: ServiceError) -> str:
-    """Return why nothing became of an operation: the first faults, and whether there are more."""
-    told = [f"{_place(asked, fault)[:LONGEST_PLACE]}: {fault.reason}" for fault in error.faults[:MOST_FAULTS]]
-    more = [arguments.MORE] if len(error.faults) > MOST_FAULTS else []
-    return "; ".join([*told, *more]) or error.reason
+def _reason(operation: Operation, error: ServiceError) -> str:
+    """Return the reason of a failure: its first faults, and whether there are more."""
+    first = error.faults[:MAX_FAULTS]
+    faults = [f"{_location(operation, fault)[:MAX_LOCATION_CHARACTERS]}: {fault.reason}" for fault in first]
+    more = [arguments.MORE] if len(error.faults) > MAX_FAULTS else []
+    return "; ".join([*faults, *more]) or error.reason
 
 
-def _place(asked: Operation, fault: Fault) -> str:
-    """Return where a fault is; one that was found only after the operation was read calls its value the body."""
-    if asked.fault or not fault.location.startswith("body."):
+def _location(operation: Operation, fault: Fault) -> str:
+    """Return the location of a fault in its operation; rules checked after parsing call the value the body."""
+    if operation.fault or not fault.location.startswith("body."):
         return fault.location
     return f"value.{fault.location.removeprefix('body.')}"
 
 
-def is_passing(outcomes: Sequence[Outcome]) -> bool:
-    """Tell whether some operation is worth another try, so that this is no answer to keep."""
+def is_retryable(outcomes: Sequence[Outcome]) -> bool:
+    """Return whether some operation is worth another try, so that the outcomes are not stored for repetitions."""
     return any(outcome.error and errors.STATUS[outcome.error.code] >= 500 for outcome in outcomes)

@@ -1,4 +1,4 @@
-"""Whether the process lives and whether it can do its work, for those who watch it; no key is needed."""
+"""Probes: whether the process is alive, and whether it can do its work; no key is needed."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from typing import Any, ClassVar
 from marshmallow import Schema, fields
 
 from app.errors import Unavailable
+from app.http.answer import Answer
 from app.http.blueprint import Blueprint
 from app.wiring import Services
 
-Answer = tuple[dict[str, str], dict[str, str]]
-
-NEVER_KEPT = {"Cache-Control": "no-store"}
+NO_STORE = {"Cache-Control": "no-store"}
 
 
 class HealthSchema(Schema):
-    """The answer of a process that is well."""
+    """The answer of a healthy process."""
 
     EXAMPLES: ClassVar[list[dict[str, Any]]] = [{"status": "ok"}]
 
@@ -25,23 +24,23 @@ class HealthSchema(Schema):
 
 def blueprint(services: Services) -> Blueprint:
     """Return the two probes."""
-    routes = Blueprint("health", "Probes for whoever runs the service.")
+    routes = Blueprint("health", "Probes for operators.", services)
 
-    @routes.operation("GET", "/livez", answer=HealthSchema(), headers=NEVER_KEPT)
+    @routes.operation("GET", "/livez", answer=HealthSchema(), headers=NO_STORE)
     def livez() -> Answer:
-        """Tell whether the process answers"""
-        return {}, NEVER_KEPT
+        """Report whether the process answers"""
+        return Answer({}, headers=NO_STORE)
 
-    @routes.operation("GET", "/readyz", answer=HealthSchema(), headers=NEVER_KEPT, also=(503,))
+    @routes.operation("GET", "/readyz", answer=HealthSchema(), headers=NO_STORE, also=(503,))
     def readyz() -> Answer:
-        """Tell whether the service can do its work
+        """Report whether the service can do its work
 
-        The database answers, can be written, and holds the views and validators of this version; a 503 says which
-        is not so.
+        The database answers, accepts writes, and holds the views and validators of this version; a 503 names the
+        failed check.
         """
         problems = services.readiness.problems()
         if problems:
             raise Unavailable("Not ready: " + "; ".join(problems) + ".")
-        return {}, NEVER_KEPT
+        return Answer({}, headers=NO_STORE)
 
     return routes

@@ -1,34 +1,34 @@
-"""What a process has counted, as Prometheus reads it (its text format, version 0.0.4)."""
+"""The counts of one process in Prometheus's text format, version 0.0.4."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 
-from flask import Response
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from app.http.answer import Answer
 from app.http.blueprint import Blueprint
 from app.wiring import Services
 
-NEVER_KEPT = {"Cache-Control": "no-store"}
-# Name and meaning of each; the README's table has them, too.
-READS = ("dreamscript_reads", "Reads of one item or a page: answered from memory, shared with others, or read.")
-LIVE = ("dreamscript_feed_live", "1 while the database's changes are followed; else nothing is answered from memory.")
+NO_STORE = {"Cache-Control": "no-store"}
+# Name and meaning of each; docs/operations.md lists them too.
+READS = ("dreamscript_reads", "Reads of an item or a page: hits are answered from the cache, misses are not.")
+LIVE = ("dreamscript_feed_live", "1 while the database's change feed is followed; otherwise the cache is not used.")
 SILENCE = (
     "dreamscript_feed_silence_seconds",
-    "Seconds since the feed's last sign of life.",
+    "Seconds since the change feed's last sign of life.",
 )
-CHANGES = ("dreamscript_feed_changes", "Changes that the feed has told of.")
+CHANGES = ("dreamscript_feed_changes", "Changes reported by the feed.")
 LOSSES = ("dreamscript_feed_losses", "How often the feed was lost.")
-KEPT = ("dreamscript_kept_bytes", "Memory that is taken by what was read.")
+KEPT = ("dreamscript_kept_bytes", "Bytes of cached items.")
 METRICS = dict([READS, LIVE, SILENCE, CHANGES, LOSSES, KEPT])
 
 
 class Measured(Collector):
-    """The metrics of one process, each with its id, since any worker may answer; they are as of when they are read."""
+    """The metrics of one process at this moment, labelled with its process id, since any worker may answer."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -52,19 +52,19 @@ class Measured(Collector):
 
 def blueprint(services: Services) -> Blueprint:
     """Return the metrics."""
-    routes = Blueprint("metrics", "For whoever watches the service.", services)
+    routes = Blueprint("metrics", "For monitoring.", services)
     registry = CollectorRegistry()
     registry.register(Measured(services))
 
     @routes.operation(
-        "GET", "/metrics", scope="operate", answer={"type": "string"}, headers=NEVER_KEPT, media_type="text/plain"
+        "GET", "/metrics", scope="operate", answer={"type": "string"}, headers=NO_STORE, media_type="text/plain"
     )
-    def metrics() -> Response:
-        """Tell what the process that answers has counted
+    def metrics() -> Answer:
+        """Report the counts of the process that answers
 
-        In Prometheus's text format. Each worker counts for itself and is named by its process id.
+        In Prometheus's text format. Each worker counts for itself and is labelled with its process id.
         """
-        text = generate_latest(registry)
-        return Response(text, content_type=CONTENT_TYPE_PLAIN_0_0_4, headers=NEVER_KEPT)
+        headers = {"Content-Type": CONTENT_TYPE_PLAIN_0_0_4, **NO_STORE}
+        return Answer(generate_latest(registry), headers=headers)
 
     return routes

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import flask_swagger_ui
-from flask import Response, json
 
-from app.http import conditional, media
+from app.http import media
+from app.http.answer import Answer
 from app.http.blueprint import Blueprint
+from app.wiring import Services
 
 PAGE = Path(__file__).parent / "reference_page"
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
@@ -29,57 +31,52 @@ ASSETS = {
 # in place and draws its icons from data URLs.
 POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
 
-# All of it is the same for everyone, and changes with the version of this service.
+# The same for everyone, and new with each version of this service.
 HEADERS = ("ETag", "Cache-Control")
 
 
-def blueprint(document: Callable[[], dict[str, Any]]) -> Blueprint:
-    """Return the page and what it needs; ``document`` returns the OpenAPI document once all routes are known."""
-    routes = Blueprint("reference", "This documentation.")
+def blueprint(services: Services, document: Callable[[], dict[str, Any]]) -> Blueprint:
+    """Return the page and its files; ``document`` returns the OpenAPI document once all routes are registered."""
+    routes = Blueprint("reference", "This documentation.", services)
 
     @cache
-    def described() -> bytes:
+    def serialized() -> bytes:
         return json.dumps(document()).encode()
 
     @routes.operation("GET", "/openapi.json", answer={"type": "object"}, headers=HEADERS)
-    def openapi() -> Response:
+    def openapi() -> Answer:
         """Describe this API as OpenAPI 3.1"""
-        return answer(described(), media.JSON)
+        return answer(serialized(), media.JSON)
 
     @routes.operation("GET", "/reference", answer={"type": "string"}, headers=HEADERS, media_type="text/html")
-    def reference() -> Response:
+    def reference() -> Answer:
         """Show this documentation as a page that can send requests"""
-        page = answer(read(PAGE / "index.html"), "text/html")
-        page.headers["Content-Security-Policy"] = POLICY
-        return page
+        return answer(read(PAGE / "index.html"), "text/html", {"Content-Security-Policy": POLICY})
 
-    for name, (folder, kind) in ASSETS.items():
-        asset(routes, folder / name, kind)
+    for name, (folder, media_type) in ASSETS.items():
+        asset(routes, folder / name, media_type)
     return routes
 
 
-def asset(routes: Blueprint, file: Path, kind: str) -> None:
+def asset(routes: Blueprint, file: Path, media_type: str) -> None:
     """Serve a file that the page loads; it is no operation of the API."""
 
-    def view() -> Response:
-        return answer(read(file), kind)
+    def view() -> Answer:
+        return answer(read(file), media_type)
 
     view.__name__ = file.name.replace(".", "_")
-    routes.operation("GET", f"/reference/{file.name}", media_type=kind, listed=False)(view)
+    routes.operation("GET", f"/reference/{file.name}", media_type=media_type, is_listed=False)(view)
 
 
 @cache
 def read(file: Path) -> bytes:
-    """Return what is in a file of this version."""
+    """Return the content of a file, which is the same for a version."""
     return file.read_bytes()
 
 
-def answer(content: bytes, kind: str) -> Response:
-    """Return the content with its digest as its tag, or a 304."""
+def answer(content: bytes, media_type: str, extra_headers: Mapping[str, str] | None = None) -> Answer:
+    """Return the content with its digest as its tag."""
+    content_type = f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
     tag = sha256(content).hexdigest()[:32]
-    headers = {"ETag": f'"{tag}"', "Cache-Control": "no-cache"}
-    if conditional.not_modified(tag):
-        return conditional.without_body(headers)
-    return Response(
-        content, content_type=f"{kind}; charset=utf-8" if kind.startswith("text/") else kind, headers=headers
-    )
+    headers = {"Content-Type": content_type, "ETag": f'"{tag}"', "Cache-Control": "no-cache"}
+    return Answer(content, headers={**headers, **(extra_headers or {})})

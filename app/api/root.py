@@ -1,13 +1,14 @@
-"""What a newcomer finds at `/`: which service this is, where its documentation is, and its limits."""
+"""The entry at `/`: the name of the service, its links and its limits."""
 
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar
 
-from flask import Response, json, request
+from flask import request
 from marshmallow import Schema, fields
 
-from app.http import media
+from app.http.answer import Answer
 from app.http.blueprint import Blueprint
 from app.http.strict_json import MAX_DEPTH, MAX_INTEGER
 from app.version import VERSION
@@ -35,14 +36,14 @@ class RootSchema(Schema):
         keys=fields.String(),
         values=fields.Integer(),
         required=True,
-        metadata={"description": "Items on a page, bytes and depth of a body, and the largest whole number in it."},
+        metadata={"description": "Items per page, bytes and depth of a body, and the largest integer in it."},
     )
 
 
 def blueprint(services: Services) -> Blueprint:
     """Return the root."""
     settings = services.settings
-    routes = Blueprint("root", "The service itself.")
+    routes = Blueprint("root", "The service itself.", services)
     limits = {
         "page_size": settings.page_size,
         "max_page_size": settings.max_page_size,
@@ -53,12 +54,12 @@ def blueprint(services: Services) -> Blueprint:
     paths = ("reference", "openapi.json", "documents", "projects", "livez", "readyz")
 
     @routes.operation("GET", "/", answer=RootSchema(), headers=("Cache-Control",))
-    def root() -> Response:
+    def root() -> Answer:
         """Name the service, its links and its limits"""
         links = {path.removesuffix(".json"): request.url_root + path for path in paths}
-        found = {"name": "Dreamscript Database", "version": VERSION, "links": links, "limits": limits}
-        # Laid out for people, who may come with a browser.
-        text = json.dumps(found, indent=2) + "\n"
-        return Response(text, content_type=media.JSON, headers={"Cache-Control": "no-cache"})
+        content = {"name": "Dreamscript Database", "version": VERSION, "links": links, "limits": limits}
+        # Indented for people with a browser.
+        text = json.dumps(content, indent=2) + "\n"
+        return Answer(text.encode(), headers={"Cache-Control": "no-cache"})
 
     return routes

@@ -1,76 +1,65 @@
-"""Reads queries and bodies into schemas, and says of every fault where it is."""
+"""Reads queries and bodies into schemas, and reports the place of every fault."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, NoReturn
+from typing import Any
 
 import marshmallow
-from flask import Request
-from webargs.flaskparser import FlaskParser
+from flask import request
+from marshmallow import Schema
 
 from app.errors import Fault, ValidationFailed
 from app.http.media import json_body
 
-# webargs names the places it reads from; the contract names two of them differently.
-PLACES = {"json": "body", "querystring": "query"}
-# A body can hold a million faults: so many are told of, and the others are not even looked for.
-MOST_FAULTS = 100
+# A body can hold a million faults: at most this many are reported, and no others are looked for.
+MAX_FAULTS = 100
 MORE = "There are more faults than these."
 
 
-class StrictParser(FlaskParser):
-    """Like its base, but nothing is ignored: unknown and repeated parameters are faults."""
-
-    DEFAULT_VALIDATION_STATUS = 400
-    DEFAULT_UNKNOWN_BY_LOCATION = {  # noqa: RUF012
-        **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
-        "query": marshmallow.RAISE,
-        "json": marshmallow.RAISE,
-    }
-
-    def load_querystring(self, req: Request, schema: marshmallow.Schema) -> Any:
-        """Return the query's parameters. Raises ValidationFailed when one is given more than once."""
-        repeated = [name for name, values in req.args.lists() if len(values) > 1]
-        if repeated:
-            raise _refusal((Fault(_below("query", name), "Given more than once.") for name in repeated), "query")
-        return super().load_querystring(req, schema)
-
-    def load_json(self, req: Request, schema: marshmallow.Schema) -> Any:  # noqa: ARG002
-        """Return the strictly parsed body."""
-        return _cut(json_body(), schema)
-
-    def handle_error(self, error: marshmallow.ValidationError, *_: Any, **__: Any) -> NoReturn:
-        """Raise ValidationFailed with a fault for each message of ``error``."""
-        ((place, messages),) = error.messages_dict.items()
-        location = PLACES.get(place, place)
-        raise _refusal(_faults(messages, location), location) from error
+def load_query(schema: Schema) -> dict[str, Any]:
+    """Return the query's parameters. Raises ValidationFailed, also for unknown and for repeated parameters."""
+    repeated = [name for name, values in request.args.lists() if len(values) > 1]
+    if repeated:
+        raise _refusal((Fault(_below("query", name), "Given more than once.") for name in repeated), "query")
+    return load(schema, request.args.to_dict(), "query")
 
 
-def load(schema: marshmallow.Schema, value: object, location: str) -> dict[str, Any]:
-    """Return what ``schema`` makes of a JSON value at ``location``, the whole if empty. Raises ValidationFailed."""
+def load_body(schema: Schema, max_bytes: int | None) -> dict[str, Any]:
+    """Return the members of a strict JSON body; ``max_bytes`` replaces the service's own limit if set.
+
+    Raises ValidationFailed and the errors of ``json_body``.
+    """
+    if max_bytes is not None:
+        # The first byte too many must still be read, as create_app explains.
+        request.max_content_length = max_bytes + 1
+    return load(schema, json_body(), "body")
+
+
+def load(schema: Schema, value: object, location: str) -> dict[str, Any]:
+    """Return what ``schema`` makes of a value at ``location``, the whole if empty. Raises ValidationFailed."""
     try:
-        loaded: dict[str, Any] = schema.load(_cut(value, schema), unknown=marshmallow.RAISE)
+        loaded: dict[str, Any] = schema.load(_without_surplus(value, schema), unknown=marshmallow.RAISE)
     except marshmallow.ValidationError as error:
         raise _refusal(_faults(error.messages, location), location) from error
     return loaded
 
 
-def _cut(value: Any, schema: marshmallow.Schema) -> Any:
-    """Return an object without the unknown members that are too many to be told of: marshmallow looks at each."""
+def _without_surplus(value: Any, schema: Schema) -> Any:
+    """Return an object with only as many unknown members as are reported, since marshmallow looks at each."""
     known = schema.load_fields
-    if not isinstance(value, dict) or len(value) <= len(known) + MOST_FAULTS:
+    if not isinstance(value, dict) or len(value) <= len(known) + MAX_FAULTS:
         return value
-    unknown = islice((name for name in value if name not in known), MOST_FAULTS + 1)
+    unknown = islice((name for name in value if name not in known), MAX_FAULTS + 1)
     return {name: value[name] for name in (*(known.keys() & value.keys()), *unknown)}
 
 
-def _refusal(faults: Iterable[Fault], whole: str) -> ValidationFailed:
-    """Return the error that tells of the first faults with what is at ``whole``, and whether there are more."""
-    first = tuple(islice(faults, MOST_FAULTS + 1))
-    told = first if len(first) <= MOST_FAULTS else (*first[:MOST_FAULTS], Fault(whole, MORE))
-    return ValidationFailed(faults=told)
+def _refusal(faults: Iterable[Fault], location: str) -> ValidationFailed:
+    """Return the error that reports the first faults at ``location``, and whether there are more."""
+    first = tuple(islice(faults, MAX_FAULTS + 1))
+    reported = first if len(first) <= MAX_FAULTS else (*first[:MAX_FAULTS], Fault(location, MORE))
+    return ValidationFailed(faults=reported)
 
 
 def _faults(messages: Any, location: str) -> Iterator[Fault]:

@@ -1,14 +1,14 @@
-"""Entity tags, 304 and conditions: tags are made of revisions, never of a rendering (RFC 9110 section 13)."""
+"""Entity tags, 304 and preconditions (RFC 9110, section 13). A tag comes from a revision, never from a rendering."""
 
 from __future__ import annotations
 
 import re
 
-from flask import Response, request
+from flask import request
 
 from app.domain.condition import Condition
 
-# Opaque tags, whose text proxies may have changed by a weakness mark before or an encoding's name behind it.
+# An opaque tag. Proxies may put a weakness mark before it, or the name of an encoding at its end.
 TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 HEADERS = {"Cache-Control": "private, no-cache", "Vary": "X-API-Key"}
@@ -16,15 +16,15 @@ NAMES = ("ETag", *HEADERS)
 
 
 def headers(tag: str) -> dict[str, str]:
-    """Return the headers that go with every readable item and page."""
+    """Return the headers of every readable item and page."""
     return {"ETag": f'"{tag}"', **HEADERS}
 
 
 def tags(text: str) -> set[str]:
     """Return the opaque tags in a list of entity tags, without quotes, `W/` and `-gzip`; `*` stands for itself.
 
-    The list is cut at its commas, which no tag of this service holds, and each part is looked at once as a whole, so
-    that no header takes longer than its length. What is not an entity tag is passed over.
+    The list is split at its commas, which no tag of this service contains, so that a header costs time in proportion to
+    its length. Anything that is not an entity tag is ignored.
     """
     if text.strip() == "*":
         return {"*"}
@@ -32,36 +32,29 @@ def tags(text: str) -> set[str]:
     return {part[1].removesuffix("-gzip") for part in parts if part} - {"*"}
 
 
-def named(text: str) -> frozenset[str]:
-    """Return the tags in a list of them, or the one that comes without its quotes."""
+def tags_or_bare(text: str) -> frozenset[str]:
+    """Return the tags in a list of entity tags, or a single tag that is written without its quotes."""
     bare = text.strip().removeprefix("W/").removesuffix("-gzip")
     return frozenset(tags(text) or {bare} - {"*"})
 
 
 def not_modified(tag: str) -> bool:
-    """Tell whether If-None-Match names ``tag``, so that the client has what would be sent."""
+    """Return whether If-None-Match names ``tag``, so that the client already has the answer."""
     return names(request.headers.get("If-None-Match", ""), tag)
 
 
 def names(text: str, tag: str) -> bool:
-    """Tell whether a list of entity tags names ``tag``, or any."""
+    """Return whether a list of entity tags names ``tag``, or any tag."""
     return not tags(text).isdisjoint({tag, "*"})
 
 
-def wants_fresh() -> bool:
-    """Tell whether the client takes nothing that was read before (RFC 9111, section 5.2.1)."""
-    asked = request.cache_control
-    return bool(asked.no_cache) or asked.max_age == 0
+def bypass_cache() -> bool:
+    """Return whether the client accepts nothing from a cache (RFC 9111, section 5.2.1)."""
+    cache_control = request.cache_control
+    return bool(cache_control.no_cache) or cache_control.max_age == 0
 
 
 def condition() -> Condition:
-    """Return what If-Match and If-None-Match demand of the revision that a write replaces."""
-    demanded, refused = request.headers.get("If-Match"), request.headers.get("If-None-Match")
-    return Condition(None if demanded is None else frozenset(tags(demanded)), frozenset(tags(refused or "")))
-
-
-def without_body(extra: dict[str, str]) -> Response:
-    """Return the 304 with the headers that the 200 would have had."""
-    response = Response(status=304, headers=extra)
-    del response.headers["Content-Type"]
-    return response
+    """Return the condition that If-Match and If-None-Match put on the revision that a write replaces."""
+    required, refused = request.headers.get("If-Match"), request.headers.get("If-None-Match")
+    return Condition(None if required is None else frozenset(tags(required)), frozenset(tags(refused or "")))

@@ -1,16 +1,18 @@
-"""The one place where exceptions become answers: CouchDB's own shape, from everything."""
+"""The one place where exceptions become answers, all in CouchDB's error shape."""
 
 from __future__ import annotations
 
 import logging
 from http import HTTPStatus
 
-from flask import Flask, Response, jsonify, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+from werkzeug import exceptions
+from werkzeug.exceptions import HTTPException
 
 from app import errors
 from app.errors import ServiceError
-from app.request_context import current_request_id
+from app.http import media
+from app.http.answer import Answer, json_line
+from app.request_context import current_request, current_request_id
 
 log = logging.getLogger("dreamscript.http")
 
@@ -46,50 +48,41 @@ HEADERS: dict[str, dict[str, str]] = {
 }
 
 
-def answer(error: ServiceError) -> Response:
-    """Return the response that tells a client of ``error``."""
-    response = jsonify(body(error, current_request_id()))
-    response.status_code = STATUS[error.code]
-    response.headers.update({"Cache-Control": "no-store", **HEADERS.get(error.code, {}), **error.headers})
-    return response
+def answer(error: ServiceError) -> Answer:
+    """Return the answer that reports ``error``."""
+    content = json_line(body(error, current_request_id()))
+    headers = {"Content-Type": media.JSON, "Content-Length": str(len(content)), "Cache-Control": "no-store"}
+    return Answer(content, STATUS[error.code], {**headers, **HEADERS.get(error.code, {}), **error.headers})
 
 
 def body(error: ServiceError, request_id: str | None) -> dict[str, object]:
-    """Return what a client gets to read of ``error``."""
-    found: dict[str, object] = {"error": error.code, "reason": error.reason, "request_id": request_id}
+    """Return the JSON object that reports ``error`` to a client."""
+    content: dict[str, object] = {"error": error.code, "reason": error.reason, "request_id": request_id}
     if STATUS[error.code] == HTTPStatus.BAD_REQUEST:
-        found["errors"] = [{"location": fault.location, "reason": fault.reason} for fault in error.faults]
-    return found
+        content["errors"] = [{"location": fault.location, "reason": fault.reason} for fault in error.faults]
+    return content
 
 
-def translate(error: HTTPException) -> ServiceError:
-    """Return what the framework's own ``error`` is called in the contract. No text of it is passed on."""
+def translate(error: Exception) -> ServiceError:
+    """Return the error of the contract for any exception; log an unexpected one.
+
+    No text of the framework's own errors is passed on.
+    """
     match error:
-        case NotFound():
+        case ServiceError():
+            return error
+        case exceptions.NotFound():
             return errors.NotFound("There is nothing at this path.")
-        case MethodNotAllowed():
-            allowed = ",".join(sorted(error.valid_methods or ()))
-            return errors.MethodNotAllowed(f"Only {allowed} allowed.", headers={"Allow": allowed.replace(",", ", ")})
-        case RequestEntityTooLarge():
+        case exceptions.MethodNotAllowed():
+            allowed = sorted(error.valid_methods or ())
+            reason = f"Only {','.join(allowed)} allowed."
+            return errors.MethodNotAllowed(reason, headers={"Allow": ", ".join(allowed)})
+        case exceptions.RequestEntityTooLarge():
             return errors.TooLarge()
-        case _ if error.code is not None and 400 <= error.code < 500:
+        case HTTPException() if error.code is not None and 400 <= error.code < 500:
             return errors.BadRequest()
-        case _:
+        case HTTPException():
             return ServiceError()
-
-
-def install(app: Flask) -> None:
-    """Let every failure of ``app`` be answered in the one shape."""
-
-    @app.errorhandler(ServiceError)
-    def service_error(error: ServiceError) -> Response:
-        return answer(error)
-
-    @app.errorhandler(HTTPException)
-    def http_exception(error: HTTPException) -> Response:
-        return answer(translate(error))
-
-    @app.errorhandler(Exception)
-    def unexpected(error: Exception) -> Response:
-        log.error("unexpected failure in %s %s", request.method, request.url_rule, exc_info=error)
-        return answer(ServiceError())
+        case _:
+            log.error("unexpected failure in %s", current_request().route, exc_info=error)
+            return ServiceError()

@@ -1,4 +1,4 @@
-"""Requests that carry an Idempotency-Key are carried out once, and answered alike however often they come."""
+"""Runs a request with an Idempotency-Key once, and gives every repetition the first answer."""
 
 from __future__ import annotations
 
@@ -6,115 +6,104 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from functools import wraps
 from hashlib import sha256
 from typing import Any
 
-from flask import Response, g, make_response, request
+from flask import request
 
-from app.domain.idempotency import Answer, Begun, Idempotency
+from app.domain.idempotency import Answer as StoredAnswer
+from app.domain.idempotency import Begun, Idempotency
 from app.errors import Conflict, Fault, ServiceError, Unavailable, ValidationFailed
 from app.http import errors
+from app.http.answer import Answer
 from app.store.write_id import WriteId
 
-View = Callable[..., Any]
+# Carries out the request under a write id, and returns the rendered answer.
+Run = Callable[[WriteId], Answer]
 Reserve = Callable[..., tuple[int, ...]]
 
 METHODS = ("POST", "PATCH", "COPY")
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
-# A structured field's string (RFC 9651, section 3.3.3): what begins with a quote is one, and is the key within.
+# A string of structured fields (RFC 9651, section 3.3.3). A value that begins with a quote must be one.
 QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
-SHOWN = "The first request made key {}, and only its answer showed its text. Revoke that key and make another."
+SHOWN = "The first request created key {}, whose text was shown once in its answer. Revoke that key and create another."
 
 
-def once(idempotency: Idempotency, view: View, reserve: Reserve, *, secret: bool = False) -> View:
-    """Return ``view`` with `g.attempt` to write with; ``reserve`` returns the ids that it needs for its arguments.
+def run_once(
+    idempotency: Idempotency, principal: str, arguments: dict[str, Any], run: Run, reserve: Reserve, *, is_secret: bool
+) -> Answer:
+    """Return the answer of ``run``, or the stored answer of an earlier request with the same Idempotency-Key.
 
-    A ``secret`` success is never kept, so who asks for it again is told that it is over.
+    ``arguments`` are the request's; ``reserve`` returns the ids that it needs for new items. A success that
+    ``is_secret`` is never stored: a repetition is a 409 instead. Raises ValidationFailed for a malformed key, and
+    what ``Idempotency.begin`` raises.
     """
-
-    @wraps(view)
-    def attempted(**arguments: Any) -> Any:
-        key = read_key()
-        if key is None:
-            g.attempt = WriteId()
-            return view(**arguments)
-        found = idempotency.begin(g.access.principal, key, digest(arguments), lambda: reserve(**arguments))
-        if isinstance(found, Answer):
-            return replay(found)
-        return carry_out(idempotency, found, view, arguments, secret=secret)
-
-    return attempted
+    key = read_key()
+    if key is None:
+        return run(WriteId())
+    outcome = idempotency.begin(principal, key, digest(arguments), lambda: reserve(**arguments))
+    if isinstance(outcome, StoredAnswer):
+        replayed = _restored(outcome)
+        return Answer(replayed.body, replayed.status, {**replayed.headers, "Idempotency-Replayed": "true"})
+    return _run_and_store(idempotency, outcome, run, is_secret=is_secret)
 
 
 def read_key() -> str | None:
-    """Return the key, None if there is none. Raises ValidationFailed for one that cannot be."""
-    given = request.headers.get("Idempotency-Key")
-    if given is None:
+    """Return the key, None if there is none. Raises ValidationFailed for a malformed one."""
+    text = request.headers.get("Idempotency-Key")
+    if text is None:
         return None
-    quoted = QUOTED.fullmatch(given)
-    key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else given
-    if not KEY.fullmatch(key) or (given.startswith('"') and not quoted):
-        reason = "1 to 255 visible ASCII characters, bare or in quotes, where a quote or backslash follows a backslash."
+    quoted = QUOTED.fullmatch(text)
+    key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else text
+    if not KEY.fullmatch(key) or (text.startswith('"') and not quoted):
+        reason = "Must be 1 to 255 visible ASCII characters, bare or in quotes; a backslash escapes quotes and itself."
         raise ValidationFailed(faults=(Fault("header.Idempotency-Key", reason),))
     return key
 
 
 def digest(arguments: dict[str, Any]) -> str:
-    """Return a digest of what is asked: of the same request it is the same, however its JSON is written."""
+    """Return a digest of the request, the same for every spelling of the same JSON."""
     refused = [request.headers["If-None-Match"]] if "If-None-Match" in request.headers else []
-    asked = [request.method, request.path, request.headers.get("If-Match"), arguments, *refused]
-    return sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
+    content = [request.method, request.path, request.headers.get("If-Match"), arguments, *refused]
+    return sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def carry_out(
-    idempotency: Idempotency, begun: Begun, view: View, arguments: dict[str, Any], *, secret: bool
-) -> Response:
-    """Return the answer to a request that nobody has carried out yet, after it is kept."""
-    g.attempt = begun.write_id
+def is_retryable(status: int) -> bool:
+    """Return whether an answer of ``status`` is no result of the request, so that a repetition runs again."""
+    return status in (401, 403, 429) or status >= 500
+
+
+def _run_and_store(idempotency: Idempotency, begun: Begun, run: Run, *, is_secret: bool) -> Answer:
     try:
-        response = make_response(view(**arguments))
+        answer = run(begun.write_id)
     except Exception as error:
-        if not isinstance(error, ServiceError) or is_passing(errors.STATUS[error.code]):
+        if not isinstance(error, ServiceError) or is_retryable(errors.STATUS[error.code]):
             idempotency.release(begun)
             raise
-        response = errors.answer(error)
-    if g.pop("is_passing", False):
+        answer = errors.answer(error)
+    if answer.is_retryable:
         idempotency.release(begun)
-        return response
-    if secret and response.status_code < 300:
-        # What is made is made: who is not shown it now could never have it.
-        with suppress(Unavailable):
-            made = response.get_json()["id"]
-            idempotency.finish(begun, content(errors.answer(Conflict(SHOWN.format(made)))))
-        return response
+        return answer
+    if is_secret and (answer.status or 200) < 300:
+        _store_refusal(idempotency, begun, answer)
+        return answer
     try:
-        return answer(idempotency.finish(begun, content(response)))
+        return _restored(idempotency.finish(begun, _storable(answer)))
     except Unavailable:
         idempotency.release(begun)
         raise
 
 
-def is_passing(status: int) -> bool:
-    """Tell whether an answer of ``status`` says nothing of what was asked, so that it is to be asked again."""
-    return status in (401, 403, 429) or status >= 500
+def _store_refusal(idempotency: Idempotency, begun: Begun, answer: Answer) -> None:
+    """Store a 409 for repetitions. A failure is ignored: the key exists, and only this answer can show its text."""
+    refusal = errors.answer(Conflict(SHOWN.format(json.loads(answer.body)["id"])))
+    with suppress(Unavailable):
+        idempotency.finish(begun, _storable(refusal))
 
 
-def content(response: Response) -> Answer:
-    """Return what there is to keep of a response."""
-    return Answer(response.status_code, dict(response.headers), response.get_data(as_text=True))
+def _storable(answer: Answer) -> StoredAnswer:
+    return StoredAnswer(answer.status or 200, dict(answer.headers), answer.body.decode())
 
 
-def answer(kept: Answer) -> Response:
-    """Return the response that an answer was made of."""
-    response = Response(kept.body, kept.status)
-    response.headers.clear()
-    response.headers.update(kept.headers)
-    return response
-
-
-def replay(kept: Answer) -> Response:
-    """Return the first answer again, and say that it is."""
-    response = answer(kept)
-    response.headers["Idempotency-Replayed"] = "true"
-    return response
+def _restored(stored: StoredAnswer) -> Answer:
+    return Answer(stored.body.encode(), stored.status, stored.headers)

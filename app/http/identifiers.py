@@ -1,4 +1,4 @@
-"""Ids in paths: `[1-9][0-9]{0,15}` in ASCII and nothing else that Python would take for a number."""
+"""Ids in paths: `[1-9][0-9]{0,15}` in ASCII, and nothing else that Python would take for a number."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Any
 from werkzeug.routing import BaseConverter
 
 from app.store.doc_ids import MAX_ID
+
+# The OpenAPI schema of an id in a path.
+PATH_SCHEMA: dict[str, Any] = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
 
 
 class IdConverter(BaseConverter):
@@ -17,8 +20,3 @@ class IdConverter(BaseConverter):
     def to_python(self, value: str) -> int:
         """Return the id."""
         return int(value)
-
-
-def describe(_: IdConverter) -> dict[str, Any]:
-    """Return the OpenAPI schema of an id in a path."""
-    return {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}

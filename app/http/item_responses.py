@@ -1,44 +1,38 @@
-"""Answers with one item or none: its tag is its revision, and a client that has it is spared the body."""
+"""Answers with one item: its tag is its revision."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import Response
+from flask import url_for
 
 from app.domain.rendered import RenderedItem
 from app.http import conditional, media
+from app.http.answer import Answer
 from app.store.items import StoredItem
 
 # The headers of such answers for the OpenAPI document.
 HEADERS = conditional.NAMES
 CREATED_HEADERS = (*HEADERS, "Location")
 
-
-def answer(tag: str, content: Any) -> Response | tuple[Any, dict[str, str]]:
-    """Return an item's content with its tag, or a 304."""
-    headers = conditional.headers(tag)
-    return conditional.without_body(headers) if conditional.not_modified(tag) else (content, headers)
+NO_CONTENT = Answer(status=204)
 
 
-def body(item: RenderedItem) -> Response:
-    """Return what is there to be read of an item, without its tag."""
-    return Response(media.line(item.body), mimetype=media.JSON)
+def read(item: RenderedItem) -> Answer:
+    """Return an item as it was read."""
+    return Answer(media.line(item.body), headers=conditional.headers(item.revision))
 
 
-def written(item: StoredItem) -> tuple[Any, dict[str, str]]:
-    """Return an item as it is now, with its tag."""
-    return item.fields, conditional.headers(item.revision)
+def written(item: StoredItem) -> Answer:
+    """Return an item as a write left it."""
+    return Answer(item.fields, headers=conditional.headers(item.revision))
 
 
-def nothing() -> Response:
-    """Return the answer that there is nothing to be shown of."""
-    response = Response(status=204)
-    del response.headers["Content-Type"]
-    return response
+def created(item: StoredItem, endpoint: str, **path: Any) -> Answer:
+    """Return a new item, with the URL of the endpoint that reads it."""
+    return Answer(item.fields, headers={**conditional.headers(item.revision), "Location": location(endpoint, **path)})
 
 
-def created(item: StoredItem, location: str) -> tuple[Any, dict[str, str]]:
-    """Return a new item with its tag and its place."""
-    shown, headers = written(item)
-    return shown, {**headers, "Location": location}
+def location(endpoint: str, **path: Any) -> str:
+    """Return the absolute URL of an endpoint, such as ``documents.get_document``."""
+    return url_for(endpoint, _external=True, **path)

@@ -1,4 +1,4 @@
-"""The headers of requests and answers for the OpenAPI document: a row each, and operations refer to them by name."""
+"""The headers of requests and answers for the OpenAPI document; operations refer to them by name."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from typing import Any
 TEXT = {"type": "string"}
 
 
-def _answered(description: str, *, always: bool = True) -> dict[str, Any]:
+def _header(description: str, *, always: bool = True) -> dict[str, Any]:
     return {"description": description, "required": always, "schema": TEXT}
 
 
 ANSWER_HEADERS: dict[str, dict[str, Any]] = {
-    "X-Request-ID": _answered("The request's id, also in the service's log."),
-    "ETag": _answered("Changes if and only if the answer does. Send it as `If-None-Match`."),
-    "Cache-Control": _answered("Who may keep the answer: `no-cache` asks to check the tag first (RFC 9111)."),
-    "Vary": _answered("Answers belong to the key that they were given to."),
-    "Location": _answered("The absolute URL of the new item."),
-    "x-next": _answered("The absolute URL of the next page; absent on the last.", always=False),
-    "Link": _answered("The next page once more, as `rel=next` (RFC 8288).", always=False),
-    "WWW-Authenticate": _answered("How to authenticate (RFC 9110, section 11.6.1)."),
-    "Retry-After": _answered("Seconds after which to try again, where that helps.", always=False),
-    "RateLimit-Policy": _answered("What is limited: `q` requests in any `w` seconds.", always=False),
-    "RateLimit": _answered("How many requests are left, `r`, and in how many seconds it is more, `t`.", always=False),
+    "X-Request-ID": _header("The request's id, which the service's log has too."),
+    "ETag": _header("Changes if and only if the answer does. Send it back as `If-None-Match` or `If-Match`."),
+    "Cache-Control": _header("Who may store the answer; `no-cache` means: check the tag before each use (RFC 9111)."),
+    "Vary": _header("Answers differ from key to key."),
+    "Location": _header("The absolute URL of the new item."),
+    "x-next": _header("The absolute URL of the next page; absent on the last.", always=False),
+    "Link": _header("The next page as `rel=next` (RFC 8288).", always=False),
+    "WWW-Authenticate": _header("How to authenticate (RFC 9110, section 11.6.1)."),
+    "Retry-After": _header("Seconds to wait before a retry, where a retry can help.", always=False),
+    "RateLimit-Policy": _header("The limit: `q` requests in any `w` seconds.", always=False),
+    "RateLimit": _header("The requests left, `r`, and the seconds until there is one more, `t`.", always=False),
 }
 
 REQUEST_HEADERS: dict[str, dict[str, Any]] = {
     "If-None-Match": {
-        "description": "Entity tags that you have; the answer is 304 and empty while one of them is current.",
+        "description": "Entity tags that the client has; the answer is an empty 304 if one of them is current.",
         "schema": TEXT,
     },
     "If-Match": {
-        "description": "Entity tags of which one must be current, else the answer is 412.",
+        "description": "Entity tags, one of which must be current; otherwise the answer is 412.",
         "schema": TEXT,
     },
     "Idempotency-Key": {
-        "description": "Your name for the request, 1 to 255 visible ASCII characters, bare or as a quoted string.",
+        "description": "The client's key for the request: 1 to 255 visible ASCII characters, bare or quoted.",
         "schema": TEXT,
     },
     "X-Request-ID": {
-        "description": "Your id for the request, 1 to 128 of `A-Z a-z 0-9 . _ -`; else one is made.",
+        "description": "The client's id for the request: 1 to 128 of `A-Z a-z 0-9 . _ -`. It is generated if missing.",
         "schema": TEXT,
     },
 }

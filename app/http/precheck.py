@@ -10,13 +10,11 @@ from werkzeug.wrappers import Request
 
 from app.errors import ServiceError, Unavailable
 from app.http import media
-from app.http.blueprint import Blueprint, Requirements
+from app.http.blueprint import Blueprint, Operation
 from app.wiring import Services
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
-
-NO_REQUIREMENTS = Requirements()
 
 
 class Precheck:
@@ -30,17 +28,17 @@ class Precheck:
 
         This may ask the database for the key. The response itself, with the refusal, is always made by the application.
         """
-        request = Request(environ, populate_request=False)
+        request, limit = Request(environ, populate_request=False), self._services.settings.max_body_bytes
         try:
-            requirements = self._requirements(environ)
-            if requirements.reads_json:
+            operation = self._operation(environ)
+            if operation is not None and operation.body is not None:
                 media.check_declared(request)
-            limit = requirements.max_bytes or self._services.settings.max_body_bytes
+                limit = operation.max_bytes or limit
             if (request.content_length or 0) > limit:
                 return 0
-            if requirements.scope is not None:
+            if operation is not None and operation.scope is not None:
                 key = request.headers.get("X-API-Key")
-                self._services.authenticator.authenticate(key).require(requirements.scope)
+                self._services.authenticator.authenticate(key).require(operation.scope)
         except Unavailable:
             # The application asks again, and may get an answer then.
             return limit
@@ -48,10 +46,9 @@ class Precheck:
             return 0
         return limit
 
-    def _requirements(self, environ: WSGIEnvironment) -> Requirements:
-        """Return what the operation demands. Raises NotFound or MethodNotAllowed."""
+    def _operation(self, environ: WSGIEnvironment) -> Operation | None:
+        """Return the operation of a request, None for OPTIONS. Raises NotFound or MethodNotAllowed."""
         endpoint, _ = self._app.url_map.bind_to_environ(environ).match()
-        blueprint = self._app.blueprints.get(endpoint.partition(".")[0])
-        if isinstance(blueprint, Blueprint):
-            return blueprint.requirements.get(endpoint.partition(".")[2], NO_REQUIREMENTS)
-        return NO_REQUIREMENTS
+        blueprint_name, _, name = endpoint.partition(".")
+        blueprint = self._app.blueprints.get(blueprint_name)
+        return blueprint.operations.get(name) if isinstance(blueprint, Blueprint) else None

@@ -1,4 +1,4 @@
-"""The shapes of a batch: operations that come together, and what became of each."""
+"""The shapes of a batch: operations, and the outcome of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.store.doc_ids import MAX_ID
 
 OPERATIONS = ("create", "replace", "patch", "delete")
 MOST_OPERATIONS = 1_000
-# What a member of an item can be; whether it is one of this kind of item is found out operation by operation.
+# The types of any member of an item; the item's own schema checks each value later, operation by operation.
 MEMBER = {"type": ["string", "integer", "null"], "minimum": 1, "maximum": MAX_ID}
 
 
@@ -20,18 +20,18 @@ class OperationSchema(Schema):
     """One operation, as if it were alone."""
 
     op = fields.String(required=True, validate=validate.OneOf(OPERATIONS))
-    id = Identifier(metadata={"description": "Of the item; for all but a creation."})
-    if_match = fields.String(metadata={"description": "A tag that must be current; for all but a creation."})
+    id = Identifier(metadata={"description": "The id of the item; required except for create."})
+    if_match = fields.String(metadata={"description": "A tag that must be current; not allowed for create."})
     value = fields.Dict(
         metadata={
-            "description": "What it would be sent with alone; not for a deletion.",
+            "description": "The body of the same request alone; not allowed for delete.",
             "additionalProperties": MEMBER,
         },
     )
 
 
 class Operations(fields.List[Any]):
-    """Operations as they came: each is read for itself, so that what is wrong with one is no fault of the batch."""
+    """Unparsed operations: each is parsed later by itself, so that a fault in one is not a fault of the batch."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:  # noqa: ARG002
         if not isinstance(value, list):
@@ -48,7 +48,7 @@ class BatchSchema(Schema):
 
 
 class OutcomeSchema(Schema):
-    """What became of one operation: the status that it would have had alone, and the new tag or the error."""
+    """The outcome of one operation: the status that it would have had alone, and the new tag or the error."""
 
     status = fields.Integer(required=True)
     id = Identifier()
@@ -58,7 +58,7 @@ class OutcomeSchema(Schema):
 
 
 class OutcomesSchema(Schema):
-    """An outcome for each operation, in their order. Nothing holds them together: each is done or not for itself."""
+    """An outcome for each operation, in their order. The batch is not atomic."""
 
     EXAMPLES: ClassVar[list[dict[str, Any]]] = [{"outcomes": [{"status": 204, "id": 3}]}]
 

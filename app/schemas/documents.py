@@ -12,14 +12,14 @@ from app.store.doc_ids import MAX_ID
 
 
 class NewDocumentSchema(Schema):
-    """What a client sends to create a document."""
+    """The body that creates a document."""
 
     EXAMPLES: ClassVar[list[dict[str, Any]]] = [
         {"title": "New analysis", "content": "step1: load data\nstep2: transform\nstep3: visualize"}
     ]
 
     title = title(required=True, metadata={"description": "1 to 300 characters."})
-    content = fields.String(metadata={"description": "The script, note or asset itself."})
+    content = fields.String(metadata={"description": "The text of the script, note or asset."})
     project_id = Identifier(metadata={"description": "The id of an existing project."})
 
 
@@ -34,7 +34,7 @@ class DocumentPatchSchema(Schema):
 
 
 class DocumentSchema(NewDocumentSchema):
-    """A document as it is answered; a member that was never set is absent."""
+    """A document in an answer; a member that was never set is absent."""
 
     EXAMPLES: ClassVar[list[dict[str, Any]]] = [
         {"id": 1, "title": "Intro script", "content": "print('Hello from Dreamscript')"},
@@ -42,7 +42,7 @@ class DocumentSchema(NewDocumentSchema):
         {"id": 3, **NewDocumentSchema.EXAMPLES[0]},
     ]
 
-    id = Identifier(required=True, metadata={"description": "Given by the service, and never used again."})
+    id = Identifier(required=True, metadata={"description": "Assigned by the service and never reused."})
 
     class Meta:
         """The guide's order of members."""

@@ -8,10 +8,10 @@ from app.errors import ERRORS
 
 
 class FaultSchema(Schema):
-    """One thing that is wrong with a request."""
+    """One fault of a request."""
 
-    location = fields.String(required=True, metadata={"description": "Where, such as body.title."})
-    reason = fields.String(required=True, metadata={"description": "What is wrong there."})
+    location = fields.String(required=True, metadata={"description": "The place of the fault, such as body.title."})
+    reason = fields.String(required=True, metadata={"description": "The rule that is broken there."})
 
 
 class ErrorSchema(Schema):
@@ -23,8 +23,8 @@ class ErrorSchema(Schema):
         metadata={"description": "A code for programs."},
     )
     reason = fields.String(required=True, metadata={"description": "A sentence for people."})
-    request_id = fields.String(required=True, metadata={"description": "The same as in X-Request-ID."})
+    request_id = fields.String(required=True, metadata={"description": "The value of X-Request-ID."})
     errors = fields.List(
         fields.Nested(FaultSchema),
-        metadata={"description": "With 400 only: what is wrong and where; empty where no place can be named."},
+        metadata={"description": "With status 400 only: every fault and its location; empty if there is no location."},
     )

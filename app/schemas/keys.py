@@ -1,4 +1,4 @@
-"""The shapes of keys: what makes one, and what is shown of it."""
+"""The shapes of keys: the body that creates one, and the answers."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from app.domain.keys.keys import MOST_IDS, OVERLAPS, USUAL_OVERLAP
 from app.schemas.values import BoundedList, Identifier, Moment, title
 
 
-def reached(**kwargs: Any) -> BoundedList:
+def limited_to(**kwargs: Any) -> BoundedList:
     """Return a field for the ids that a key is limited to."""
     return BoundedList(Identifier(), None, MOST_IDS, **kwargs)
 
 
 class NewKeySchema(Schema):
-    """What a client sends to make a key, which can do no more than the key that it sends it with."""
+    """The body that creates a key, which can do no more than the key that sends it."""
 
     EXAMPLES: ClassVar[list[dict[str, Any]]] = [
         {"name": "Nightly import", "scopes": ["documents:read", "documents:write"]}
@@ -25,17 +25,17 @@ class NewKeySchema(Schema):
 
     name = title(required=True)
     scopes = BoundedList(fields.String(validate=validate.OneOf(list(SCOPES))), 1, len(SCOPES), required=True)
-    projects = reached(metadata={"description": "Only these projects and the documents in them."})
-    documents = reached(metadata={"description": "Only these documents, and those in `projects`."})
+    projects = limited_to(metadata={"description": "Only these projects and the documents in them."})
+    documents = limited_to(metadata={"description": "Only these documents, and those in `projects`."})
     out_of_scope = fields.String(
         validate=validate.OneOf(["forbid", "hide"]),
-        metadata={"description": "Whether what is beyond it is a 403 or a 404; else as the service is set."},
+        metadata={"description": "The answer outside the limits: 403 or 404. The service has a default."},
     )
-    expires_at = Moment(metadata={"description": "When it ends; without it, when the key that makes it does."})
+    expires_at = Moment(metadata={"description": "When the key expires; by default when the key that creates it does."})
 
 
 class RotationSchema(Schema):
-    """How long the old key goes on."""
+    """How long the old key stays valid."""
 
     EXAMPLES: ClassVar[list[dict[str, Any]]] = [{"overlap": USUAL_OVERLAP}]
 
@@ -43,7 +43,7 @@ class RotationSchema(Schema):
         strict=True,
         load_default=USUAL_OVERLAP,
         validate=validate.OneOf(OVERLAPS),
-        metadata={"description": "Seconds for which the old key goes on."},
+        metadata={"description": "Seconds for which the old key stays valid."},
     )
 
 
@@ -60,7 +60,7 @@ class KeySchema(Schema):
     ]
 
     id = Identifier(required=True)
-    principal = fields.String(required=True, metadata={"description": "Whose key it is; rotation keeps it."})
+    principal = fields.String(required=True, metadata={"description": "The owner of the key, which rotation keeps."})
     name = title(required=True)
     scopes = fields.List(fields.String(validate=validate.OneOf(list(SCOPES))), required=True)
     projects = fields.List(Identifier())
@@ -68,16 +68,16 @@ class KeySchema(Schema):
     out_of_scope = fields.String(validate=validate.OneOf(["forbid", "hide"]))
     created_at = fields.String(required=True, metadata={"format": "date-time"})
     expires_at = fields.String(metadata={"format": "date-time"})
-    retired_at = fields.String(metadata={"format": "date-time", "description": "When it ends, since it was rotated."})
+    retired_at = fields.String(metadata={"format": "date-time", "description": "When the rotated key ends."})
     revoked_at = fields.String(metadata={"format": "date-time"})
     last_used_at = fields.String(
-        metadata={"format": "date-time", "description": "When it was last accepted, a minute or so late."}
+        metadata={"format": "date-time", "description": "The last use of the key, up to a minute late."}
     )
 
 
 class MintedKeySchema(KeySchema):
-    """A key in the one answer that shows its secret."""
+    """A key in the only answer that shows its secret."""
 
     EXAMPLES: ClassVar[list[dict[str, Any]]] = [{**KeySchema.EXAMPLES[0], "key": "YOUR_API_KEY"}]
 
-    key = fields.String(required=True, metadata={"description": "The key itself, shown this once."})
+    key = fields.String(required=True, metadata={"description": "The key itself, shown only in this answer."})

@@ -1,4 +1,4 @@
-"""The query parameters that every listing takes."""
+"""The query parameters of listings."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from app.schemas.values import MAX_LIMIT, DecimalText, IdentifierList
 
 
 class CursorQuery(Schema):
-    """Size, place and order of a page."""
+    """The size, position and order of a page."""
 
     limit = DecimalText(
         MAX_LIMIT,
         metadata={
-            "description": "Items on the page; above the service's maximum it gives the maximum.",
+            "description": "Items per page; a number above the service's maximum means the maximum.",
             "format": "int32",
         },
     )
-    cursor = fields.String(metadata={"description": "A cursor taken from x-next, with the same filters."})
+    cursor = fields.String(metadata={"description": "The cursor of an x-next, with the same filters."})
     order = fields.String(
         validate=validate.OneOf(["asc", "desc"]), metadata={"description": "By id: asc (default) or desc."}
     )
 
 
 class PageQuery(CursorQuery):
-    """The same with a choice of ids."""
+    """The same with a filter by ids."""
 
     ids = IdentifierList(
         metadata={

@@ -10,14 +10,14 @@ from app.schemas.values import Identifier, title
 
 
 class NewProjectSchema(Schema):
-    """What a client sends to create a project."""
+    """The body that creates a project."""
 
     EXAMPLES: ClassVar[list[dict[str, Any]]] = [
         {"name": "Analytics experiments", "description": "Ad-hoc analysis and dashboards."}
     ]
 
     name = title(required=True, metadata={"description": "1 to 300 characters."})
-    description = fields.String(metadata={"description": "What the project is for."})
+    description = fields.String(metadata={"description": "The purpose of the project."})
 
 
 class ProjectPatchSchema(Schema):
@@ -30,7 +30,7 @@ class ProjectPatchSchema(Schema):
 
 
 class ProjectSchema(NewProjectSchema):
-    """A project as it is answered; a member that was never set is absent."""
+    """A project in an answer; a member that was never set is absent."""
 
     EXAMPLES: ClassVar[list[dict[str, Any]]] = [
         {"id": 10, "name": "Onboarding demos", "description": "Example scripts used in the onboarding flow."},
@@ -38,7 +38,7 @@ class ProjectSchema(NewProjectSchema):
         {"id": 12, **NewProjectSchema.EXAMPLES[0]},
     ]
 
-    id = Identifier(required=True, metadata={"description": "Given by the service, and never used again."})
+    id = Identifier(required=True, metadata={"description": "Assigned by the service and never reused."})
 
     class Meta:
         """The guide's order of members."""

@@ -1,4 +1,4 @@
-"""The values that shapes are made of; each says its bounds in OpenAPI and refuses what Python would let pass."""
+"""Field types with bounds, which OpenAPI shows; they refuse input that Python alone would accept."""
 
 from __future__ import annotations
 

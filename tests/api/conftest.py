@@ -19,7 +19,7 @@ from app.settings import Settings
 from app.store import Database
 from app.wiring import Services
 from couchapp import deployment, tree
-from tests.api import two_paths
+from tests.api import cache_comparison
 
 # Says of a project that it is being deleted, or that it is not.
 Mark = Callable[[int, bool], None]
@@ -46,8 +46,7 @@ class Answer(TestResponse):
 class Caller:
     """Someone with a key, or without one. Requests go through the whole WSGI application.
 
-    What the short path would have answered to a GET is held against what the long path does, wherever nothing is
-    counted.
+    Every GET that the cache can answer is compared with Flask's answer, unless requests are counted.
     """
 
     app: Application
@@ -59,7 +58,7 @@ class Caller:
         client, sent = Client(self.app, Answer), {**own, **(headers or {})}
         answer = cast(Answer, client.open(path, method=method, headers=sent, **kwargs))
         if method == "GET" and not kwargs and self.app.services.limiter is None:
-            two_paths.compare(self.app, path, sent)
+            cache_comparison.compare(self.app, path, sent)
         return answer
 
     def get(self, path: str, **headers: str) -> Answer:

@@ -144,7 +144,7 @@ def test_a_failed_second_look_is_503_because_the_document_may_be_stored(
     monkeypatch.setattr(Projects, "accepts_documents", look)
     said = ada.post("/documents", {"title": "x", "project_id": project}).json
     assert (said["error"], looks) == ("unavailable", [project] * 2)
-    assert "could not be found out" in said["reason"]
+    assert "outcome of the write is unknown" in said["reason"]
     monkeypatch.undo()
     assert [each["title"] for each in ada.get(f"/projects/{project}/documents").json] == ["x"]
 
@@ -160,7 +160,7 @@ def test_a_failed_second_look_of_a_batch_is_503(ada: Caller, monkeypatch: pytest
     said = outcomes(send(ada, [create("x", project_id=project), create("y", project_id=project), create("z")]))
     assert [each["status"] for each in said] == [503, 503, 201]
     assert looks == [project] * 2
-    assert all("could not be found out" in each["reason"] for each in said[:2])
+    assert all("outcome of the write is unknown" in each["reason"] for each in said[:2])
     monkeypatch.undo()
     assert [each["title"] for each in ada.get(f"/projects/{project}/documents").json] == ["x", "y"]
 

@@ -142,7 +142,7 @@ BROKEN: dict[str, tuple[Patch, Callable[[Matrix], list[Cell]], str]] = {
         "as where there is nothing",
     ),
     "cursors belong to all": (
-        put(paging, "_binding", lambda query: (query.order,)),
+        put(paging, "_binding", lambda _, query: (query.order,)),
         lambda matrix: matrix.beyond(template("/documents"), "hide", "project"),
         "instead of 400 to another's cursor",
     ),

@@ -59,7 +59,6 @@ KEPT_IN: dict[str, set[str]] = {
     "cachetools": {"app.cache", "app.domain"},
     "couchdb": {"app.couch"},
     "flask": {"app", "app.api", "app.http"},
-    "flask_smorest": {"app.api", "app.http"},
     "werkzeug": {"app", "app.api", "app.http"},
     "limits": {"app.limits", "app.limits.policies"},
     "marshmallow": {"app.api", "app.http", "app.schemas"},

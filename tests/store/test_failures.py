@@ -125,7 +125,7 @@ def test_a_conflict_is_one_and_nothing_to_log(call: Call, caplog: pytest.LogCapt
 @pytest.mark.parametrize("failure", [answer(202, {"rev": "1-a"}), answer(500, REFUSED), reset, send(reply(201, b"{"))])
 @pytest.mark.parametrize("call", WRITES.values(), ids=WRITES)
 def test_a_write_of_unknown_outcome_says_so_and_is_not_repeated(call: Call, failure: Behaviour) -> None:
-    with database(failure) as (documents, server), pytest.raises(Unavailable, match="could not be found out"):
+    with database(failure) as (documents, server), pytest.raises(Unavailable, match="outcome of the write is unknown"):
         call(documents)
     assert len(server.requests) == 1
 
@@ -142,7 +142,7 @@ def test_a_write_of_unknown_outcome_says_so_and_is_not_repeated(call: Call, fail
     ],
 )
 def test_many_writes_of_unknown_outcome_are_called_so_and_not_repeated(failure: Behaviour) -> None:
-    with database(failure) as (documents, server), pytest.raises(Unavailable, match="could not be found out"):
+    with database(failure) as (documents, server), pytest.raises(Unavailable, match="outcome of the write is unknown"):
         documents.write_many([DOCUMENT])
     assert len(server.requests) == 1
 
