@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from app.domain.access import SCOPES
 from app.domain.clock import now
 from app.domain.keys.key import Key
-from app.domain.keys.keys import OVERLAPS
+from app.domain.keys.keys import OVERLAP_SECONDS
 from app.settings import Settings
 from app.store.doc_ids import MAX_ID
 from app.wiring import Services
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 MAX_LIFETIME = timedelta(days=3653)  # Ten years.
-OVERLAP_NAMES = dict(zip(("0", "1h", "24h", "7d"), OVERLAPS, strict=True))
+OVERLAP_NAMES = dict(zip(("0", "1h", "24h", "7d"), OVERLAP_SECONDS, strict=True))
 
 
 def register(commands: Commands) -> None:

@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 from marshmallow import Schema, fields, validate
 
 from app.domain.access import SCOPES
-from app.domain.keys.keys import MOST_IDS, OVERLAPS, USUAL_OVERLAP
+from app.domain.keys.keys import DEFAULT_OVERLAP_SECONDS, MAX_IDS, OVERLAP_SECONDS
 from app.schemas.values import BoundedList, Identifier, Moment, title
 
 
 def limited_to(**kwargs: Any) -> BoundedList:
     """Return a field for the ids that a key is limited to."""
-    return BoundedList(Identifier(), None, MOST_IDS, **kwargs)
+    return BoundedList(Identifier(), None, MAX_IDS, **kwargs)
 
 
 class NewKeySchema(Schema):
@@ -37,12 +37,12 @@ class NewKeySchema(Schema):
 class RotationSchema(Schema):
     """How long the old key stays valid."""
 
-    EXAMPLES: ClassVar[list[dict[str, Any]]] = [{"overlap": USUAL_OVERLAP}]
+    EXAMPLES: ClassVar[list[dict[str, Any]]] = [{"overlap": DEFAULT_OVERLAP_SECONDS}]
 
     overlap = fields.Integer(
         strict=True,
-        load_default=USUAL_OVERLAP,
-        validate=validate.OneOf(OVERLAPS),
+        load_default=DEFAULT_OVERLAP_SECONDS,
+        validate=validate.OneOf(OVERLAP_SECONDS),
         metadata={"description": "Seconds for which the old key stays valid."},
     )
 

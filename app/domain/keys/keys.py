@@ -31,14 +31,14 @@ from app.store.doc_ids import digits
 from app.store.items import new_document
 
 # Rows per read if most keys are read and few are shown, or all.
-CHUNK = 500
+CHUNK_KEYS = 500
 # Seconds for which a rotated key may still work; the third is the default.
-OVERLAPS = (0, 3_600, 86_400, 604_800)
-USUAL_OVERLAP = 86_400
+OVERLAP_SECONDS = (0, 3_600, 86_400, 604_800)
+DEFAULT_OVERLAP_SECONDS = 86_400
 # Most projects, and most documents, that a key can be limited to.
-MOST_IDS = 1_000
+MAX_IDS = 1_000
 # An id without a key: public ids begin with 1.
-NOBODY = 0
+NO_KEY = 0
 # The members that a successor inherits.
 INHERITED = ("principal", "name", "scopes", "projects", "documents", "out_of_scope", "expires_at")
 
@@ -93,11 +93,11 @@ class Keys:
         return self._mint(members, env)
 
     def rotate(
-        self, key_id: int, overlap: int = USUAL_OVERLAP, *, env: str = "live", by: Access | None = None
+        self, key_id: int, overlap: int = DEFAULT_OVERLAP_SECONDS, *, env: str = "live", by: Access | None = None
     ) -> tuple[Key, str]:
         """Create a key with the same principal, rights and expiry. Returns it with its text.
 
-        The old key works for another ``overlap`` seconds, one of OVERLAPS, so that there is always a working key.
+        The old key works for another ``overlap`` seconds, one of OVERLAP_SECONDS, so that one key always works.
         Raises NotFound, Forbidden, and Conflict for a key that has ended or was rotated before.
         """
         old = self.get(key_id, by)
@@ -140,14 +140,14 @@ class Keys:
 
     def all(self) -> Iterator[Key]:
         """Return every key, by id."""
-        keys = self._walk(ListQuery(CHUNK), CHUNK)
-        while chunk := list(islice(keys, CHUNK)):
+        keys = self._walk(ListQuery(CHUNK_KEYS), CHUNK_KEYS)
+        while chunk := list(islice(keys, CHUNK_KEYS)):
             yield from self._with_usage(chunk)
 
     def page(self, query: ListQuery, by: Access | None = None) -> Page:
         """Return a page of the keys whose limits do not exceed those of ``by``. Its items are Keys."""
         # A limited key sees few keys among many, so reading a page's worth at a time would take many reads.
-        at_once = CHUNK if by is not None and by.reach is not None else query.limit + 1
+        at_once = CHUNK_KEYS if by is not None and by.reach is not None else query.limit + 1
         admitted = (key for key in self._walk(query, at_once) if by is None or by.covers(key.reach))
         keys = self._with_usage(list(islice(admitted, query.limit + 1)))
         page = cut([IndexRow(key.id, key.revision) for key in keys], query)
@@ -176,7 +176,7 @@ class Keys:
         marks = [digest(secret, text) for secret in self._secrets]
         pointers = self._keys.get_many([f"digest:{mark}" for mark in marks])
         known = [mark for mark in marks if _leads(pointers.get(f"digest:{mark}"), mark)]
-        key_id = pointers[f"digest:{known[0]}"]["key"] if known else NOBODY
+        key_id = pointers[f"digest:{known[0]}"]["key"] if known else NO_KEY
         if known and known[0] != marks[0]:
             self._point(marks[0], key_id)
         return next(iter(self._read([key_id])), None)
@@ -230,8 +230,8 @@ def _check(members: Mapping[str, Any], now: str) -> None:
         faults.append(Fault("body.scopes", "At least one scope is needed."))
     if not 1 <= len(members["name"]) <= 300:
         faults.append(Fault("body.name", "A name has 1 to 300 characters."))
-    overlong = [limit for limit in ("projects", "documents") if len(members[limit] or ()) > MOST_IDS]
-    faults += [Fault(f"body.{limit}", f"A key is limited to at most {MOST_IDS} of them.") for limit in overlong]
+    overlong = [limit for limit in ("projects", "documents") if len(members[limit] or ()) > MAX_IDS]
+    faults += [Fault(f"body.{limit}", f"A key is limited to at most {MAX_IDS} of them.") for limit in overlong]
     if expires_at is not None and expires_at <= now:
         faults.append(Fault("body.expires_at", "That moment is in the past."))
     if faults:
