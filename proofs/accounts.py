@@ -106,7 +106,8 @@ def figures(campaign: Campaign, result: Account) -> str:
     slowest = max(reply.seconds for creation in campaign.creations for reply in creation.replies)
     return (
         f"{len(campaign.creations)} creations ({counts}), slowest {slowest:.2f} s; {result.acknowledged} acknowledged, "
-        f"{len(result.lost)} lost, {len(result.foreign)} half or foreign, {len(result.repeated)} repeated, "
+        f"{sum(creation.is_unknown for creation in campaign.creations)} unknown, {len(result.lost)} lost, "
+        f"{len(result.foreign)} half or foreign, {len(result.repeated)} repeated, "
         f"{len(result.unacknowledged)} stored without acknowledgement, {len(result.denied)} of them denied"
     )
 

@@ -52,7 +52,7 @@ def move_into_nothing(client: ModelClient) -> None:
 def copy(client: ModelClient) -> None:
     """Copy a document."""
     item = client.document()
-    client.took(DOCUMENTS, client.requests.repeated("COPY", item.path, expected=(201,)), item.value)
+    client.took(DOCUMENTS, client.create("COPY", item.path, DOCUMENTS, item.value), item.value)
 
 
 def delete(client: ModelClient) -> None:
@@ -69,7 +69,7 @@ def delete(client: ModelClient) -> None:
 def make_project(client: ModelClient) -> None:
     """Create a project, and a copy of one."""
     item = client.make(PROJECTS, client.value(PROJECTS))
-    client.took(PROJECTS, client.requests.repeated("COPY", item.path, expected=(201,)), item.value)
+    client.took(PROJECTS, client.create("COPY", item.path, PROJECTS, item.value), item.value)
 
 
 def change_project(client: ModelClient) -> None:

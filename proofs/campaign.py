@@ -31,6 +31,11 @@ class Creation:
         return [reply for reply in self.replies if reply.status == 201]
 
     @property
+    def is_unknown(self) -> bool:
+        """Whether the service cannot determine whether the document was created."""
+        return any(reply.is_unknown for reply in self.replies)
+
+    @property
     def may_be_stored(self) -> bool:
         """Whether the client cannot know if the document is stored."""
         return self.dropped > 0 or any(reply.is_doubtful for reply in self.replies)
@@ -64,7 +69,7 @@ class Creator(Client):
         self._send(creation, headers)
         if self._idempotent:
             for _ in range(REPEATS):
-                if len(creation.acknowledged) == 2:
+                if len(creation.acknowledged) == 2 or creation.is_unknown:
                     break
                 self._send(creation, headers)
 

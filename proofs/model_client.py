@@ -85,12 +85,27 @@ class ModelClient(Client):
 
     def make(self, kind: str, value: Mapping[str, Any]) -> Item:
         """Create an item."""
-        return self.took(kind, self.requests.repeated("POST", f"/{kind}", value, expected=(201,)), value)
+        return self.took(kind, self.create("POST", f"/{kind}", kind, value, value), value)
+
+    def create(
+        self, method: str, path: str, kind: str, value: Mapping[str, Any], body: Mapping[str, Any] | None = None
+    ) -> Reply:
+        """Send a creation of ``value`` until its outcome is known. Others of unknown outcome may exist as well."""
+        while (reply := self.requests.repeated(method, path, body, expected=(201,))).is_unknown:
+            self.ledger.doubt(kind, value)
+        return reply
 
     def patch(self, item: Item, patch: Mapping[str, Any]) -> Item:
         """Change an item by a patch, under a key."""
         reply = self.requests.repeated("PATCH", item.path, patch, expected=(200,), tag=self.tag(item))
-        return self.took(item.kind, reply, without_none({**item.value, **patch}))
+        value = without_none({**item.value, **patch})
+        return self.resolve(item, value) if reply.is_unknown else self.took(item.kind, reply, value)
+
+    def resolve(self, item: Item, value: Mapping[str, Any]) -> Item:
+        """Find out by reading whether an item has got a value, or kept its own."""
+        stored = self.settle(item, value, None)
+        assert stored is not None
+        return stored
 
     def replace(self, item: Item, value: Mapping[str, Any]) -> Item:
         """Replace an item without an Idempotency-Key. Returns the stored item, the old or the new one."""

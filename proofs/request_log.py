@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.errors import OutcomeUnknown
 from proofs.actions import require_there
 from proofs.campaign import REPEATS
 from proofs.ledger import DOCUMENTS, PROJECTS, Item
@@ -29,6 +30,9 @@ def come_new(client: ModelClient, home: Item) -> list[Item]:
     """Create a document there."""
     value = client.value(project_id=home.public_id)
     reply = client.requests.repeated("POST", "/documents", value, expected=(201, 400, 409))
+    if reply.is_unknown:
+        client.ledger.doubt(DOCUMENTS, value)
+        return []
     return [client.took(DOCUMENTS, reply, value)] if is_taken(client, home, reply) else []
 
 
@@ -36,6 +40,8 @@ def come_from_elsewhere(client: ModelClient, home: Item) -> list[Item]:
     """Move a document there; a refused one is unchanged."""
     item, moved = client.document(), {"project_id": home.public_id}
     reply = client.requests.repeated("PATCH", item.path, moved, expected=(200, 400, 409), tag=client.tag(item))
+    if reply.is_unknown:
+        return resolve_move(client, item, moved)
     if is_taken(client, home, reply):
         return [client.took(DOCUMENTS, reply, {**item.value, **moved})]
     keep_as_it_was(client, item)
@@ -45,6 +51,9 @@ def come_from_elsewhere(client: ModelClient, home: Item) -> list[Item]:
 def come_as_copy(client: ModelClient, home: Item, item: Item) -> list[Item]:
     """Copy a document that is there."""
     reply = client.requests.repeated("COPY", item.path, expected=(201, 400, 409))
+    if reply.is_unknown:
+        client.ledger.doubt(DOCUMENTS, item.value)
+        return []
     return [client.took(DOCUMENTS, reply, item.value)] if is_taken(client, home, reply) else []
 
 
@@ -57,14 +66,30 @@ def come_together(client: ModelClient, home: Item) -> list[Item]:
     created, patched = reply.json["outcomes"]
     if created["status"] == 201:
         arrived.append(client.ledger.keep(Item(DOCUMENTS, created["id"], value, created["etag"])))
+    elif is_unknown(client, created):
+        client.ledger.doubt(DOCUMENTS, value)
     else:
         require_refused(client, home, created)
     if patched["status"] == 200:
         arrived.append(client.ledger.keep(Item(DOCUMENTS, item.public_id, {**item.value, **moved}, patched["etag"])))
+    elif is_unknown(client, patched):
+        arrived += resolve_move(client, item, moved)
     else:
         require_refused(client, home, patched)
         keep_as_it_was(client, item)
     return arrived
+
+
+def is_unknown(client: ModelClient, outcome: dict[str, object]) -> bool:
+    """Return whether the outcome of a step is unknown, and count it."""
+    client.answered["unknown"] += outcome.get("error") == OutcomeUnknown.code
+    return outcome.get("error") == OutcomeUnknown.code
+
+
+def resolve_move(client: ModelClient, item: Item, moved: dict[str, int]) -> list[Item]:
+    """Find out by reading whether a document was moved. Returns it if it was."""
+    stored = client.resolve(item, {**item.value, **moved})
+    return [stored] if stored.project_id == moved["project_id"] else []
 
 
 def is_taken(client: ModelClient, home: Item, reply: Reply) -> bool:
@@ -107,7 +132,7 @@ def turn_over(client: ModelClient) -> None:
         client.answered["turned over"] += 1
         if client.shared.bury(home):
             value = client.value(PROJECTS)
-            made = client.requests.repeated("POST", "/projects", value, expected=(201,))
+            made = client.create("POST", "/projects", PROJECTS, value, value)
             client.shared.follow(Item(PROJECTS, made.json["id"], value, made.headers["ETag"]))
 
 

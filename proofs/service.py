@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from werkzeug.datastructures import Headers
 
-from app.errors import Unconfirmed
+from app.errors import OutcomeUnknown, Unconfirmed
 from app.http.errors import STATUS
 from app.local_couchdb.process import poll
 from tests.server.live import PATIENCE, Live
@@ -49,9 +49,14 @@ class Reply:
         return self.status in (409, 503) and self.json["error"] in PASSING
 
     @property
+    def is_unknown(self) -> bool:
+        """Whether the service cannot determine whether the first request was carried out."""
+        return self.status == 409 and self.json["error"] == OutcomeUnknown.code
+
+    @property
     def is_doubtful(self) -> bool:
         """Whether the write may be stored."""
-        return self.status == 503 and self.json["reason"] == Unconfirmed.reason
+        return self.is_unknown or (self.status == 503 and self.json["reason"] == Unconfirmed.reason)
 
     def faults(self, *expected: int) -> list[str]:
         """Return the faults of this answer: not ``expected``, not a documented error of a failing database, or late."""
@@ -59,7 +64,7 @@ class Reply:
         if self.seconds > DEADLINE + ALLOWANCE:
             faults.append(f"answered after {self.seconds:.2f} s")
         if self.status not in expected or self.status >= 400:
-            faults += self._error_faults(expected)
+            faults += self._error_faults((*expected, 409) if self.is_unknown else expected)
         return faults
 
     def _error_faults(self, expected: tuple[int, ...]) -> list[str]:

@@ -95,12 +95,14 @@ def test_all_items_are_as_their_clients_recorded_them_after_faults_and_kills(
             kills += 1
     served = everything(service, installation)
     expected = [item for client in model_clients for kind in (DOCUMENTS, PROJECTS) for item in client.ledger.of(kind)]
-    difference = Difference.between([*expected, *shared.alive], served)
+    doubted = [each for client in model_clients for each in client.ledger.doubted]
+    difference = Difference.between([*expected, *shared.alive], served, doubted)
     counts = ", ".join(f"{number} x {what}" for what, number in sorted(clients.counts().items()))
     failed = sum(proxy.counts[fault.name] for fault in CUTS | GARBAGE | LATE)
     report(
         f"{counts}; {failed} of {proxy.counts.total()} exchanges failed, {kills} workers killed; slowest answer "
-        f"{max(client.requests.slowest for client in model_clients):.2f} s; {len(expected)} items, {difference}"
+        f"{max(client.requests.slowest for client in model_clients):.2f} s; {len(expected)} items, "
+        f"{clients.counts()['unknown']} unknown outcomes, {difference}"
     )
     difference.require_none()
     require_reads_agree(service, key, served)

@@ -12,7 +12,7 @@ import pytest
 from app.domain import idempotency
 from app.domain.clock import stamp
 from app.domain.idempotency import KEPT, Idempotency
-from app.store import Database, DocumentFailure
+from app.store import Database, DocumentFailure, Revision
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 PAGE = 10
@@ -65,10 +65,10 @@ class Between:
         self.view, self._meta, self._happening = meta.view, meta, list(happening)
         self.get = meta.get
 
-    def write_many(self, documents: list[dict[str, Any]]) -> Any:
+    def delete_many(self, revisions: list[Revision]) -> Any:
         if self._happening:
             self._happening.pop(0)()
-        return self._meta.write_many(documents)
+        return self._meta.delete_many(revisions)
 
 
 def test_a_sweep_deletes_exactly_the_expired_records(meta: Database) -> None:
@@ -129,8 +129,8 @@ def test_refused_deletions_are_logged(meta: Database, caplog: pytest.LogCaptureF
     begun(meta, *over(2))
 
     class Refusing(Between):
-        def write_many(self, documents: list[dict[str, Any]]) -> Any:
-            return {document["_id"]: DocumentFailure.FORBIDDEN for document in documents}
+        def delete_many(self, revisions: list[Revision]) -> Any:
+            return {each.id: DocumentFailure.FORBIDDEN for each in revisions}
 
     assert sweeper(Refusing(meta)).sweep() == 0
     assert [vars(each)["records"] for each in caplog.records] == [2]
