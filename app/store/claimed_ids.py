@@ -1,4 +1,4 @@
-"""Deals out ids that are never dealt out twice, by claiming blocks of them in `-meta` (docs/decisions/ids.md)."""
+"""Allocates ids that are never allocated twice, by claiming blocks of them in `-meta` (docs/decisions/ids.md)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from app.store.outcomes import DocumentFailure
 
 log = logging.getLogger("dreamscript.allocator")
 
-# So many lost races in a row mean that something else is wrong.
+# More lost races in a row have another cause.
 MAX_TRIES = 100
-# As many ids as a batch may need lie in so many blocks, also where an installation begins.
-MOST_BLOCKS = 200
+# The blocks that hold the ids of the largest batch, even in a new installation.
+MAX_BLOCKS_PER_CLAIM = 200
 
 
 class _Held:
-    """The rest of the block that this process holds. A child of a fork starts without one."""
+    """The unused ids of this process. A child of a fork starts without any."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
@@ -34,10 +34,10 @@ class _Held:
 
 
 class Allocator:
-    """Ids of one kind, unique across the threads, processes, hosts and regions that share ``meta`` or replicate it.
+    """Ids of one resource type, unique across the threads, processes, hosts and regions that share ``meta``.
 
-    A block belongs to whoever creates its claim, a new document, and learns so: only CouchDB's 201 is proof. A
-    claim that was refused, or whose outcome is unknown, is never used: gaps are allowed, reuse is not.
+    A block belongs to the process that creates its claim, a new document: only CouchDB's 201 is proof. A block whose
+    claim was refused, or has an unknown outcome, is never used: gaps are allowed, reuse is not.
     """
 
     def __init__(self, meta: Database, name: str, region: int, regions: int, now: Callable[[], str]) -> None:
@@ -50,7 +50,7 @@ class Allocator:
         return self.next_ids(1)[0]
 
     def next_ids(self, count: int) -> tuple[int, ...]:
-        """Return so many of them, rising; the blocks that they need are claimed in one request.
+        """Return ``count`` ids in rising order, claiming the blocks in one request.
 
         Raises Unavailable if no block could be claimed, or none while the request had time left.
         """
@@ -59,25 +59,25 @@ class Allocator:
         if self._held.pid != os.getpid():
             self._held = _Held()
         held, left = self._held, remaining()
-        # Who holds the lock may be waiting for the database, and has a deadline of its own.
+        # The thread that holds the lock may be waiting for the database, and has a deadline of its own.
         if not held.lock.acquire(timeout=-1 if left is None else max(left, 0)):
             raise Unavailable
         try:
-            found = list(islice(held.ids, count))
-            while lacking := count - len(found):
-                held.ids = chain.from_iterable(self._claim(held, lacking))
-                found += islice(held.ids, lacking)
-            return tuple(found)
+            ids = list(islice(held.ids, count))
+            while missing := count - len(ids):
+                held.ids = chain.from_iterable(self._claim(held, missing))
+                ids += islice(held.ids, missing)
+            return tuple(ids)
         finally:
             held.lock.release()
 
     def _claim(self, held: _Held, count: int) -> list[range]:
-        """Return new blocks of this process, which may hold fewer ids than ``count`` where others claim too."""
+        """Return new blocks of this process; they hold fewer than ``count`` ids if others won some of them."""
         for _ in range(MAX_TRIES):
             if held.highest_seen is None:
                 held.highest_seen = self._highest_claimed()
             numbers = self._next_numbers(held.highest_seen, count)
-            # Raised first, so that a claim whose outcome stays unknown is not tried again.
+            # Set first, so that a claim of unknown outcome is not tried again.
             held.highest_seen = numbers[-1]
             outcomes = self._meta.write_many([self._claim_document(number) for number in numbers])
             own = [block(number) for number in numbers if isinstance(outcomes[self._claim_id(number)], str)]
@@ -92,7 +92,7 @@ class Allocator:
     def _next_numbers(self, highest: int, count: int) -> list[int]:
         """Return the next block numbers of this region that hold ``count`` ids, or as many as are claimed at once."""
         numbers: list[int] = []
-        while count > 0 and len(numbers) < MOST_BLOCKS:
+        while count > 0 and len(numbers) < MAX_BLOCKS_PER_CLAIM:
             highest = next_own(highest, self._region, self._regions)
             numbers.append(highest)
             count -= len(block(highest))
@@ -100,8 +100,8 @@ class Allocator:
 
     def _highest_claimed(self) -> int:
         """Return the highest block number of any region, so that a region added later starts above the others."""
-        found = self._meta.last_id(self._claim_id(0), self._prefix + "9" * 16)
-        return -1 if found is None else int(found.removeprefix(self._prefix))
+        claim_id = self._meta.last_id(self._claim_id(0), self._prefix + "9" * 16)
+        return -1 if claim_id is None else int(claim_id.removeprefix(self._prefix))
 
     def _claim_document(self, number: int) -> dict[str, object]:
         return {

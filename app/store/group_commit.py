@@ -1,6 +1,6 @@
-"""Group commit: single writes that come while another is under way wait for it, and then share one request.
+"""Group commit: single writes that arrive while another is in flight wait for it and then share one request.
 
-A write that comes alone goes at once, and no timer makes anyone wait (docs/decisions/group-commit.md).
+A write that arrives alone is sent at once, and no timer delays a write (docs/decisions/group-commit.md).
 """
 
 from __future__ import annotations
@@ -19,105 +19,105 @@ from app.request_context import remaining
 from app.store.database import Database
 from app.store.outcomes import DocumentFailure, Outcome
 
-# A group's documents are at most so many bytes of JSON; one that has no room goes alone.
-MAX_BYTES = 2**20
-# Whoever has waited so many seconds for a write that does not end goes alone.
-PATIENCE = 0.25
+# The documents of a group have at most this size as JSON; one that does not fit is sent alone.
+MAX_GROUP_BYTES = 2**20
+# A writer that has waited this long for a write in flight is sent alone.
+MAX_WAIT_SECONDS = 0.25
 
 Document = Mapping[str, Any]
 
 
-class _Caller:
-    """Someone with a document, and what they are told: to write for a group, or what became of the document."""
+class _Writer:
+    """A thread with a document to write. It receives a group to send, or the outcome of its document."""
 
     def __init__(self, document: Document) -> None:
         self.document, self.doc_id = document, document["_id"]
-        # Escaped it is never shorter than as it is sent.
+        # With escapes it is never shorter than as it is sent.
         self.size = len(json.dumps(document))
         left = remaining()
-        self.ends = math.inf if left is None else time.monotonic() + left
-        self.news: SimpleQueue[list[_Caller] | Outcome] = SimpleQueue()
+        self.deadline = math.inf if left is None else time.monotonic() + left
+        self.messages: SimpleQueue[list[_Writer] | Outcome] = SimpleQueue()
 
-    def hear(self, patience: float = TIMEOUT_MAX) -> list[_Caller] | Outcome | None:
-        """Return the news, None if there are none in so many seconds or until the request's time is over."""
+    def receive(self, timeout: float = TIMEOUT_MAX) -> list[_Writer] | Outcome | None:
+        """Return the next message, None if none arrives within ``timeout`` seconds or the request's time."""
         with suppress(Empty):
-            return self.news.get(timeout=max(0.0, min(patience, self.ends - time.monotonic())))
+            return self.messages.get(timeout=max(0.0, min(timeout, self.deadline - time.monotonic())))
         return None
 
 
 class GroupCommit:
-    """Single writes to one database by the threads of one process, with the outcomes that Database gives them."""
+    """Single writes to one database by the threads of one process, with the results and errors of Database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._lock, self._under_way = Lock(), False
-        self._waiting: dict[str, _Caller] = {}
+        self._lock, self._in_flight = Lock(), False
+        self._waiting: dict[str, _Writer] = {}
 
     def create(self, document: Document) -> str:
-        """Do what Database.create does."""
+        """Write as Database.create does."""
         return self._write(document, self._database.create)
 
     def replace(self, document: Document) -> str:
-        """Do what Database.replace does."""
+        """Write as Database.replace does."""
         return self._write(document, self._database.replace)
 
-    def _write(self, document: Document, alone: Callable[[Document], str]) -> str:
-        caller = _Caller(document)
+    def _write(self, document: Document, write_alone: Callable[[Document], str]) -> str:
+        writer = _Writer(document)
         with self._lock:
-            first, self._under_way = not self._under_way, True
-            waits = not first and self._has_room(caller)
+            is_first, self._in_flight = not self._in_flight, True
+            waits = not is_first and self._fits(writer)
             if waits:
-                self._waiting[caller.doc_id] = caller
-        if first:
+                self._waiting[writer.doc_id] = writer
+        if is_first:
             try:
-                return alone(document)
+                return write_alone(document)
             finally:
-                self._pass_on()
-        outcome = self._outcome(caller) if waits else None
+                self._start_next()
+        outcome = self._await_outcome(writer) if waits else None
         if outcome is DocumentFailure.CONFLICT:
             raise Conflict
         if outcome is DocumentFailure.UNKNOWN:
             raise Unconfirmed
-        # What was refused is not stored; alone it may pass, and if not, the log has what CouchDB says of it.
-        return outcome if isinstance(outcome, str) else alone(document)
+        # A refused document is not stored. Alone it may be accepted, and if not, CouchDB's reason is logged.
+        return outcome if isinstance(outcome, str) else write_alone(document)
 
-    def _has_room(self, caller: _Caller) -> bool:
-        """Tell whether the next group can take it; of two documents of one `_id` it could not tell the outcomes."""
-        size = caller.size + sum(other.size for other in self._waiting.values())
-        return caller.doc_id not in self._waiting and size <= MAX_BYTES
+    def _fits(self, writer: _Writer) -> bool:
+        """Return whether the next group can take it: outcomes of two documents with one `_id` look alike."""
+        size = writer.size + sum(other.size for other in self._waiting.values())
+        return writer.doc_id not in self._waiting and size <= MAX_GROUP_BYTES
 
-    def _outcome(self, caller: _Caller) -> Outcome | None:
-        """Wait for the group, and write for it if told to; return what became of the document, None if not sent."""
-        news = caller.hear(PATIENCE)
-        if news is None:
+    def _await_outcome(self, writer: _Writer) -> Outcome | None:
+        """Wait for the group, and send it if asked to. Returns the document's outcome, None if it was not sent."""
+        message = writer.receive(MAX_WAIT_SECONDS)
+        if message is None:
             with self._lock:
-                if self._waiting.get(caller.doc_id) is caller:
-                    del self._waiting[caller.doc_id]
+                if self._waiting.get(writer.doc_id) is writer:
+                    del self._waiting[writer.doc_id]
                     return None
-            news = caller.hear()
-        if isinstance(news, list):
-            return self._lead(news)[caller.doc_id]
-        return news or DocumentFailure.UNKNOWN
+            message = writer.receive()
+        if isinstance(message, list):
+            return self._send(message)[writer.doc_id]
+        return message or DocumentFailure.UNKNOWN
 
-    def _lead(self, group: list[_Caller]) -> Mapping[str, Outcome]:
-        """Write for a group; tell all of it what became of each document, whatever happens here."""
-        found: Mapping[str, Outcome] = {caller.doc_id: DocumentFailure.UNKNOWN for caller in group}
+    def _send(self, group: list[_Writer]) -> Mapping[str, Outcome]:
+        """Write the documents of a group, and give each writer its outcome even if this fails."""
+        outcomes: Mapping[str, Outcome] = {writer.doc_id: DocumentFailure.UNKNOWN for writer in group}
         try:
             with suppress(Unconfirmed):
-                found = self._database.write_many([caller.document for caller in group])
+                outcomes = self._database.write_many([writer.document for writer in group])
         except Unavailable:
-            found = dict.fromkeys(found, DocumentFailure.FORBIDDEN)
+            outcomes = dict.fromkeys(outcomes, DocumentFailure.FORBIDDEN)
         finally:
-            for caller in group:
-                caller.news.put(found[caller.doc_id])
-            self._pass_on()
-        return found
+            for writer in group:
+                writer.messages.put(outcomes[writer.doc_id])
+            self._start_next()
+        return outcomes
 
-    def _pass_on(self) -> None:
-        """Let those who wait go next; who has the most time writes for them, so that nobody's end is the others'."""
+    def _start_next(self) -> None:
+        """Let the waiting writers go next. The one with the most time left sends, so that no deadline cuts it short."""
         with self._lock:
             group = list(self._waiting.values())
             self._waiting.clear()
-            self._under_way = bool(group)
+            self._in_flight = bool(group)
             if group:
-                max(group, key=lambda caller: caller.ends).news.put(group)
+                max(group, key=lambda writer: writer.deadline).messages.put(group)

@@ -26,7 +26,7 @@ class Held:
         # Each later write goes alone, or waits for the next group.
         self.ways: SimpleQueue[str] = SimpleQueue()
         self.groups: list[list[str]] = []
-        single, write_many, hear = getattr(Database, method), Database.write_many, group_commit._Caller.hear
+        single, write_many, receive = getattr(Database, method), Database.write_many, group_commit._Writer.receive
 
         def write_one(database: Database, document: dict[str, Any]) -> Any:
             if document["type"] == "document":
@@ -36,16 +36,16 @@ class Held:
                 assert self.go.wait(LIMIT)
             return single(database, document)
 
-        def wait(caller: group_commit._Caller, *patience: float) -> Any:
+        def wait(caller: group_commit._Writer, *patience: float) -> Any:
             self.ways.put("waiting")
-            return hear(caller, *patience)
+            return receive(caller, *patience)
 
         def write_group(database: Database, documents: list[dict[str, Any]]) -> Any:
             self.groups.append([document["_id"] for document in documents])
             return write_many(database, documents)
 
-        monkeypatch.setattr(group_commit, "PATIENCE", float(LIMIT))
-        monkeypatch.setattr(group_commit._Caller, "hear", wait)
+        monkeypatch.setattr(group_commit, "MAX_WAIT_SECONDS", float(LIMIT))
+        monkeypatch.setattr(group_commit._Writer, "receive", wait)
         monkeypatch.setattr(Database, method, write_one)
         monkeypatch.setattr(Database, "write_many", of_items(write_group))
 

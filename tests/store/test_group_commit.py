@@ -94,7 +94,7 @@ def writers(database: Any) -> Iterator[Writers]:
 
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(group_commit, "PATIENCE", float(LIMIT))
+    monkeypatch.setattr(group_commit, "MAX_WAIT_SECONDS", float(LIMIT))
 
 
 @pytest.mark.nodatabase
@@ -202,7 +202,7 @@ def test_a_second_write_to_the_same_document_goes_alone() -> None:
 @pytest.mark.nodatabase
 def test_what_is_too_much_for_a_group_goes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """ü has two bytes, and is counted as at least as many."""
-    monkeypatch.setattr(group_commit, "MAX_BYTES", 300)
+    monkeypatch.setattr(group_commit, "MAX_GROUP_BYTES", 300)
     database = Held()
     with writers(database) as threads:
         threads.write("a")
@@ -217,7 +217,7 @@ def test_what_is_too_much_for_a_group_goes_alone(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.nodatabase
 def test_who_has_waited_long_enough_goes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(group_commit, "PATIENCE", 0.01)
+    monkeypatch.setattr(group_commit, "MAX_WAIT_SECONDS", 0.01)
     database = Held()
     with writers(database) as threads:
         threads.write("a")
@@ -252,8 +252,8 @@ def test_who_runs_out_of_time_in_a_group_is_unconfirmed_and_the_others_go_on() -
         database.let_go()
         assert database.next() == ("many", "b", "c")
         # Its time is over now.
-        caller.ends = 0.0
-        caller.news.put(None)  # type: ignore[arg-type]
+        caller.deadline = 0.0
+        caller.messages.put(None)  # type: ignore[arg-type]
         with pytest.raises(Unconfirmed):
             short.result(LIMIT)
         database.let_go()
