@@ -45,14 +45,14 @@ class Deadline:
 
 @dataclass(frozen=True)
 class IdleTimeout:
-    """Waits without a deadline for a server that sends something at least every ``seconds``, while ``wanted``."""
+    """Waits without a deadline for a server that sends something at least every ``seconds``, while ``is_needed``."""
 
     seconds: float
-    wanted: Callable[[], bool]
+    is_needed: Callable[[], bool]
 
     def remaining(self) -> float:
-        """Return ``seconds``. Raises Cancelled once the answer is not wanted any more."""
-        if not self.wanted():
+        """Return ``seconds``. Raises Cancelled once the answer is not needed any more."""
+        if not self.is_needed():
             raise Cancelled("the caller no longer waits for the answer")
         return self.seconds
 

@@ -101,7 +101,7 @@ class Session(couchdb.http.Session):  # type: ignore[misc]
     ) -> Reply:
         """Return status, headers and body, already read, of the answer.
 
-        An answer that took too long is not asked for again. Raises Unreachable if nothing was sent, and AnswerLost if
+        After its deadline a request is not sent again. Raises Unreachable if nothing was sent, and AnswerLost if
         the request was sent and no complete answer arrived.
         """
         headers = {"User-Agent": "dreamscript-database", "Accept": "application/json", **(headers or {})}
