@@ -8,6 +8,9 @@ from typing import NamedTuple
 from app.errors import ServiceError
 from app.http import errors
 
+# A response where only its parts matter: status, headers and body.
+ResponseTuple = tuple[int, list[tuple[str, str]], bytes]
+
 
 class Response(NamedTuple):
     """A status, headers as WSGI has them, and a body."""

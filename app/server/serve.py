@@ -78,15 +78,15 @@ class Worker(uvicorn.Server):
             application.wsgi_app if cache.is_immediate else application,
             seconds=settings.deadline,
             body_limit=Precheck(application.flask, application.services).body_limit,
-            lookup=cache.lookup if cache.is_immediate else None,
             close=application.close,
         )
+        lookup = {"lookup": staticmethod(cache.lookup)} if cache.is_immediate else {}
         self._supervisor = supervisor
         super().__init__(
             uvicorn.Config(
                 bridge,
                 interface="asgi3",
-                http=Protocol,
+                http=type("CachingProtocol", (Protocol,), lookup),
                 ws="none",
                 loop="uvloop",
                 lifespan="on",

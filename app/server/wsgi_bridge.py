@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import unquote_to_bytes
 
 from app.errors import ServiceError
 from app.request_context import STARTED
+from app.server.environ import wsgi_environ
 from app.server.request_body import Message, Receive, RequestBody, SpoolBudget, declared_length
 from app.server.responses import Response, error_response
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Scope = dict[str, Any]
 Send = Callable[[Message], Awaitable[None]]
-Lookup = Callable[["WSGIEnvironment"], tuple[int, list[tuple[str, str]], bytes] | None]
 
 log = logging.getLogger("dreamscript.server")
 
@@ -36,16 +34,13 @@ SPOOL_BYTES = 64 * 2**20
 GRACE_SECONDS = 1.0
 # What has arrived with the headers is never larger than this.
 IN_ONE_READ_BYTES = 2**20
-# Clients choose the names of their headers, so the cache of names is bounded.
-MAX_CACHED_NAMES = 512
 
 
 class WSGIBridge:
-    """An ASGI application that responds from ``lookup`` where that is possible, else by ``wsgi`` in a thread.
+    """An ASGI application that runs ``wsgi`` in threads.
 
     A request has ``seconds`` from the arrival of its headers. ``body_limit`` returns, from the headers, how many bytes
-    of a body to read. It runs in a thread and may ask the database; ``lookup`` must not wait for anything. ``close`` is
-    called at the end.
+    of a body to read; it runs in a thread too. ``close`` is called at the end.
     """
 
     def __init__(
@@ -54,12 +49,10 @@ class WSGIBridge:
         *,
         seconds: float,
         body_limit: Callable[[WSGIEnvironment], int],
-        lookup: Lookup | None = None,
         close: Callable[[], object] = lambda: None,
         spool_bytes: int = SPOOL_BYTES,
     ) -> None:
-        self._wsgi, self._seconds, self._body_limit, self._lookup = wsgi, seconds, body_limit, lookup
-        self._close = close
+        self._wsgi, self._seconds, self._body_limit, self._close = wsgi, seconds, body_limit, close
         self._budget = SpoolBudget(spool_bytes)
         self._pool = ThreadPoolExecutor(THREADS)
 
@@ -70,13 +63,9 @@ class WSGIBridge:
             return
         environ = wsgi_environ(scope)
         environ[STARTED] = time.monotonic()
-        length = declared_length(environ)
-        body = RequestBody(receive, length, self._budget)
+        body = RequestBody(receive, declared_length(environ), self._budget)
         try:
-            cached = self._lookup(environ) if self._lookup and length == 0 else None
-            response = (
-                Response(*cached) if cached else await self._answer(environ, body, "is_complete" in scope["state"])
-            )
+            response = await self._answer(environ, body, "is_complete" in scope["state"])
         except Exception:
             request_id = secrets.token_hex(16)
             log.exception("not answered", extra={"request_id": request_id})
@@ -175,40 +164,3 @@ async def respond(send: Send, environ: WSGIEnvironment, response: Response, body
     if body.is_unread:
         await body.drain()
         await send({"type": "http.response.body", "body": b""})
-
-
-def wsgi_environ(scope: Scope) -> WSGIEnvironment:
-    """Return the environment of one request (PEP 3333), without its body."""
-    path = scope["raw_path"]
-    # A client that has left by now has no address.
-    (server, port), (client, client_port) = scope["server"], scope["client"] or ("", 0)
-    environ: WSGIEnvironment = {
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": scope["scheme"],
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-        # The file ends where the body ends, also if its length is not declared.
-        "wsgi.input_terminated": True,
-        "REQUEST_METHOD": scope["method"],
-        "SCRIPT_NAME": "",
-        "PATH_INFO": (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1"),
-        "QUERY_STRING": scope["query_string"].decode("latin-1"),
-        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
-        "SERVER_NAME": server,
-        "SERVER_PORT": str(port),
-        "REMOTE_ADDR": client,
-        "REMOTE_PORT": str(client_port),
-    }
-    for header, content in scope["headers"]:
-        name, value = cgi_name(header), content.decode("latin-1")
-        environ[name] = f"{environ[name]},{value}" if name in environ else value
-    return environ
-
-
-@lru_cache(MAX_CACHED_NAMES)
-def cgi_name(header: bytes) -> str:
-    """Return the CGI name of a header in lower case."""
-    name = header.decode("latin-1").upper().replace("-", "_")
-    return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"

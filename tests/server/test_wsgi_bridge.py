@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 from app.http.request_scope import RequestScope
-from app.request_context import STARTED
+from app.server.environ import MAX_CACHED_NAMES, cgi_name, wsgi_environ
 from app.server.request_body import MEMORY_BYTES, SpoolBudget
-from app.server.responses import Response
-from app.server.wsgi_bridge import MAX_CACHED_NAMES, THREADS, WSGIBridge, cgi_name, wsgi_environ
+from app.server.wsgi_bridge import THREADS, WSGIBridge
 
 pytestmark = pytest.mark.nodatabase
 
@@ -197,23 +196,22 @@ def test_a_client_that_never_pauses_is_held_to_the_deadline(build: Build, echo: 
     assert isinstance(echo.failure, ValueError)
 
 
-def test_large_bodies_share_a_budget(build: Build, echo: Echo) -> None:
-    """There is room for one. A second one waits, until the deadline at most; a small one needs none."""
-    size, seconds = 2 * MEMORY_BYTES, 0.3
-    bridge = build(RequestScope(echo, seconds), seconds, spool_bytes=size)
-    parts = [bytes(MEMORY_BYTES)] * 2
+@pytest.mark.parametrize(("spool_bytes", "expected"), [(2 * MEMORY_BYTES, 200), (2 * MEMORY_BYTES - 1, 503)])
+def test_large_bodies_wait_for_room_until_the_deadline(
+    build: Build, echo: Echo, spool_bytes: int, expected: int
+) -> None:
+    """There is room for one at a time, or for none; a small one needs none."""
+    seconds = PATIENCE if expected == 200 else 0.05
+    bridge = build(RequestScope(echo, seconds), seconds, spool_bytes=spool_bytes)
+    clients = [Client(*[bytes(MEMORY_BYTES)] * 2) for _ in range(3)]
 
-    async def together(*clients: Client) -> list[int]:
-        request = scope("POST", content_length=str(size))
+    async def together() -> None:
+        request = scope("POST", content_length=str(2 * MEMORY_BYTES))
         await asyncio.gather(*(bridge(request, client.receive, client.send) for client in clients))
-        return [client.status for client in clients]
 
-    assert asyncio.run(together(Client(*parts), Client(*parts))) == [200, 200]
-    stalled = Client(*parts, ends=False)
-    late = Client(*parts)
-    small = Client(b"{}")
-    assert asyncio.run(together(stalled, late, small)) == [200, 503, 200]
-    assert isinstance(echo.failure, ValueError)
+    asyncio.run(together())
+    assert [client.status for client in clients] == [expected] * 3
+    assert respond(bridge, scope("POST", content_length="2"), Client(b"{}")).body == b"{}"
 
 
 def test_a_reservation_waits_for_a_release() -> None:
@@ -228,19 +226,6 @@ def test_a_reservation_waits_for_a_release() -> None:
             assert waiting.done() is is_done
 
     asyncio.run(reserve())
-
-
-def test_a_cached_response_needs_neither_thread_nor_application(build: Build, echo: Echo) -> None:
-    def lookup(environ: dict[str, Any]) -> Response | None:
-        cached = Response(200, [("ETag", '"1"')], threading.current_thread().name.encode())
-        return cached if environ["PATH_INFO"] == "/hot" and STARTED in environ else None
-
-    bridge = build(echo, lookup=lookup)
-    client = respond(bridge, scope(path=b"/hot"))
-    assert (client.headers, client.body) == ({b"ETag": b'"1"'}, threading.main_thread().name.encode())
-    assert respond(bridge, scope("HEAD", b"/hot")).body == b""
-    assert echo.environ == {}
-    assert respond(bridge, scope(path=b"/cold")).headers == {b"X-Of": b"Echo"}
 
 
 def test_a_request_that_no_thread_takes_up_in_time_is_503_and_never_run(build: Build) -> None:
