@@ -12,12 +12,12 @@ from app.errors import Conflict
 from app.store.exchange import Exchange
 from app.store.outcomes import DocumentFailure, Outcome, outcomes
 
-# None is a key like any other, and comes before all others.
+# An absent key. None is a key, which sorts before all others.
 NOT_GIVEN: Any = object()
 # Makes the context that one write to these `_id`s runs in. Those whose outcome stays unknown are put into its set.
 CountWrites = Callable[[Collection[str]], AbstractContextManager[set[str]]]
-# So many changes are taken at once.
-MOST_CHANGES = 1000
+# Changes in one response.
+MAX_CHANGES = 1000
 
 
 @dataclass(frozen=True)
@@ -64,33 +64,33 @@ class Database:
         return self._exchange.find(doc_id)
 
     def get_many(self, doc_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Return by `_id` those of the documents that are there, read in one request."""
+        """Return the existing documents by `_id`, read in one request."""
         if not doc_ids:
             return {}
-        found = _documents(self._exchange.rows("_all_docs", params={"include_docs": True}, keys=doc_ids))
-        return {document["_id"]: document for document in found}
+        documents = _documents(self._exchange.rows("_all_docs", params={"include_docs": True}, keys=doc_ids))
+        return {document["_id"]: document for document in documents}
 
     def leaves(self, doc_ids: Sequence[str]) -> dict[str, Leaf]:
-        """Return by `_id` the winning revision of each document that is there or was deleted, read in two requests."""
+        """Return by `_id` the winning revision of each existing or deleted document, read in two requests."""
         if not doc_ids:
             return {}
         rows = self._exchange.rows("_all_docs", params={}, keys=doc_ids)
         winners = [(row["id"], row["value"]["rev"]) for row in rows if "value" in row]
-        found = self._exchange.revisions(winners, revs=True)
-        return {document["_id"]: Leaf(_lineage(document.pop("_revisions")), document) for document in found}
+        documents = self._exchange.revisions(winners, revs=True)
+        return {each["_id"]: Leaf(_lineage(each.pop("_revisions")), each) for each in documents}
 
     def revisions(self, wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-        """Return those of the revisions, each an `_id` and a `_rev`, whose bodies are kept, read in one request.
+        """Return those of the revisions, each an `_id` and a `_rev`, whose bodies still exist, read in one request.
 
-        CouchDB forgets the bodies of older revisions when it compacts.
+        Compaction removes the bodies of older revisions.
         """
         return self._exchange.revisions(wanted)
 
     def create(self, document: Mapping[str, Any]) -> str:
         """Store a document under its new `_id`; return its revision.
 
-        Raises Conflict if the `_id` is taken, and Unavailable if a quorum is not known to have it: CouchDB's 202 is
-        no success (docs/couchdb-quirks.md). A tombstone does not take an `_id`: a document can be made anew over it.
+        Raises Conflict if the `_id` is taken, and Unavailable if a quorum may not have the document: CouchDB's 202 is
+        no success (docs/couchdb-quirks.md). A tombstone does not take an `_id`: CouchDB accepts a document over it.
         """
         return self._write(document)
 
@@ -99,20 +99,20 @@ class Database:
         return self._write(document)
 
     def write_many(self, documents: Sequence[Mapping[str, Any]]) -> dict[str, Outcome]:
-        """Store documents in one request, each new or the next revision of the one whose `_rev` it gives.
+        """Store documents in one request, each new or the next revision of the `_rev` in it.
 
-        Returns by `_id` the revision, or why there is none: each is stored or not for itself. Raises Unavailable when
-        nothing is known of any, and ValueError for two documents of one `_id`, whose outcomes could not be told apart.
+        Returns by `_id` the revision, or the reason why there is none: each is stored or not independently. Raises
+        Unavailable if no outcome is known, and ValueError for two documents with one `_id`, whose outcomes look alike.
         """
         doc_ids = [document["_id"] for document in documents]
         if len(set(doc_ids)) < len(doc_ids):
-            raise ValueError("an _id is there more than once")
+            raise ValueError("two documents have the same _id")
         if not documents:
             return {}
         with self._count_writes(doc_ids) as unknown:
-            found = outcomes(doc_ids, self._exchange.results(documents))
-            unknown.update(doc_id for doc_id, outcome in found.items() if outcome is DocumentFailure.UNKNOWN)
-        return found
+            by_id = outcomes(doc_ids, self._exchange.results(documents))
+            unknown.update(doc_id for doc_id, outcome in by_id.items() if outcome is DocumentFailure.UNKNOWN)
+        return by_id
 
     def delete_many(self, revisions: Sequence[Revision]) -> dict[str, Outcome]:
         """Delete documents in one request, leaving bare tombstones; return as ``write_many`` does."""
@@ -130,9 +130,9 @@ class Database:
         limit: int | None = None,
         stale_ok: bool = False,
     ) -> list[Row]:
-        """Return rows of a view, of ``keys`` in their order or of a range with both ends in it.
+        """Return rows of a view: those of ``keys`` in their order, or of a range with both ends included.
 
-        If ``stale_ok``, return what is indexed by now, without waiting for the rest; the index is updated afterwards.
+        If ``stale_ok``, return the rows that are indexed already; the index is updated afterwards.
         """
         given = {
             "startkey": startkey,
@@ -159,40 +159,38 @@ class Database:
 
     def changed_since(self, sequence: object, *, limit: int) -> tuple[list[str], object]:
         """Return the `_id`s of up to ``limit`` documents that changed after ``sequence``, and where they end."""
-        found = self._exchange.send(
-            "GET", "_changes", members=("results", "last_seq"), params={"since": sequence, "limit": limit}
-        )
-        return [change["id"] for change in found["results"]], found["last_seq"]
+        params = {"since": sequence, "limit": limit}
+        changes = self._exchange.send("GET", "_changes", members=("results", "last_seq"), params=params)
+        return [change["id"] for change in changes["results"]], changes["last_seq"]
 
     def await_changes(self, sequence: object, silence: float, wanted: Callable[[], bool]) -> tuple[list[str], object]:
         """Return as ``changed_since`` does, once there is a change.
 
-        The database gives a sign of life each second; without one for ``silence`` seconds it is lost. When nobody has
-        ``wanted`` an answer any more, that is found with the next sign.
+        The database sends a heartbeat each second; without one for ``silence`` seconds the connection is lost. When
+        ``wanted`` returns False, the wait ends with the next heartbeat.
         """
-        params = {"since": sequence, "feed": "longpoll", "heartbeat": 1000, "limit": MOST_CHANGES}
-        patience = IdleTimeout(silence, wanted)
-        members = ("results", "last_seq")
-        found = self._exchange.send("GET", "_changes", members=members, params=params, timeout=patience)
-        return [change["id"] for change in found["results"]], found["last_seq"]
+        params = {"since": sequence, "feed": "longpoll", "heartbeat": 1000, "limit": MAX_CHANGES}
+        timeout, members = IdleTimeout(silence, wanted), ("results", "last_seq")
+        changes = self._exchange.send("GET", "_changes", members=members, params=params, timeout=timeout)
+        return [change["id"] for change in changes["results"]], changes["last_seq"]
 
     def last_id(self, startkey: str, endkey: str) -> str | None:
         """Return the highest `_id` in a range, both ends included."""
-        found = self.ids(endkey, startkey, limit=1, descending=True)
-        return found[0].id if found else None
+        rows = self.ids(endkey, startkey, limit=1, descending=True)
+        return rows[0].id if rows else None
 
     def design_documents(self) -> dict[str, dict[str, Any]]:
         """Return the design documents by name."""
         params = {"startkey": "_design/", "endkey": "_design0", "include_docs": True}
-        found = _documents(self._exchange.rows("_all_docs", params=params))
-        return {document["_id"].removeprefix("_design/"): document for document in found}
+        documents = _documents(self._exchange.rows("_all_docs", params=params))
+        return {document["_id"].removeprefix("_design/"): document for document in documents}
 
     def probe_write(self, name: str) -> None:
         """Write the local document ``name``, which is neither validated, indexed nor replicated."""
-        found = self._exchange.find("_local", name)
-        # A conflict means that someone else's probe was written at this moment, so writes pass.
+        probe = self._exchange.find("_local", name)
+        # A conflict means that another probe was written at this moment, so writes succeed.
         with suppress(Conflict):
-            self._exchange.send("PUT", "_local", name, body={"_rev": found["_rev"]} if found else {})
+            self._exchange.send("PUT", "_local", name, body={"_rev": probe["_rev"]} if probe else {})
 
     def _write(self, document: Mapping[str, Any]) -> str:
         with self._count_writes([document["_id"]]):
@@ -201,11 +199,11 @@ class Database:
 
 
 def _documents(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return what the rows hold: nothing where a document is absent, was deleted, or went while it was read."""
+    """Return the documents in rows; a row of an absent or deleted document has none."""
     return [row["doc"] for row in rows if row.get("doc")]
 
 
 def _lineage(revisions: Mapping[str, Any]) -> list[str]:
-    """Return what `_revisions` says as revisions, the latest first."""
+    """Return the revisions that `_revisions` lists, the latest first."""
     start = revisions["start"]
     return [f"{start - age}-{digest}" for age, digest in enumerate(revisions["ids"])]

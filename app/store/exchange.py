@@ -1,4 +1,4 @@
-"""One request to one database: within the deadline, under the request's id, and every failure one of two."""
+"""Requests to one database, within the deadline and under the request's id, and their failures."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from app.request_context import current_request_id, remaining
 
 log = logging.getLogger("dreamscript.store")
 
-# No single request to CouchDB waits longer, so that a second can follow within the deadline (docs/couchdb-quirks.md).
-TIMEOUT = 3.0
-# It waits so much longer for each document that it writes: to send a thousand again would take as long once more.
-PER_DOCUMENT = 0.003
+# A request to CouchDB waits no longer, so that a second can follow within the deadline (docs/couchdb-quirks.md).
+TIMEOUT_SECONDS = 3.0
+# A bulk write waits this much longer for each document, since sending a thousand again takes as long again.
+SECONDS_PER_DOCUMENT = 0.003
 # Writes many documents; unlike a POST of keys it changes something.
 BULK = ("_bulk_docs",)
-# What CouchDB says of a document that is not there; of a database that is not there it says something else.
+# The reasons of a 404 for a document; a missing database has another.
 ABSENT = ("missing", "deleted")
 
 
 class Exchange:
-    """Sends requests to the database ``name``; gets JSON objects back.
+    """Sends requests to the database ``name`` and returns JSON objects.
 
-    All of it raises Conflict for a 409, Unconfirmed for a write whose outcome is not known, and Unavailable for
-    everything else that is not an answer: a missing database and lacking credentials are both beyond the client.
+    Every method raises Conflict for a 409, Unconfirmed for a write of unknown outcome, and Unavailable for all other
+    failures: a client can do nothing about a missing database or missing credentials.
     """
 
     def __init__(self, connection: Connection, name: str) -> None:
         self._connection, self.name = connection, name
 
     def send(self, method: str, *path: str, members: Sequence[str] = (), **options: Any) -> dict[str, Any]:
-        """Return the body of the answer, which has ``members``; ``options`` are those of Connection.request."""
+        """Return the body of the response, which has ``members``; ``options`` are those of Connection.request."""
         with self._translated(method, path):
             return _holding(self._ask(method, path, **options), *members)
 
@@ -57,7 +57,7 @@ class Exchange:
     ) -> list[dict[str, Any]]:
         """Return the rows of a view or of `_all_docs`, each of which has ``members``.
 
-        ``keys`` go in a body, since a URL has no room for many.
+        ``keys`` are sent in a body, since a URL is too short for many.
         """
         method, body = ("GET", None) if keys is None else ("POST", {"keys": list(keys)})
         with self._translated(method, path):
@@ -71,12 +71,12 @@ class Exchange:
             return rows
 
     def revisions(self, wanted: Sequence[tuple[str, str]], *, revs: bool = False) -> list[dict[str, Any]]:
-        """Return those of the revisions, each an `_id` and a `_rev`, that are kept; with ``revs`` what led to each.
+        """Return those of the revisions, each an `_id` and a `_rev`, that still exist; with ``revs``, their ancestors.
 
-        What is not kept CouchDB marks as not found, and PouchDB as missing.
+        CouchDB marks the others as not found, and PouchDB as missing.
         """
         if not wanted:
-            # PouchDB Server never answers that.
+            # PouchDB Server never answers an empty request.
             return []
         path, params = ("_bulk_get",), {"revs": True} if revs else {}
         docs = [{"id": doc_id, "rev": revision} for doc_id, revision in wanted]
@@ -85,21 +85,21 @@ class Exchange:
             results = self._ask("POST", path, params=params, body={"docs": docs}, read=True).get("results")
             if not isinstance(results, list):
                 raise AnswerLost("the answer has no results")
-            found = [_holding(each) for result in results for each in _holding(result, "docs")["docs"]]
-            for failure in (each["error"] for each in found if "error" in each):
+            parts = [_holding(each) for result in results for each in _holding(result, "docs")["docs"]]
+            for failure in (each["error"] for each in parts if "error" in each):
                 if _holding(failure).get("error") != "not_found":
                     raise AnswerLost("a revision could not be read")
-            return [_holding(each["ok"], *members) for each in found if "ok" in each]
+            return [_holding(each["ok"], *members) for each in parts if "ok" in each]
 
     def results(self, documents: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Write ``documents`` in one request; return what CouchDB says of each, in no order that can be relied on."""
+        """Write ``documents`` in one request; return CouchDB's result for each, in any order."""
         with self._translated("POST", BULK):
-            more = PER_DOCUMENT * len(documents)
-            answer = self._answer("POST", BULK, more, body={"docs": list(documents)})
+            extra_seconds = SECONDS_PER_DOCUMENT * len(documents)
+            answer = self._answer("POST", BULK, extra_seconds, body={"docs": list(documents)})
             results = answer.body
             if not isinstance(results, list) or len(results) != len(documents):
                 raise AnswerLost("the answer has not one result for each document")
-            # Each result that lacks a quorum says so, and those beside it have one.
+            # A result without a quorum is marked, and the others have one.
             for result in results:
                 _holding(result)
             if answer.status == 202 and not any(result.get("accepted") for result in results):
@@ -112,16 +112,17 @@ class Exchange:
             raise AnswerLost("202: fewer than a quorum stored it")
         return _holding(answer.body)
 
-    def _answer(self, method: str, path: tuple[str, ...], more: float = 0, **options: Any) -> CouchResponse:
+    def _answer(self, method: str, path: tuple[str, ...], extra_seconds: float = 0, **options: Any) -> CouchResponse:
         left, request_id = remaining(), current_request_id()
         if left is not None and left <= 0:
             # Nothing is sent, and that is not the database's failure.
             raise Unavailable
-        usual = {
+        timeout = TIMEOUT_SECONDS + extra_seconds
+        defaults = {
             "headers": {"X-Couch-Request-ID": request_id} if request_id else None,
-            "timeout": TIMEOUT + more if left is None else min(TIMEOUT + more, left),
+            "timeout": timeout if left is None else min(timeout, left),
         }
-        return self._connection.request(method, self.name, *path, **usual | options)
+        return self._connection.request(method, self.name, *path, **defaults | options)
 
     @contextmanager
     def _translated(self, method: str, path: tuple[str, ...]) -> Iterator[None]:
@@ -146,15 +147,15 @@ class Exchange:
 
 
 def _may_have_written(method: str, path: tuple[str, ...], failure: DatabaseError) -> bool:
-    """Tell whether a failed request may have stored something; a 5xx may come from a node that had passed it on."""
+    """Return whether a failed request may have stored something; a node may answer 5xx after passing it on."""
     unknown = isinstance(failure, AnswerLost) or (isinstance(failure, Refused) and failure.status >= 500)
     return unknown and (method == "PUT" or path == BULK)
 
 
 def _holding(value: Any, *members: str) -> dict[str, Any]:
-    """Return ``value``, which is an object with ``members``. Raises AnswerLost where it is not."""
+    """Return ``value`` as an object with ``members``. Raises AnswerLost if it is none."""
     if not isinstance(value, dict):
-        raise AnswerLost("what should be a JSON object is none")
+        raise AnswerLost("the answer is not a JSON object")
     if missing := [member for member in members if member not in value]:
         raise AnswerLost(f"the answer lacks {' and '.join(missing)}")
     return value

@@ -129,7 +129,7 @@ class ItemStore:
             return None
         history = self._history(doc_id)
         change = judge(history, write_id) if history else None
-        if history is None or change is None or change.after.is_deleted or change.after != history.newest:
+        if history is None or change is None or change.after.is_deleted or change.after is not history.newest:
             return change
         try:
             return Change(change.before, self._writes.store(_proof(change, write_id)))

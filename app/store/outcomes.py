@@ -1,4 +1,4 @@
-"""What became of each of many documents that were written in one request."""
+"""The outcomes of documents that were written in one request."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class DocumentFailure(Enum):
     UNKNOWN = "unknown"
 
 
-# What CouchDB says of a document that it certainly did not store; its validators throw the last two.
-CERTAIN = {
+# The errors of documents that CouchDB certainly did not store; its validators throw the last two.
+REFUSALS = {
     "conflict": DocumentFailure.CONFLICT,
     "forbidden": DocumentFailure.FORBIDDEN,
     "unauthorized": DocumentFailure.FORBIDDEN,
@@ -26,19 +26,19 @@ Outcome = str | DocumentFailure
 
 
 def outcomes(doc_ids: Sequence[str], results: Iterable[Mapping[str, Any]]) -> dict[str, Outcome]:
-    """Return by `_id` the new revision of each document, or why there is none.
+    """Return by `_id` the new revision of each document, or the reason why there is none.
 
-    PouchDB Server gives ``results`` in another order than it was given the documents, so each is known by the `_id`
-    in it; a document that none of them names is UNKNOWN.
+    PouchDB Server returns ``results`` in another order than the documents, so they are matched by `_id`. A document
+    without a result is UNKNOWN.
     """
-    found = {result.get("id"): _outcome(result) for result in results}
-    return {doc_id: found.get(doc_id, DocumentFailure.UNKNOWN) for doc_id in doc_ids}
+    by_id = {result.get("id"): _outcome(result) for result in results}
+    return {doc_id: by_id.get(doc_id, DocumentFailure.UNKNOWN) for doc_id in doc_ids}
 
 
 def _outcome(result: Mapping[str, Any]) -> Outcome:
-    """Return what one result says; "accepted" marks what fewer nodes than a quorum have stored."""
+    """Return the outcome in one result; "accepted" marks documents that fewer nodes than a quorum have stored."""
     if "error" in result:
-        return CERTAIN.get(result["error"], DocumentFailure.UNKNOWN)
+        return REFUSALS.get(result["error"], DocumentFailure.UNKNOWN)
     if "rev" not in result or result.get("accepted"):
         return DocumentFailure.UNKNOWN
     return str(result["rev"])

@@ -139,7 +139,7 @@ def test_a_database_that_hangs(
     make_app: Callable[..., Application], ada: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server accepts the connection and never answers; only the deadline ends the request."""
-    monkeypatch.setattr(exchange, "TIMEOUT", 10_000.0)
+    monkeypatch.setattr(exchange, "TIMEOUT_SECONDS", 10_000.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         app = make_app(couchdb_url=f"http://127.0.0.1:{silent.getsockname()[1]}", deadline=0.2)
         assert_error(Caller(app, ada.key).get("/documents"), "unavailable")

@@ -123,7 +123,7 @@ def test_of_many_writes_each_is_stored_or_not_for_itself(documents: Database) ->
 
 def test_many_may_be_none_and_no_id_twice(documents: Database) -> None:
     assert documents.write_many([]) == {}
-    with pytest.raises(ValueError, match="more than once"):
+    with pytest.raises(ValueError, match="the same _id"):
         documents.write_many([{"_id": "a"}, {"_id": "b"}, {"_id": "a"}])
     assert documents.get_many(["a", "b"]) == {}
 

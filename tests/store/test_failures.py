@@ -216,7 +216,7 @@ def test_a_request_whose_time_is_over_sends_nothing(call: Call, caplog: pytest.L
 def test_a_wait_ends_with_the_request_or_before_it(
     store_waits: float, request_has: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange, "TIMEOUT", store_waits)
+    monkeypatch.setattr(exchange, "TIMEOUT_SECONDS", store_waits)
     started, context = time.monotonic(), request_context(request_id="r-1", seconds=request_has)
     with database(hang) as (documents, server), context, pytest.raises(Unavailable):
         documents.get("a")
@@ -238,7 +238,7 @@ def test_many_documents_may_take_longer(monkeypatch: pytest.MonkeyPatch) -> None
         documents.write_many([{"_id": str(number)} for number in range(1000)])
         with request_context(request_id="r-1", seconds=1):
             documents.write_many([{"_id": str(number)} for number in range(1000)])
-    assert waits[0] == exchange.TIMEOUT + 1000 * exchange.PER_DOCUMENT
+    assert waits[0] == exchange.TIMEOUT_SECONDS + 1000 * exchange.SECONDS_PER_DOCUMENT
     assert waits[1] <= 1
 
 
