@@ -33,13 +33,13 @@ def prepare(version: str, python: str) -> str:
     """Return the Python of an environment that holds what requirements.txt names, made or brought up to date."""
     folder = ROOT / "var" / "pythons" / version
     inside, stamp = folder / "bin" / "python", folder / "installed"
-    wanted = "".join((ROOT / name).read_text() for name in REQUIREMENTS)
-    if not stamp.exists() or stamp.read_text() != wanted:
+    requirements = "".join((ROOT / name).read_text() for name in REQUIREMENTS)
+    if not stamp.exists() or stamp.read_text() != requirements:
         subprocess.run([python, "-m", "venv", "--clear", str(folder)], check=True)
         install = [str(inside), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         service, tools, constraints = REQUIREMENTS
         subprocess.run([*install, "-r", service, "-r", tools, "-c", constraints], cwd=ROOT, check=True)
-        stamp.write_text(wanted)
+        stamp.write_text(requirements)
     return str(inside)
 
 
@@ -62,8 +62,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _output(command: list[str]) -> str | None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else None
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    return process.stdout.strip() if process.returncode == 0 else None
 
 
 if __name__ == "__main__":

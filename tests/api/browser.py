@@ -39,10 +39,10 @@ T = TypeVar("T")
 def wait_for(find: Callable[[], T], what: str) -> T:
     """Poll ``find`` and return its first true result."""
     until = time.monotonic() + PATIENCE
-    while not (found := find()):
+    while not (result := find()):
         assert time.monotonic() < until, f"in vain: {what}"
         time.sleep(0.05)
-    return found
+    return result
 
 
 @contextmanager
@@ -99,9 +99,9 @@ class Browser(AbstractContextManager["Browser"]):
 
     def evaluate(self, expression: str) -> Any:
         """Return the value of a JavaScript expression in the page; a promise is waited for."""
-        found = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
-        assert "exceptionDetails" not in found, found
-        return found["result"].get("value")
+        reply = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in reply, reply
+        return reply["result"].get("value")
 
     def wait_for(self, expression: str) -> Any:
         """Return the value of the expression as soon as it is true."""
@@ -109,9 +109,9 @@ class Browser(AbstractContextManager["Browser"]):
 
     def click(self, selector: str) -> None:
         """Click the element of the selector when it exists, even while the page moves it."""
-        found = f"document.querySelector({json.dumps(selector)})"
-        self.wait_for(f"!!{found}")
-        self.evaluate(f"{found}.focus(), {found}.click()")
+        element = f"document.querySelector({json.dumps(selector)})"
+        self.wait_for(f"!!{element}")
+        self.evaluate(f"{element}.focus(), {element}.click()")
 
     def type(self, text: str) -> None:
         """Type into the focused element."""
@@ -124,17 +124,17 @@ class Browser(AbstractContextManager["Browser"]):
 
     def complaints(self) -> list[object]:
         """Return the errors and warnings of the tab's console."""
-        found: list[object] = []
+        problems: list[object] = []
         for event in self.events:
             parameters = event["params"]
             match event["method"]:
                 case "Runtime.exceptionThrown":
-                    found.append(parameters["exceptionDetails"])
+                    problems.append(parameters["exceptionDetails"])
                 case "Runtime.consoleAPICalled" if parameters["type"] in ("error", "warning", "assert"):
-                    found.append(parameters["args"])
+                    problems.append(parameters["args"])
                 case "Log.entryAdded" if parameters["entry"]["level"] in ("error", "warning"):
-                    found.append(parameters["entry"])
-        return found
+                    problems.append(parameters["entry"])
+        return problems
 
     def screenshot(self, file: Path) -> None:
         """Write a picture of the whole page."""

@@ -162,12 +162,12 @@ class World:
 
     def state(self, foreign: Foreign) -> dict[str, dict[str, Any]]:
         """Return everything the database stores about foreign items."""
-        found: dict[str, dict[str, Any]] = {}
+        documents: dict[str, dict[str, Any]] = {}
         for name, kind in KINDS.items():
             heads = ["key", "revocation", "retirement"] if name == "key" else [name]
             doc_ids = [f"{head}:{digits(number)}" for head in heads for number in foreign.ids[name]]
-            found |= self.store[kind.database].get_many(doc_ids)
-        return found
+            documents |= self.store[kind.database].get_many(doc_ids)
+        return documents
 
     def written(self) -> list[str]:
         """Return the number of writes to each database."""
@@ -311,14 +311,14 @@ class Matrix:
             ids = {**named, place: number}
             if any(other.where == "path" and other not in ids for other in template.places):
                 continue
-            told = TOLD_OTHERWISE.get((place.where, place.name), TOLD[place.where])[mode]
+            status = TOLD_OTHERWISE.get((place.where, place.name), TOLD[place.where])[mode]
             for method in template.methods:
                 request = template.request(ids, method=method, media_type=media_type)
                 item = request.url if template.reads else f"/{LISTS[place.kind]}/{number}"
                 for condition in conditions if method != "HEAD" else (None,):
-                    yield Ask(request, told, item, condition)
+                    yield Ask(request, status, item, condition)
                 for header in CONDITIONS[: len(conditions) - 1] if method != "HEAD" else ():
-                    starred = 304 if template.reads and told == 200 and header == "If-None-Match" else told
+                    starred = 304 if template.reads and status == 200 and header == "If-None-Match" else status
                     yield Ask(replace(request, headers={header: "*"}), starred, item)
         if template.lists and all(place in named for place in template.places if place.where == "path"):
             for method in template.methods:
@@ -379,17 +379,17 @@ def _choices(template: Template, foreign: Foreign) -> Iterator[tuple[Place, int,
 def _dead(world: World, past: Keys, owner: Own) -> dict[str, str | None]:
     """Return invalid keys by reason. ``past`` creates keys that have expired since."""
     malformed = f"ds_live_{'0' * 49}"
-    found: dict[str, str | None] = {"no key": None, "garbage": "YOUR_API_KEY", "malformed": malformed}
-    found["unknown"] = compose("live", secrets.token_bytes(32))
+    keys: dict[str, str | None] = {"no key": None, "garbage": "YOUR_API_KEY", "malformed": malformed}
+    keys["unknown"] = compose("live", secrets.token_bytes(32))
     for mode in MODES:
         limits: dict[str, Any] = {**owner.limits, "out_of_scope": mode}
-        revoked, found[f"revoked, {mode}"] = world.keys.create("revoked", SCOPES, **limits)
+        revoked, keys[f"revoked, {mode}"] = world.keys.create("revoked", SCOPES, **limits)
         world.keys.revoke(revoked.id)
-        rotated, found[f"rotated, {mode}"] = world.keys.create("rotated", SCOPES, **limits)
+        rotated, keys[f"rotated, {mode}"] = world.keys.create("rotated", SCOPES, **limits)
         world.keys.rotate(rotated.id, 0)
         yesterday = now() - timedelta(days=1)
-        found[f"expired, {mode}"] = past.create("expired", SCOPES, expires_at=yesterday, **limits)[1]
-    return found
+        keys[f"expired, {mode}"] = past.create("expired", SCOPES, expires_at=yesterday, **limits)[1]
+    return keys
 
 
 def essence(answer: Answer) -> tuple[int, list[tuple[str, str]], str]:

@@ -29,8 +29,8 @@ class Operation(NamedTuple):
     def parameters(self) -> list[dict[str, Any]]:
         """The parameters of the operation and its path."""
         item = DOCUMENT["paths"].get(self.path, {})
-        found: list[dict[str, Any]] = whole([*self.says.get("parameters", []), *item.get("parameters", [])])
-        return found
+        parameters: list[dict[str, Any]] = whole([*self.says.get("parameters", []), *item.get("parameters", [])])
+        return parameters
 
 
 OPERATIONS = [
@@ -48,8 +48,8 @@ def whole(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if "$ref" in value:
-        found: Any = DOCUMENT
+        part: Any = DOCUMENT
         for step in value["$ref"].removeprefix("#/").split("/"):
-            found = found[step]
-        return whole(found)
+            part = part[step]
+        return whole(part)
     return {name: whole(member) for name, member in value.items()}

@@ -110,10 +110,10 @@ class Template:
         """Return the request that names ``ids``, with one for each place in the path."""
         path = self.operation.path.format(**{place.name: number for place, number in ids.items()})
         named = {place.name: str(number) for place, number in ids.items() if place.where == "query"}
-        asked = urlencode({**named, **(query or {})})
+        search = urlencode({**named, **(query or {})})
         media_type = media_type or next(iter(self.examples), None)
         body = self._body(media_type, ids) if media_type else None
-        return Request(method or self.method, f"{path}?{asked}" if asked else path, media_type, body, headers or {})
+        return Request(method or self.method, f"{path}?{search}" if search else path, media_type, body, headers or {})
 
     def _body(self, media_type: str, ids: Ids) -> Any:
         places = [place for place in self.places if place.where == "body"]
@@ -140,9 +140,9 @@ class Template:
     def _members(self) -> Iterator[Place]:
         content = whole(self.operation.says.get("requestBody", {})).get("content", {})
         schemas = [described["schema"] for described in content.values()]
-        found = {name: many for schema in schemas for name, many in _identifiers(schema)}
+        members = {name: many for schema in schemas for name, many in _identifiers(schema)}
         outer = {name for schema in schemas for name in schema.get("properties", {})}
-        for name, many in found.items():
+        for name, many in members.items():
             if name not in outer and name not in set(_keys(self.examples)):
                 raise Incomplete(f"{self.operation}: the EXAMPLES of its body must show {name}, which names something")
             yield Place("body", name, self._kind(name, f"the member {name} of a body"), many)
@@ -178,5 +178,5 @@ def _named(value: Any, values: Mapping[str, Any], without: set[str]) -> Any:
         return [_named(member, values, without) for member in value]
     if not isinstance(value, dict):
         return copy.deepcopy(value)
-    kept = {name: inner for name, inner in value.items() if name not in without}
-    return {name: values.get(name, _named(inner, values, without)) for name, inner in kept.items()}
+    members = {name: inner for name, inner in value.items() if name not in without}
+    return {name: values.get(name, _named(inner, values, without)) for name, inner in members.items()}

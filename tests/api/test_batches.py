@@ -25,8 +25,8 @@ def send(caller: Caller, operations: list[dict[str, Any]], kind: str = "document
 def outcomes(answer: Answer) -> list[dict[str, Any]]:
     """Return the outcomes."""
     assert answer.status_code == 200, answer.text
-    found: list[dict[str, Any]] = answer.json["outcomes"]
-    return found
+    results: list[dict[str, Any]] = answer.json["outcomes"]
+    return results
 
 
 def statuses(answer: Answer) -> list[int]:
@@ -57,23 +57,27 @@ def test_every_operation_has_its_outcome(ada: Caller, kind: str) -> None:
         ],
         kind,
     )
-    found = outcomes(answer)
+    results = outcomes(answer)
     assert statuses(answer) == [201, 200, 200, 204, 412, 404, 400]
-    assert [outcome.get("id") for outcome in found[1:]] == [*ids, 987654321, None]
-    assert [outcome.get("error") for outcome in found[4:]] == ["precondition_failed", "not_found", "validation_failed"]
-    assert name in found[6]["reason"]
-    assert found[4]["etag"] == items[3].headers["ETag"]
-    for outcome, title in zip(found, ("New", "Replaced", "Patched"), strict=False):
+    assert [outcome.get("id") for outcome in results[1:]] == [*ids, 987654321, None]
+    assert [outcome.get("error") for outcome in results[4:]] == [
+        "precondition_failed",
+        "not_found",
+        "validation_failed",
+    ]
+    assert name in results[6]["reason"]
+    assert results[4]["etag"] == items[3].headers["ETag"]
+    for outcome, title in zip(results, ("New", "Replaced", "Patched"), strict=False):
         read = ada.get(f"/{kind}/{outcome['id']}")
         assert (read.json, read.headers["ETag"]) == ({"id": outcome["id"], name: title}, outcome["etag"])
     assert ada.get(f"/{kind}/{ids[2]}").status_code == 404
-    assert set(found[3]) == {"status", "id"}
+    assert set(results[3]) == {"status", "id"}
 
 
 def test_operations_on_one_document_run_in_order(ada: Caller) -> None:
     item = ada.post("/documents", {"title": "0", "content": "kept"})
     document, tag = item.json["id"], item.headers["ETag"]
-    found = outcomes(
+    results = outcomes(
         send(
             ada,
             [
@@ -86,8 +90,8 @@ def test_operations_on_one_document_run_in_order(ada: Caller) -> None:
             ],
         )
     )
-    assert [outcome["status"] for outcome in found] == [200, 412, 200, 201, 204, 404]
-    assert found[1]["etag"] == found[0]["etag"]
+    assert [outcome["status"] for outcome in results] == [200, 412, 200, 201, 204, 404]
+    assert results[1]["etag"] == results[0]["etag"]
 
 
 @pytest.mark.usefixtures("indexed")

@@ -14,10 +14,10 @@ SENT_WITH_BOTH = ("ETag", "Cache-Control", "Vary", "x-next", "Link")
 @pytest.fixture
 def project(ada: Caller) -> dict[str, Any]:
     """A project with three documents."""
-    found = ada.new_project("Three")
+    project = ada.new_project("Three")
     for n in range(3):
-        ada.new_document(str(n), project_id=found["id"])
-    return found
+        ada.new_document(str(n), project_id=project["id"])
+    return project
 
 
 def paths(project: dict[str, Any]) -> list[str]:

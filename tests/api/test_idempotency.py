@@ -112,10 +112,10 @@ def test_many_at_once_make_one(ada: Caller) -> None:
     with ThreadPoolExecutor(8) as pool:
         tried = [pool.submit(send, ada, "POST", "/documents", {"title": "x"}, key) for _ in range(8)]
         answers = [one.result() for one in tried]
-    done = [answer for answer in answers if answer.status_code == 201]
+    created = [answer for answer in answers if answer.status_code == 201]
     waiting = [answer for answer in answers if answer.status_code == 409]
-    assert len(done) + len(waiting) == 8
-    assert len({answer.data for answer in done}) == 1
+    assert len(created) + len(waiting) == 8
+    assert len({answer.data for answer in created}) == 1
     for answer in waiting:
         assert answer.json["error"] == "idempotency_in_progress"
         assert int(answer.headers["Retry-After"]) >= 1
@@ -197,9 +197,9 @@ def test_a_key_that_was_shown_is_not_shown_again(ada: Caller, services: Services
     assert second.headers["Idempotency-Replayed"] == "true"
     assert f"key {first.json['id']}," in second.json["reason"]
     meta = services.store["meta"]
-    kept = [meta.get(row.id) for row in meta.ids("idempotency:", "idempotency;", limit=1000)]
-    assert kept
-    assert first.json["key"] not in str(kept)
+    records = [meta.get(row.id) for row in meta.ids("idempotency:", "idempotency;", limit=1000)]
+    assert records
+    assert first.json["key"] not in str(records)
 
 
 def test_a_record_is_over_after_a_day(ada: Caller, services: Services) -> None:

@@ -31,9 +31,9 @@ def test_a_key_is_shown_once_and_works(app: Application, ada: Caller) -> None:
     assert answer.headers["Location"].endswith(f"/keys/{made['id']}")
     assert answer.headers["Cache-Control"] == "no-store"
     assert Caller(app, made["key"]).get("/documents").status_code == 200
-    shown = ada.get(f"/keys/{made['id']}")
-    assert shown.json == {name: value for name, value in made.items() if name != "key"}
-    assert set(shown.json) == {"id", "principal", "name", "scopes", "created_at"}
+    answer = ada.get(f"/keys/{made['id']}")
+    assert answer.json == {name: value for name, value in made.items() if name != "key"}
+    assert set(answer.json) == {"id", "principal", "name", "scopes", "created_at"}
     assert made["key"] not in ada.get("/keys?limit=1000").text
 
 

@@ -49,9 +49,9 @@ def test_a_use_shows_when_it_is_stored(app: Application, ada: Caller) -> None:
     assert Caller(app, made["key"]).get("/projects").status_code == 403
     assert "last_used_at" not in ada.get(f"/keys/{made['id']}").json
     flush(app)
-    shown = ada.get(f"/keys/{made['id']}").json
-    assert between < datetime.fromisoformat(shown["last_used_at"]) < now()
-    assert [key for page in ada.walk("/keys?limit=2") for key in page if key["id"] == made["id"]] == [shown]
+    body = ada.get(f"/keys/{made['id']}").json
+    assert between < datetime.fromisoformat(body["last_used_at"]) < now()
+    assert [key for page in ada.walk("/keys?limit=2") for key in page if key["id"] == made["id"]] == [body]
 
 
 def test_refused_keys_are_not_used(app: Application, ada: Caller, services: Services) -> None:
@@ -121,12 +121,12 @@ def test_the_later_moment_wins_in_any_order_of_writes(make_app: Callable[..., Ap
     assert Caller(early, text).get("/documents").status_code == 200
     assert Caller(late, text).get("/documents").status_code == 200
     flush(late)
-    kept = services.usage.last_used([key.id])
+    last_used = services.usage.last_used([key.id])
     flush(early)
-    assert services.usage.last_used([key.id]) == kept
-    assert services.keys.get(key.id) == replace(key, last_used_at=kept[key.id])
-    assert [one.last_used_at for one in services.keys.all() if one.id == key.id] == [kept[key.id]]
-    assert kept[key.id] <= stamp(now())
+    assert services.usage.last_used([key.id]) == last_used
+    assert services.keys.get(key.id) == replace(key, last_used_at=last_used[key.id])
+    assert [one.last_used_at for one in services.keys.all() if one.id == key.id] == [last_used[key.id]]
+    assert last_used[key.id] <= stamp(now())
 
 
 def test_a_stored_use_has_the_id_of_its_key(app: Application, ada: Caller, services: Services) -> None:

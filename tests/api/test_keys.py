@@ -57,9 +57,9 @@ def unusable(services: Services, past: Services) -> dict[str, str | None]:
 @pytest.fixture
 def past(settings: Settings) -> Iterator[Services]:
     """The services with the clock of two days ago, to create keys that have expired since."""
-    found = Services.build(settings, now=lambda: now() - timedelta(days=2))
-    yield found
-    found.close()
+    services = Services.build(settings, now=lambda: now() - timedelta(days=2))
+    yield services
+    services.close()
 
 
 def test_every_unusable_key_gets_the_same_answer(app: Application, services: Services, past: Services) -> None:
@@ -113,10 +113,10 @@ def test_a_revocation_takes_effect_at_the_next_read_of_the_key(services: Service
     key, text = services.keys.create("short-lived", ["documents:read"])
     assert services.keys.recognise(text) == key
     assert services.keys.revoke(key.id).revoked_at is not None
-    found = services.keys.recognise(text)
-    assert found is not None
-    assert not found.is_alive(now())
-    assert services.keys.revoke(key.id) == found
+    revoked = services.keys.recognise(text)
+    assert revoked is not None
+    assert not revoked.is_alive(now())
+    assert services.keys.revoke(key.id) == revoked
 
 
 def test_every_well_formed_key_takes_the_same_number_of_reads(

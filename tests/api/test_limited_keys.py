@@ -104,11 +104,11 @@ def test_an_empty_limit_reaches_nothing(world: World, limited: Limited) -> None:
 
 
 def test_a_list_of_ids_is_narrowed(world: World, limited: Limited) -> None:
-    asked = ",".join(map(str, [*world.inside, *world.outside, ABSENT]))
+    id_list = ",".join(map(str, [*world.inside, *world.outside, ABSENT]))
     for mode in MODES:
         key = limited(mode, projects=[world.own])
-        assert ids(key.get(f"/documents?ids={asked}")) == world.inside
-        assert [i["id"] for page in key.walk(f"/documents?ids={asked}&limit=1") for i in page] == world.inside
+        assert ids(key.get(f"/documents?ids={id_list}")) == world.inside
+        assert [i["id"] for page in key.walk(f"/documents?ids={id_list}&limit=1") for i in page] == world.inside
         assert ids(key.get(f"/projects?ids={world.own},{world.foreign}")) == [world.own]
 
 
@@ -189,10 +189,10 @@ def test_pages_follow_what_happens(ada: Caller, limited: Limited, services: Serv
 
 
 def test_a_key_shows_its_limits(ada: Caller, world: World) -> None:
-    asked: dict[str, Any] = {"name": "n", "scopes": ["documents:read"], "projects": [world.own], "documents": [3, 1, 3]}
-    made = ada.post("/keys", {**asked, "out_of_scope": "hide"}).json
-    shown = ada.get(f"/keys/{made['id']}").json
-    assert (shown["projects"], shown["documents"], shown["out_of_scope"]) == ([world.own], [1, 3], "hide")
+    body: dict[str, Any] = {"name": "n", "scopes": ["documents:read"], "projects": [world.own], "documents": [3, 1, 3]}
+    made = ada.post("/keys", {**body, "out_of_scope": "hide"}).json
+    answer = ada.get(f"/keys/{made['id']}").json
+    assert (answer["projects"], answer["documents"], answer["out_of_scope"]) == ([world.own], [1, 3], "hide")
     rotated = ada.post(f"/keys/{made['id']}/rotate", {}).json
     assert [rotated[name] for name in ("projects", "documents", "out_of_scope")] == [[world.own], [1, 3], "hide"]
 
@@ -209,16 +209,16 @@ def test_an_unusable_limit_is_located(ada: Caller, member: str, value: object) -
 
 def test_a_limited_key_creates_no_key_with_wider_limits(world: World, limited: Limited, ada: Caller) -> None:
     key = limited(projects=[world.own], documents=[world.loose])
-    asked = {"name": "n", "scopes": ["documents:read"]}
+    body = {"name": "n", "scopes": ["documents:read"]}
     within: tuple[dict[str, list[int]], ...] = (
         {"projects": [world.own]},
         {"documents": [world.loose]},
         {"projects": []},
     )
     further: tuple[dict[str, list[int]], ...] = ({}, {"projects": [world.foreign]}, {"documents": [world.outside[0]]})
-    assert [key.post("/keys", {**asked, **limits}).status_code for limits in within] == [201] * 3
-    assert [key.post("/keys", {**asked, **limits}).status_code for limits in further] == [403] * 3
-    wide = ada.post("/keys", asked).json["id"]
+    assert [key.post("/keys", {**body, **limits}).status_code for limits in within] == [201] * 3
+    assert [key.post("/keys", {**body, **limits}).status_code for limits in further] == [403] * 3
+    wide = ada.post("/keys", body).json["id"]
     assert wide not in ids(key.get("/keys?limit=1000"))
     for method, path in (("GET", f"/keys/{wide}"), ("DELETE", f"/keys/{wide}"), ("POST", f"/keys/{wide}/rotate")):
         assert key.request(method, path, json={} if method == "POST" else None).status_code == 403

@@ -12,9 +12,9 @@ from tests.waiting import wait_until
 
 def sample(text: str, name: str, label: str) -> float:
     """Return the value of the sample that has ``label`` among its labels."""
-    found = re.search(rf"^{name}\{{[^}}]*\"{label}\"[^}}]*\}} (.*)$", text, re.MULTILINE)
-    assert found, text
-    return float(found[1])
+    match = re.search(rf"^{name}\{{[^}}]*\"{label}\"[^}}]*\}} (.*)$", text, re.MULTILINE)
+    assert match, text
+    return float(match[1])
 
 
 def test_every_metric_is_served_with_its_meaning(ada: Caller) -> None:

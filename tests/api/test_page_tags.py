@@ -50,12 +50,12 @@ class Shelf:
 
     def pages(self, limit: int) -> dict[str, tuple[str, Any]]:
         """Return the tag and the items of each page, by its position."""
-        found, url = {}, f"/projects/{self._project}/documents?limit={limit}"
+        pages, url = {}, f"/projects/{self._project}/documents?limit={limit}"
         while url:
             answer = self.ada.get(url)
             url, here = answer.headers.get("x-next", ""), url
-            found[here] = answer.headers["ETag"], (self._revisions(answer.json), bool(url))
-        return found
+            pages[here] = answer.headers["ETag"], (self._revisions(answer.json), bool(url))
+        return pages
 
     def _revisions(self, items: list[dict[str, Any]]) -> list[tuple[int, str]]:
         """Ask the database itself, which the service's tags are checked against."""

@@ -17,10 +17,10 @@ from tests.api.conftest import Caller
 @pytest.fixture(scope="module")
 def project(ada: Caller) -> dict[str, Any]:
     """A project with seven documents."""
-    found = ada.new_project("Seven")
+    project = ada.new_project("Seven")
     for n in range(7):
-        ada.new_document(str(n), project_id=found["id"])
-    return found
+        ada.new_document(str(n), project_id=project["id"])
+    return project
 
 
 @pytest.fixture
@@ -155,10 +155,10 @@ def test_what_leaves_a_project_while_it_is_listed_is_not_on_its_page(
     page = Index.page
 
     def moved(self: Index, query: ListQuery) -> Page:
-        found = page(self, query)
+        rows = page(self, query)
         monkeypatch.undo()
         assert ada.request("PATCH", f"/documents/{moving['id']}", json={"project_id": None}).status_code == 200
-        return found
+        return rows
 
     monkeypatch.setattr(Index, "page", moved)
     assert ada.get(f"/projects/{project_id}/documents").json == [staying]

@@ -43,11 +43,11 @@ def test_a_document_that_comes_while_its_project_goes(ada: Caller, monkeypatch: 
     count = len(ada.get("/documents?limit=1000").json)
     takes = Projects.accepts_documents
 
-    def look(self: Projects, asked: int) -> bool:
-        found = takes(self, asked)
+    def look(self: Projects, project_id: int) -> bool:
+        accepted = takes(self, project_id)
         monkeypatch.undo()
-        assert send(ada, "DELETE", f"/projects/{asked}").status_code == 204
-        return found
+        assert send(ada, "DELETE", f"/projects/{project_id}").status_code == 204
+        return accepted
 
     monkeypatch.setattr(Projects, "accepts_documents", look)
     value = {"title": "Late", "project_id": project_id}
@@ -63,13 +63,13 @@ def test_a_document_goes_back_to_no_project_that_is_gone(ada: Caller, monkeypatc
     path = f"/documents/{ada.new_document('Kept', project_id=old)['id']}"
     takes, looks = Projects.accepts_documents, [new, old]
 
-    def look(self: Projects, asked: int) -> bool:
+    def look(self: Projects, project_id: int) -> bool:
         # The first look comes before the document is written, the second after.
         gone = looks.pop(0) if looks else None
-        found = gone == new and takes(self, asked)
+        accepted = gone == new and takes(self, project_id)
         if gone is not None:
             assert send(ada, "DELETE", f"/projects/{gone}").status_code == 204
-        return found or takes(self, asked)
+        return accepted or takes(self, project_id)
 
     monkeypatch.setattr(Projects, "accepts_documents", look)
     assert send(ada, "PATCH", path, {"project_id": new}).status_code == 400
@@ -97,9 +97,9 @@ def test_a_project_that_is_being_deleted_takes_no_documents(ada: Caller, service
     projects = services.store["projects"]
 
     def mark(moment: str) -> None:
-        found = projects.get(PROJECT.doc_id(project_id))
-        assert found is not None
-        projects.replace({**found, "deleting_at": moment})
+        stored = projects.get(PROJECT.doc_id(project_id))
+        assert stored is not None
+        projects.replace({**stored, "deleting_at": moment})
 
     mark("2999-01-01T00:00:00.000000Z")
     answer = ada.post("/documents", {"title": "x", "project_id": project_id})
@@ -108,27 +108,27 @@ def test_a_project_that_is_being_deleted_takes_no_documents(ada: Caller, service
     # A deletion that was begun long ago was given up.
     mark("2020-01-01T00:00:00.000000Z")
     ada.new_document("x", project_id=project_id)
-    found = projects.get(PROJECT.doc_id(project_id))
-    assert found is not None
-    assert "deleting_at" not in found
+    stored = projects.get(PROJECT.doc_id(project_id))
+    assert stored is not None
+    assert "deleting_at" not in stored
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 def test_a_deletion_mark_is_valid_for_the_longest_deadline(ada: Caller, services: Services, method: str) -> None:
     """The deletion may still be running."""
-    project_id, kept = ada.new_project()["id"], ada.new_document("Kept")
+    project_id, document = ada.new_project()["id"], ada.new_document("Kept")
     projects = services.store["projects"]
-    found = projects.get(PROJECT.doc_id(project_id))
-    assert found is not None
+    stored = projects.get(PROJECT.doc_id(project_id))
+    assert stored is not None
     moment = stamp(now() - timedelta(seconds=MAX_DEADLINE_SECONDS))
-    marked = {**found, "deleting_at": moment}
+    marked = {**stored, "deleting_at": moment}
     projects.replace(marked)
-    path = "/documents" if method == "POST" else f"/documents/{kept['id']}"
+    path = "/documents" if method == "POST" else f"/documents/{document['id']}"
     assert send(ada, method, path, {"title": "x", "project_id": project_id}).status_code == 409
     assert ada.get(f"/projects/{project_id}/documents").json == []
-    left = projects.get(PROJECT.doc_id(project_id))
-    assert left is not None
-    assert left["deleting_at"] == moment
+    remaining = projects.get(PROJECT.doc_id(project_id))
+    assert remaining is not None
+    assert remaining["deleting_at"] == moment
 
 
 @pytest.mark.parametrize("others", ["POST", "DELETE"])
@@ -137,9 +137,9 @@ def test_others_take_the_mark_of_a_deletion_away_that_was_given_up(
 ) -> None:
     project_id = ada.new_project()["id"]
     projects = services.store["projects"]
-    found = projects.get(PROJECT.doc_id(project_id))
-    assert found is not None
-    projects.replace({**found, "deleting_at": "2020-01-01T00:00:00.000000Z"})
+    stored = projects.get(PROJECT.doc_id(project_id))
+    assert stored is not None
+    projects.replace({**stored, "deleting_at": "2020-01-01T00:00:00.000000Z"})
     change = Items.update
 
     def overtaken(self: Items, *args: Any) -> Any:

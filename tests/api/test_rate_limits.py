@@ -44,17 +44,17 @@ def standing(answer: Answer) -> Standing:
 
 def remaining(answer: Answer) -> tuple[str, int]:
     """Return the policy of an answer, and the remaining requests."""
-    found = standing(answer)
-    return found.name, found.remaining
+    state = standing(answer)
+    return state.name, state.remaining
 
 
 def assert_refused(answer: Answer, name: str) -> None:
     """Check a 429 under the policy ``name``."""
     assert (answer.status_code, answer.json["error"]) == (429, "too_many_requests")
-    found = standing(answer)
-    assert (found.name, found.remaining) == (name, 0)
-    assert 1 <= found.seconds <= 3600
-    assert found.seconds <= int(answer.headers["Retry-After"]) <= found.seconds * 1.2
+    state = standing(answer)
+    assert (state.name, state.remaining) == (name, 0)
+    assert 1 <= state.seconds <= 3600
+    assert state.seconds <= int(answer.headers["Retry-After"]) <= state.seconds * 1.2
 
 
 @pytest.fixture
@@ -70,9 +70,9 @@ def eve(limited: Application, services: Services) -> Caller:
 
 
 def test_each_answer_reports_the_remaining_requests(eve: Caller) -> None:
-    found = standing(eve.get("/documents"))
-    assert found[:4] == ("read", READS, 3600, READS - 1)
-    assert 3500 < found.seconds <= 3600
+    state = standing(eve.get("/documents"))
+    assert state[:4] == ("read", READS, 3600, READS - 1)
+    assert 3500 < state.seconds <= 3600
     assert standing(eve.post("/documents", {"title": "x"}))[:4] == ("write", WRITES, 3600, WRITES - 1)
 
 

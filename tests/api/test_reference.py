@@ -41,10 +41,10 @@ def url(app: Application) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def browser(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A browser that shows the page."""
-    with Browser(tmp_path_factory.mktemp("chromium")) as found:
-        found.call("Page.navigate", url=f"{url}/reference")
-        found.wait_for("document.querySelectorAll('.opblock').length")
-        yield found
+    with Browser(tmp_path_factory.mktemp("chromium")) as browser:
+        browser.call("Page.navigate", url=f"{url}/reference")
+        browser.wait_for("document.querySelectorAll('.opblock').length")
+        yield browser
 
 
 @needs_chromium
@@ -82,7 +82,7 @@ def test_it_sends_a_request_with_a_key(browser: Browser, ada: Caller) -> None:
 @needs_chromium
 def test_it_contacts_no_other_host_and_logs_no_error(browser: Browser, url: str) -> None:
     """The last test of the page, so that it covers all requests of the others."""
-    places = {(asked.scheme, asked.netloc) for asked in map(urlsplit, browser.requested())}
+    places = {(parts.scheme, parts.netloc) for parts in map(urlsplit, browser.requested())}
     assert places - {("data", "")} == {("http", urlsplit(url).netloc)}
     assert browser.complaints() == []
 

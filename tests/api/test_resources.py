@@ -92,9 +92,9 @@ def test_only_a_plain_number_is_an_id(ada: Caller, public_id: str) -> None:
 
 def test_ids_select_items(ada: Caller) -> None:
     first, second, third = (ada.new_document(str(n)) for n in range(3))
-    chosen = f"{third['id']},{first['id']},{first['id']},888888888"
-    assert ada.get(f"/documents?ids={chosen}").json == [first, third]
-    assert ada.get(f"/documents?ids={chosen}&order=desc").json == [third, first]
+    ids = f"{third['id']},{first['id']},{first['id']},888888888"
+    assert ada.get(f"/documents?ids={ids}").json == [first, third]
+    assert ada.get(f"/documents?ids={ids}&order=desc").json == [third, first]
     pages = ada.walk(f"/documents?ids={first['id']},{second['id']},{third['id']}&limit=1")
     assert pages == [[first], [second], [third]]
 

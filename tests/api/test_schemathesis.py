@@ -123,7 +123,7 @@ def load() -> schemathesis.BaseSchema:
 
 SERVED = Served(create_app(OFFLINE_SETTINGS))
 DESCRIBED = load()
-OPERATIONS = [found.ok() for found in DESCRIBED.get_all_operations() if isinstance(found, Ok)]
+OPERATIONS = [operation.ok() for operation in DESCRIBED.get_all_operations() if isinstance(operation, Ok)]
 SEEN: dict[str, set[int]] = defaultdict(set)
 
 

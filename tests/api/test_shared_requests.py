@@ -53,13 +53,13 @@ class Held:
         """Return the answers to requests sent while the first write is in flight."""
         with ThreadPoolExecutor(1 + OTHERS) as pool:
             try:
-                asked = [pool.submit(ask, 0)]
+                answers = [pool.submit(ask, 0)]
                 assert self.begun.wait(LIMIT)
-                asked += [pool.submit(ask, number) for number in range(1, 1 + OTHERS)]
+                answers += [pool.submit(ask, number) for number in range(1, 1 + OTHERS)]
                 assert [self.ways.get(timeout=LIMIT) for _ in range(OTHERS)] == ["waiting"] * OTHERS
             finally:
                 self.go.set()
-            return [one.result(LIMIT) for one in asked]
+            return [one.result(LIMIT) for one in answers]
 
 
 def check(ada: Caller, held: Held, answers: list[Answer]) -> None:
@@ -68,8 +68,8 @@ def check(ada: Caller, held: Held, answers: list[Answer]) -> None:
     assert len(set(ids)) == 1 + OTHERS
     assert [sorted(group) for group in held.groups] == [sorted(map(DOCUMENT.doc_id, ids[1:]))]
     for number, answer in enumerate(answers):
-        found = ada.get(f"/documents/{answer.json['id']}")
-        assert (found.json["title"], found.headers["ETag"]) == (f"of {number}", answer.headers["ETag"])
+        item = ada.get(f"/documents/{answer.json['id']}")
+        assert (item.json["title"], item.headers["ETag"]) == (f"of {number}", answer.headers["ETag"])
 
 
 def test_concurrent_creates_share_a_request(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -213,5 +213,5 @@ class Machine(RuleBasedStateMachine):
 
 
 def test_the_api_does_what_the_model_does(ada: Caller) -> None:
-    chosen = settings(max_examples=RUNS, stateful_step_count=STEPS)
-    run_state_machine_as_test(lambda: Machine(ada), settings=chosen)  # type: ignore[arg-type]  # a factory will do
+    profile = settings(max_examples=RUNS, stateful_step_count=STEPS)
+    run_state_machine_as_test(lambda: Machine(ada), settings=profile)  # type: ignore[arg-type]  # a factory will do

@@ -88,8 +88,8 @@ def test_a_tombstone_keeps_the_project(ada: Caller, services: Services) -> None:
         ]
         if row["id"] == DOCUMENT.doc_id(document["id"])
     ]
-    kept = {name: tombstone[name] for name in ("type", "id", "project_id", "_deleted")}
-    assert kept == {"type": "document", "id": document["id"], "project_id": project_id, "_deleted": True}
+    members = {name: tombstone[name] for name in ("type", "id", "project_id", "_deleted")}
+    assert members == {"type": "document", "id": document["id"], "project_id": project_id, "_deleted": True}
     assert "Secret" not in str(tombstone)
 
 
@@ -166,9 +166,9 @@ def test_a_race_that_is_lost_every_time_is_a_conflict(ada: Caller, monkeypatch: 
 
     def overtaken(self: Database, document: dict[str, Any]) -> str:
         """Write something else first."""
-        found = self.get(document["_id"])
-        assert found is not None
-        replace(self, {**found, "content": found["content"] + "!"})
+        stored = self.get(document["_id"])
+        assert stored is not None
+        replace(self, {**stored, "content": stored["content"] + "!"})
         return replace(self, document)
 
     monkeypatch.setattr(Database, "replace", overtaken)

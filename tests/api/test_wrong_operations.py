@@ -105,8 +105,8 @@ def test_a_batch_of_many_faults_is_carried_out_once(ada: Caller) -> None:
 def test_a_bad_project_is_located_in_the_value(ada: Caller) -> None:
     document, nowhere = ada.new_document()["id"], {"title": "x", "project_id": 987654321}
     operations = [{"op": op, "id": document, "value": nowhere} for op in ("replace", "patch")]
-    found = outcomes(send(ada, [{"op": "create", "value": nowhere}, *operations]))
-    assert {outcome["reason"] for outcome in found} == {"value.project_id: There is no project 987654321."}
+    results = outcomes(send(ada, [{"op": "create", "value": nowhere}, *operations]))
+    assert {outcome["reason"] for outcome in results} == {"value.project_id: There is no project 987654321."}
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from couchapp.settings import SettingError
 pytestmark = pytest.mark.nodatabase
 
 
-def sizes(found: tuple[Policy, ...]) -> list[tuple[str, int, int]]:
+def sizes(policies: tuple[Policy, ...]) -> list[tuple[str, int, int]]:
     """Return each policy as (name, requests, seconds)."""
-    return [(policy.name, policy.item.amount, policy.item.get_expiry()) for policy in found]
+    return [(policy.name, policy.item.amount, policy.item.get_expiry()) for policy in policies]
 
 
 def test_the_default_policies() -> None:

@@ -47,9 +47,9 @@ class Host:
 @pytest.fixture
 def hosts(redis: Redis) -> Iterator[list[Host]]:
     """Two hosts that share the server."""
-    found = [Host(redis), Host(redis)]
-    yield found
-    for host in found:
+    hosts = [Host(redis), Host(redis)]
+    yield hosts
+    for host in hosts:
         host.close()
 
 

@@ -57,11 +57,11 @@ def test_results_equal_those_of_the_librarys_own_storage(limit: int, steps: list
         for wait, key, amount in steps:
             # No sum of these steps is exactly EXPIRY, where the library's two methods do not agree with each other.
             clock.now += wait * 2**0.5
-            asked = (key, limit, EXPIRY, amount)
-            assert ours.acquire_entry(*asked) == theirs.acquire_entry(*asked)
-            found, expected = ours.get_moving_window(*asked[:3]), theirs.get_moving_window(*asked[:3])
-            assert found[1] == expected[1]
-            assert found[0] == (expected[0] if expected[1] else clock.now)
+            arguments = (key, limit, EXPIRY, amount)
+            assert ours.acquire_entry(*arguments) == theirs.acquire_entry(*arguments)
+            window, expected = ours.get_moving_window(*arguments[:3]), theirs.get_moving_window(*arguments[:3])
+            assert window[1] == expected[1]
+            assert window[0] == (expected[0] if expected[1] else clock.now)
 
 
 def test_no_window_holds_more_than_the_limit(clock: Clock) -> None:
@@ -109,8 +109,8 @@ def test_the_least_recently_used_slot_is_replaced(clock: Clock) -> None:
     # A refusal is a use, too.
     assert not windows.acquire_entry(first, 1, 3600)
     assert windows.acquire_entry("new", 1, 3600)
-    left = [key for key in (first, "new", *others) if windows.get_moving_window(key, 1, 3600)[1] == 1]
-    assert left == [first, "new", *others[1:]]
+    remaining = [key for key in (first, "new", *others) if windows.get_moving_window(key, 1, 3600)[1] == 1]
+    assert remaining == [first, "new", *others[1:]]
     assert windows.get_moving_window(others[0], 1, 3600) == (clock.now, 0)
 
 

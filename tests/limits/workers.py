@@ -103,14 +103,14 @@ def killed() -> None:
 
 def enter_and_die(windows: SharedWindows, line: int) -> None:
     """Add entries for a known and an unknown key; die before executing the line with this ordinal."""
-    left = line
+    lines = line
 
     def trace(frame: FrameType, event: str, _: object) -> object:
-        nonlocal left
+        nonlocal lines
         if frame.f_code.co_filename not in (shared_memory.__file__, shared_windows.__file__):
             return None
-        left -= event == "line"
-        if left == 0:
+        lines -= event == "line"
+        if lines == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         return trace
 

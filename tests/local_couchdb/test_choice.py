@@ -65,7 +65,7 @@ def run_pytest(folder: Path, test: str, **environ: str) -> str:
         "-rs",
     ]
     config = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(folder), str(folder)]
-    done = subprocess.run(
+    process = subprocess.run(
         [*command, *config],
         cwd=ROOT,
         env={**os.environ, **environ},
@@ -73,34 +73,34 @@ def run_pytest(folder: Path, test: str, **environ: str) -> str:
         text=True,
         check=False,
     )
-    return done.stdout + done.stderr
+    return process.stdout + process.stderr
 
 
 @pytest.mark.nodatabase
 def test_no_database_is_started_for_tests_without_one(tmp_path: Path) -> None:
-    shown = run_pytest(tmp_path, "def test_it(): pass", DREAMSCRIPT_TEST_DATABASE="docker", PATH="/nowhere")
-    assert "database: none is needed" in shown
-    assert "1 passed" in shown
+    output = run_pytest(tmp_path, "def test_it(): pass", DREAMSCRIPT_TEST_DATABASE="docker", PATH="/nowhere")
+    assert "database: none is needed" in output
+    assert "1 passed" in output
 
 
 @pytest.mark.nodatabase
 def test_a_run_ends_at_once_if_its_database_is_not_available(tmp_path: Path) -> None:
-    shown = run_pytest(tmp_path, "def test_it(server_url): pass", DREAMSCRIPT_TEST_DATABASE="docker", PATH="/nowhere")
-    assert "no Docker engine answers" in shown
-    assert "passed" not in shown
+    output = run_pytest(tmp_path, "def test_it(server_url): pass", DREAMSCRIPT_TEST_DATABASE="docker", PATH="/nowhere")
+    assert "no Docker engine answers" in output
+    assert "passed" not in output
 
 
 @pytest.mark.nodatabase
 def test_a_nodatabase_test_may_not_use_a_database(tmp_path: Path) -> None:
-    shown = run_pytest(tmp_path, "@pytest.mark.nodatabase\ndef test_it(prefix): pass")
-    assert "is marked nodatabase and asks for server_url" in shown
+    output = run_pytest(tmp_path, "@pytest.mark.nodatabase\ndef test_it(prefix): pass")
+    assert "is marked nodatabase and asks for server_url" in output
 
 
 def test_a_couchdb_test_is_skipped_on_another_server(tmp_path: Path) -> None:
     test = "@pytest.mark.couchdb\ndef test_it(server_url): pass"
-    shown = run_pytest(tmp_path, test, DREAMSCRIPT_TEST_DATABASE="embedded")
-    assert "only Apache CouchDB can satisfy it, and this is embedded PouchDB Server" in shown
-    assert "1 skipped" in shown
+    output = run_pytest(tmp_path, test, DREAMSCRIPT_TEST_DATABASE="embedded")
+    assert "only Apache CouchDB can satisfy it, and this is embedded PouchDB Server" in output
+    assert "1 skipped" in output
 
 
 def test_the_databases_of_a_prefix_are_deleted(server_url: str, tmp_path: Path) -> None:
@@ -112,8 +112,8 @@ def test_it(server_url, prefix):
         assert request(server_url, "PUT", f"/{prefix}-{room}")[0] in (201, 202)
     pathlib.Path(__file__).with_name("prefix").write_text(prefix)
 """
-    shown = run_pytest(tmp_path, test, DREAMSCRIPT_TEST_DATABASE="auto", COUCHDB_URL=server_url)
-    assert "1 passed" in shown
+    output = run_pytest(tmp_path, test, DREAMSCRIPT_TEST_DATABASE="auto", COUCHDB_URL=server_url)
+    assert "1 passed" in output
     prefix = (tmp_path / "prefix").read_text()
     names = database.wire.request(server_url, path="/_all_dbs")[1]
     assert [name for name in names if name.startswith(prefix)] == []

@@ -26,8 +26,8 @@ def workers(live: Live, count: int) -> list[int]:
     """Return the process ids of the ``count`` workers, once they have all started."""
 
     def booted() -> list[int]:
-        found = [line["pid"] for line in live.events() if line["message"] == "worker started"]
-        return found if len(found) == count else []
+        pids = [line["pid"] for line in live.events() if line["message"] == "worker started"]
+        return pids if len(pids) == count else []
 
     return live.wait_for(booted)
 
@@ -122,9 +122,9 @@ class Load(AbstractContextManager["Load"]):
     def _run(self, wait: float) -> None:
         connection, due = self._live.connect(), time.monotonic() + wait
         while not self._ended.wait(max(0.0, due - time.monotonic())):
-            found = self._read(connection)
+            status = self._read(connection)
             with self._news:
-                self.statuses[found] += 1
+                self.statuses[status] += 1
                 self._news.notify_all()
             # Requests that are late are skipped, and not sent in a burst.
             due = max(due + self._pause, time.monotonic())

@@ -89,9 +89,9 @@ class Live(AbstractContextManager["Live"]):
         """Return what ``find`` finds in the output, as soon as it finds something."""
         with self._news:
             self._news.wait_for(lambda: find() or self._process.poll() is not None, PATIENCE)
-            found = find()
-        assert found, "\n".join(self.said + self.logged)
-        return found
+            result = find()
+        assert result, "\n".join(self.said + self.logged)
+        return result
 
     def events(self, last: int = 0) -> list[dict[str, Any]]:
         """Return the log so far, or its ``last`` lines; every line that was whole is a JSON object."""

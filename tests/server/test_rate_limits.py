@@ -51,8 +51,8 @@ def live(environ: dict[str, str]) -> Iterator[Live]:
 def statuses(services: list[Live], key: str, requests: int) -> Counter[int]:
     """Send requests from many threads to the services in turn, each on a connection of its own."""
     with ThreadPoolExecutor(8) as threads:
-        asked = [services[n % len(services)] for n in range(requests)]
-        return Counter(threads.map(lambda live: live.request("GET", "/documents?limit=1", key)[0], asked))
+        answers = [services[n % len(services)] for n in range(requests)]
+        return Counter(threads.map(lambda live: live.request("GET", "/documents?limit=1", key)[0], answers))
 
 
 def answered(live: Live) -> list[dict[str, Any]]:

@@ -44,7 +44,7 @@ def test_small_items_are_read_in_ever_larger_requests() -> None:
     shelf = Shelf(300)
     items = reading(shelf)
     assert items.read(range(1, 1001)) == 1000
-    assert [len(asked) for asked in shelf.asked] == [50, 100, 200, 400, 250]
+    assert [len(ids) for ids in shelf.asked] == [50, 100, 200, 400, 250]
     assert items[1] is None
     assert cast(StoredItem, items[1000]).public_id == 1000
 
@@ -55,8 +55,8 @@ def test_large_items_are_read_in_small_requests_until_there_is_no_more_room() ->
     number = items.read(range(1, 1001))
     characters = sum(items[each] is not None for each in range(number + 1)) * 2**20
     assert working_set.MAX_CHARACTERS <= characters < 2 * working_set.MAX_CHARACTERS
-    assert [len(asked) for asked in shelf.asked][1:] == [8] * (len(shelf.asked) - 1)
-    assert [each for asked in shelf.asked for each in asked] == list(range(1, number + 1))
+    assert [len(part) for part in shelf.asked][1:] == [8] * (len(shelf.asked) - 1)
+    assert [each for part in shelf.asked for each in part] == list(range(1, number + 1))
 
 
 def test_large_items_that_come_after_small_ones_are_not_all_read_at_once() -> None:
@@ -69,7 +69,7 @@ def test_large_items_that_come_after_small_ones_are_not_all_read_at_once() -> No
 
     shelf.find_many = growing  # type: ignore[method-assign]
     assert reading(shelf).read(range(1, 1001)) < 1000
-    assert [len(asked) for asked in shelf.asked] == [50, 100]
+    assert [len(part) for part in shelf.asked] == [50, 100]
 
 
 def test_items_read_before_a_failure_are_available() -> None:
@@ -84,13 +84,13 @@ def test_items_for_later_operations_are_kept_within_a_limit() -> None:
     items = reading(shelf, *ids, *ids)
     for each in ids:
         items.record(each, item(each, "2-a", "x" * 2**20))
-    kept = sum(items[each] is not None for each in ids)
-    assert kept == working_set.MAX_CHARACTERS // 2**20 - 1
-    # Reading goes on, however much is kept.
+    cached = sum(items[each] is not None for each in ids)
+    assert cached == working_set.MAX_CHARACTERS // 2**20 - 1
+    # Reading goes on, however much is cached.
     assert items.read(ids[-3:]) == 3
     for each in ids:
         items.record(each, None)
-    assert items.read(ids) > kept
+    assert items.read(ids) > cached
 
 
 def test_only_items_with_a_later_operation_are_kept() -> None:

@@ -70,7 +70,7 @@ class FakeMeta:
 
     def moments(self) -> dict[int, datetime]:
         """Return the stored moments by key id."""
-        return {found["key"]: datetime.fromisoformat(found["last_used_at"]) for found in self.stored.values()}
+        return {document["key"]: datetime.fromisoformat(document["last_used_at"]) for document in self.stored.values()}
 
 
 class Minutes:
@@ -113,9 +113,9 @@ class Desk:
 @pytest.fixture
 def desk() -> Iterator[Desk]:
     """A fresh desk."""
-    found = Desk()
-    yield found
-    found.minutes.end()
+    desk = Desk()
+    yield desk
+    desk.minutes.end()
 
 
 @nodatabase
@@ -314,17 +314,17 @@ def test_batches_are_bounded_and_so_is_the_memory(desk: Desk) -> None:
 
 @nodatabase
 def test_a_failing_database_ends_the_flush_at_the_first_batch(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+    requests = []
 
     def unanswered(doc_ids: Sequence[str]) -> dict[str, Any]:
-        asked.append(doc_ids)
+        requests.append(doc_ids)
         raise Unavailable
 
     monkeypatch.setattr(desk.meta, "get_many", unanswered)
     for key_id in range(1, 3 * BATCH_KEYS):
         desk.usage.note(key_id, NOON)
     desk.usage.close()
-    assert len(asked) == 1
+    assert len(requests) == 1
 
 
 @nodatabase
