@@ -1,4 +1,4 @@
-"""Runs the tests that need no database on every Python that the project supports and this machine has."""
+"""Runs the tests that need no database on each supported Python of this machine."""
 
 from __future__ import annotations
 
@@ -11,35 +11,39 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 VERSIONS = ("3.11", "3.12", "3.13")
-REQUIREMENTS = ("requirements.txt", "tests/requirements.txt", "constraints.txt")
+RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
+REQUIREMENTS, CONSTRAINTS = "requirements.txt", "constraints.txt"
+# What these tests import of tests/requirements.txt; the constraints pin the versions.
+PACKAGES = ("hypothesis", "jsonschema_rs", "pytest", "pytest-timeout")
 
 
 def folders(path: str, home: Path) -> list[str]:
-    """Return where Pythons may be: the folders of ``path``, then those of pyenv."""
+    """Return the folders that may hold a Python: those of ``path``, then those of pyenv."""
     return [*path.split(os.pathsep), *map(str, sorted(home.glob(".pyenv/versions/*/bin"), reverse=True))]
 
 
 def find(version: str, places: Iterable[str]) -> str | None:
-    """Return a Python that runs and is ``version``; pyenv's shims are found, but run only for chosen versions."""
+    """Return a Python of this ``version``, or None. It is run first, since a shim of pyenv exists but may not run."""
     for place in places:
         python = shutil.which(f"python{version}", path=place)
-        ask = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])"
-        if python and _output([python, "-c", ask]) == version:
+        script = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])"
+        if python and _output([python, "-c", script]) == version:
             return python
     return None
 
 
 def prepare(version: str, python: str) -> str:
-    """Return the Python of an environment that holds what requirements.txt names, made or brought up to date."""
+    """Return the Python of an environment with the tests' packages; create or update it unless it is this one."""
+    if version == RUNNING:
+        return sys.executable
     folder = ROOT / "var" / "pythons" / version
     inside, stamp = folder / "bin" / "python", folder / "installed"
-    requirements = "".join((ROOT / name).read_text() for name in REQUIREMENTS)
-    if not stamp.exists() or stamp.read_text() != requirements:
+    pins = "".join((ROOT / name).read_text() for name in (REQUIREMENTS, CONSTRAINTS))
+    if not stamp.exists() or stamp.read_text() != pins:
         subprocess.run([python, "-m", "venv", "--clear", str(folder)], check=True)
         install = [str(inside), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        service, tools, constraints = REQUIREMENTS
-        subprocess.run([*install, "-r", service, "-r", tools, "-c", constraints], cwd=ROOT, check=True)
-        stamp.write_text(requirements)
+        subprocess.run([*install, "-r", REQUIREMENTS, *PACKAGES, "-c", CONSTRAINTS], cwd=ROOT, check=True)
+        stamp.write_text(pins)
     return str(inside)
 
 
@@ -50,11 +54,11 @@ def main(arguments: list[str]) -> int:
     for version in VERSIONS:
         python = find(version, places)
         if python is None:
-            outcomes[version] = "not installed here, so not tried"
+            outcomes[version] = "not installed here, so not tested"
             continue
         print(f"== Python {version}: {python}", flush=True)
-        command = [prepare(version, python), "-m", "pytest", "-m", "nodatabase", "-q", *arguments]
-        status = subprocess.run(command, cwd=ROOT, check=False).returncode
+        command = [prepare(version, python), "-m", "pytest", "-m", "nodatabase", "-p", "no:schemathesis", "-q"]
+        status = subprocess.run([*command, *arguments], cwd=ROOT, check=False).returncode
         outcomes[version] = "passed" if status == 0 else f"failed: pytest ended with {status}"
     for version, outcome in outcomes.items():
         print(f"Python {version}: {outcome}")

@@ -51,4 +51,4 @@ def test_each_outcome_is_reported_and_a_failure_sets_the_exit_status(
     assert pythons.main([]) == result
     output = capsys.readouterr().out
     assert f"Python 3.12: {outcome}\n" in output
-    assert "Python 3.99: not installed here, so not tried\n" in output
+    assert "Python 3.99: not installed here, so not tested\n" in output
