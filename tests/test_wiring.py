@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.domain.idempotency import KEPT, Answer, Begun
+from app.domain.idempotency import RETENTION, Answer, Begun
 from app.domain.keys import usage
 from app.errors import IdempotencyInProgress
 from app.settings import MAX_DEADLINE_SECONDS, Settings
@@ -65,7 +65,7 @@ def test_expired_records_are_swept_in_the_background(settings: Settings, monkeyp
         meta = services.store["meta"]
         services.idempotency.finish(begin(services, "old"), Answer(201, {}, "{}"))
         [old] = meta.ids("idempotency:", "idempotency;", limit=2)
-        clock.now += KEPT
+        clock.now += RETENTION
         begin(services, "young")
         services.usage.note(7, clock.now)
         wait_until(lambda: meta.get(old.id) is None)

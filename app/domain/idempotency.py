@@ -27,17 +27,17 @@ from app.store.write_id import WriteId
 
 log = logging.getLogger("dreamscript.idempotency")
 
-KEPT = timedelta(hours=24)
+RETENTION = timedelta(hours=24)
 # The difference between two hosts' clocks: the writes of a run are looked for from this long before its record.
 CLOCK_SKEW = timedelta(minutes=1)
-# How many records are removed at once, and after how many seconds a sweep leaves the rest to the next one.
-SWEPT = 500
-LONGEST_SWEEP = 30.0
+# Records that are deleted in one request, and seconds after which a sweep leaves the rest to the next one.
+SWEEP_SIZE = 500
+MAX_SWEEP_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was answered: status, headers and body."""
+    """A stored response."""
 
     status: int
     headers: Mapping[str, str]
@@ -46,24 +46,24 @@ class Answer:
 
 @dataclass(frozen=True)
 class Begun:
-    """A request that may go on: its record as it is stored, and what it writes with."""
+    """A request that may be carried out: its stored record, and the id of its writes."""
 
     record: StoredItem
     write_id: WriteId
 
 
 class Idempotency:
-    """The records, in ``meta``. After ``lease`` seconds, more than its deadline, a request is taken over by another."""
+    """The records, in ``meta``. After ``lease`` seconds, more than its deadline, a repetition takes a request over."""
 
     def __init__(self, meta: Database, lease: float, now: Callable[[], datetime]) -> None:
         self._meta, self._writes, self._now = meta, ConfirmedWrites(meta, reuses_ids=True), now
         self._lease = timedelta(seconds=lease)
 
     def begin(self, principal: str, key: str, request: str, reserve: Callable[[], tuple[int, ...]]) -> Begun | Answer:
-        """Return what was answered before, else let the request go on; ``request`` is a digest of what it asks.
+        """Return the stored response, else let the request be carried out.
 
-        ``reserve`` returns the ids that it will need. Raises IdempotencyMismatch, IdempotencyInProgress and
-        Unavailable.
+        ``request`` is a digest of the request, and ``reserve`` returns the ids for its new items. Raises
+        IdempotencyMismatch, IdempotencyInProgress and Unavailable.
         """
         doc_id = f"idempotency:{sha256(f'{principal} {key}'.encode()).hexdigest()}"
         stored = self._find(doc_id)
@@ -100,23 +100,23 @@ class Idempotency:
             self._update(begun, leased_until=begun.record.fields["created_at"])
 
     def sweep(self, ending: Event | None = None) -> int:
-        """Delete what is over, the oldest first, until its time is over or ``ending`` is set; return how many records.
+        """Delete expired records, the oldest first, until the time is up or ``ending`` is set; return their number.
 
-        Others may do so at the same time: what they have deleted is a conflict, and done. Raises Unavailable.
+        A record that another process deletes at the same time is a conflict, and skipped. Raises Unavailable.
         """
-        over, ends = stamp(self._now() - KEPT), time.monotonic() + LONGEST_SWEEP
-        found, start, is_full = Counter[DocumentFailure | None](), "", True
+        expired, ends = stamp(self._now() - RETENTION), time.monotonic() + MAX_SWEEP_SECONDS
+        counts, start, is_full = Counter[DocumentFailure | None](), "", True
         while is_full and not (ending and ending.is_set()):
-            # What is over was indexed long ago, and nothing here waits until what is new is indexed as well.
-            rows = self._meta.view("expiry", "by_time", startkey=start, endkey=over, limit=SWEPT, stale_ok=True)
+            # Expired records were indexed long ago, so that the sweep need not wait for the index.
+            rows = self._meta.view("expiry", "by_time", startkey=start, endkey=expired, limit=SWEEP_SIZE, stale_ok=True)
             outcomes = self._meta.delete_many([Revision(row.id, row.value["rev"]) for row in rows])
-            found.update(said if isinstance(said, DocumentFailure) else None for said in outcomes.values())
-            # The view may show for a while what is deleted already, so that the next rows are those that follow.
-            is_full = len(rows) == SWEPT and rows[-1].key > start and time.monotonic() < ends
+            counts.update(each if isinstance(each, DocumentFailure) else None for each in outcomes.values())
+            # The view may still show deleted records, so that the next read begins after these.
+            is_full = len(rows) == SWEEP_SIZE and rows[-1].key > start and time.monotonic() < ends
             start = rows[-1].key if rows else start
-        if refused := found[DocumentFailure.FORBIDDEN]:
-            log.error("the database did not let records of requests be deleted", extra={"records": refused})
-        return found[None]
+        if refused := counts[DocumentFailure.FORBIDDEN]:
+            log.error("the database refused to delete expired idempotency records", extra={"records": refused})
+        return counts[None]
 
     def _find(self, doc_id: str) -> StoredItem | None:
         document = self._meta.get(doc_id)
@@ -140,4 +140,4 @@ class Idempotency:
         return {"leased_until": stamp(self._now() + self._lease)}
 
     def _is_expired(self, record: Mapping[str, Any]) -> bool:
-        return bool(record["created_at"] <= stamp(self._now() - KEPT))
+        return bool(record["created_at"] <= stamp(self._now() - RETENTION))

@@ -11,7 +11,7 @@ import pytest
 
 from app.domain import idempotency
 from app.domain.clock import stamp
-from app.domain.idempotency import KEPT, Idempotency
+from app.domain.idempotency import RETENTION, Idempotency
 from app.store import Database, DocumentFailure, Revision
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -20,8 +20,8 @@ PAGE = 10
 
 @pytest.fixture(autouse=True)
 def _few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(idempotency, "SWEPT", PAGE)
-    monkeypatch.setattr(idempotency, "LONGEST_SWEEP", 1000.0)
+    monkeypatch.setattr(idempotency, "SWEEP_SIZE", PAGE)
+    monkeypatch.setattr(idempotency, "MAX_SWEEP_SECONDS", 1000.0)
 
 
 def record(number: int, created: datetime) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def begun(meta: Database, *ages: timedelta) -> list[str]:
 
 def over(count: int) -> list[timedelta]:
     """Return ``count`` different ages of expired records."""
-    return [KEPT + timedelta(microseconds=number) for number in range(count)]
+    return [RETENTION + timedelta(microseconds=number) for number in range(count)]
 
 
 def left(meta: Database) -> set[str]:
@@ -72,7 +72,7 @@ class Between:
 
 
 def test_a_sweep_deletes_exactly_the_expired_records(meta: Database) -> None:
-    young = [KEPT - timedelta(microseconds=1), timedelta(), timedelta(minutes=-1)]
+    young = [RETENTION - timedelta(microseconds=1), timedelta(), timedelta(minutes=-1)]
     kept = set(begun(meta, *young, *over(3 * PAGE + 5))[: len(young)])
     assert sweeper(meta).sweep() == 3 * PAGE + 5
     assert left(meta) == kept
@@ -89,7 +89,7 @@ def test_a_page_that_is_full_or_not_ends_no_sweep_early(meta: Database, count: i
 def test_a_sweep_ends_when_its_time_is_over(meta: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rest waits for the next; the oldest go first."""
     ids = begun(meta, *over(3 * PAGE))
-    monkeypatch.setattr(idempotency, "LONGEST_SWEEP", 0.0)
+    monkeypatch.setattr(idempotency, "MAX_SWEEP_SECONDS", 0.0)
     for remaining in (2 * PAGE, PAGE, 0):
         # A lagging view may still show deleted records.
         meta.view("expiry", "by_time")
@@ -117,7 +117,7 @@ def test_sweeps_that_meet_are_in_nobody_s_way(meta: Database, caplog: pytest.Log
 
 
 def test_a_record_renewed_during_a_sweep_stays(meta: Database) -> None:
-    [doc_id] = begun(meta, KEPT)
+    [doc_id] = begun(meta, RETENTION)
     found = meta.get(doc_id)
     assert found is not None
     again = {**found, "created_at": stamp(NOON)}
