@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -25,6 +25,10 @@ log = logging.getLogger("dreamscript.items")
 
 # Ids in a row that may turn out to be taken before a creation fails.
 MAX_TAKEN_IDS = 5
+# A page ends once its bodies reach this size together.
+MAX_PAGE_BYTES = 2**23
+# Items that are read at once while their size is not known; one has up to 7 MB.
+FIRST_READ_ROWS = 50
 
 
 class Items:
@@ -59,16 +63,33 @@ class Items:
         return [RenderedItem.of(self.resource_type, item) for item in items.values()]
 
     def load(self, page: Page, admits: Callable[[RenderedItem], bool] = lambda _: True) -> Page:
-        """Return ``page`` with those of its items that ``admits`` accepts.
+        """Return ``page`` with those of its items that ``admits`` accepts, ended early at about MAX_PAGE_BYTES.
 
         An item that changed after its row was read is listed as it is now. One that was deleted, or that left the
         listed project, is left out. So the page's tag always describes the served items.
         """
-        items = tuple(
-            item for item in self.read_rows(page.rows) if page.project_id in (None, item.project_id) and admits(item)
-        )
-        rows = tuple(IndexRow(item.public_id, item.revision) for item in items)
-        return replace(page, rows=rows, items=items)
+        items: list[RenderedItem] = []
+        size, end = 0, len(page.rows)
+        places = {row.public_id: place for place, row in enumerate(page.rows, 1)}
+        for item in self._read_in_steps(page.rows):
+            if page.project_id in (None, item.project_id) and admits(item):
+                items.append(item)
+                size += len(item.body)
+                if size >= MAX_PAGE_BYTES:
+                    end = places[item.public_id]
+                    break
+        rows = (*(IndexRow(item.public_id, item.revision) for item in items), *page.rows[end:])
+        row_count = len(items) if end < len(page.rows) else None
+        return replace(page, rows=rows, items=tuple(items), row_count=row_count)
+
+    def _read_in_steps(self, rows: Sequence[IndexRow]) -> Iterator[RenderedItem]:
+        """Yield the items of ``rows``; the size of those read decides how many are read in the next request."""
+        start, count = 0, FIRST_READ_ROWS
+        while start < len(rows):
+            items = self.read_rows(rows[start : start + count])
+            yield from items
+            start += count
+            count = max(1, MAX_PAGE_BYTES * len(items) // (sum(len(item.body) for item in items) or 1))
 
     def find(self, public_id: int) -> StoredItem | None:
         """Return one item, None if it is absent or deleted."""

@@ -38,9 +38,14 @@ def tags_or_bare(text: str) -> frozenset[str]:
     return frozenset(tags(text) or {bare} - {"*"})
 
 
+def if_none_match() -> set[str]:
+    """Return the tags in If-None-Match."""
+    return tags(request.headers.get("If-None-Match", ""))
+
+
 def not_modified(tag: str) -> bool:
     """Return whether If-None-Match names ``tag``, so that the client already has the answer."""
-    return names(request.headers.get("If-None-Match", ""), tag)
+    return not if_none_match().isdisjoint({tag, "*"})
 
 
 def names(text: str, tag: str) -> bool:

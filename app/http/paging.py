@@ -58,16 +58,16 @@ class Paging:
 
         ``load`` reads the items of the page; ``render`` turns them into the answer's body.
         """
-        if conditional.not_modified(page.tag):
-            return Answer(status=304, headers=self._headers(access, query, page), is_cacheable=True)
+        if known := page.known_as(conditional.if_none_match()):
+            return Answer(status=304, headers=self._headers(access, query, known), is_cacheable=True)
         page = load(access, page)
         return Answer(render(page.items), headers=self._headers(access, query, page), is_cacheable=True)
 
     def _headers(self, access: Access, query: ListQuery, page: Page) -> dict[str, str]:
         headers = conditional.headers(page.tag)
-        if page.next_position is None:
+        if page.last_position is None:
             return headers
-        cursor = self._cursors.write(page.next_position, *_binding(access, query))
+        cursor = self._cursors.write(page.last_position, *_binding(access, query))
         url = f"{request.base_url}?{urlencode({**request.args.to_dict(), 'cursor': cursor}, safe=',')}"
         return {**headers, "x-next": url, "Link": f'<{url}>; rel="next"'}
 

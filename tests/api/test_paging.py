@@ -9,8 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from app import Application
+from app.domain import items
 from app.domain.listing.index import Index
 from app.domain.listing.pages import ListQuery, Page
+from app.store import Database
 from tests.api.conftest import Caller
 
 
@@ -162,3 +164,32 @@ def test_what_leaves_a_project_while_it_is_listed_is_not_on_its_page(
 
     monkeypatch.setattr(Index, "page", moved)
     assert ada.get(f"/projects/{project_id}/documents").json == [staying]
+
+
+def test_a_page_ends_early_where_its_items_are_large(
+    ada: Caller, listing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(items, "MAX_PAGE_BYTES", 100)
+    monkeypatch.setattr(items, "FIRST_READ_ROWS", 3)
+    first = ada.get(f"{listing}?limit=6", Cache_Control="no-cache")
+    assert 0 < len(first.json) < 6
+    pages = ada.walk(f"{listing}?limit=6")
+    assert [item["title"] for page in pages for item in page][:7] == list("0123456")
+    assert len(pages) > 2
+    spared = ada.get(f"{listing}?limit=6", If_None_Match=first.headers["ETag"], Cache_Control="no-cache")
+    assert spared.status_code == 304
+    assert spared.headers["x-next"] == first.headers["x-next"]
+
+
+def test_many_absent_ids_take_few_requests(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests: list[int] = []
+    view = Database.view
+
+    def counted(self: Database, *args: Any, **kwargs: Any) -> Any:
+        requests.append(len(kwargs.get("keys") or ()))
+        return view(self, *args, **kwargs)
+
+    monkeypatch.setattr(Database, "view", counted)
+    ids = ",".join(str(10**6 + n) for n in range(860))
+    assert ada.get(f"/documents?limit=1&ids={ids}").json == []
+    assert requests[:6] == [2, 200, 200, 200, 200, 58]

@@ -10,6 +10,9 @@ from app.domain.resource_types import ResourceType
 from app.store import Database
 from app.store.doc_ids import digits
 
+# Ids that are looked up in one request after the first, which reads a page's worth.
+READ_KEYS = 200
+
 
 class Index:
     """The rows of all items of one type, by id and by project. Every method raises Unavailable."""
@@ -27,11 +30,13 @@ class Index:
         return cut(list(rows), query)
 
     def rows_by_id(self, query: ListQuery) -> Iterator[IndexRow]:
-        """Yield the rows of ``query.ids`` that exist, reading ``query.limit + 1`` of them in each request."""
+        """Yield the rows of ``query.ids`` that exist: a page's worth in one request, more in requests of READ_KEYS."""
         keys = [self._view_key(query, public_id) for public_id in query.remaining_ids()]
-        for at in range(0, len(keys), query.limit + 1):
-            rows = self._items.view("listing", self._view(query), keys=keys[at : at + query.limit + 1])
+        count = query.limit + 1
+        while keys:
+            rows = self._items.view("listing", self._view(query), keys=keys[:count])
             yield from (IndexRow.of(self._resource_type, row) for row in rows)
+            keys, count = keys[count:], READ_KEYS
 
     def row_at_or_before(self, public_id: int) -> IndexRow | None:
         """Return the row of an id or, if it does not exist, of the one before it: one row in either case."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Literal, NamedTuple
 
@@ -61,21 +62,43 @@ class IndexRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Page:
-    """The rows of a page, in order, and the position after which the next page begins, if there is one.
+    """The index rows of a page, in order, and the id after which the next page begins if there is one.
 
-    ``project_id`` is the filter of its query, and ``items`` are the rendered items once they have been read.
+    ``project_id`` is the filter of its query, and ``items`` are the rendered items once they have been read. A page of
+    large items ends early: only the first ``row_count`` of its rows are on it, and the next page begins after them.
     """
 
     rows: tuple[IndexRow, ...]
     next_position: int | None
     project_id: int | None = None
     items: tuple[Any, ...] = field(default=(), repr=False)
+    row_count: int | None = None
 
     @property
     def tag(self) -> str:
-        """The ETag: a digest of the rows and of whether there is a next page."""
+        """The ETag: a digest of the rows and of whether there is a next page.
+
+        A page that ends early appends its number of rows, so that a 304 can repeat `x-next` without reading bodies.
+        """
         content = [[[row.public_id, row.revision] for row in self.rows], self.next_position is not None]
-        return sha256(json.dumps(content).encode()).hexdigest()[:32]
+        digest = sha256(json.dumps(content).encode()).hexdigest()[:32]
+        return digest if self.row_count is None else f"{digest}.{self.row_count}"
+
+    @property
+    def last_position(self) -> int | None:
+        """The id after which the next page begins, None on the last page."""
+        return self.next_position if self.row_count is None else self.rows[self.row_count - 1].public_id
+
+    def known_as(self, tags: Iterable[str]) -> Page | None:
+        """Return this page, ended as one of ``tags`` describes it; None if no tag, and no `*`, describes it."""
+        whole = self.tag
+        for tag in tags:
+            if tag in (whole, "*"):
+                return self
+            digest, _, count = tag.rpartition(".")
+            if digest == whole and re.fullmatch("[1-9][0-9]{0,8}", count, re.ASCII) and int(count) < len(self.rows):
+                return replace(self, row_count=int(count))
+        return None
 
 
 def cut(rows: Sequence[IndexRow], query: ListQuery) -> Page:

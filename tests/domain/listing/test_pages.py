@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,3 +57,18 @@ def test_bounds_exclude_the_position() -> None:
     assert ListQuery(10).bounds == (0, MAX_ID)
     assert ListQuery(10, position=7).bounds == (8, MAX_ID)
     assert ListQuery(10, "desc", position=7).bounds == (0, 6)
+
+
+def test_a_page_that_ends_early_names_its_rows_in_its_tag() -> None:
+    whole = Page(tuple(IndexRow(i, "1-a") for i in (1, 3, 5)), next_position=5)
+    early = replace(whole, row_count=2)
+    assert (whole.last_position, early.last_position) == (5, 3)
+    assert early.tag == f"{whole.tag}.2"
+    assert whole.known_as(["x", early.tag]) == early
+    assert whole.known_as([whole.tag]) == whole.known_as(["*"]) == whole
+
+
+@pytest.mark.parametrize("count", ["0", "3", "03", "9999", "x", "", "-1", "²"])
+def test_a_tag_that_names_no_number_of_the_rows_describes_no_page(count: str) -> None:
+    whole = Page(tuple(IndexRow(i, "1-a") for i in (1, 3, 5)), next_position=None)
+    assert whole.known_as([f"{whole.tag}.{count}", "x.1", ""]) is None
