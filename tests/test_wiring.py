@@ -58,8 +58,8 @@ def test_a_request_is_taken_over_only_after_its_deadline(settings: Settings, dea
 
 def test_expired_records_are_swept_in_the_background(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread that writes the last uses of keys sweeps them, in any process that has used a key."""
-    monkeypatch.setattr(usage, "PERIOD", 0.0)
-    monkeypatch.setattr(usage, "SPREAD", 0.01)
+    monkeypatch.setattr(usage, "PERIOD_SECONDS", 0.0)
+    monkeypatch.setattr(usage, "SPREAD_SECONDS", 0.01)
     clock = Clock()
     with closing(Services.build(settings, clock)) as services:
         meta = services.store["meta"]

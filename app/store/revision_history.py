@@ -119,13 +119,12 @@ def judge_many(history: History, write_ids: Sequence[WriteId]) -> dict[WriteId, 
     if item is not history.newest:
         return dict.fromkeys(write_ids, OutcomeUnknown())
     place = next(place for place, write_id in enumerate(write_ids) if item.nonce in write_id.nonces)
-    earlier: dict[WriteId, Change | ServiceError] = dict.fromkeys(write_ids[:place], OutcomeUnknown())
-    return {**earlier, write_ids[place]: _judge(history, write_ids[place])}
-
-
-def _judge(history: History, write_id: WriteId) -> Change | ServiceError:
-    if not history.newest.is_by(write_id):
-        return Undone()
-    before = history.before(write_id)
-    # A revision on top of a tombstone is a resurrection.
-    return OutcomeUnknown() if before and before.is_deleted else Change(before, history.newest)
+    results: dict[WriteId, Change | ServiceError] = dict.fromkeys(write_ids[:place], OutcomeUnknown())
+    write_id, before = write_ids[place], history.before(write_ids[place])
+    if not item.is_by(write_id):
+        results[write_id] = Undone()
+    else:
+        # A revision on top of a tombstone is a resurrection.
+        is_resurrected = before is not None and before.is_deleted
+        results[write_id] = OutcomeUnknown() if is_resurrected else Change(before, item)
+    return results
