@@ -16,6 +16,7 @@ import pytest
 
 from app.couch.connection import Connection, DatabaseError
 from couchapp import deployment, tree
+from tests.waiting import wait_until
 
 # `DREAMSCRIPT_PROOF_DOCUMENTS=50000 pytest proofs/test_readers.py -s` is the proof at full size.
 DOCUMENTS = int(os.environ.get("DREAMSCRIPT_PROOF_DOCUMENTS", "1000"))
@@ -111,10 +112,7 @@ def readers(url: str, database: str) -> Iterator[list[Reader]]:
 def wait_for_reads(working: list[Reader], more: int = 30) -> None:
     """Wait until each reader has made ``more`` reads, or has met an error."""
     goals = [(reader, len(reader.seconds) + more) for reader in working]
-    deadline = time.monotonic() + 60
-    while any(len(reader.seconds) < goal and not reader.errors for reader, goal in goals):
-        assert time.monotonic() < deadline, "the readers stopped"
-        time.sleep(0.02)
+    wait_until(lambda: all(len(reader.seconds) >= goal or reader.errors for reader, goal in goals), "a goal of reads")
 
 
 class Writer(threading.Thread):

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
-PATIENCE = 30.0
+PATIENCE = 60.0
+
+T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], object]) -> None:
-    """Return when ``condition`` is true. Raises AssertionError after PATIENCE seconds."""
+def wait_until(condition: Callable[[], T], what: str = "the condition") -> T:
+    """Return the first true value of ``condition``. Raises AssertionError, naming ``what``, after PATIENCE seconds."""
     deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"the condition was not met within {PATIENCE:.0f} s"
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"{what} was not met within {PATIENCE:.0f} s"
         time.sleep(0.01)
+    return value

@@ -7,14 +7,15 @@ import itertools
 import json
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.request import urlopen
 
 from websockets.sync.client import connect
+
+from tests.waiting import PATIENCE, wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
@@ -31,18 +32,6 @@ FLAGS = (
     "--remote-debugging-port=0",
     "--window-size=1200,1600",
 )
-PATIENCE = 60
-
-T = TypeVar("T")
-
-
-def wait_for(find: Callable[[], T], what: str) -> T:
-    """Poll ``find`` and return its first true result."""
-    until = time.monotonic() + PATIENCE
-    while not (result := find()):
-        assert time.monotonic() < until, f"in vain: {what}"
-        time.sleep(0.05)
-    return result
 
 
 @contextmanager
@@ -65,13 +54,13 @@ def running(profile: Path) -> Iterator[None]:
 def tab(profile: Path) -> str:
     """Return the address of Chromium's tab; the port is in a file as soon as Chromium listens."""
     file = profile / "DevToolsActivePort"
-    port = wait_for(lambda: file.exists() and file.read_text().partition("\n")[0], "Chromium listens")
+    port = wait_until(lambda: file.exists() and file.read_text().partition("\n")[0], "Chromium listens")
 
     def tabs() -> list[str]:
         with urlopen(f"http://127.0.0.1:{port}/json/list", timeout=PATIENCE) as answer:
             return [tab["webSocketDebuggerUrl"] for tab in json.load(answer) if tab["type"] == "page"]
 
-    return wait_for(tabs, "a tab")[0]
+    return wait_until(tabs, "a tab")[0]
 
 
 class Browser(AbstractContextManager["Browser"]):
@@ -105,7 +94,7 @@ class Browser(AbstractContextManager["Browser"]):
 
     def wait_for(self, expression: str) -> Any:
         """Return the value of the expression as soon as it is true."""
-        return wait_for(lambda: self.evaluate(expression), expression)
+        return wait_until(lambda: self.evaluate(expression), expression)
 
     def click(self, selector: str) -> None:
         """Click the element of the selector when it exists, even while the page moves it."""
