@@ -1,4 +1,4 @@
-"""The kinds of thing that have public ids, and how an id becomes the `_id` that CouchDB sorts and Fauxton shows."""
+"""The types of resources with public ids, and the `_id` that CouchDB sorts and Fauxton shows."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ from app.store.doc_ids import digits
 
 @dataclass(frozen=True)
 class ResourceType:
-    """A kind of resource: its documents have ``type`` ``name`` and live in the database ``database``.
-
-    ``members`` are those that clients set.
-    """
+    """Documents with this ``name`` as ``type``, in the database ``database``. Clients set their ``members``."""
 
     name: str
     database: str
@@ -26,11 +23,11 @@ class ResourceType:
         return f"{self.name}:{digits(public_id)}"
 
     def public_id(self, doc_id: str) -> int:
-        """Return the id that ``doc_id`` was made of."""
+        """Return the public id in ``doc_id``."""
         return int(doc_id.removeprefix(f"{self.name}:"))
 
     def body(self, fields: Mapping[str, Any]) -> bytes:
-        """Return what clients get to read of an item, as JSON: its id, and those of its members that are set."""
+        """Return an item as clients read it: JSON of its id and of the members that are set."""
         shown = {name: fields[name] for name in ("id", *self.members) if name in fields}
         return json.dumps(shown, ensure_ascii=False, separators=(",", ":")).encode()
 
