@@ -141,7 +141,7 @@ class Settings(LocalSettings):
             if not environ.get(name) and file.exists():
                 environ[name] = file.read_text().strip()
             if not environ.get(name):
-                raise SettingError(f"{name} must be set, unless `make run` is running: commands find what it made")
+                raise SettingError(f"{name} must be set, unless `make run` is running: commands then find its settings")
         return cls.parse(environ)
 
     @property

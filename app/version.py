@@ -1,3 +1,3 @@
-"""The version of the service, as `GET /`, the OpenAPI document and the command line tell it."""
+"""The version of the service, for `GET /`, the OpenAPI document and the command line."""
 
 VERSION = "0.1.0"

@@ -78,7 +78,7 @@ class Services:
     def build(
         cls, settings: Settings, now: Callable[[], datetime] = clock.now, shared: Shared | None = None
     ) -> Services:
-        """Wire the services of one process. ``shared`` is what it shares with others, else it gets its own."""
+        """Wire the services of one process. Without ``shared`` it shares nothing with others."""
         shared = shared or Shared.build(settings)
         counters = shared.write_counters
         store = Store(settings.couchdb_url, settings.prefix, {name: each.writing for name, each in counters.items()})

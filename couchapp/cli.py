@@ -33,10 +33,10 @@ VERBS = {
     "diff": "show what deploy would change; exit 1 if there is a change, 2 on failure",
     "stage": "smoke-test the changes, and store them beside the deployed versions",
     "warm": "wait until the indexes of everything staged are built",
-    "promote": "deploy what is staged, and keep what it replaces as previous",
+    "promote": "deploy the staged changes, and keep the replaced versions as previous",
     "rollback": "exchange the deployed and the previous versions",
-    "clean": "remove what is staged, and the files of unused indexes",
-    "deploy": "stage, warm, promote, and remove what was staged; without changes, do nothing",
+    "clean": "remove the staged changes, and the files of unused indexes",
+    "deploy": "stage, warm, promote, and remove the staged copies; without changes, do nothing",
     "status": "show the state of each design document",
 }
 

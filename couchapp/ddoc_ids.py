@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from couchapp.tree import Document
 
-# CouchDB runs the validator of every design document, whatever its id, so a disabled one has another member name.
+# CouchDB runs the validator of every design document with any id, so a disabled one has another member name.
 VALIDATOR = "validate_doc_update"
 DISABLED_VALIDATOR = "kept_validate_doc_update"
 STAGED = "staged-"
@@ -44,7 +44,7 @@ def previous(name: str, document: Mapping[str, object], replaced_by: str) -> Doc
 
 
 def is_disabled(name: str) -> bool:
-    """Tell whether ``name`` is that of a staged or a previous design document."""
+    """Return whether ``name`` belongs to a staged or a previous design document."""
     return name.startswith((STAGED, PREVIOUS))
 
 

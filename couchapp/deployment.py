@@ -92,7 +92,7 @@ class Deployment:
                 self._report(f"{database}/_design/{name}: index built")
 
     def promote(self) -> None:
-        """Deploy what is staged, and store what it replaces as previous. Raises NotStagedError and WarmingError."""
+        """Deploy the staged changes, and store the replaced versions. Raises NotStagedError and WarmingError."""
         inventory = self.inventory()
         changes = differences(self.tree, inventory)
         missing = [str(change) for change in changes if not is_staged(change, inventory)]
@@ -115,7 +115,7 @@ class Deployment:
         self._unstage()
 
     def _switch(self, changes: list[Difference], inventory: Inventory, replaced_by: str) -> None:
-        """Deploy each staged change, and store what it replaces as previous.
+        """Deploy each staged change, and store the replaced version as previous.
 
         When a design document changes, CouchDB ends the queries that wait for its old index, with 404, unless that
         index was queried under another name too. So each index is queried under two names before and after the switch:

@@ -24,7 +24,7 @@ def with_prefix(inventory: Inventory, prefix: str) -> dict[tuple[str, str], Docu
 
 
 def is_staged(change: Difference, inventory: Inventory) -> bool:
-    """Tell whether exactly the result of ``change`` is staged."""
+    """Return whether exactly the result of ``change`` is staged."""
     document = find(inventory, change.database, STAGED + change.name)
     return document is not None and content(document) == content(change.after)
 

@@ -39,5 +39,5 @@ def describe(deployment: Deployment) -> Iterator[str]:
 def _progress(deployment: Deployment, database: str, name: str) -> Iterator[str]:
     databases = deployment.databases
     if tasks := indexing_tasks(databases, databases.full_name(database), name):
-        done, total = (sum(task[member] for task in tasks) for member in ("changes_done", "total_changes"))
-        yield f"building {name}: {done} of {total}"
+        changes_done, total = (sum(task[member] for task in tasks) for member in ("changes_done", "total_changes"))
+        yield f"building {name}: {changes_done} of {total}"

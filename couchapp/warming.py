@@ -34,12 +34,12 @@ class Progress:
 
     def update(self) -> None:
         """Update the bar; a shard without a task any more is finished."""
-        done = dict(self._totals)
+        completed = dict(self._totals)
         for task in indexing_tasks(self._databases, self._database, self._design):
             self._totals[task["database"]] = task["total_changes"]
-            done[task["database"]] = task["changes_done"]
+            completed[task["database"]] = task["changes_done"]
         self._bar.total = sum(self._totals.values()) or None
-        self._bar.n = sum(done.values())
+        self._bar.n = sum(completed.values())
         self._bar.refresh()
 
 

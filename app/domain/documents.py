@@ -42,8 +42,8 @@ class Documents(ItemService):
             raise access.refusal(NotFound())
         if query.project_id is None and query.ids is None:
             return cut(self._reached(reach, query), query)
-        chosen = query if query.ids is not None else replace(query, ids=tuple(reach.documents))
-        rows = (row for row in self.items.index.rows_by_id(chosen) if reach.admits(row.public_id, row.project_id))
+        id_query = query if query.ids is not None else replace(query, ids=tuple(reach.documents))
+        rows = (row for row in self.items.index.rows_by_id(id_query) if reach.admits(row.public_id, row.project_id))
         return cut(list(islice(rows, query.limit + 1)), query)
 
     def page_in_project(self, access: Access, query: ListQuery) -> Page:
@@ -55,10 +55,12 @@ class Documents(ItemService):
     def _reached(self, reach: Reach, query: ListQuery) -> list[IndexRow]:
         """Return one row more than fits on the page, of all that ``reach`` admits."""
         count, start = query.limit + 1, query.bounds[query.descending]
-        found = self._walk.rows(reach.projects, start, count, descending=query.descending) if reach.projects else []
+        rows_in_projects = (
+            self._walk.rows(reach.projects, start, count, descending=query.descending) if reach.projects else []
+        )
         single = islice(self.items.index.rows_by_id(replace(query, ids=tuple(reach.documents))), count)
         # A document may be both; the row that was read last counts.
-        rows = {row.public_id: row for row in (*found, *single)}.values()
+        rows = {row.public_id: row for row in (*rows_in_projects, *single)}.values()
         return sorted(rows, key=lambda row: row.public_id, reverse=query.descending)[:count]
 
     def batch(self, access: Access, operations: Sequence[Operation], write_id: WriteId) -> list[Outcome]:

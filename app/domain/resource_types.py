@@ -28,8 +28,8 @@ class ResourceType:
 
     def body(self, fields: Mapping[str, Any]) -> bytes:
         """Return an item as clients read it: JSON of its id and of the members that are set."""
-        shown = {name: fields[name] for name in ("id", *self.members) if name in fields}
-        return json.dumps(shown, ensure_ascii=False, separators=(",", ":")).encode()
+        public = {name: fields[name] for name in ("id", *self.members) if name in fields}
+        return json.dumps(public, ensure_ascii=False, separators=(",", ":")).encode()
 
     @property
     def first(self) -> str:

@@ -39,10 +39,10 @@ class RequestScope:
             status = int(line.split(" ", 1)[0])
             return start_response(line, [*headers, ("X-Request-ID", request_id)], *exc_info)  # type: ignore[arg-type]
 
-        left = started + self._seconds - self._clock()
-        with request_context(request_id=request_id, seconds=left) as context:
+        seconds_left = started + self._seconds - self._clock()
+        with request_context(request_id=request_id, seconds=seconds_left) as context:
             try:
-                return self._wrapped(environ, start) if left > 0 else too_late(start)
+                return self._wrapped(environ, start) if seconds_left > 0 else too_late(start)
             finally:
                 log_request(context, environ["REQUEST_METHOD"], status, self._clock() - started)
 

@@ -118,8 +118,8 @@ class WSGIBridge:
     async def _in_thread(self, function: Callable[[WSGIEnvironment], T], environ: WSGIEnvironment) -> T:
         """Return what ``function`` returns. Raises TimeoutError if no thread takes it up by the deadline."""
         work = self._pool.submit(function, environ)
-        left = environ[STARTED] + self._seconds - time.monotonic()
-        timer = asyncio.get_running_loop().call_later(left, work.cancel)
+        seconds_left = environ[STARTED] + self._seconds - time.monotonic()
+        timer = asyncio.get_running_loop().call_later(seconds_left, work.cancel)
         try:
             return await asyncio.wrap_future(work)
         except asyncio.CancelledError:

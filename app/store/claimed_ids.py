@@ -52,15 +52,15 @@ class Allocator:
     def next_ids(self, count: int) -> tuple[int, ...]:
         """Return ``count`` ids in rising order, claiming the blocks in one request.
 
-        Raises Unavailable if no block could be claimed, or none while the request had time left.
+        Raises Unavailable if no block could be claimed, or none within the time of the request.
         """
         if not count:
             return ()
         if self._held.pid != os.getpid():
             self._held = _Held()
-        held, left = self._held, remaining()
+        held, seconds_left = self._held, remaining()
         # The thread that holds the lock may be waiting for the database, and has a deadline of its own.
-        if not held.lock.acquire(timeout=-1 if left is None else max(left, 0)):
+        if not held.lock.acquire(timeout=-1 if seconds_left is None else max(seconds_left, 0)):
             raise Unavailable
         try:
             ids = list(islice(held.ids, count))

@@ -43,8 +43,8 @@ def pauses(tries: int | None = None, reserved_seconds: float = 0.0) -> Iterator[
     """Yield for each further try after a random, growing pause, while the request has more than the reserved time."""
     for number in range(MAX_TRIES if tries is None else tries):
         pause = random.uniform(0, MAX_PAUSE_SECONDS / 2 ** max(0, MAX_TRIES - 1 - number))  # noqa: S311
-        left = remaining()
-        if left is not None and left - reserved_seconds <= pause:
+        seconds_left = remaining()
+        if seconds_left is not None and seconds_left - reserved_seconds <= pause:
             return
         time.sleep(pause)
         yield
@@ -131,9 +131,9 @@ class ConfirmedWrites:
 
     def _delete_resurrected(self, document: Document, revision: str) -> None:
         """Delete a resurrected item unless others have changed it since. Raises Unconfirmed: it may be alive."""
-        kept = {name: document[name] for name in TOMBSTONE_FIELDS if name in document}
+        tombstone_fields = {name: document[name] for name in TOMBSTONE_FIELDS if name in document}
         try:
-            self._database.replace({**kept, "_id": document["_id"], "_rev": revision, "_deleted": True})
+            self._database.replace({**tombstone_fields, "_id": document["_id"], "_rev": revision, "_deleted": True})
         except Conflict:
             pass
         except Unavailable as error:
@@ -173,8 +173,8 @@ class ConfirmedWrites:
         leaves = self._database.leaves([document["_id"] for document in refused])
         places = {document["_id"]: self._place(document, leaves.get(document["_id"])) for document in refused}
         parents = {doc_id: leaf.lineage[1] for doc_id, leaf in leaves.items() if len(leaf.lineage) > 1}
-        wanted = {(doc_id, revision) for doc_id, revision in (*places.items(), *parents.items()) if revision}
-        bodies = {(each["_id"], each["_rev"]): each for each in self._database.revisions(sorted(wanted))}
+        revision_ids = {(doc_id, revision) for doc_id, revision in (*places.items(), *parents.items()) if revision}
+        bodies = {(each["_id"], each["_rev"]): each for each in self._database.revisions(sorted(revision_ids))}
         verdicts: dict[str, Result | Document] = {}
         for document in refused:
             doc_id = document["_id"]

@@ -79,12 +79,12 @@ class Database:
         documents = self._exchange.revisions(winners, revs=True)
         return {each["_id"]: Leaf(_lineage(each.pop("_revisions")), each) for each in documents}
 
-    def revisions(self, wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    def revisions(self, revision_ids: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
         """Return those of the revisions, each an `_id` and a `_rev`, whose bodies still exist, read in one request.
 
         Compaction removes the bodies of older revisions.
         """
-        return self._exchange.revisions(wanted)
+        return self._exchange.revisions(revision_ids)
 
     def create(self, document: Mapping[str, Any]) -> str:
         """Store a document under its new `_id`; return its revision.
@@ -163,14 +163,16 @@ class Database:
         changes = self._exchange.send("GET", "_changes", members=("results", "last_seq"), params=params)
         return [change["id"] for change in changes["results"]], changes["last_seq"]
 
-    def await_changes(self, sequence: object, silence: float, wanted: Callable[[], bool]) -> tuple[list[str], object]:
+    def await_changes(
+        self, sequence: object, silence: float, is_wanted: Callable[[], bool]
+    ) -> tuple[list[str], object]:
         """Return as ``changed_since`` does, once there is a change.
 
         The database sends a heartbeat each second; without one for ``silence`` seconds the connection is lost. When
-        ``wanted`` returns False, the wait ends with the next heartbeat.
+        ``is_wanted`` returns False, the wait ends with the next heartbeat.
         """
         params = {"since": sequence, "feed": "longpoll", "heartbeat": 1000, "limit": MAX_CHANGES}
-        timeout, members = IdleTimeout(silence, wanted), ("results", "last_seq")
+        timeout, members = IdleTimeout(silence, is_wanted), ("results", "last_seq")
         changes = self._exchange.send("GET", "_changes", members=members, params=params, timeout=timeout)
         return [change["id"] for change in changes["results"]], changes["last_seq"]
 

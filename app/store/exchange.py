@@ -70,16 +70,16 @@ class Exchange:
                 _holding(row, *members)
             return rows
 
-    def revisions(self, wanted: Sequence[tuple[str, str]], *, revs: bool = False) -> list[dict[str, Any]]:
+    def revisions(self, revision_ids: Sequence[tuple[str, str]], *, revs: bool = False) -> list[dict[str, Any]]:
         """Return those of the revisions, each an `_id` and a `_rev`, that still exist; with ``revs``, their ancestors.
 
         CouchDB marks the others as not found, and PouchDB as missing.
         """
-        if not wanted:
+        if not revision_ids:
             # PouchDB Server never answers an empty request.
             return []
         path, params = ("_bulk_get",), {"revs": True} if revs else {}
-        docs = [{"id": doc_id, "rev": revision} for doc_id, revision in wanted]
+        docs = [{"id": doc_id, "rev": revision} for doc_id, revision in revision_ids]
         members = ("_id", "_rev", "_revisions") if revs else ("_id", "_rev")
         with self._translated("POST", path):
             results = self._ask("POST", path, params=params, body={"docs": docs}, read=True).get("results")
@@ -113,14 +113,14 @@ class Exchange:
         return _holding(answer.body)
 
     def _answer(self, method: str, path: tuple[str, ...], extra_seconds: float = 0, **options: Any) -> CouchResponse:
-        left, request_id = remaining(), current_request_id()
-        if left is not None and left <= 0:
+        seconds_left, request_id = remaining(), current_request_id()
+        if seconds_left is not None and seconds_left <= 0:
             # Nothing is sent, and that is not the database's failure.
             raise Unavailable
         timeout = TIMEOUT_SECONDS + extra_seconds
         defaults = {
             "headers": {"X-Couch-Request-ID": request_id} if request_id else None,
-            "timeout": timeout if left is None else min(timeout, left),
+            "timeout": timeout if seconds_left is None else min(timeout, seconds_left),
         }
         return self._connection.request(method, self.name, *path, **defaults | options)
 

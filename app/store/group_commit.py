@@ -34,8 +34,8 @@ class _Writer:
         self.document, self.doc_id = document, document["_id"]
         # With escapes it is never shorter than as it is sent.
         self.size = len(json.dumps(document))
-        left = remaining()
-        self.deadline = math.inf if left is None else time.monotonic() + left
+        seconds_left = remaining()
+        self.deadline = math.inf if seconds_left is None else time.monotonic() + seconds_left
         self.messages: SimpleQueue[list[_Writer] | Outcome] = SimpleQueue()
 
     def receive(self, timeout: float = TIMEOUT_MAX) -> list[_Writer] | Outcome | None:

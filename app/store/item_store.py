@@ -85,19 +85,19 @@ class ItemStore:
         return results | dict(self._arrived_late(refused))
 
     def find_done(self, write_ids: Mapping[str, Sequence[WriteId]]) -> dict[WriteId, Change | ServiceError]:
-        """Return the results of those writes that an earlier run has done, or that nobody can tell of.
+        """Return the results of the writes that an earlier run has finished, or whose outcome is unknown.
 
-        ``write_ids`` are by `_id`, in the order of the writes. What is absent from the result is to be carried out.
+        ``write_ids`` are by `_id`, in the order of the writes. Writes without a result are to be carried out.
         """
         resumed = [doc_id for doc_id, ids in write_ids.items() if ids[0].since]
         histories = read_histories(self._database, resumed, MAX_REVISIONS_OF_EACH)
         results: dict[WriteId, Change | ServiceError] = {}
         for doc_id, history in histories.items():
             results |= judge_many(history, write_ids[doc_id])
-        done = {write_id: result for write_id, result in results.items() if isinstance(result, Change)}
-        proofs = {each.after.doc_id: _proof(each, write_id) for write_id, each in done.items()}
+        finished = {write_id: result for write_id, result in results.items() if isinstance(result, Change)}
+        proofs = {each.after.doc_id: _proof(each, write_id) for write_id, each in finished.items()}
         proven = self._writes.store_many([proof for proof in proofs.values() if not proof.deletes])
-        for write_id, change in done.items():
+        for write_id, change in finished.items():
             proof = proven.get(change.after.doc_id, change.after)
             if isinstance(proof, StoredItem):
                 results[write_id] = Change(change.before, proof)
@@ -106,20 +106,20 @@ class ItemStore:
         return results
 
     def _once(self, find: Callable[[], Change | None], send: Callable[[], Change]) -> Change:
-        """Return what an earlier run of the same write has done, else what ``send`` does.
+        """Return the change of an earlier run of the same write, else the result of ``send``.
 
         What an earlier run sent may arrive after the first look, so a refusal counts only after a second look.
         """
-        if done := find():
-            return done
+        if change := find():
+            return change
         try:
             return send()
         except Unavailable:
             # It says whether anything may be stored. A second look that fails as well would hide that.
             raise
         except ServiceError:
-            if done := find():
-                return done
+            if change := find():
+                return change
             raise
 
     def _find(self, judge: Judge, update: Update) -> Change | None:

@@ -50,8 +50,8 @@ def read_histories(database: Database, doc_ids: Sequence[str], depth: int) -> di
     """Return by `_id` the latest ``depth`` revisions of each item and its first, in three requests."""
     leaves = database.leaves(doc_ids)
     below = {doc_id: (*leaf.lineage[1:depth], *leaf.lineage[1:][-1:]) for doc_id, leaf in leaves.items()}
-    wanted = {(doc_id, revision) for doc_id, revisions in below.items() for revision in revisions}
-    bodies = {(each["_id"], each["_rev"]): StoredItem.of(each) for each in database.revisions(sorted(wanted))}
+    revision_ids = {(doc_id, revision) for doc_id, revisions in below.items() for revision in revisions}
+    bodies = {(each["_id"], each["_rev"]): StoredItem.of(each) for each in database.revisions(sorted(revision_ids))}
     bodies |= {(doc_id, leaf.lineage[0]): StoredItem.of(leaf.document) for doc_id, leaf in leaves.items()}
     return {
         doc_id: History(

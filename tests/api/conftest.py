@@ -131,9 +131,9 @@ def settings(server_url: str, module_prefix: str) -> Settings:
 @pytest.fixture(scope="module")
 def services(settings: Settings) -> Iterator[Services]:
     """The command line's way into this module's installation."""
-    found = Services.build(settings)
-    yield found
-    found.close()
+    services = Services.build(settings)
+    yield services
+    services.close()
 
 
 @pytest.fixture(scope="module")
@@ -195,9 +195,9 @@ def mark(services: Services) -> Mark:
 
     def said(project_id: int, deleting: bool) -> None:
         projects = services.store["projects"]
-        found = projects.get(PROJECT.doc_id(project_id))
-        assert found is not None
-        found.pop("deleting_at", None)
-        projects.replace({**found, **({"deleting_at": timestamp()} if deleting else {})})
+        stored = projects.get(PROJECT.doc_id(project_id))
+        assert stored is not None
+        stored.pop("deleting_at", None)
+        projects.replace({**stored, **({"deleting_at": timestamp()} if deleting else {})})
 
     return said

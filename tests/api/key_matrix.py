@@ -101,7 +101,7 @@ class Ask:
     """A request for items outside the limits, and the expected status."""
 
     request: Request
-    told: int
+    status: int
     # The path whose tag the owner would get.
     item: str
     condition: str | None = None
@@ -245,8 +245,8 @@ class Matrix:
             request = ask.tagged('"x"' if ("ETag", tag) in first[1] else tag)
             answer = request.send(own.asker)
             faults = [*foreign.faults(request, answer)]
-            if answer.status_code != ask.told:
-                faults.append(f"said {answer.status_code} instead of {ask.told}")
+            if answer.status_code != ask.status:
+                faults.append(f"said {answer.status_code} instead of {ask.status}")
             if essence(answer) != first:
                 faults.append(f"leak: {essence(answer)} instead of {first} as where there is nothing")
             cells.append(Cell(str(request), tuple(faults)))

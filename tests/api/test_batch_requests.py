@@ -26,14 +26,14 @@ Request = tuple[str, str, str]
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
     """The requests to the database from now on: method, database, and the end of the path."""
-    found, request = list[Request](), Connection.request
+    sent, request = list[Request](), Connection.request
 
     def noted(self: Connection, method: str, *path: str, **options: Any) -> Any:
-        found.append((method, path[0].rpartition("-")[2], path[-1]))
+        sent.append((method, path[0].rpartition("-")[2], path[-1]))
         return request(self, method, *path, **options)
 
     monkeypatch.setattr(Connection, "request", noted)
-    return found
+    return sent
 
 
 def of(asked: list[Request], kind: str) -> list[tuple[str, str]]:
@@ -114,8 +114,8 @@ def test_items_outside_the_limits_of_a_key_are_not_read(
         return find_many(self, public_ids)
 
     monkeypatch.setattr(Items, "find_many", noted)
-    said = send(key, [{"op": "patch", "id": each, "value": {"title": "x"}} for each in (outside, inside, 987654321)])
-    assert statuses(said) == [404, 200, 404]
+    answer = send(key, [{"op": "patch", "id": each, "value": {"title": "x"}} for each in (outside, inside, 987654321)])
+    assert statuses(answer) == [404, 200, 404]
     assert read == [inside]
 
 
@@ -124,8 +124,8 @@ def test_a_create_whose_id_is_taken_leaves_the_existing_item_alone(
 ) -> None:
     """An earlier operation of the same batch may have named that id."""
     taken, access = ada.new_document(content="old")["id"], Access(0, "somebody", frozenset(SCOPES))
-    asked = [Operation("patch", taken, value={"title": "patched"}), Operation("create", value={"title": "new"})]
-    first, second = services.documents.batch(access, asked, WriteId((taken,)))
+    operations = [Operation("patch", taken, value={"title": "patched"}), Operation("create", value={"title": "new"})]
+    first, second = services.documents.batch(access, operations, WriteId((taken,)))
     assert first.error is None
     assert isinstance(second.error, Conflict)
     assert ada.get(f"/documents/{taken}").json == {"id": taken, "title": "patched", "content": "old"}
@@ -142,9 +142,9 @@ def test_a_failed_second_look_is_503_because_the_document_may_be_stored(
         return takes(self, project_id) if len(looks) == 1 else unavailable()
 
     monkeypatch.setattr(Projects, "accepts_documents", look)
-    said = ada.post("/documents", {"title": "x", "project_id": project}).json
-    assert (said["error"], looks) == ("unavailable", [project] * 2)
-    assert "outcome of the write is unknown" in said["reason"]
+    error = ada.post("/documents", {"title": "x", "project_id": project}).json
+    assert (error["error"], looks) == ("unavailable", [project] * 2)
+    assert "outcome of the write is unknown" in error["reason"]
     monkeypatch.undo()
     assert [each["title"] for each in ada.get(f"/projects/{project}/documents").json] == ["x"]
 
@@ -157,10 +157,10 @@ def test_a_failed_second_look_of_a_batch_is_503(ada: Caller, monkeypatch: pytest
         return unavailable() if len(looks) > 1 else find_many(self, public_ids)
 
     monkeypatch.setattr(Items, "find_many", look)
-    said = outcomes(send(ada, [create("x", project_id=project), create("y", project_id=project), create("z")]))
-    assert [each["status"] for each in said] == [503, 503, 201]
+    results = outcomes(send(ada, [create("x", project_id=project), create("y", project_id=project), create("z")]))
+    assert [each["status"] for each in results] == [503, 503, 201]
     assert looks == [project] * 2
-    assert all("outcome of the write is unknown" in each["reason"] for each in said[:2])
+    assert all("outcome of the write is unknown" in each["reason"] for each in results[:2])
     monkeypatch.undo()
     assert [each["title"] for each in ada.get(f"/projects/{project}/documents").json] == ["x", "y"]
 

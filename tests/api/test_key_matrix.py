@@ -53,10 +53,10 @@ class Tally:
 @pytest.fixture(scope="module")
 def tally(pytestconfig: pytest.Config) -> Iterator[Tally]:
     """The counts of this run, printed at its end."""
-    found = Tally()
-    yield found
+    tally = Tally()
+    yield tally
     with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        print(f"\nkey matrix: {found.cells} cells, {found.leaks} leaks, {found.others} other faults")  # noqa: T201
+        print(f"\nkey matrix: {tally.cells} cells, {tally.leaks} leaks, {tally.others} other faults")  # noqa: T201
 
 
 @pytest.fixture(scope="module")
@@ -165,8 +165,8 @@ def test_the_matrix_finds(matrix: Matrix, monkeypatch: pytest.MonkeyPatch, what:
     breaks, ask, fault = BROKEN[what]
     with monkeypatch.context() as patch:
         breaks(patch)
-        found = [fault for cell in ask(matrix) for fault in cell.faults]
-    assert any(fault in text for text in found), found
+        faults = [fault for cell in ask(matrix) for fault in cell.faults]
+    assert any(fault in text for text in faults), faults
 
 
 UNKNOWN: dict[str, tuple[Operation, str]] = {

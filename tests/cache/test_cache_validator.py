@@ -19,9 +19,9 @@ def counters() -> WriteCounters:
 
 @pytest.fixture
 def validator(counters: WriteCounters) -> CacheValidator:
-    found = CacheValidator(counters)
-    found.caught_up()
-    return found
+    validator = CacheValidator(counters)
+    validator.caught_up()
+    return validator
 
 
 def test_no_token_is_valid_without_a_feed(counters: WriteCounters) -> None:

@@ -136,10 +136,10 @@ def test_bulk_results_without_a_quorum_or_without_an_answer_stay_in_flight(count
     ]
     with MisbehavingServer(answer(202, results)) as server:
         store = Store(server.url, "p", {"documents": counters.writing})
-        store["documents"].write_many([{"_id": doc_id} for doc_id in (ONE, OTHER, "refused", "never told")])
+        store["documents"].write_many([{"_id": doc_id} for doc_id in (ONE, OTHER, "refused", "missing")])
         store.close()
-    quiet = {doc_id: seen(counters, doc_id)[1] for doc_id in (ONE, OTHER, "refused", "never told")}
-    assert quiet == {ONE: False, OTHER: True, "refused": True, "never told": False}
+    quiet = {doc_id: seen(counters, doc_id)[1] for doc_id in (ONE, OTHER, "refused", "missing")}
+    assert quiet == {ONE: False, OTHER: True, "refused": True, "missing": False}
     assert not counters.is_quiet(WHOLE)
 
 

@@ -171,10 +171,10 @@ def test_credentials_are_sent_and_never_shown(behaviour: Behaviour) -> None:
             connection.put("db", "x", body={})
         connection.close()
     assert server.requests[0].headers["authorization"] == basic("us@er:p:ss/wörd")
-    shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + repr(connection) + connection.url
+    text = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + repr(connection) + connection.url
     assert connection.url == server.url
     for secret in (*SECRETS, basic("us@er:p:ss/wörd").removeprefix("Basic ")):
-        assert secret not in shown
+        assert secret not in text
 
 
 def test_credentials_are_not_shown_if_the_server_is_unreachable() -> None:

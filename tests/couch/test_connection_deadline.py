@@ -1,4 +1,4 @@
-"""Check that a request ends at its deadline, whatever the server does, with and without TLS."""
+"""Check that a request ends at its deadline with any behaviour of the server, with and without TLS."""
 
 from __future__ import annotations
 

@@ -129,8 +129,8 @@ def test_a_connection_is_never_used_twice_at_once(first: Behaviour) -> None:
         except Refused as refusal:
             assert refusal.status in (404, 500)
         with ThreadPoolExecutor() as threads:
-            found = threads.map(lambda name: connection.get(name).body["target"], ["a", "b"])
-            assert list(found) == ["/a", "/b"]
+            targets = threads.map(lambda name: connection.get(name).body["target"], ["a", "b"])
+            assert list(targets) == ["/a", "/b"]
         connection.close()
     assert len({request.connection for request in server.requests[1:]}) == 2
 
@@ -152,9 +152,9 @@ def test_no_thread_gets_the_answer_of_another() -> None:
     with MisbehavingServer(sometimes_html) as server:
         connection = Connection(server.url, timeout=60)
         with ThreadPoolExecutor(8) as threads:
-            found = list(threads.map(ask, names))
+            targets = list(threads.map(ask, names))
         connection.close()
-    assert found == ["500" if int(name.rpartition("-")[2]) % 3 == 0 else f"/{name}" for name in names]
+    assert targets == ["500" if int(name.rpartition("-")[2]) % 3 == 0 else f"/{name}" for name in names]
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")

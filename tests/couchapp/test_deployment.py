@@ -110,7 +110,7 @@ def test_only_changes_are_staged(deploying: Deploying) -> None:
     assert names(deploying(small_tree())) == ["listing", "staged-validation", "validation"]
 
 
-def test_only_what_is_staged_is_promoted(deploying: Deploying, rows: Rows) -> None:
+def test_only_staged_changes_are_promoted(deploying: Deploying, rows: Rows) -> None:
     deploying(small_tree()).deploy()
     deploying(small_tree(2)).stage()
     with pytest.raises(NotStagedError, match="documents/_design/listing is deployed in another version: index rebuild"):

@@ -56,8 +56,8 @@ def test_a_document_can_be_saved_as_it_was_read(connection: Connection, prepare:
     name = prepare(room, "validation")
     new = next(case.values[1]["new"] for case in VALIDATORS if case.values[0] == room)
     put(connection, name, new)
-    shown = connection.get(name, new["_id"], params={"revs": True, "conflicts": True, "local_seq": True}).body
-    put(connection, name, shown)
+    stored = connection.get(name, new["_id"], params={"revs": True, "conflicts": True, "local_seq": True}).body
+    put(connection, name, stored)
 
 
 def test_a_second_create_is_a_conflict(connection: Connection, prepare: Prepare) -> None:

@@ -40,7 +40,7 @@ def record(number: int, created: datetime) -> dict[str, Any]:
 def begun(meta: Database, *ages: timedelta) -> list[str]:
     """Store and index records of requests that began ``ages`` before noon. Returns their `_id`s."""
     outcomes = meta.write_many([record(number, NOON - age) for number, age in enumerate(ages)])
-    assert not [said for said in outcomes.values() if isinstance(said, DocumentFailure)]
+    assert not [outcome for outcome in outcomes.values() if isinstance(outcome, DocumentFailure)]
     meta.view("expiry", "by_time")
     return list(outcomes)
 
@@ -73,9 +73,9 @@ class Between:
 
 def test_a_sweep_deletes_exactly_the_expired_records(meta: Database) -> None:
     young = [RETENTION - timedelta(microseconds=1), timedelta(), timedelta(minutes=-1)]
-    kept = set(begun(meta, *young, *over(3 * PAGE + 5))[: len(young)])
+    expected = set(begun(meta, *young, *over(3 * PAGE + 5))[: len(young)])
     assert sweeper(meta).sweep() == 3 * PAGE + 5
-    assert left(meta) == kept
+    assert left(meta) == expected
     assert sweeper(meta).sweep() == 0
 
 
@@ -118,9 +118,9 @@ def test_sweeps_that_meet_are_in_nobody_s_way(meta: Database, caplog: pytest.Log
 
 def test_a_record_renewed_during_a_sweep_stays(meta: Database) -> None:
     [doc_id] = begun(meta, RETENTION)
-    found = meta.get(doc_id)
-    assert found is not None
-    again = {**found, "created_at": stamp(NOON)}
+    record = meta.get(doc_id)
+    assert record is not None
+    again = {**record, "created_at": stamp(NOON)}
     assert sweeper(Between(meta, lambda: meta.replace(again))).sweep() == 0
     assert left(meta) == {doc_id}
 

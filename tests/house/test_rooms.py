@@ -105,7 +105,7 @@ def imports(tree: ast.Module) -> Iterator[str]:
 
 
 def allowed(own: str, name: str) -> bool:
-    """Tell whether the room ``own`` may import ``name``."""
+    """Return whether the package ``own`` may import ``name``."""
     reachable = MAY_IMPORT[own] | {own} | (set() if own == "couchapp" else LEAVES)
     if own == "app":
         return any(name.startswith(f"{other}.") for other in reachable - {"app"})
@@ -162,7 +162,7 @@ def test_imports_stand_at_the_top() -> None:
     assert wrong == []
 
 
-def test_every_module_says_in_one_sentence_what_it_is_for() -> None:
+def test_every_module_opens_with_one_sentence() -> None:
     wrong = []
     for module, tree in modules():
         opening = (ast.get_docstring(tree) or "").split("\n\n")[0].split("\n")[0]

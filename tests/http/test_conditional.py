@@ -31,6 +31,6 @@ def test_tags_are_read_without_what_proxies_add(text: str, expected: set[str]) -
 
 
 def test_a_long_header_costs_no_more_than_its_length() -> None:
-    """With a pattern that tries every place anew, this would take hours."""
+    """A pattern with backtracking would take hours."""
     assert tags("x" + " " * 1_000_000 + "x") == set()
     assert tags('"' * 1_000_001) == set()

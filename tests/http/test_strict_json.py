@@ -1,4 +1,4 @@
-"""JSON that two parsers could read differently is refused, whatever the bytes."""
+"""JSON that two parsers could read differently is refused, for arbitrary bytes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
-def test_what_is_valid_is_read_as_it_was_meant(value: Any) -> None:
+def test_valid_json_is_parsed(value: Any) -> None:
     assert parse(json.dumps(value, ensure_ascii=False).encode()) == value
     assert parse(json.dumps(value).encode()) == value
 
@@ -73,7 +73,7 @@ def test_any_bytes_are_read_or_refused(content: bytes) -> None:
         (b"[" * 100_000 + b"]" * 100_000, "deeper than 20"),
     ],
 )
-def test_what_is_wrong_is_refused_and_named(content: bytes, reason: str) -> None:
+def test_invalid_json_is_refused_with_a_reason(content: bytes, reason: str) -> None:
     with pytest.raises(InvalidJSON, match=reason.replace("^", r"\^")):
         parse(content)
 

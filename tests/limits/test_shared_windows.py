@@ -50,7 +50,7 @@ STEPS = st.tuples(st.integers(0, 8), st.sampled_from(["one", "two"]), st.integer
 @hypothesis.given(limit=st.integers(1, 5), steps=st.lists(STEPS, max_size=30))
 def test_results_equal_those_of_the_librarys_own_storage(limit: int, steps: list[tuple[int, str, int]]) -> None:
     clock = Clock()
-    # The library's storage forgets what is old in a thread of its own, which its answers do not depend on.
+    # The library's storage removes old entries in a thread; its answers do not depend on that.
     with patch.object(memory, "time", SimpleNamespace(time=clock)), patch.object(memory, "threading", MagicMock()):
         ours, theirs = SharedWindows(limit, clock), MemoryStorage()
         theirs.locks = MagicMock()
@@ -76,7 +76,7 @@ def test_no_window_holds_more_than_the_limit(clock: Clock) -> None:
     assert all(later - earlier > EXPIRY for earlier, later in zip(entries, entries[limit:], strict=False))
 
 
-def test_a_search_takes_few_steps_whatever_the_limit(clock: Clock) -> None:
+def test_a_search_takes_few_steps_for_any_limit(clock: Clock) -> None:
     """After a burst, half of a large window has grown too old at once."""
     limit = 99_999
     windows = SharedWindows(limit, clock)

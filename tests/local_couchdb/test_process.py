@@ -53,7 +53,7 @@ def tree(root: int) -> set[int]:
 
 
 def alive(pid: int) -> bool:
-    """Tell whether ``pid`` runs; a zombie does not."""
+    """Return whether ``pid`` runs; a zombie does not."""
     ps = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return not ps.stdout.startswith("Z") and ps.stdout.strip() != ""
 

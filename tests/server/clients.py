@@ -138,10 +138,10 @@ class Load(AbstractContextManager["Load"]):
                 answer.read()
             except CLOSED as error:
                 connection.close()
-                found: object = repr(error)
+                outcome: object = repr(error)
             else:
                 return answer.status
-        return found
+        return outcome
 
     def wait_for_more(self, count: int) -> None:
         """Return when ``count`` more requests have been answered."""

@@ -1,4 +1,4 @@
-"""A database whose answers are lost as a script says."""
+"""A database that loses answers by a script."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app.store import Database, DocumentFailure, Outcome
 
 
 class Losing:
-    """A database with a ``script``: one step for each write, which says what happens around it."""
+    """A database with a ``script`` of one step per write, an event before or after it."""
 
     def __init__(self, documents: Database, *script: str) -> None:
         self._database, self._script = documents, list(script)
@@ -44,7 +44,7 @@ class Losing:
     def _write(self, document: dict[str, Any]) -> str:
         step = self._script.pop(0) if self._script else "pass"
         self.sent += 1
-        if step == "overtaken":
+        if step == "superseded":
             current = self._database.get(document["_id"])
             assert current is not None
             self._database.replace({**current, "by": "another"})

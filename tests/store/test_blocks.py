@@ -53,6 +53,6 @@ def test_no_id_lies_beyond_what_json_can_hold() -> None:
 @given(st.integers(-1, 10**6), st.integers(1, 9), st.data())
 def test_regions_take_turns(number: int, regions: int, data: st.DataObject) -> None:
     region = data.draw(st.integers(0, regions - 1))
-    found = next_own(number, region, regions)
-    assert found % regions == region
-    assert number < found <= number + regions
+    own = next_own(number, region, regions)
+    assert own % regions == region
+    assert number < own <= number + regions

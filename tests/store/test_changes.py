@@ -1,4 +1,4 @@
-"""A follower reports every change, reports a lost feed, and opens it again, whatever the database does."""
+"""A follower reports every change, reports a lost feed, and opens it again after every kind of failure."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ class Feed:
         self.starts += 1
         return f"{self.starts}-0"
 
-    def await_changes(self, since: object, _: float, wanted: Callable[[], bool]) -> tuple[list[str], object]:
+    def await_changes(self, since: object, _: float, is_wanted: Callable[[], bool]) -> tuple[list[str], object]:
         self.positions.append(since)
         changes = self.pending.get()
-        wanted()
+        is_wanted()
         if isinstance(changes, Exception):
             raise changes
         return changes, f"{since}+{len(changes)}"

@@ -1,4 +1,4 @@
-"""No id is ever dealt out twice: not by threads, processes, forks, regions, kills, restarts or unknown outcomes."""
+"""No id is assigned twice by threads, processes, forks, regions, kills, restarts or unknown outcomes."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from app.store.claimed_ids import Allocator
 from couchapp import deployment, tree
 
 Make = Callable[..., Allocator]
-# Seconds that a claim is held back, and that a broken test takes to say so.
+# Seconds that a claim is held, and the time limit of a failing test.
 WAIT, PATIENCE = 5.0, 30.0
 
 
 @pytest.fixture
 def make(meta: Database) -> Make:
-    """Make allocators that share ``meta``, as the workers of one installation do."""
+    """Create allocators that share ``meta``, like the workers of one installation."""
 
     def build(kind: ResourceType = DOCUMENT, region: int = 0, regions: int = 1) -> Allocator:
         return Allocator(meta, kind.name, region, regions, timestamp)
@@ -42,11 +42,11 @@ def test_a_new_installation_counts_from_one_with_any_number_of_workers(make: Mak
     assert [workers[n % 3].next_id() for n in range(12)] == list(range(1, 13))
 
 
-def test_kinds_count_for_themselves(make: Make) -> None:
+def test_each_resource_type_has_its_own_numbers(make: Make) -> None:
     assert [make(DOCUMENT).next_id(), make(PROJECT).next_id(), make(DOCUMENT).next_id()] == [1, 1, 2]
 
 
-def test_a_restart_goes_on_above_everything_dealt_out(make: Make) -> None:
+def test_a_restart_continues_above_all_assigned_ids(make: Make) -> None:
     before = [make().next_id() for _ in range(5)]
     assert make().next_id() == max(before) + 1
 
@@ -70,7 +70,7 @@ def test_regions_take_turns(make: Make) -> None:
 
 
 def test_a_claim_of_unknown_outcome_is_burned(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The claim may have been stored, as it is here, so its ids may not be used by anyone."""
+    """The claim may be stored, as it is here, so its ids must not be used."""
     write_many = Database.write_many
 
     def stored_but_unanswered(database: Database, documents: Sequence[Mapping[str, object]]) -> NoReturn:
@@ -99,21 +99,19 @@ def test_many_ids_are_claimed_in_one_request(make: Make, monkeypatch: pytest.Mon
     assert allocator.next_ids(1000) == tuple(range(1, 1001))
     assert sent == [190]
     assert allocator.next_ids(150) == tuple(range(1001, 1151))
-    # What is left of a block comes first.
+    # The rest of a block comes first.
     assert allocator.next_ids(60) == tuple(range(1151, 1211))
     assert sent == [190, 2, 1]
 
 
-def test_who_needs_no_ids_waits_for_nobody(make: Make) -> None:
+def test_a_request_for_no_ids_does_not_wait(make: Make) -> None:
     allocator = make()
     with allocator._held.lock, request_context(request_id="r-1", seconds=0):
         assert allocator.next_ids(0) == ()
 
 
-def test_blocks_that_others_have_are_passed_over_and_the_rest_is_claimed(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Others claim between the look at what is claimed and the claim."""
+def test_blocks_of_others_are_skipped_and_the_rest_is_claimed(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others claim blocks between the read of the claims and the write."""
     mine, theirs, write_many = make(), make(), Database.write_many
     assert mine.next_id() == 1
 
@@ -127,7 +125,7 @@ def test_blocks_that_others_have_are_passed_over_and_the_rest_is_claimed(
     assert theirs.next_id() == 10
 
 
-def test_of_many_claims_only_what_a_quorum_has_is_dealt_out(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_claims_with_a_quorum_are_used(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     write_many = Database.write_many
 
     def half_known(database: Database, documents: Sequence[Mapping[str, object]]) -> dict[str, Outcome]:
@@ -151,9 +149,7 @@ def test_claims_that_are_refused_are_unavailable_and_logged(
     assert "no block of ids could be claimed" in caplog.text
 
 
-def test_none_waits_for_the_claim_of_another_request_beyond_its_own_deadline(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_request_waits_for_another_claim_only_until_its_deadline(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     write_many, claiming, answered = Database.write_many, threading.Event(), threading.Event()
 
     def answered_late(database: Database, documents: Sequence[Mapping[str, object]]) -> dict[str, Outcome]:
@@ -166,7 +162,7 @@ def test_none_waits_for_the_claim_of_another_request_beyond_its_own_deadline(
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(allocator.next_id)
         assert claiming.wait(PATIENCE)
-        # Whoever waits for the lock without end would wait for this.
+        # A wait for the lock without a deadline would take this long.
         late = threading.Timer(WAIT, answered.set)
         late.start()
         with request_context(request_id="r-1", seconds=0.1), pytest.raises(Unavailable):
@@ -178,20 +174,20 @@ def test_none_waits_for_the_claim_of_another_request_beyond_its_own_deadline(
 
 
 def ids_of(process: subprocess.Popen[bytes], kill_after: int | None) -> list[int]:
-    """Read what ``process`` takes; kill it after so many ids, if it is to be killed."""
+    """Read the ids of ``process``, and kill it after some of them if ``kill_after`` is set."""
     assert process.stdout is not None
-    found = []
+    ids = []
     for line in process.stdout:
-        found.append(int(line))
-        if len(found) == kill_after:
+        ids.append(int(line))
+        if len(ids) == kill_after:
             process.kill()
-    return found
+    return ids
 
 
 def test_eight_processes_of_four_threads_in_two_regions_some_killed(
     server_url: str, prefix: str, meta: Database
 ) -> None:
-    """Each process forks once more. The regions know nothing of each other: their databases are not replicated."""
+    """Each process forks once more. The regions are independent: their databases are not replicated."""
     assert meta.last_id("claim:", "claim;") is None
     other = f"{prefix}x"
     connection = Connection(server_url, timeout=30)

@@ -54,7 +54,7 @@ def delete_first(documents: Database) -> None:
 
 @pytest.mark.parametrize("script", [["lost before"], ["lost before"] * 20, ["lost after"], ["lost after"] * 3])
 @pytest.mark.parametrize("is_new", [True, False])
-def test_a_lost_answer_is_found_out(documents: Database, script: list[str], is_new: bool) -> None:
+def test_a_lost_answer_is_resolved(documents: Database, script: list[str], is_new: bool) -> None:
     replaces = None if is_new else documents.create({"_id": "a"})
     item = losing(documents, *script)[0].store(write(replaces=replaces, n=1))
     assert (stored(documents)["_rev"], stored(documents)["n"]) == (item.revision, 1)
@@ -84,7 +84,7 @@ def test_resending_leaves_time_for_the_rest_of_the_request(
     assert next(seconds_left, None) is None
 
 
-def test_a_write_that_may_have_arrived_is_unconfirmed_when_nothing_answers_any_more(documents: Database) -> None:
+def test_a_write_that_may_have_arrived_is_unconfirmed_if_nothing_answers(documents: Database) -> None:
     with pytest.raises(Unconfirmed):
         losing(documents, "lost after", *["unreachable"] * 100)[0].store(write())
     assert stored(documents)["_rev"].startswith("1-")
@@ -160,7 +160,7 @@ def test_a_revision_of_a_later_generation_was_not_replaced(documents: Database) 
 
 
 def test_many_unknown_outcomes_are_resolved_together(documents: Database) -> None:
-    """Of forty, ten arrive, ten do not, ten are followed by others, and ten are overtaken before they arrive."""
+    """Of forty, ten arrive, ten do not, ten are followed by others, and ten are superseded before they arrive."""
     revisions = {f"{n:02}": documents.create({"_id": f"{n:02}"}) for n in range(40)}
     requests: list[str] = []
 
@@ -179,16 +179,16 @@ def test_many_unknown_outcomes_are_resolved_together(documents: Database) -> Non
 
     writes = ConfirmedWrites(Cut(documents))  # type: ignore[arg-type]
     results = writes.store_many([write(doc_id, revision, by="me") for doc_id, revision in revisions.items()])
-    found = [each.revision[:2] if isinstance(each, StoredItem) else each.code for _, each in sorted(results.items())]
-    assert found == ["3-"] * 10 + ["2-"] * 20 + ["conflict"] * 10
+    outcomes = [each.revision[:2] if isinstance(each, StoredItem) else each.code for _, each in sorted(results.items())]
+    assert outcomes == ["3-"] * 10 + ["2-"] * 20 + ["conflict"] * 10
     assert {doc_id: each["by"] for doc_id, each in documents.get_many(list(revisions)).items()} == {
         doc_id: "another" if is_changed_by_others(doc_id) else "me" for doc_id in revisions
     }
     assert requests == ["write"] * 3
 
 
-@pytest.mark.parametrize("script", [["overtaken"], ["lost before", "overtaken"]])
-def test_an_overtaken_write_is_a_conflict(documents: Database, script: list[str]) -> None:
+@pytest.mark.parametrize("script", [["superseded"], ["lost before", "superseded"]])
+def test_a_superseded_write_is_a_conflict(documents: Database, script: list[str]) -> None:
     first = documents.create({"_id": "a"})
     with pytest.raises(Conflict):
         losing(documents, *script)[0].store(write(replaces=first, by="me"))
@@ -219,5 +219,5 @@ def test_no_request_is_larger_than_couchdb_accepts(text: str, count: int, monkey
     assert all(isinstance(result, Unavailable) for result in results.values())
     assert [each for body in bodies for each in json.loads(body)["docs"]] == [each.document() for each in writes]
     assert [len(body) for body in bodies if len(body) >= 8_000_000] == []
-    # Nor are there more requests than necessary.
+    # There are no more requests than necessary.
     assert len(bodies) == 2

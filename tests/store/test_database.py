@@ -25,9 +25,9 @@ def server(server_url: str) -> Iterator[Connection]:
 
 @pytest.fixture
 def store(server_url: str, prefix: str) -> Iterator[Store]:
-    found = Store(server_url, prefix)
-    yield found
-    found.close()
+    store = Store(server_url, prefix)
+    yield store
+    store.close()
 
 
 @pytest.fixture
@@ -51,11 +51,11 @@ def test_a_database_is_named_with_the_prefix(store: Store, prefix: str) -> None:
 
 
 @pytest.mark.parametrize("doc_id", ["document:1", "a/b", "ü ?#%&+", "1" * 200])
-def test_a_document_comes_back_as_it_went(documents: Database, doc_id: str) -> None:
+def test_a_document_is_read_as_it_was_written(documents: Database, doc_id: str) -> None:
     revision = documents.create({"_id": doc_id, "text": "ü\U0001f600\u2028", "n": 2**53 - 1, "x": [None, True, 1.5]})
-    found = {"_id": doc_id, "_rev": revision, "text": "ü\U0001f600\u2028", "n": 2**53 - 1, "x": [None, True, 1.5]}
-    assert documents.get(doc_id) == found
-    assert documents.get_many([doc_id]) == {doc_id: found}
+    document = {"_id": doc_id, "_rev": revision, "text": "ü\U0001f600\u2028", "n": 2**53 - 1, "x": [None, True, 1.5]}
+    assert documents.get(doc_id) == document
+    assert documents.get_many([doc_id]) == {doc_id: document}
 
 
 def test_a_taken_id_is_a_conflict(documents: Database) -> None:
@@ -73,13 +73,13 @@ def test_of_two_writers_of_a_revision_one_wins(documents: Database) -> None:
     assert documents.get("a") == {"_id": "a", "_rev": second, "n": 2}
 
 
-def test_a_revision_of_what_does_not_exist_is_a_conflict(documents: Database) -> None:
+def test_a_revision_of_a_missing_document_is_a_conflict(documents: Database) -> None:
     with pytest.raises(Conflict):
         documents.replace({"_id": "a", "_rev": "1-0785e9eb543380151003dc452c3a001a"})
     assert documents.get("a") is None
 
 
-def test_a_deleted_document_is_absent_and_can_be_made_anew(documents: Database) -> None:
+def test_a_deleted_document_is_absent_and_can_be_created_again(documents: Database) -> None:
     first = documents.create({"_id": "a", "n": 1})
     documents.replace({"_id": "a", "_rev": first, "_deleted": True})
     assert documents.get("a") is None
@@ -89,14 +89,14 @@ def test_a_deleted_document_is_absent_and_can_be_made_anew(documents: Database) 
     assert documents.get("a") == {"_id": "a", "_rev": third, "n": 3}
 
 
-def test_what_a_validator_forbids_is_unavailable_and_not_stored(documents: Database) -> None:
+def test_a_document_refused_by_a_validator_is_unavailable_and_not_stored(documents: Database) -> None:
     with pytest.raises(Unavailable):
         documents.create({"_id": "a", "bad": True})
     assert documents.get("a") is None
 
 
-def test_of_many_writes_each_is_stored_or_not_for_itself(documents: Database) -> None:
-    """PouchDB Server tells of those that its validator refuses before all others."""
+def test_each_of_many_writes_has_its_own_outcome(documents: Database) -> None:
+    """PouchDB Server lists the documents that its validator refuses first."""
     taken = documents.create({"_id": "taken", "n": 1})
     changed = documents.create({"_id": "changed", "n": 1})
     outcomes = documents.write_many(
@@ -108,41 +108,41 @@ def test_of_many_writes_each_is_stored_or_not_for_itself(documents: Database) ->
             {"_id": "never", "_rev": "1-0785e9eb543380151003dc452c3a001a", "n": 2},
         ]
     )
-    found = documents.get_many(list(outcomes))
+    stored = documents.get_many(list(outcomes))
     assert list(outcomes) == ["new", "bad", "taken", "changed", "never"]
-    assert {doc_id: document["n"] for doc_id, document in found.items()} == {"new": 2, "taken": 1, "changed": 2}
+    assert {doc_id: document["n"] for doc_id, document in stored.items()} == {"new": 2, "taken": 1, "changed": 2}
     assert outcomes == {
-        "new": found["new"]["_rev"],
+        "new": stored["new"]["_rev"],
         "bad": DocumentFailure.FORBIDDEN,
         "taken": DocumentFailure.CONFLICT,
-        "changed": found["changed"]["_rev"],
+        "changed": stored["changed"]["_rev"],
         "never": DocumentFailure.CONFLICT,
     }
-    assert found["taken"]["_rev"] == taken
+    assert stored["taken"]["_rev"] == taken
 
 
-def test_many_may_be_none_and_no_id_twice(documents: Database) -> None:
+def test_many_writes_may_be_none_but_not_two_of_one_id(documents: Database) -> None:
     assert documents.write_many([]) == {}
     with pytest.raises(ValueError, match="the same _id"):
         documents.write_many([{"_id": "a"}, {"_id": "b"}, {"_id": "a"}])
     assert documents.get_many(["a", "b"]) == {}
 
 
-def test_many_documents_come_by_their_ids(documents: Database, numbered: dict[str, str]) -> None:
-    found = documents.get_many(["n:3", "never", "n:1", "n:3"])
-    assert {doc_id: document["_rev"] for doc_id, document in found.items()} == {
+def test_many_documents_are_read_by_their_ids(documents: Database, numbered: dict[str, str]) -> None:
+    stored = documents.get_many(["n:3", "never", "n:1", "n:3"])
+    assert {doc_id: document["_rev"] for doc_id, document in stored.items()} == {
         doc_id: numbered[doc_id] for doc_id in ("n:1", "n:3")
     }
     assert documents.get_many([]) == {}
 
 
-def test_ranges_have_both_ends_in_them(documents: Database, numbered: dict[str, str]) -> None:
+def test_a_range_includes_both_ends(documents: Database, numbered: dict[str, str]) -> None:
     revisions = [Revision(doc_id, rev) for doc_id, rev in numbered.items()]
     assert documents.ids("n:1", "n:3", limit=10) == revisions[1:4]
     assert documents.ids("n:3", "n:1", limit=2, descending=True) == [revisions[3], revisions[2]]
 
 
-def test_the_last_id_is_of_the_range(documents: Database, numbered: dict[str, str]) -> None:
+def test_the_last_id_is_within_the_range(documents: Database, numbered: dict[str, str]) -> None:
     documents.create({"_id": "o:9"})
     assert documents.last_id("n:0", "n:9") == max(numbered)
     assert documents.last_id("n:0", "n:2") == "n:2"
@@ -152,7 +152,7 @@ def test_the_last_id_is_of_the_range(documents: Database, numbered: dict[str, st
 def test_a_view_gives_rows(server: Connection, documents: Database, numbered: dict[str, str]) -> None:
     server.put(documents.name, "_design", "listing", body=VIEWS)
     rows = [Row(doc_id, int(doc_id[2:]), rev) for doc_id, rev in numbered.items()]
-    # The index of a slow machine may take longer to build than the store waits.
+    # On a slow machine the index may take longer than the store waits.
     server.get(documents.name, "_design", "listing", "_view", "by_number")
     assert documents.view("listing", "by_number") == rows
     assert documents.view("listing", "by_number", descending=True) == rows[::-1]
@@ -165,9 +165,7 @@ def test_a_view_gives_rows(server: Connection, documents: Database, numbered: di
     assert documents.view("listing", "by_number", limit=0) == []
 
 
-def test_a_view_that_may_lag_is_brought_up_to_date_afterwards(
-    server: Connection, documents: Database, numbered: dict[str, str]
-) -> None:
+def test_a_stale_view_is_updated_afterwards(server: Connection, documents: Database, numbered: dict[str, str]) -> None:
     server.put(documents.name, "_design", "listing", body=VIEWS)
     rows = [Row(doc_id, int(doc_id[2:]), rev) for doc_id, rev in numbered.items()]
     assert documents.view("listing", "by_number", startkey=1, limit=2, stale_ok=True) in ([], rows[1:2], rows[1:3])
@@ -179,14 +177,14 @@ def test_a_view_that_is_missing_is_unavailable(documents: Database) -> None:
         documents.view("listing", "by_number")
 
 
-def test_design_documents_come_by_name(documents: Database) -> None:
+def test_design_documents_are_read_by_name(documents: Database) -> None:
     documents.create({"_id": "a"})
-    found = documents.design_documents()
-    assert list(found) == ["validation"]
-    assert found["validation"]["_id"] == "_design/validation"
+    design_documents = documents.design_documents()
+    assert list(design_documents) == ["validation"]
+    assert design_documents["validation"]["_id"] == "_design/validation"
 
 
-def test_a_probe_writes_as_often_as_it_likes(documents: Database, server: Connection) -> None:
+def test_a_probe_can_write_repeatedly(documents: Database, server: Connection) -> None:
     for _ in range(3):
         documents.probe_write("readiness")
     assert server.get(documents.name, "_local", "readiness").body["_id"] == "_local/readiness"
@@ -195,7 +193,7 @@ def test_a_probe_writes_as_often_as_it_likes(documents: Database, server: Connec
     ]
 
 
-def test_a_missing_database_is_unavailable_and_no_absent_document(store: Store) -> None:
+def test_a_missing_database_is_unavailable_and_not_a_missing_document(store: Store) -> None:
     missing = store["documents"]
     for call in (
         lambda: missing.get("a"),
@@ -219,7 +217,7 @@ def test_wrong_credentials_are_unavailable(documents: Database, server: Connecti
     assert documents.get("a") is None
 
 
-def test_revisions_are_read_as_far_as_they_are_kept(documents: Database) -> None:
+def test_revisions_are_read_if_they_are_not_compacted(documents: Database) -> None:
     first = documents.create({"_id": "a", "n": 1})
     second = documents.replace({"_id": "a", "_rev": first, "n": 2})
     gone = documents.create({"_id": "b", "n": 1})
@@ -228,8 +226,8 @@ def test_revisions_are_read_as_far_as_they_are_kept(documents: Database) -> None
         "a": Leaf([second, first], {"_id": "a", "_rev": second, "n": 2}),
         "b": Leaf([tombstone, gone], {"_id": "b", "_rev": tombstone, "_deleted": True, "n": 2}),
     }
-    wanted = [("b", gone), ("a", first), ("a", "1-0785e9eb543380151003dc452c3a001a"), ("never", first)]
-    assert sorted(documents.revisions(wanted), key=lambda each: str(each["_id"])) == [
+    revision_ids = [("b", gone), ("a", first), ("a", "1-0785e9eb543380151003dc452c3a001a"), ("never", first)]
+    assert sorted(documents.revisions(revision_ids), key=lambda each: str(each["_id"])) == [
         {"_id": "a", "_rev": first, "n": 1},
         {"_id": "b", "_rev": gone, "n": 1},
     ]

@@ -1,4 +1,4 @@
-"""What each failure of the database becomes: a conflict, an absent document or Unavailable, and one line of log."""
+"""Each failure of the database is a conflict, a missing document or Unavailable, with one log line."""
 
 from __future__ import annotations
 
@@ -85,19 +85,19 @@ def test_every_failure_is_unavailable_and_logged_once(
     context = request_context(request_id="r-1", seconds=30)
     with database(failure) as (documents, server), context, pytest.raises(Unavailable) as caught:
         call(documents)
-    # A follower of an application that other tests share may speak at any time.
+    # The follower of a shared application may log at any time.
     [record] = [each for each in caplog.records if vars(each).get("request_id")]
     last = server.requests[-1]
     assert (record.name, record.levelno) == ("dreamscript.store", logging.ERROR)
     assert vars(record)["request_id"] == last.headers["x-couch-request-id"] == "r-1"
     assert vars(record)["method"] == last.method
     assert vars(record)["path"].startswith("/p-documents/")
-    told = "".join(traceback.format_exception(caught.value)) + repr(vars(record)) + caught.value.reason
-    assert "cret" not in told
-    assert DOCUMENT["title"] not in told
+    text = "".join(traceback.format_exception(caught.value)) + repr(vars(record)) + caught.value.reason
+    assert "cret" not in text
+    assert DOCUMENT["title"] not in text
 
 
-def test_the_log_says_what_couchdb_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_has_the_reason_of_couchdb(caplog: pytest.LogCaptureFixture) -> None:
     with database(answer(401, REFUSED)) as (documents, _), pytest.raises(Unavailable):
         documents.get("document:1")
     record = vars(caplog.records[0])
@@ -106,7 +106,7 @@ def test_the_log_says_what_couchdb_said(caplog: pytest.LogCaptureFixture) -> Non
 
 
 @pytest.mark.parametrize("reason", ["missing", "deleted"])
-def test_what_is_absent_is_nothing_to_log(reason: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_document_is_not_logged(reason: str, caplog: pytest.LogCaptureFixture) -> None:
     with database(answer(404, {"error": "not_found", "reason": reason})) as (documents, _):
         assert documents.get("a") is None
         with pytest.raises(Unavailable):
@@ -115,7 +115,7 @@ def test_what_is_absent_is_nothing_to_log(reason: str, caplog: pytest.LogCapture
 
 
 @pytest.mark.parametrize("call", WRITES.values(), ids=WRITES)
-def test_a_conflict_is_one_and_nothing_to_log(call: Call, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_conflict_is_not_logged(call: Call, caplog: pytest.LogCaptureFixture) -> None:
     conflict = answer(409, {"error": "conflict", "reason": "Document update conflict."})
     with database(conflict) as (documents, _), pytest.raises(Conflict):
         call(documents)
@@ -124,7 +124,7 @@ def test_a_conflict_is_one_and_nothing_to_log(call: Call, caplog: pytest.LogCapt
 
 @pytest.mark.parametrize("failure", [answer(202, {"rev": "1-a"}), answer(500, REFUSED), reset, send(reply(201, b"{"))])
 @pytest.mark.parametrize("call", WRITES.values(), ids=WRITES)
-def test_a_write_of_unknown_outcome_says_so_and_is_not_repeated(call: Call, failure: Behaviour) -> None:
+def test_a_write_of_unknown_outcome_is_unconfirmed_and_not_repeated(call: Call, failure: Behaviour) -> None:
     with database(failure) as (documents, server), pytest.raises(Unavailable, match="outcome of the write is unknown"):
         call(documents)
     assert len(server.requests) == 1
@@ -141,14 +141,14 @@ def test_a_write_of_unknown_outcome_says_so_and_is_not_repeated(call: Call, fail
         send(reply(201, b"[")),
     ],
 )
-def test_many_writes_of_unknown_outcome_are_called_so_and_not_repeated(failure: Behaviour) -> None:
+def test_many_writes_of_unknown_outcome_are_unknown_and_not_repeated(failure: Behaviour) -> None:
     with database(failure) as (documents, server), pytest.raises(Unavailable, match="outcome of the write is unknown"):
         documents.write_many([DOCUMENT])
     assert len(server.requests) == 1
 
 
 def test_of_many_writes_each_has_its_own_outcome() -> None:
-    """CouchDB answers 202 if one of them has no quorum, and says which; the order is nobody's promise."""
+    """CouchDB answers 202 if one of them has no quorum, and names it; the order is not specified."""
     results: list[dict[str, object]] = [
         {"id": "forbidden", "error": "forbidden", "reason": "bad"},
         {"id": "unauthorized", "error": "unauthorized", "reason": "bad"},
@@ -166,7 +166,7 @@ def test_of_many_writes_each_has_its_own_outcome() -> None:
         "forbidden": DocumentFailure.FORBIDDEN,
         "unauthorized": DocumentFailure.FORBIDDEN,
         "failed": DocumentFailure.UNKNOWN,
-        "never told": DocumentFailure.UNKNOWN,
+        "missing": DocumentFailure.UNKNOWN,
         "without revision": DocumentFailure.UNKNOWN,
     }
     with database(answer(202, results)) as (documents, _):
@@ -174,7 +174,7 @@ def test_of_many_writes_each_has_its_own_outcome() -> None:
 
 
 @pytest.mark.parametrize(("call", "status"), [("create", 401), ("write_many", 401), ("write_many", 403)])
-def test_a_write_that_was_refused_is_not_called_unknown(call: str, status: int) -> None:
+def test_a_refused_write_is_not_unknown(call: str, status: int) -> None:
     with database(answer(status, REFUSED)) as (documents, _), pytest.raises(Unavailable) as caught:
         CALLS[call](documents)
     assert caught.value.reason == Unavailable.reason
@@ -189,12 +189,12 @@ def test_every_read_survives_a_reset(call: Call) -> None:
 
 
 @pytest.mark.parametrize("call", [READS[name] for name in READS if name != "get"])
-def test_an_answer_without_rows_is_not_an_empty_one(call: Call) -> None:
+def test_an_answer_without_rows_is_not_an_empty_list(call: Call) -> None:
     with database(answer(200, {"ok": True})) as (documents, _), pytest.raises(Unavailable):
         call(documents)
 
 
-def test_a_row_that_cannot_be_read_is_not_an_absent_document(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unreadable_row_is_not_a_missing_document(caplog: pytest.LogCaptureFixture) -> None:
     rows = [{"key": "a", "error": "not_found"}, {"key": "b", "error": "timeout"}]
     with database(answer(200, {"rows": rows})) as (documents, _), pytest.raises(Unavailable):
         documents.get_many(["a", "b"])
@@ -202,12 +202,12 @@ def test_a_row_that_cannot_be_read_is_not_an_absent_document(caplog: pytest.LogC
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_a_request_whose_time_is_over_sends_nothing(call: Call, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_request_past_its_deadline_sends_nothing(call: Call, caplog: pytest.LogCaptureFixture) -> None:
     context = request_context(request_id="r-1", seconds=0)
     with database(answer(200)) as (documents, server), context, pytest.raises(Unavailable) as caught:
         call(documents)
     assert server.requests == []
-    # It is not the database's failure, and nothing can have been written.
+    # It is not a failure of the database, and nothing can be stored.
     assert type(caught.value) is Unavailable
     assert [each for each in caplog.records if vars(each).get("request_id")] == []
 
@@ -225,7 +225,7 @@ def test_a_wait_ends_with_the_request_or_before_it(
 
 
 def test_many_documents_may_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """To send them again would take as long once more."""
+    """A second attempt would take the same time again."""
     waits, request = list[float](), Connection.request
 
     def noted(self: Connection, *args: Any, timeout: float, **options: Any) -> Any:
@@ -242,8 +242,8 @@ def test_many_documents_may_take_longer(monkeypatch: pytest.MonkeyPatch) -> None
     assert waits[1] <= 1
 
 
-def test_only_what_may_lag_is_asked_for_without_waiting_for_its_index() -> None:
-    """Both databases know this name of it; CouchDB calls it update=lazy as well."""
+def test_only_stale_reads_skip_the_index_update() -> None:
+    """Both databases know this parameter; CouchDB also knows update=lazy."""
     with database(answer(200, {"rows": []})) as (documents, server):
         documents.view("listing", "by_id", stale_ok=True)
         documents.view("listing", "by_id")

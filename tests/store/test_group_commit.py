@@ -1,4 +1,4 @@
-"""Group commit: who goes alone, who goes together, and that each is told what became of their own document."""
+"""Group commit: single and grouped writes, and the outcome of each document for its own writer."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Answers = Callable[[Sequence[Mapping[str, Any]]], dict[str, Outcome]]
 
 
 def store_all(documents: Sequence[Mapping[str, Any]]) -> dict[str, Outcome]:
-    """Answer as if each document was stored."""
+    """Answer as if each document were stored."""
     return {document["_id"]: f"1-{document['_id']}" for document in documents}
 
 
 class Held:
-    """A database that holds every request until it is let go, and answers groups by ``answers``."""
+    """A database that holds every request until released, and answers groups by ``answers``."""
 
     def __init__(self, answers: Answers = store_all) -> None:
         self._answers = answers
@@ -55,11 +55,11 @@ class Held:
         assert self._turns.acquire(timeout=LIMIT)
 
     def let_go(self, count: int = 1) -> None:
-        """Let so many requests end, present or to come."""
+        """Release ``count`` requests, present or future."""
         self._turns.release(count)
 
     def next(self) -> tuple[str, ...]:
-        """Return what the next request does and with what, as soon as it is there."""
+        """Wait for the next request, and return its method and documents."""
         return self.requests.get(timeout=LIMIT)
 
 
@@ -70,7 +70,7 @@ class Writers:
         self.group, self._pool = GroupCommit(database), pool
 
     def write(self, doc_id: str, *, seconds: float = LIMIT, **fields: object) -> Future[str]:
-        """Begin to write within a request of so many seconds."""
+        """Start a write in a request with a deadline in ``seconds``."""
 
         def work() -> str:
             document = {"_id": doc_id, **fields}
@@ -80,10 +80,10 @@ class Writers:
         return self._pool.submit(work)
 
     def wait(self, doc_id: str, **options: Any) -> Future[str]:
-        """Begin to write, and return as soon as the document waits for the next group."""
-        found = self.write(doc_id, **options)
+        """Start a write, and return when its document waits for the next group."""
+        future = self.write(doc_id, **options)
         assert poll(lambda: doc_id in self.group._waiting, LIMIT)
-        return found
+        return future
 
 
 @contextmanager
@@ -98,7 +98,7 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.nodatabase
-def test_who_comes_alone_goes_at_once_and_alone() -> None:
+def test_a_single_write_is_sent_at_once() -> None:
     database = Held()
     database.let_go(2)
     with writers(database) as threads:
@@ -108,7 +108,7 @@ def test_who_comes_alone_goes_at_once_and_alone() -> None:
 
 
 @pytest.mark.nodatabase
-def test_who_comes_meanwhile_goes_together_in_the_order_of_coming() -> None:
+def test_writes_that_wait_are_sent_together_in_order() -> None:
     database = Held()
     with writers(database) as threads:
         first = threads.write("a")
@@ -119,15 +119,15 @@ def test_who_comes_meanwhile_goes_together_in_the_order_of_coming() -> None:
         assert database.next() == ("many", "c", "b", "d")
         later = [threads.wait(doc_id) for doc_id in "fe"]
         database.let_go()
-        assert [found.result(LIMIT) for found in waiting] == ["1-c", "1-b", "1-d"]
+        assert [future.result(LIMIT) for future in waiting] == ["1-c", "1-b", "1-d"]
         assert database.next() == ("many", "f", "e")
         database.let_go(2)
-        assert [found.result(LIMIT) for found in later] == ["1-f", "1-e"]
+        assert [future.result(LIMIT) for future in later] == ["1-f", "1-e"]
         assert threads.write("g").result(LIMIT) == "1-g alone"
 
 
 def outcomes_of(answers: Answers, *doc_ids: str) -> list[str | type[BaseException]]:
-    """Return what each of some writers, who go together, is given or meets."""
+    """Return the outcome or error of each writer of a group."""
     database = Held(answers)
     with writers(database) as threads:
         first = threads.write("first")
@@ -141,18 +141,18 @@ def outcomes_of(answers: Answers, *doc_ids: str) -> list[str | type[BaseExceptio
 
 
 @pytest.mark.nodatabase
-def test_each_is_told_of_its_own_document() -> None:
-    found: dict[str, Outcome] = {
+def test_each_writer_gets_the_outcome_of_its_document() -> None:
+    outcomes: dict[str, Outcome] = {
         "stored": "1-x",
         "conflict": DocumentFailure.CONFLICT,
         "unknown": DocumentFailure.UNKNOWN,
         "refused": DocumentFailure.FORBIDDEN,
     }
-    assert outcomes_of(lambda _: found, *found) == ["1-x", Conflict, Unconfirmed, "1-refused alone"]
+    assert outcomes_of(lambda _: outcomes, *outcomes) == ["1-x", Conflict, Unconfirmed, "1-refused alone"]
 
 
 def failing(error: BaseException) -> Answers:
-    """Return answers that are none."""
+    """Return invalid answers."""
 
     def answers(_: object) -> dict[str, Outcome]:
         raise error
@@ -166,18 +166,18 @@ def test_a_group_without_an_answer_is_unconfirmed_for_all() -> None:
 
 
 @pytest.mark.nodatabase
-def test_a_group_that_was_refused_as_a_whole_goes_one_by_one() -> None:
-    """What is wrong with one document is not the others' failure."""
+def test_a_group_refused_as_a_whole_is_sent_one_by_one() -> None:
+    """One invalid document must not fail the others."""
     assert outcomes_of(failing(Unavailable()), *"abc") == ["1-a alone", "1-b alone", "1-c alone"]
 
 
 @pytest.mark.nodatabase
-def test_a_bug_is_the_leaders_and_leaves_nobody_waiting() -> None:
+def test_a_bug_fails_the_leader_and_leaves_no_writer_waiting() -> None:
     assert sorted(map(str, outcomes_of(failing(KeyError()), *"abc"))) == [str(KeyError)] + [str(Unconfirmed)] * 2
 
 
 @pytest.mark.nodatabase
-def test_after_a_failure_of_the_first_the_others_go_on() -> None:
+def test_after_a_failure_of_the_first_write_the_others_continue() -> None:
     database = Held()
     database.create = failing(Unavailable())  # type: ignore[assignment, method-assign]
     with writers(database) as threads:
@@ -200,8 +200,8 @@ def test_a_second_write_to_the_same_document_goes_alone() -> None:
 
 
 @pytest.mark.nodatabase
-def test_what_is_too_much_for_a_group_goes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """ü has two bytes, and is counted as at least as many."""
+def test_a_document_too_large_for_a_group_goes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ü has two bytes, and must not be counted as fewer."""
     monkeypatch.setattr(group_commit, "MAX_GROUP_BYTES", 300)
     database = Held()
     with writers(database) as threads:
@@ -216,7 +216,7 @@ def test_what_is_too_much_for_a_group_goes_alone(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.nodatabase
-def test_who_has_waited_long_enough_goes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_writer_that_has_waited_long_enough_goes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(group_commit, "MAX_WAIT_SECONDS", 0.01)
     database = Held()
     with writers(database) as threads:
@@ -228,8 +228,8 @@ def test_who_has_waited_long_enough_goes_alone(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.nodatabase
-def test_who_has_no_time_left_waits_no_longer() -> None:
-    """Alone it is told that the time is over, before anything is sent."""
+def test_a_writer_at_its_deadline_stops_waiting() -> None:
+    """Alone, it meets its deadline before anything is sent."""
     database = Held()
     with writers(database) as threads:
         threads.write("a")
@@ -241,8 +241,8 @@ def test_who_has_no_time_left_waits_no_longer() -> None:
 
 
 @pytest.mark.nodatabase
-def test_who_runs_out_of_time_in_a_group_is_unconfirmed_and_the_others_go_on() -> None:
-    """Nobody's end is the others': whoever has the most time writes."""
+def test_a_writer_at_its_deadline_in_a_group_is_unconfirmed_and_the_others_continue() -> None:
+    """The writer with the latest deadline sends the group."""
     database = Held()
     with writers(database) as threads:
         threads.write("a")
@@ -251,7 +251,7 @@ def test_who_runs_out_of_time_in_a_group_is_unconfirmed_and_the_others_go_on() -
         caller = threads.group._waiting["b"]
         database.let_go()
         assert database.next() == ("many", "b", "c")
-        # Its time is over now.
+        # Its deadline has passed.
         caller.deadline = 0.0
         caller.messages.put(None)  # type: ignore[arg-type]
         with pytest.raises(Unconfirmed):
@@ -263,7 +263,7 @@ def test_who_runs_out_of_time_in_a_group_is_unconfirmed_and_the_others_go_on() -
 
 
 class HeldFirst:
-    """A real database whose first write is held, until so many others wait."""
+    """A real database whose first write is held until the others wait."""
 
     def __init__(self, inner: Any) -> None:
         self.create, self.write_many = inner.create, inner.write_many
@@ -281,12 +281,12 @@ def store(server_url: str, prefix: str) -> Iterator[Store]:
     connection = Connection(server_url)
     connection.put(f"{prefix}-documents")
     connection.close()
-    found = Store(server_url, prefix)
-    yield found
-    found.close()
+    store = Store(server_url, prefix)
+    yield store
+    store.close()
 
 
-def test_each_of_many_writers_has_its_own_document_stored(store: Store) -> None:
+def test_every_document_of_many_writers_is_stored(store: Store) -> None:
     documents = store["documents"]
     held = HeldFirst(documents)
     with writers(held) as threads:
@@ -297,11 +297,11 @@ def test_each_of_many_writers_has_its_own_document_stored(store: Store) -> None:
         held.go.set()
         with pytest.raises(Conflict):
             waiting.pop("taken").result(LIMIT)
-        revisions = {doc_id: found.result(LIMIT) for doc_id, found in waiting.items()}
+        revisions = {doc_id: future.result(LIMIT) for doc_id, future in waiting.items()}
         assert first.result(LIMIT).startswith("2-")
-    found = documents.get_many([*revisions, "taken"])
-    assert found.pop("taken") == {"_id": "taken", "_rev": taken}
-    assert {key: (one["_rev"], one["name"]) for key, one in found.items()} == {
+    stored = documents.get_many([*revisions, "taken"])
+    assert stored.pop("taken") == {"_id": "taken", "_rev": taken}
+    assert {key: (one["_rev"], one["name"]) for key, one in stored.items()} == {
         doc_id: (revision, doc_id) for doc_id, revision in revisions.items()
     }
 
@@ -311,9 +311,9 @@ def test_of_many_writers_of_one_revision_one_wins(store: Store) -> None:
     revision = documents.create({"_id": "a"})
     for _ in range(20):
         with writers(documents) as threads:
-            found = [threads.write("a", _rev=revision, n=n) for n in range(8)]
-        won = [one.result() for one in found if not one.exception()]
-        assert {type(one.exception()) for one in found if one.exception()} == {Conflict}
+            futures = [threads.write("a", _rev=revision, n=n) for n in range(8)]
+        won = [one.result() for one in futures if not one.exception()]
+        assert {type(one.exception()) for one in futures if one.exception()} == {Conflict}
         [revision] = won
-        winner = next(n for n, one in enumerate(found) if not one.exception())
+        winner = next(n for n, one in enumerate(futures) if not one.exception())
         assert documents.get("a") == {"_id": "a", "_rev": revision, "n": winner}

@@ -1,4 +1,4 @@
-"""A write that is repeated after a crash is carried out once, whenever the first run's write arrives."""
+"""A write that is repeated after a crash is carried out once, even if the first run's write arrives late."""
 
 from __future__ import annotations
 
@@ -57,20 +57,20 @@ def carry_out(store: ItemStore, update: Update, *, many: bool = False) -> Stored
 
 def test_a_write_that_is_done_is_proven_and_not_repeated(documents: Database, first: Update) -> None:
     store = ItemStore(documents)
-    done = carry_out(store, first)
+    change = carry_out(store, first)
     repeated = replace(first, write_id=resumed(first.write_id))
     item = carry_out(store, repeated)
-    assert (item.fields["n"], item.revision[0]) == (1, str(int(done.revision[0]) + 1))
+    assert (item.fields["n"], item.revision[0]) == (1, str(int(change.revision[0]) + 1))
     assert store.find("a") == item
 
 
 def test_a_write_that_others_built_on_is_not_repeated(documents: Database, first: Update) -> None:
     store = ItemStore(documents)
     is_new = store.find("a") is None
-    done = carry_out(store, first)
-    documents.replace({"_id": "a", "_rev": done.revision, "n": 7, "updated_at": AFTER})
+    change = carry_out(store, first)
+    documents.replace({"_id": "a", "_rev": change.revision, "n": 7, "updated_at": AFTER})
     repeated = replace(first, write_id=resumed(first.write_id))
-    assert (store.create(repeated) if is_new else store.update(repeated).after) == done
+    assert (store.create(repeated) if is_new else store.update(repeated).after) == change
     assert documents.get_many(["a"])["a"]["n"] == 7
 
 
@@ -116,7 +116,7 @@ def test_a_write_is_unknown_if_more_revisions_came_since_than_are_read(documents
 
 def test_an_update_that_loses_races_is_composed_again(documents: Database) -> None:
     documents.create({"_id": "a", "n": 0, "updated_at": BEFORE})
-    store = ItemStore(Losing(documents, "overtaken", "overtaken"))  # type: ignore[arg-type]
+    store = ItemStore(Losing(documents, "superseded", "superseded"))  # type: ignore[arg-type]
     change = store.update(Update("a", adding, WriteId()))
     assert (change.after.fields["n"], change.after.revision[0]) == (1, "4")
 
@@ -130,12 +130,12 @@ def test_an_absent_item_is_for_compose_to_refuse(documents: Database) -> None:
         ItemStore(documents).update(Update("a", refuse, WriteId()))
 
 
-def test_what_is_done_of_many_writes_is_proven_together(documents: Database) -> None:
+def test_the_finished_ones_of_many_writes_are_proven_together(documents: Database) -> None:
     store, ids = ItemStore(documents), {doc_id: WriteId() for doc_id in "abc"}
     updates = [Update(doc_id, adding, ids[doc_id]) for doc_id in "ab"]
     store.update_many(updates, {})
     database = Losing(documents)
     results = ItemStore(database).find_done({doc_id: [resumed(ids[doc_id])] for doc_id in "abc"})  # type: ignore[arg-type]
-    found = {each.after.doc_id: each.after.revision[0] for each in results.values() if isinstance(each, Change)}
-    assert found == {"a": "2", "b": "2"}
+    revisions = {each.after.doc_id: each.after.revision[0] for each in results.values() if isinstance(each, Change)}
+    assert revisions == {"a": "2", "b": "2"}
     assert database.sent == 2

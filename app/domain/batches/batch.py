@@ -39,8 +39,8 @@ def carry_out(
         pending = [step for step in steps_of_round if step.public_id not in blocked]
         try:
             while pending:
-                done, pending = batch.carry_out_some(pending)
-                outcomes |= done
+                completed, pending = batch.carry_out_some(pending)
+                outcomes |= completed
         except Unavailable:
             if not any(_may_be_done(outcome) for outcome in outcomes.values()):
                 raise
@@ -85,18 +85,18 @@ class _Batch:
         self._refusals: dict[int, ServiceError | None] = {}
 
     def find_done(self, steps: Sequence[Step]) -> dict[int, Outcome]:
-        """Return by place the outcomes of those steps that an earlier run has done, or may have done."""
+        """Return by place the outcomes of the steps that an earlier run has finished, or may have finished."""
         write_ids: dict[int, list[WriteId]] = {}
         for step in steps:
             write_ids.setdefault(step.public_id, []).append(step.write_id)
         results = self._items.find_done(write_ids)
-        done = {step.public_id for step in steps if isinstance(results.get(step.write_id), Change)}
+        changed_ids = {step.public_id for step in steps if isinstance(results.get(step.write_id), Change)}
         known: dict[int, Change | ServiceError] = {}
         for step in steps:
             result = results.get(step.write_id)
             is_new = isinstance(result, Undone) and step.operation.op != "create"
-            # What is done alone looks for itself.
-            is_open = isinstance(result, OutcomeUnknown) and self._is_alone(step) and step.public_id not in done
+            # A step that runs alone looks for its own earlier run.
+            is_open = isinstance(result, OutcomeUnknown) and self._is_alone(step) and step.public_id not in changed_ids
             if result and not is_new and not is_open:
                 known[step.place] = result
         return self._outcomes([step for step in steps if step.place in known], known)
