@@ -81,21 +81,23 @@ class Worker(uvicorn.Server):
             close=application.close,
         )
         lookup = {"lookup": staticmethod(cache.lookup)} if cache.is_immediate else {}
-        self._supervisor = supervisor
+        self.supervisor = supervisor
         super().__init__(
             uvicorn.Config(
                 bridge,
                 interface="asgi3",
                 http=type("CachingProtocol", (Protocol,), lookup),
                 ws="none",
-                loop="uvloop",
+                # uvloop accepts all waiting connections at once, so that one worker may get nearly all of them.
+                loop="asyncio",
                 lifespan="on",
                 log_config=None,
                 access_log=False,
                 # DREAMSCRIPT_TRUSTED_PROXIES alone decides which proxies are trusted, in app.http.
                 proxy_headers=False,
                 server_header=False,
-                backlog=BACKLOG,
+                # A worker accepts this many connections at a time.
+                backlog=1,
                 timeout_keep_alive=settings.keep_alive,
                 timeout_graceful_shutdown=grace_seconds,
             )
@@ -113,10 +115,12 @@ class Worker(uvicorn.Server):
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept connections."""
+        """Accept connections, one at a time, so that the workers share them."""
         await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(BACKLOG)
         log.info("worker started")
 
     async def on_tick(self, counter: int) -> bool:
         """Stop as well if the supervisor was killed, which uvicorn asks ten times a second."""
-        return await super().on_tick(counter) or os.getppid() != self._supervisor
+        return await super().on_tick(counter) or os.getppid() != self.supervisor

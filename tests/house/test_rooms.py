@@ -66,7 +66,6 @@ KEPT_IN: dict[str, set[str]] = {
     "redis": {"app.limits"},
     "httptools": {"app.server"},
     "uvicorn": {"app.server"},
-    "uvloop": {"app.server"},
 }
 
 

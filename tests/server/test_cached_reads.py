@@ -89,5 +89,8 @@ def test_other_requests_are_left_to_flask(live: Live, key: str, path: str) -> No
     with RawClient(live) as client:
         client.sendall(get(path, "other") + get(path, key, "Content-Length: 2") + b"{}" + get(path, key))
         assert [client.response().status for _ in range(3)] == [401, 200, 200]
+        client.sendall(head("GET", path, f"X-API-Key: {key}", "Content-Length: 2", version="1.0", host=None) + b"{}")
+        assert client.response().status == 200
+    with RawClient(live) as client:
         client.sendall(get(path, key, "Transfer-Encoding: chunked") + b"0\r\n\r\n" + post(key, 2) + b"{}")
         assert [client.response().status for _ in range(2)] == [200, 400]
