@@ -15,7 +15,7 @@ from marshmallow import Schema
 from app.domain.access import SCOPES
 from app.errors import ERRORS, Fault, ServiceError, ValidationFailed
 from app.http import errors, idempotent, media
-from app.http.blueprint import NO_QUERY, Blueprint, Operation
+from app.http.blueprint import Blueprint, Operation
 from app.http.identifiers import PATH_SCHEMA
 from app.http.openapi_headers import ANSWER_HEADERS, REQUEST_HEADERS
 from app.http.rate_limits import HEADERS as RATE_LIMITS
@@ -102,7 +102,7 @@ def _described(operation: Operation, tag: str) -> dict[str, Any]:
     scope = operation.scope
     needs = f"Needs the scope `{scope}`: {SCOPES[scope]}." if scope else "Needs no key."
     responses = _responses(operation)
-    query = [{"in": "query", "schema": operation.query}] if operation.query is not NO_QUERY else []
+    query = [{"in": "query", "schema": operation.query}] if operation.query is not None else []
     sent = {304: "If-None-Match", 412: "If-Match", 422: "Idempotency-Key"}
     headers = [*(name for status, name in sent.items() if str(status) in responses), "X-Request-ID"]
     return {

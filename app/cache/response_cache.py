@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import re
 import time
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
+from cachetools import LRUCache
+
 from app.cache.body_cache import BodyCache
+from app.cache.single_flight import SingleFlight
 from app.domain.access import Access
 from app.domain.keys.authenticator import Authenticator
 from app.http import conditional, media
@@ -34,8 +38,8 @@ if TYPE_CHECKING:
 
 # Pages get this part of the memory for bodies.
 PAGES_SHARE = 8
-# Bytes of an entry beside its texts, measured on CPython 3.11.
-ENTRY_BYTES = 1_500
+# Bytes of an entry beside its headers and body, with its key, measured on CPython 3.11.
+ENTRY_BYTES = 2_000
 
 ACCEPTED = (None, "*/*", media.JSON)
 ITEM = re.compile(r"/(documents|projects)/([1-9][0-9]{0,15})", re.ASCII)
@@ -81,7 +85,8 @@ class ResponseCache:
         reads: Tally,
     ) -> None:
         self._body_caches, self._authenticator, self._limiter, self._reads = body_caches, authenticator, limiter, reads
-        self._pages = PageStore(settings.cache_bytes // PAGES_SHARE)
+        self._lock, self._flights = Lock(), SingleFlight[Answer]()
+        self._pages: LRUCache[PageKey, Entry] = LRUCache(settings.cache_bytes // PAGES_SHARE, _size)
         self._find_behind_proxies = trusting(settings.trusted_proxies, lambda environ, _: self._find(environ))
         # Without a limiter, or with counters in memory, a lookup waits for nothing outside of this host.
         self.is_immediate = limiter is None or settings.rate_limit_storage == MEMORY
@@ -94,34 +99,52 @@ class ResponseCache:
         response: CachedResponse | None = self._find_behind_proxies(environ, None)
         return response
 
-    def tokens(self, databases: Iterable[str]) -> dict[str, int | None]:
-        """Return validity tokens for ``databases``; take them before reading a page."""
-        return {name: self._body_caches[name].token() for name in databases}
-
-    def fill(
+    def read_through(
         self,
         environ: WSGIEnvironment,
         access: Access,
         route: str,
         scope: str,
-        answer: Answer,
-        tokens: Mapping[str, int | None],
-    ) -> None:
-        """Count a miss, and store its answer if it is a page that may be cached. ``route`` is for the access log.
+        databases: Collection[str],
+        read: Callable[[], Answer],
+    ) -> Answer:
+        """Count a miss and return the answer of ``read``; store it if it is a page that may be cached.
+
+        ``route`` is for the access log. ``databases`` are those that the answer depends on. Simultaneous requests share
+        one answer.
 
         A limited key's page is never stored: the time that it takes would reveal changes outside of the key's limits.
-        A 304 shows that a stored page with its tag is still right.
         """
         self._reads.count("miss")
-        if not answer.is_cacheable or access.reach is not None or None in tokens.values():
-            return
+        if access.reach is not None:
+            return read()
         key = _page_key(environ, access)
-        entry = self._pages.get(key)
-        if answer.status == 200:
-            headers = list(answer.headers.items())
-            self._pages.put(key, Entry(route, scope, answer.tag or "", headers, answer.body, tokens))
-        elif entry and entry.tag == answer.tag:
-            self._pages.put(key, entry._replace(tokens=tokens))
+
+        def fill() -> Answer:
+            tokens = {name: self._body_caches[name].token() for name in databases}
+            answer = read()
+            if answer.is_cacheable and None not in tokens.values():
+                self._store(key, answer, Entry(route, scope, answer.tag or "", [], b"", tokens))
+            return answer
+
+        conditions = environ.get("HTTP_IF_NONE_MATCH"), environ.get("HTTP_CACHE_CONTROL")
+        return self._flights.run((key, *conditions), fill)
+
+    def _store(self, key: PageKey, answer: Answer, entry: Entry) -> None:
+        """Store a 200. A 304 shows that a stored page with its tag is still right."""
+        known = self._page_entry(key)
+        if answer.status == HTTPStatus.OK:
+            entry = entry._replace(headers=list(answer.headers.items()), body=answer.body)
+        elif known and known.tag == entry.tag:
+            entry = known._replace(tokens=entry.tokens)
+        else:
+            return
+        with self._lock, suppress(ValueError):  # It is larger than the whole cache.
+            self._pages[key] = entry
+
+    def _page_entry(self, key: PageKey) -> Entry | None:
+        with self._lock:
+            return self._pages.get(key)
 
     def _find(self, environ: WSGIEnvironment) -> CachedResponse | None:
         started = time.monotonic()
@@ -151,7 +174,7 @@ class ResponseCache:
         return Entry(ITEM_ROUTES[name], f"{name}:read", item.revision, list(headers.items()), body)
 
     def _page(self, environ: WSGIEnvironment, access: Access) -> Entry | None:
-        entry = None if access.reach is not None else self._pages.get(_page_key(environ, access))
+        entry = None if access.reach is not None else self._page_entry(_page_key(environ, access))
         is_valid = entry and all(self._body_caches[name].is_valid(token) for name, token in entry.tokens.items())
         return entry if is_valid else None
 
@@ -175,41 +198,11 @@ class ResponseCache:
         return CachedResponse(status, headers, b"" if is_spared else entry.body)
 
 
-class PageStore:
-    """Holds up to ``max_bytes`` of pages, least recently used ones out first. Thread-safe."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._lock, self._max_bytes = Lock(), max_bytes
-        self._entries: OrderedDict[PageKey, Entry] = OrderedDict()
-        self.bytes = 0
-
-    def get(self, key: PageKey) -> Entry | None:
-        """Return an entry, valid or not."""
-        with self._lock:
-            entry = self._entries.get(key)
-            if entry:
-                self._entries.move_to_end(key)
-            return entry
-
-    def put(self, key: PageKey, entry: Entry) -> None:
-        """Store an entry, in place of another with the same key; ignore one that is larger than the store."""
-        if _size(key, entry) > self._max_bytes:
-            return
-        with self._lock:
-            if replaced := self._entries.pop(key, None):
-                self.bytes -= _size(key, replaced)
-            self._entries[key] = entry
-            self.bytes += _size(key, entry)
-            while self.bytes > self._max_bytes:
-                self.bytes -= _size(*self._entries.popitem(last=False))
-
-
 def _page_key(environ: WSGIEnvironment, access: Access) -> PageKey:
     place = (environ["wsgi.url_scheme"], environ["HTTP_HOST"], environ["SCRIPT_NAME"], environ["PATH_INFO"])
     return access.principal, *place, environ["QUERY_STRING"]
 
 
-def _size(key: PageKey, entry: Entry) -> int:
+def _size(entry: Entry) -> int:
     """Return the bytes that an entry takes, about."""
-    headers = sum(len(name) + len(value) for name, value in entry.headers)
-    return ENTRY_BYTES + sum(map(len, key)) + headers + len(entry.body)
+    return ENTRY_BYTES + sum(len(name) + len(value) for name, value in entry.headers) + len(entry.body)

@@ -16,6 +16,8 @@ from app.http.media import json_body
 # A body can hold a million faults: at most this many are reported, and no others are looked for.
 MAX_FAULTS = 100
 MORE = "There are more faults than these."
+# The query of an operation that takes none.
+NO_PARAMETERS = Schema()
 
 
 def load_query(schema: Schema) -> dict[str, Any]:

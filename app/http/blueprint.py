@@ -19,13 +19,6 @@ from app.wiring import Services
 View = Callable[..., Answer]
 
 
-class Nothing(Schema):
-    """The query of an operation that takes none."""
-
-
-NO_QUERY = Nothing()
-
-
 @dataclass(frozen=True)
 class Operation:
     """One method of one path, as it is declared at its view.
@@ -39,7 +32,7 @@ class Operation:
     view: View
     # The scope that a key needs; no key is needed without one.
     scope: str | None = None
-    query: Schema = NO_QUERY
+    query: Schema | None = None
     body: Schema | None = None
     # Of a success: its status, its schema or OpenAPI type, its headers, its media type.
     status: int = 200

@@ -31,7 +31,6 @@ def handle(operation: Operation, services: Services, **path: int) -> Response:
             access.require(operation.scope)
         media.require_acceptable(operation.media_type)
         given = read_arguments(operation, path)
-        tokens = services.response_cache.tokens(operation.databases)
 
         def run(write_id: WriteId | None) -> Answer:
             available = {**given, "access": access, "write_id": write_id}
@@ -42,10 +41,12 @@ def handle(operation: Operation, services: Services, **path: int) -> Response:
             answer = idempotent.run_once(
                 services.idempotency, access.principal, given, run, operation.reserve, is_secret=operation.is_secret
             )
+        elif access and operation.scope and operation.databases and request.method == "GET":
+            answer = services.response_cache.read_through(
+                request.environ, access, operation.rule, operation.scope, operation.databases, lambda: run(None)
+            )
         else:
             answer = run(None)
-        if access and operation.scope and operation.databases and request.method == "GET":
-            services.response_cache.fill(request.environ, access, operation.rule, operation.scope, answer, tokens)
     except Exception as error:
         answer = errors.answer(errors.translate(error))
     try:
@@ -68,10 +69,11 @@ def authenticate(services: Services, quota: Quota) -> Access:
 
 def read_arguments(operation: Operation, path: dict[str, int]) -> dict[str, Any]:
     """Return the ids in the path, and the query and the body if the operation takes them."""
-    query = arguments.load_query(operation.query)
     given: dict[str, Any] = dict(path)
-    if operation.query.fields:
-        given["query"] = query
+    if operation.query is not None:
+        given["query"] = arguments.load_query(operation.query)
+    elif request.query_string:
+        arguments.load_query(arguments.NO_PARAMETERS)
     if operation.body is not None:
         given["body"] = arguments.load_body(operation.body, operation.max_bytes)
     return given

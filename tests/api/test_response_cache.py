@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import Any
 
 import pytest
-from werkzeug.test import Client, EnvironBuilder
+from werkzeug.test import Client, EnvironBuilder, TestResponse
 
 from app import Application
 from app.domain.access import SCOPES
 from app.domain.keys import authenticator
+from app.domain.listing.index import Index
 from app.limits.policies import policies
 from app.store.exchange import Exchange
 from app.wiring import Services
 from tests.api import cache_comparison
 from tests.api.conftest import Caller
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 QUOTA = 6
 
@@ -247,3 +251,31 @@ def test_only_counters_in_memory_can_be_asked_without_waiting(make_app: Callable
     assert make_app(rate_limit=limit).response_cache.is_immediate
     redis = make_app(rate_limit=limit, rate_limit_storage="redis://127.0.0.1:1")
     assert not redis.response_cache.is_immediate
+
+
+def test_simultaneous_requests_for_a_page_share_one_read(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each response has headers of its own."""
+    ada.new_document()
+    path, read, reading, may_read, reads = "/documents?limit=3", Index.range, Event(), Event(), []
+
+    def slow(*args: Any) -> Any:
+        reads.append(args)
+        reading.set()
+        may_read.wait()
+        return read(*args)
+
+    def send(number: int) -> TestResponse:
+        headers = {"X-API-Key": ada.key or "", "Cache-Control": "no-cache", "X-Request-ID": f"r{number}"}
+        return Client(ada.app).get(path, headers=headers)
+
+    monkeypatch.setattr(Index, "range", slow)
+    with ThreadPoolExecutor(6) as pool:
+        sending = [pool.submit(send, number) for number in range(6)]
+        assert reading.wait(PATIENCE)
+        may_read.set()
+        answers = [each.result() for each in sending]
+    assert {(answer.status_code, answer.data, answer.headers["ETag"]) for answer in answers} == {
+        (200, answers[0].data, answers[0].headers["ETag"])
+    }
+    assert [answer.headers["X-Request-ID"] for answer in answers] == [f"r{number}" for number in range(6)]
+    assert len(reads) < 6
