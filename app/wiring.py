@@ -35,7 +35,7 @@ PROJECTS_SHARE = 8
 
 @dataclass(frozen=True)
 class Shared:
-    """What the processes of a host share, made before they are forked."""
+    """The state that the processes of a host share, created before they are forked."""
 
     limiter: Limiter | None
     write_counters: Mapping[str, WriteCounters]

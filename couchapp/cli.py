@@ -30,7 +30,7 @@ FAILURES = (
 )
 
 VERBS = {
-    "diff": "show what deploy would change; exit 1 if there is a change, 2 on failure",
+    "diff": "show the changes of a deploy; exit 1 if there are any, 2 on failure",
     "stage": "smoke-test the changes, and store them beside the deployed versions",
     "warm": "wait until the indexes of everything staged are built",
     "promote": "deploy the staged changes, and keep the replaced versions as previous",

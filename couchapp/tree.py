@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parent.parent / "design_docs"
 # Pieces of JavaScript to include; not a database.
 SHARED = "_shared"
 INCLUDE = re.compile(r"^([ \t]*)// include (\S+)$", re.MULTILINE)
-# CouchDB refuses named functions, and PouchDB runs only what begins on the first line (docs/couchdb-quirks.md).
+# CouchDB refuses named functions, and PouchDB those that do not begin on the first line (docs/couchdb-quirks.md).
 FUNCTION = re.compile(r"\(|function\s*\(")
 BUILT_IN = ("_count", "_sum", "_stats")
 NAME = re.compile(r"[a-z][a-z0-9_]*")

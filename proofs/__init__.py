@@ -1,1 +1,1 @@
-"""Tests of what the service does while its database, its network or one of its processes fails."""
+"""Tests of the service during failures of its database, its network or its processes."""

@@ -64,7 +64,7 @@ def send(client: ModelClient, kind: str, steps: list[Step]) -> None:
 
 
 def resolve(client: ModelClient, kind: str, step: Step) -> None:
-    """Find out by reading what a step of unknown outcome has left; a creation may or may not be stored."""
+    """Resolve a step of unknown outcome by reading; a create may or may not be stored."""
     if step.operation["op"] == "create":
         assert step.value is not None
         client.ledger.doubt(kind, step.value)

@@ -128,7 +128,7 @@ def sizes(service: Service) -> dict[int, Footprint]:
     return {worker: footprint(worker) for worker in service.workers()}
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows what a process holds in /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows the resources of a process in /proc")
 def test_faults_leak_no_descriptors_and_no_memory(
     proxy: Proxy, service: Service, clients: Clients, seed: int, rounds: int, report: Callable[[str], None]
 ) -> None:

@@ -57,7 +57,7 @@ def test_a_write_in_one_worker_shows_in_every_worker(live: Live, key: str) -> No
                 missed.append((number, writer, reader, one, many))
     print(f"{PAIRS} writes, each read at once by a worker: {len(missed)} missed; answers from memory: {hits(live)}")  # noqa: T201
     assert missed == []
-    # Of eight reads before a write at least one in each worker finds what the one before it has kept.
+    # Of eight reads before a write at least one in each worker is a hit.
     assert min(hits(live).values()) > PAIRS / 4
     assert len(hits(live)) == WORKERS
 

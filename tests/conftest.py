@@ -1,4 +1,4 @@
-"""What several tests of the domain work on."""
+"""Fixtures that several packages of tests share."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 VERSIONS = ("3.11", "3.12", "3.13")
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 REQUIREMENTS, CONSTRAINTS = "requirements.txt", "constraints.txt"
-# What these tests import of tests/requirements.txt; the constraints pin the versions.
+# The parts of tests/requirements.txt that these tests import; the constraints pin the versions.
 PACKAGES = ("hypothesis", "jsonschema_rs", "pytest", "pytest-timeout")
 
 

@@ -19,7 +19,7 @@ from app.wiring import Services
 def blueprint(services: Services) -> Blueprint:
     """Return the operations on keys."""
     keys, pages = services.keys, paging.Paging.of(services)
-    routes = Blueprint("keys", "Who may do what, and until when.", services)
+    routes = Blueprint("keys", "API keys: their rights, and when they end.", services)
 
     @routes.operation(
         "GET",

@@ -12,7 +12,7 @@ class CacheValidator:
     """Join the writes of this host's processes with the changes that a follower of the database reports.
 
     While the follower is lost, nothing is valid. Take a token before a read and keep it beside the result: while the
-    token is valid, nothing has changed what was read, and no write to it is in flight. Every part of a token only ever
+    token is valid, its documents are unchanged, and no write to it is in flight. Every part of a token only ever
     grows, so that their sum stands for all of them.
     """
 

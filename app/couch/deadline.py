@@ -86,7 +86,7 @@ class TimedSocket:
         self._wrapped.sendall(data)
 
     def has_input(self) -> bool:
-        """Tell whether there is something to read, including the end of the stream."""
+        """Return whether there is something to read, including the end of the stream."""
         poll = select.poll()
         poll.register(self._wrapped, select.POLLIN)
         return bool(poll.poll(0))

@@ -1,1 +1,1 @@
-"""The rules of the service: what may be read and written, by whom, under which ids; knows no HTTP and no CouchDB."""
+"""The rules of the service: access, ids, items, pages and batches; knows no HTTP and no CouchDB."""

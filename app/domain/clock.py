@@ -1,4 +1,4 @@
-"""What time it is, for those rules that depend on it; tests pass a clock of their own."""
+"""The time of day for the rules that depend on it; tests pass their own clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What documents and projects have in common: items as a key may read and write them."""
+"""The operations that documents and projects have in common, within the rights of a key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Compose = Callable[[StoredItem], Fields]
 
 
 class ItemService(ABC):
-    """The operations on one resource type; a subclass says what a key may do with an item.
+    """The operations on one resource type; a subclass defines the rights of a key on an item.
 
     An item that is out of the key's scope is refused in the same way whether it exists or not (``access.refusal``).
     """

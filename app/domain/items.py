@@ -113,7 +113,7 @@ class Items:
         """
         compose = cache(compose)
         if not write_id.ids:
-            # What is refused uses up no id.
+            # A refused item uses up no id.
             compose()
         for public_id in write_id.ids or (self._allocator.next_id() for _ in range(MAX_TAKEN_IDS)):
             try:
@@ -156,7 +156,7 @@ class Items:
         return self._store.update_many(updates, items)
 
     def find_done(self, write_ids: Mapping[int, Sequence[WriteId]]) -> dict[WriteId, Change | ServiceError]:
-        """Return what an earlier run has done, as ItemStore.find_done does, of writes by public id."""
+        """Return the results of an earlier run of writes by public id, as ItemStore.find_done does."""
         return self._store.find_done({self.resource_type.doc_id(each): ids for each, ids in write_ids.items()})
 
     def creation(self, public_id: int, compose: Callable[[], Fields], write_id: WriteId) -> Update:

@@ -1,4 +1,4 @@
-"""What a view returns: a body with its status and headers, and what may be done with it."""
+"""The return value of a view: a body, status and headers, and whether to cache or repeat it."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def load_body(schema: Schema, max_bytes: int | None) -> dict[str, Any]:
 
 
 def load(schema: Schema, value: object, location: str) -> dict[str, Any]:
-    """Return what ``schema`` makes of a value at ``location``, the whole if empty. Raises ValidationFailed."""
+    """Load a value at ``location`` (empty for the whole) with ``schema``. Raises ValidationFailed."""
     try:
         loaded: dict[str, Any] = schema.load(_without_surplus(value, schema), unknown=marshmallow.RAISE)
     except marshmallow.ValidationError as error:

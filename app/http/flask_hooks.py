@@ -1,4 +1,4 @@
-"""What Flask does outside of operations: the first look at every request, OPTIONS, and paths without an operation."""
+"""Flask's hooks outside of operations: the first check of every request, OPTIONS, and unknown paths."""
 
 from __future__ import annotations
 

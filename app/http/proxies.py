@@ -9,5 +9,5 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 
 def trusting(hops: int, wsgi: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``wsgi`` as it answers behind ``hops`` proxies, which tell it scheme, host and client address."""
+    """Return ``wsgi`` as it answers behind ``hops`` proxies, which set scheme, host and client address."""
     return ProxyFix(wsgi, x_for=hops, x_proto=hops, x_host=hops) if hops else wsgi

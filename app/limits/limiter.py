@@ -44,7 +44,7 @@ class Windows(Protocol):
     """Where requests are counted, in moving windows of ``expiry`` seconds."""
 
     def enter(self, key: str, limit: int, expiry: int) -> tuple[bool, float, int]:
-        """Add an entry if there is room; return whether there was, and what ``get_moving_window`` returns now."""
+        """Add an entry if there is room. Returns whether there was, and the result of ``get_moving_window``."""
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
         """Return the time of the oldest entry that counts (now, if none does) and the number of entries."""

@@ -49,7 +49,7 @@ class SharedWindows(Storage, MovingWindowSupport):
         return self.enter(key, limit, expiry, amount)[0]
 
     def enter(self, key: str, limit: int, expiry: int, amount: int = 1) -> tuple[bool, float, int]:
-        """Do that; return whether they were added, and what ``get_moving_window`` returns now."""
+        """Do that. Returns whether they were added, and the result of ``get_moving_window``."""
         digest, set_number = locate(key)
         with self._shared.locked(set_number):
             now = self._clock()

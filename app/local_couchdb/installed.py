@@ -47,7 +47,7 @@ level = warning
 
 
 def is_at(home: Path) -> bool:
-    """Tell whether ``home`` has a CouchDB that this user may run."""
+    """Return whether ``home`` has a CouchDB that this user may run."""
     return os.access(home / "bin" / "couchdb", os.X_OK) and os.access(home / "etc" / "default.ini", os.R_OK)
 
 

@@ -26,7 +26,7 @@ LOG_TAIL_LINES = 15  # Shown when a start fails.
 
 
 class StartError(Exception):
-    """No database server could be started; the message tells the operator why."""
+    """No database server could be started; the message gives the operator the reason."""
 
 
 def poll(condition: Callable[[], T], seconds: float) -> T:

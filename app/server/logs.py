@@ -1,11 +1,11 @@
-"""Logs as one JSON object a line on stderr: who asked what, how it went and how long it took; never a key."""
+"""Log one JSON object a line on stderr: principal, request, status and duration; never a key."""
 
 from __future__ import annotations
 
 import logging
 from typing import Any
 
-# None of these is told, and each would be looked up for each line (Python's logging HOWTO, "Optimization").
+# The log shows none of these, and each costs a look-up per line (Python's logging HOWTO, "Optimization").
 logging.logThreads = logging.logMultiprocessing = logging.logAsyncioTasks = False  # type: ignore[attr-defined]
 
 LOGGING: dict[str, Any] = {

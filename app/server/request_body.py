@@ -38,7 +38,7 @@ class SpoolBudget:
         self._free_bytes -= size_bytes
 
     def release(self, size_bytes: int) -> None:
-        """Give back what was reserved."""
+        """Return the reserved bytes to the budget."""
         self._free_bytes += size_bytes
         for turn in self._waiting:
             if not turn.done():
@@ -88,7 +88,7 @@ class RequestBody:
         self._reserved_bytes, self.is_waiting_for_budget = size_bytes, False
 
     async def drain(self) -> None:
-        """Discard what the client is still sending, for a moment."""
+        """Discard the rest of the body that the client is still sending, for a moment."""
         with suppress(TimeoutError, EOFError):
             async with asyncio.timeout(DRAIN_SECONDS):
                 while self.is_unread:

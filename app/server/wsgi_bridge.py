@@ -1,4 +1,4 @@
-"""Serves the WSGI application from a pool of threads, behind an event loop in which clients are waited for."""
+"""Serve the WSGI application from a pool of threads, behind an event loop that waits for clients."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ THREADS = 16
 SPOOL_BYTES = 64 * 2**20
 # To answer a request whose body did not come in time: the database may have to be asked for the key.
 GRACE_SECONDS = 1.0
-# What has arrived with the headers is never larger than this.
+# Bytes that may arrive together with the headers.
 IN_ONE_READ_BYTES = 2**20
 
 
@@ -83,7 +83,7 @@ class WSGIBridge:
                 return
 
     def close(self) -> None:
-        """Let the threads finish, and close what they use."""
+        """Let the threads finish, and close their services."""
         self._pool.shutdown()
         self._close()
 
@@ -116,7 +116,7 @@ class WSGIBridge:
             environ[STARTED] = time.monotonic() - self._seconds + min(GRACE_SECONDS, self._seconds)
 
     async def _in_thread(self, function: Callable[[WSGIEnvironment], T], environ: WSGIEnvironment) -> T:
-        """Return what ``function`` returns. Raises TimeoutError if no thread takes it up by the deadline."""
+        """Run ``function`` in a thread. Raises TimeoutError if no thread is free by the deadline."""
         work = self._pool.submit(function, environ)
         seconds_left = environ[STARTED] + self._seconds - time.monotonic()
         timer = asyncio.get_running_loop().call_later(seconds_left, work.cancel)

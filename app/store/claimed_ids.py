@@ -46,7 +46,7 @@ class Allocator:
         self._held = _Held()
 
     def next_id(self) -> int:
-        """Return an id that nobody else has been or will be given. Raises what ``next_ids`` raises."""
+        """Return an id that is assigned to no other caller. Raises as ``next_ids`` does."""
         return self.next_ids(1)[0]
 
     def next_ids(self, count: int) -> tuple[int, ...]:

@@ -25,11 +25,11 @@ from app.store.outcomes import DocumentFailure, Outcome
 MAX_TRIES = 6
 # Tries to resolve an unknown outcome; a request's deadline usually comes first.
 MAX_RESENDS = 100
-# The share of a request's remaining time that is left for what follows the write.
+# The share of a request's remaining time that is reserved for the steps after the write.
 RESERVED_SHARE = 0.25
 # The longest random pause, before the last of MAX_TRIES and before each further resend.
 MAX_PAUSE_SECONDS = 0.3
-# CouchDB accepts 8,000,000 bytes in one request, part of them for what surrounds the documents.
+# CouchDB accepts 8,000,000 bytes in one request, part of them for the JSON around the documents.
 MAX_REQUEST_BYTES = 7_500_000
 # The fields that a tombstone keeps, so that keys limited to a project can see the deletion.
 TOMBSTONE_FIELDS = ("type", "id", "project_id", "updated_at")
@@ -147,7 +147,7 @@ class ConfirmedWrites:
         """
         results: dict[str, Result] = {}
         reserved_seconds = RESERVED_SHARE * (remaining() or 0)
-        # What is sent again: a write as it was, or its proof.
+        # The documents to send again: a write unchanged, or its proof.
         pending = {document["_id"]: document for document in documents}
         for _ in pauses(MAX_RESENDS, reserved_seconds) if documents else ():
             outcomes = self._send(list(pending.values()))
@@ -204,7 +204,7 @@ class ConfirmedWrites:
             # It was refused, so a lagging node answered the read; the next try looks again.
             return document
         if leaf.document.get("_deleted") and document.get("_deleted"):
-            # Whoever deleted it, it is deleted.
+            # It is deleted, by this write or another.
             return leaf.lineage[0]
         if 1 + _generation(document.get("_rev", "0-")) > _generation(leaf.lineage[0]):
             return Conflict()

@@ -108,7 +108,7 @@ class ItemStore:
     def _once(self, find: Callable[[], Change | None], send: Callable[[], Change]) -> Change:
         """Return the change of an earlier run of the same write, else the result of ``send``.
 
-        What an earlier run sent may arrive after the first look, so a refusal counts only after a second look.
+        A write of an earlier run may arrive after the first look, so a refusal counts only after a second look.
         """
         if change := find():
             return change
@@ -123,7 +123,7 @@ class ItemStore:
             raise
 
     def _find(self, judge: Judge, update: Update) -> Change | None:
-        """Return what an earlier run of a write has done, known to be stored by a quorum."""
+        """Return the change of an earlier run of a write, proven to be stored by a quorum."""
         doc_id, write_id = update.doc_id, update.write_id
         if write_id.since is None:
             return None

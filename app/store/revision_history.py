@@ -1,4 +1,4 @@
-"""Judges by an item's latest revisions what an earlier run of a write has done (docs/decisions/repeats.md)."""
+"""Judge by an item's latest revisions whether an earlier run of a write is done (docs/decisions/repeats.md)."""
 
 from __future__ import annotations
 
@@ -82,13 +82,13 @@ def find_newest(history: History, write_ids: Sequence[WriteId]) -> StoredItem | 
 
 
 def find_change(history: History, write_id: WriteId) -> Change | None:
-    """Return what a write has changed, None if it has not or has been undone. Raises OutcomeUnknown."""
+    """Return the change of a write, None if there is none or it was undone. Raises OutcomeUnknown."""
     item = find_newest(history, [write_id])
     return Change(history.before(write_id), item) if item and item.is_by(write_id) else None
 
 
 def find_creation(history: History, write_id: WriteId) -> Change | None:
-    """Return what a write has created, None if another write has. Raises Undone and OutcomeUnknown.
+    """Return the creation by a write, None if another write created it. Raises Undone and OutcomeUnknown.
 
     A revision on top of a tombstone is a resurrection, not a creation.
     """

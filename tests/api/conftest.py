@@ -26,7 +26,7 @@ Mark = Callable[[int, bool], None]
 
 
 def of_items(write_many: Callable[[Database, list[dict[str, Any]]], Any]) -> Callable[..., Any]:
-    """Return what stands in for Database.write_many where items are written, and lets claims of ids pass."""
+    """Return a substitute of Database.write_many for items, which passes claims of ids through."""
     original = Database.write_many
 
     def chosen(database: Database, documents: list[dict[str, Any]]) -> Any:
@@ -37,7 +37,7 @@ def of_items(write_many: Callable[[Database, list[dict[str, Any]]], Any]) -> Cal
 
 
 class Answer(TestResponse):
-    """A response whose JSON is taken to be what the test says it is."""
+    """A response whose JSON has the type that the test expects."""
 
     json: Any
 

@@ -99,7 +99,7 @@ def test_keys_of_different_principals_do_not_meet(ada: Caller, caller: Callable[
     assert "Idempotency-Replayed" not in second.headers
 
 
-def test_a_rotated_key_repeats_what_the_old_one_began(app: Application, services: Services) -> None:
+def test_a_rotated_key_repeats_a_request_of_the_old_one(app: Application, services: Services) -> None:
     key, old = services.keys.create("rotated", ["documents:write"])
     name = secrets.token_hex(8)
     first = send(Caller(app, old), "POST", "/documents", {"title": "x"}, name)
@@ -159,7 +159,7 @@ def test_a_crash_is_finished_by_the_repetition(
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-def test_what_a_compaction_hides_is_an_unknown_outcome(
+def test_a_compacted_revision_is_an_unknown_outcome(
     ada: Caller, services: Services, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     """Others change the document after the crash, and the revision of the first run is compacted away."""
@@ -177,7 +177,7 @@ def test_what_a_compaction_hides_is_an_unknown_outcome(
     assert same(answer, request())
 
 
-def test_what_failed_can_be_repeated_at_once(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_request_can_be_repeated_at_once(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> Any:
         raise Unavailable
 

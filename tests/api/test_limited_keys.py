@@ -165,7 +165,7 @@ def test_a_limited_key_creates_documents_in_its_project(world: World, limited: L
     assert ada.get(f"/documents/{made['id']}").json == made
 
 
-def test_pages_follow_what_happens(ada: Caller, limited: Limited, services: Services) -> None:
+def test_pages_show_every_change(ada: Caller, limited: Limited, services: Services) -> None:
     """The rows of limited keys are remembered between requests; none of it may be old."""
     one, other = ada.new_project("One")["id"], ada.new_project("Other")["id"]
     key = limited(projects=[one, other])

@@ -1,4 +1,4 @@
-"""The OpenAPI document says of every operation, also of those to come, what a client needs to know."""
+"""The OpenAPI document describes every operation completely, future ones included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes that meet what others do between the read and the write."""
+"""Writes that race with other writes between their read and their write."""
 
 from __future__ import annotations
 

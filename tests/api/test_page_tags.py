@@ -13,7 +13,7 @@ from app.domain.resource_types import DOCUMENT
 from app.settings import Settings
 from tests.api.conftest import Caller
 
-# What happens to the documents: one is added, edited or deleted (by place), or nothing happens.
+# The change of the documents: one is added, edited or deleted (by place), or none.
 CHANGES = st.lists(
     st.tuples(st.sampled_from(["add", "edit", "delete", "nothing"]), st.integers(0, 9)),
     min_size=1,

@@ -149,7 +149,7 @@ def test_behind_no_proxy_forwarded_headers_are_not_believed(ada: Caller, listing
     assert answer.headers["x-next"].startswith("http://localhost/")
 
 
-def test_what_leaves_a_project_while_it_is_listed_is_not_on_its_page(
+def test_a_document_that_leaves_a_project_during_a_listing_is_not_on_its_page(
     ada: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project_id = ada.new_project()["id"]

@@ -142,7 +142,7 @@ def test_a_bug_is_counted(eve: Caller, monkeypatch: pytest.MonkeyPatch, caplog: 
         ("PATCH", "/documents"),
     ],
 )
-def test_what_needs_no_key_is_not_counted(eve: Caller, method: str, path: str) -> None:
+def test_public_paths_are_not_counted(eve: Caller, method: str, path: str) -> None:
     for _ in range(READS + 1):
         answer = eve.request(method, path)
         assert answer.status_code != 429

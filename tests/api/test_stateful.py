@@ -212,6 +212,6 @@ class Machine(RuleBasedStateMachine):
                 assert self.send("GET", f"/{kind}/{public_id}").status_code == 404
 
 
-def test_the_api_does_what_the_model_does(ada: Caller) -> None:
+def test_the_api_behaves_like_the_model(ada: Caller) -> None:
     profile = settings(max_examples=RUNS, stateful_step_count=STEPS)
     run_state_machine_as_test(lambda: Machine(ada), settings=profile)  # type: ignore[arg-type]  # a factory will do

@@ -150,7 +150,7 @@ def test_of_conditional_writers_exactly_one_wins(ada: Caller) -> None:
 
 
 def test_patches_without_a_condition_all_count(ada: Caller) -> None:
-    """Each sets another member, so that every one of them must show in the end."""
+    """Each sets another member, so that all of them must show at the end."""
     project_id = ada.new_project()["id"]
     path, _, _ = make(ada, "documents")
     patches: list[dict[str, Any]] = [{"title": "New"}, {"content": "new"}, {"project_id": project_id}]
@@ -216,7 +216,7 @@ def test_a_move_needs_both_ends(ada: Caller, limited: Callable[..., Caller], mod
         send(key, "PATCH", f"/documents/{document}", {"project_id": project}) for project in (999_999_999, foreign)
     )
     assert (absent.status_code, hidden.status_code) == {"forbid": (403, 403), "hide": (400, 400)}[mode]
-    # What the key reaches as a document alone stays where it is.
+    # A document within the limits only by its own id stays in its project.
     assert send(key, "PATCH", f"/documents/{loose}", {"title": "Renamed"}).status_code == 200
     assert send(key, "PATCH", f"/documents/{loose}", {"project_id": own}).status_code == 403
     assert isinstance(ada.get(f"/documents/{document}").json["project_id"], int)

@@ -106,7 +106,7 @@ def test_a_sweep_ends_with_its_process(meta: Database) -> None:
 
 
 def test_sweeps_that_meet_are_in_nobody_s_way(meta: Database, caplog: pytest.LogCaptureFixture) -> None:
-    """What another has deleted since the view was read, or what the view still shows, is passed over."""
+    """Records that another sweep has deleted, or that a stale view still shows, are skipped."""
     begun(meta, *over(3 * PAGE))
     swept: list[int] = []
     first = sweeper(Between(meta, lambda: swept.append(sweeper(meta).sweep())))

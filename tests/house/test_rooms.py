@@ -19,7 +19,7 @@ LEAVES = {"app.settings", "app.errors", "app.metrics", "app.request_context", "a
 # The store's values, which every room above it may name.
 STORED = {"app.store.items", "app.store.write_id", "app.store.doc_ids"}
 
-# What each room may import of this project, itself and the leaves aside.
+# The packages of this project that each package may import, besides itself and the leaves.
 MAY_IMPORT: dict[str, set[str]] = {
     "app": {"app.api", "app.cache", "app.http", "app.wiring"},
     "app.__main__": {"app.cli"},

@@ -21,17 +21,17 @@ TEXT_TOKENS = {tokenize.STRING, tokenize.COMMENT, getattr(tokenize, "FSTRING_MID
 # How often each pattern may still occur. Write the words of the comment instead.
 PHRASES: dict[str, int] = {
     # Name the thing, the person or the program.
-    r"\b(?:whatever|whoever|whichever)\b": 6,
-    r"\bwhat (?:is|was|are|were|has|had|have|it|they|one|we|there|came|comes|can|cannot|could|would|will)\b": 15,
-    r"(?:^|[.,;:(]\s+|\b(?:and|or|but|by|to|of|for|with|from|than|those|one)\s+)who\b": 3,
+    r"\b(?:whatever|whoever|whichever)\b": 5,
+    r"\bwhat\b": 40,
+    r"\bwho\b": 15,
     # Return, report, notify, show; receive, notification.
-    r"\b(?:told|tells?|hears?|heard|news)\b": 8,
+    r"\b(?:told|tells?|hears?|heard|news)\b": 3,
     # At most N, up to N.
     r"\bso (?:many|much|long)\b": 0,
     # Again, permanently, honour.
     r"\b(?:anew|for ever|heed(?:s|ed)?|bearable|to be had|c[ao]mes? to life|bur(?:y|ied|ies|ial)|lest)\b": 0,
     # Two sentences.
-    r"\b(?:of|in|by|for|to|with|from|at|under|on) (?:which|whom|whose)\b": 20,
+    r"\b(?:of|in|by|for|to|with|from|at|under|on) (?:which|whom|whose)\b": 17,
     # Undo, in flight, superseded, resolve.
     r"\b(?:(?:tak(?:e|es|en|ing)|took) back|g[ai]ves? way|under way|overtak(?:e|es|en)|settle[sd]?)\b": 0,
 }

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.nodatabase
         ('"a" W/"1-a"', set()),
     ],
 )
-def test_tags_are_read_without_what_proxies_add(text: str, expected: set[str]) -> None:
+def test_tags_are_read_without_additions_of_proxies(text: str, expected: set[str]) -> None:
     assert tags(text) == expected
 
 

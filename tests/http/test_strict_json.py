@@ -95,7 +95,7 @@ def test_the_limits_themselves_are_allowed() -> None:
         b"[" + b",".join([b"[" * 19 + b"]" * 19] * 3) + b"]",
     ],
 )
-def test_depth_is_what_brackets_outside_of_texts_say(content: bytes) -> None:
+def test_depth_counts_brackets_outside_of_strings(content: bytes) -> None:
     assert parse(content) == json.loads(content)
     with pytest.raises(InvalidJSON, match="deeper than 20"):
         parse(b"[" * 20 + content + b"]" * 20)

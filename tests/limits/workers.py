@@ -80,7 +80,7 @@ def stuck() -> None:
 
 
 def killed() -> None:
-    """Kill a process at each line of making an entry, in turn; print what the others get afterwards."""
+    """Kill a process at each line of making an entry, in turn; print the results of the others afterwards."""
     slot, names = locate("new")[1], (f"key-{number}" for number in count())
     crowd = [next(name for name in names if locate(name)[1] == slot) for _ in range(WAYS)]
     for line in count(1):

@@ -51,7 +51,7 @@ def test_an_unknown_kind_is_refused(name: str, text: str) -> None:
 
 
 def run_pytest(folder: Path, test: str, **environ: str) -> str:
-    """Return what pytest prints for ``test`` with this project's fixtures. It runs in this process, which is faster."""
+    """Return the output of pytest for ``test`` with this project's fixtures. It runs in this process, to be faster."""
     (folder / f"{folder.name}.py").write_text("import pytest\n" + test)  # A module of this process: its name is unique.
     plugins = ["-p", "conftest", "-p", "no:cacheprovider", "-p", "no:schemathesis"]
     options = ["-rs", "--capture=no", "-o", "timeout=0", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(folder)]

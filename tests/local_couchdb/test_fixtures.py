@@ -1,4 +1,4 @@
-"""What conftest.py promises to every other test."""
+"""The promises of conftest.py to all tests."""
 
 from __future__ import annotations
 

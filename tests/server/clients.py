@@ -1,4 +1,4 @@
-"""Clients of a running service: one that knows which worker it speaks to, and many that go on at a steady pace."""
+"""Clients of a running service: one with a connection to each worker, and many at a steady pace."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.server.live import PATIENCE, Live
 MOST_CONNECTIONS = 2_000
 # How far back in the log the line of a request is looked for that has just been answered.
 RECENT_LINES = 5_000
-# What a client meets when the server has closed a connection that was idle for a while.
+# The errors of a client when the server has closed an idle connection.
 CLOSED = (HTTPException, OSError)
 
 
@@ -83,7 +83,7 @@ class Desk(AbstractContextManager["Desk"]):
         return self.tell(worker, key, "GET", "/documents?limit=1").status
 
     def tell(self, worker: int, key: str, method: str, path: str, value: object = None, **headers: str) -> Told:
-        """Return what ``worker`` answers; ``if_none_match="x"`` is the header If-None-Match.
+        """Return the answer of ``worker``; ``if_none_match="x"`` is the header If-None-Match.
 
         Where the connection was closed before the answer it is asked once more, which a PUT or a GET can be.
         """

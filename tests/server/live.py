@@ -86,7 +86,7 @@ class Live(AbstractContextManager["Live"]):
         stream.close()
 
     def wait_for(self, find: Callable[[], T]) -> T:
-        """Return what ``find`` finds in the output, as soon as it finds something."""
+        """Poll ``find`` on the output, and return its first true result."""
         with self._news:
             self._news.wait_for(lambda: find() or self._process.poll() is not None, PATIENCE)
             result = find()

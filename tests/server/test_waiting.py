@@ -31,7 +31,7 @@ BODY = json.dumps({"title": "slow", "content": "x" * 100_000}).encode()
 
 @pytest.fixture(scope="module", autouse=True)
 def _descriptors() -> Iterator[None]:
-    """Raise the limit of open files to what the tests need."""
+    """Raise the limit of open files for the tests."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < DESCRIPTORS:
         pytest.skip(f"this machine lets a process open {hard} files")

@@ -1,1 +1,1 @@
-"""Tests of the store: what each failure of the database becomes, and that documents come and go as they should."""
+"""Tests of the store: failures of the database, reads and writes."""

@@ -44,7 +44,7 @@ def test_a_blocks_size_depends_on_where_it_lies(public_id: int, size: int) -> No
     assert next(len(block(n)) for n in count() if public_id in block(n)) == size
 
 
-def test_no_id_lies_beyond_what_json_can_hold() -> None:
+def test_no_id_exceeds_the_integers_of_json() -> None:
     number = 1_180 + (MAX_ID - 100_001) // 1_000
     assert block(number)[-1] == MAX_ID
     assert not block(number + 1)

@@ -1,4 +1,4 @@
-"""What the latest revisions of an item show of an earlier run of a write."""
+"""The outcome of an earlier run of a write, by the latest revisions of its item."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from app.store.items import StoredItem
 
 # Items in the first read, and characters of text that each further read should bring at most.
 FIRST_READ_ITEMS, READ_CHARACTERS = 50, 4 * 2**20
-# Characters of text in memory beyond which what was read is written before more is read.
+# Above this number of characters in memory, items are written before more are read.
 MAX_CHARACTERS = 32 * 2**20
 
 

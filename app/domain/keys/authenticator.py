@@ -51,7 +51,7 @@ class Authenticator:
         self._valid, self._refused = _memory(clock), _memory(clock)
 
     def authenticate(self, text: str | None) -> Access:
-        """Return what the key ``text`` allows.
+        """Return the rights of the key ``text``.
 
         Raises Unauthorized, alike for a missing, malformed, unknown, expired and revoked key, and Unavailable if the
         database does not answer.
@@ -64,7 +64,7 @@ class Authenticator:
         return key.access(self._out_of_scope)
 
     def recall(self, text: str | None) -> Access | None:
-        """Return what a remembered valid key allows, None for any other text, without asking the database."""
+        """Return the rights of a remembered valid key, None for any other text, without asking the database."""
         if not text:
             return None
         entry, now = self._find(self._valid, _digest(text)), self._now()

@@ -1,7 +1,7 @@
 """Lists the documents of several projects as one, in order of their ids.
 
 One look-up in a view costs CouchDB as much as fifty rows read in order, and a key may have hundreds of projects. So the
-rows of the index are remembered, and each listing first applies what has changed since the last one. Rows that it has
+rows of the index are remembered, and each listing first applies the changes since the last one. Rows that it has
 to read come from different moments, between which a document may move from one project to another. So the merge is
 repeated until it needs no read (docs/decisions/limited-keys.md).
 """
@@ -97,7 +97,7 @@ class MergedWalk:
             self._lock.release()
 
     def _catch_up(self, limit: int) -> None:
-        """Apply what has changed since the last time; after ``limit`` changes or more, remove all windows."""
+        """Apply the changes since the last time; after ``limit`` changes or more, remove all windows."""
         if self._windows:
             doc_ids, sequence = self._documents.changed_since(self._sequence, limit=limit)
             if len(doc_ids) < limit:

@@ -1,1 +1,1 @@
-"""What a batch keeps while it goes on."""
+"""Tests of the working set of a batch."""

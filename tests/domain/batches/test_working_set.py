@@ -36,7 +36,7 @@ class Shelf:
 
 
 def reading(shelf: Shelf, *public_ids: int) -> WorkingSet:
-    """Return what reads from ``shelf``."""
+    """Return a working set that reads from ``shelf``."""
     return WorkingSet(cast(Items, shelf), public_ids)
 
 
