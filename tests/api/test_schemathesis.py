@@ -29,7 +29,7 @@ from tests.offline_settings import OFFLINE_SETTINGS
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-EXAMPLES = int(os.environ.get("DREAMSCRIPT_TEST_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("DREAMSCRIPT_TEST_EXAMPLES", "12"))
 # The same examples each time, for repeatable runs; other seeds find more.
 SEED = int(os.environ.get("DREAMSCRIPT_TEST_SEED", "1"))
 
