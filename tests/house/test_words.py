@@ -22,8 +22,8 @@ TEXT_TOKENS = {tokenize.STRING, tokenize.COMMENT, getattr(tokenize, "FSTRING_MID
 PHRASES: dict[str, int] = {
     # Name the thing, the person or the program.
     r"\b(?:whatever|whoever|whichever)\b": 5,
-    r"\bwhat\b": 40,
-    r"\bwho\b": 15,
+    r"\bwhat\b": 35,
+    r"\bwho\b": 11,
     # Return, report, notify, show; receive, notification.
     r"\b(?:told|tells?|hears?|heard|news)\b": 3,
     # At most N, up to N.
