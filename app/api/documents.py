@@ -56,7 +56,7 @@ def blueprint(services: Services) -> Blueprint:
         The answer is sent once a quorum of the database has stored it.
         """
         document = documents.create(access, body, write_id)
-        return item_responses.created(document, "documents.get_document", document_id=document.public_id)
+        return item_responses.created(document, f"documents/{document.public_id}")
 
     @routes.operation(
         "GET",
@@ -132,7 +132,7 @@ def blueprint(services: Services) -> Blueprint:
         The copy has an id of its own and is otherwise the same.
         """
         document = documents.copy(access, document_id, write_id)
-        return item_responses.created(document, "documents.get_document", document_id=document.public_id)
+        return item_responses.created(document, f"documents/{document.public_id}")
 
     @routes.operation(
         "POST",

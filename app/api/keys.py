@@ -87,5 +87,5 @@ def shown(_: Access, page: Page) -> Page:
 
 def minted(key: Key, text: str) -> Answer:
     """Return the one answer that shows a key's text, which no cache on the way may store."""
-    location = item_responses.location("keys.get_key", key_id=key.id)
+    location = item_responses.location(f"keys/{key.id}")
     return Answer({**key.shown, "key": text}, headers={"Location": location, "Cache-Control": "no-store"})

@@ -58,7 +58,7 @@ def blueprint(services: Services) -> Blueprint:
         The answer is sent once a quorum of the database has stored it.
         """
         project = projects.create(access, body, write_id)
-        return item_responses.created(project, "projects.get_project", project_id=project.public_id)
+        return item_responses.created(project, f"projects/{project.public_id}")
 
     @routes.operation(
         "GET",
@@ -134,7 +134,7 @@ def blueprint(services: Services) -> Blueprint:
         The copy has an id of its own and is otherwise the same.
         """
         project = projects.copy(access, project_id, write_id)
-        return item_responses.created(project, "projects.get_project", project_id=project.public_id)
+        return item_responses.created(project, f"projects/{project.public_id}")
 
     @routes.operation(
         "POST",

@@ -132,10 +132,14 @@ class Documents(ItemService):
 
     def _check_open(self, access: Access, project_id: int | None, accepts_documents: AcceptsDocuments) -> None:
         """Raise unless a document can be put into this project, or into none."""
+        if project_id is None:
+            if not access.admits_project(None):
+                raise Forbidden("This key keeps documents in its projects only.")
+            return
         absent = ValidationFailed(faults=(Fault("body.project_id", f"There is no project {project_id}."),))
         if not access.admits_project(project_id):
-            raise access.refusal(absent) if project_id else Forbidden("This key keeps documents in its projects only.")
-        if project_id is not None and not accepts_documents(project_id):
+            raise access.refusal(absent)
+        if not accepts_documents(project_id):
             raise absent
 
     def accepts_documents(self, project_id: int) -> bool:

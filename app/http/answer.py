@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flask
+from werkzeug.datastructures import Headers
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,14 @@ class Response(flask.Response):
 
     default_mimetype = None
 
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:  # noqa: ARG002
+        """Return the headers unchanged: an answer declares its length, and its links are URIs already."""
+        return self.headers
+
 
 def to_response(answer: Answer, extra_headers: Mapping[str, str] | None = None) -> Response:
     """Return a rendered answer as Flask sends it, with further headers."""
-    return Response(answer.body, answer.status, {**answer.headers, **(extra_headers or {})})
+    return Response([answer.body], answer.status, {**answer.headers, **(extra_headers or {})})
 
 
 def json_line(value: object) -> bytes:

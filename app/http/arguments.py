@@ -22,6 +22,8 @@ NO_PARAMETERS = Schema()
 
 def load_query(schema: Schema) -> dict[str, Any]:
     """Return the query's parameters. Raises ValidationFailed, also for unknown and for repeated parameters."""
+    if not (schema.load_fields or request.query_string):
+        return {}
     repeated = [name for name, values in request.args.lists() if len(values) > 1]
     if repeated:
         raise _refusal((Fault(_below("query", name), "Given more than once.") for name in repeated), "query")

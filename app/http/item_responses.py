@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from flask import url_for
+from flask import request
 
 from app.domain.rendered import RenderedItem
 from app.http import conditional, media
@@ -28,11 +26,11 @@ def written(item: StoredItem) -> Answer:
     return Answer(item.fields, headers=conditional.headers(item.revision))
 
 
-def created(item: StoredItem, endpoint: str, **path: Any) -> Answer:
-    """Return a new item, with the URL of the endpoint that reads it."""
-    return Answer(item.fields, headers={**conditional.headers(item.revision), "Location": location(endpoint, **path)})
+def created(item: StoredItem, path: str) -> Answer:
+    """Return a new item, which can be read at ``path``."""
+    return Answer(item.fields, headers={**conditional.headers(item.revision), "Location": location(path)})
 
 
-def location(endpoint: str, **path: Any) -> str:
-    """Return the absolute URL of an endpoint, such as ``documents.get_document``."""
-    return url_for(endpoint, _external=True, **path)
+def location(path: str) -> str:
+    """Return the absolute URL of a path such as ``documents/1``."""
+    return request.root_url + path
