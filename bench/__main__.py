@@ -17,6 +17,7 @@ from bench.figures import Round, Side
 from bench.rows import ROWS, Row, Scene
 from bench.walking import LARGEST, WARMERS, warmed
 from bench.writer import Edits, Writer, chosen, stored
+from tests.api.conftest import deployed_settings
 from tests.server.live import Live
 
 DOCUMENTS = int(os.environ.get("DREAMSCRIPT_BENCH_DOCUMENTS", "100000"))
@@ -83,12 +84,13 @@ class Bench:
 
 def measure(environment: Environment, rows: Sequence[Row]) -> str:
     """Return the report on ``rows``."""
-    bare = f"{environment.prefix}-bare"
+    bare, validated = f"{environment.prefix}-bare", f"{environment.prefix}-validated"
     environment.connection.put(bare)
+    deployed_settings(environment.url, validated)
     installation = environment.install(DOCUMENTS)
     with installation.serve() as live:
         print("every document is read to warm the service")
-        scene = warmed(Scene(installation, live.address, *environment.couchdb, bare))
+        scene = warmed(Scene(installation, live.address, *environment.couchdb, f"{validated}-documents", bare))
         bench, cells = Bench(environment, scene, live), [list(figures.HEADER)]
         for row in rows:
             try:

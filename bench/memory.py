@@ -10,9 +10,8 @@ from collections.abc import Iterator, Sequence
 from bench import processes, wrk
 from bench.environment import Environment
 from bench.figures import is_flat
-from bench.rows import JSON, Scene, item, post
+from bench.rows import JSON, Scene, item, post, value
 from bench.walking import warmed
-from bench.writes import value
 from bench.wrk import Request, Target
 from tests.server.live import Live
 
@@ -82,7 +81,7 @@ def main() -> int:
     with Environment() as environment:
         installation = environment.install(DOCUMENTS)
         with installation.serve() as live:
-            scene = warmed(Scene(installation, live.address, *environment.couchdb, bare=""))
+            scene = warmed(Scene(installation, live.address, *environment.couchdb))
             print(verdict(list(samples(live, scene.ours(*mix(scene), expects=200, **JSON)))))
     return 0
 

@@ -29,7 +29,7 @@ Seconds = dict[tuple[str, int], list[float]]
 def links(environment: Environment, installation: Installation) -> list[str]:
     """Return the starts of pages spread over all documents, for the rounds to choose from."""
     with installation.serve() as live:
-        scene = Scene(installation, live.address, *environment.couchdb, bare="")
+        scene = Scene(installation, live.address, *environment.couchdb)
         # Walk in large steps if there are enough documents.
         step = LARGEST if installation.documents >= LARGEST * PLACES * 2 else PAGE
         return [page(cursor) for cursor, _ in walk(scene, step)]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
+from app.domain.resource_types import DOCUMENT
 from bench import __main__ as bench
 from bench import machine, processes
 from bench.figures import Round, Side, cells, is_flat, table
 from bench.processes import Stat
 from bench.rows import ROWS
-from bench.wrk import Load, Request, WrongAnswer, is_sound, parse
+from bench.wrk import NUMBERED, Load, Request, WrongAnswer, is_sound, numbered, parse
 
 pytestmark = pytest.mark.nodatabase
 
@@ -42,6 +44,12 @@ def test_a_run_with_an_error_is_rejected(output: str) -> None:
 )
 def test_every_write_of_a_batch_must_succeed(body: bytes, sound: bool) -> None:
     assert is_sound(body) is sound
+
+
+def test_each_marked_document_gets_its_own_number() -> None:
+    first, second = json.loads(numbered(json.dumps([{**NUMBERED, "a": 1}, NUMBERED])))
+    assert first == {"_id": DOCUMENT.doc_id(first["id"]), "id": first["id"], "a": 1}
+    assert second["id"] == first["id"] + 1
 
 
 def test_a_request_is_one_line() -> None:

@@ -8,8 +8,10 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 SCRIPT = Path(__file__).with_name("wrk.lua")
@@ -17,6 +19,9 @@ MEASURED = re.compile(r"^measured (.+)$", re.MULTILINE)
 ERRORS = ("connect", "read", "write", "status", "timeout")
 # Seconds without an answer after which wrk counts an error.
 PATIENCE = 10
+# A member of documents in a body. Each is sent with its own number instead, as the service gives ids.
+NUMBERED = {"numbered": True}
+MARK = '"numbered": true'
 MISSING = "wrk, which sends the requests, is not installed: install the package wrk"
 
 
@@ -93,7 +98,7 @@ def run(target: Target, connections: int, seconds: float, start: int = 0) -> Loa
     with tempfile.NamedTemporaryFile("w", suffix=".requests") as file:
         file.writelines(f"{request.line}\n" for request in target.requests)
         file.flush()
-        command = ["wrk", *options, f"http://{target.address}", "--", file.name, str(start)]
+        command = ["wrk", *options, f"http://{target.address}", "--", file.name, str(start), str(next_number())]
         process = subprocess.run(command, capture_output=True, text=True, check=False)
     return parse(process.stdout + process.stderr)
 
@@ -110,11 +115,22 @@ def send(target: Target, request: Request) -> tuple[int, http.client.HTTPMessage
     """Send one request. Returns the status, headers and body of the answer."""
     connection = http.client.HTTPConnection(target.address, timeout=60)
     headers = {**target.headers, **({"If-None-Match": request.tag} if request.tag else {})}
-    connection.request(request.method, request.path, request.body or None, headers)
+    connection.request(request.method, request.path, numbered(request.body) or None, headers)
     answer = connection.getresponse()
     body = answer.read()
     connection.close()
     return answer.status, answer.headers, body
+
+
+def next_number() -> int:
+    """Return a number above all earlier ones: the time in microseconds, which has 16 digits as `_id`s do."""
+    return time.time_ns() // 1000
+
+
+def numbered(body: str) -> str:
+    """Return ``body`` with a number for each of its marked documents, as the script does it."""
+    numbers = count(next_number())
+    return re.sub(MARK, lambda _: '"_id": "document:{0}", "id": {0}'.format(next(numbers)), body)
 
 
 def is_sound(body: bytes) -> bool:
