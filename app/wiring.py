@@ -12,7 +12,6 @@ from app.cache.cache_validator import CacheValidator
 from app.cache.cached_items import CachedItems
 from app.cache.response_cache import ResponseCache
 from app.cache.write_counters import WriteCounters
-from app.domain import clock
 from app.domain.documents import Documents
 from app.domain.idempotency import Idempotency
 from app.domain.keys.authenticator import Authenticator
@@ -22,7 +21,7 @@ from app.domain.listing.cursors import Cursors
 from app.domain.listing.merged_walk import MergedWalk
 from app.domain.projects import Projects
 from app.domain.readiness import Readiness
-from app.domain.resource_types import DOCUMENT, KEY, PROJECT, ResourceType
+from app.domain.resources import DOCUMENT, KEY, PROJECT, ResourceType, now, timestamp
 from app.limits.limiter import Limiter
 from app.metrics import Tally
 from app.settings import Settings
@@ -75,9 +74,7 @@ class Services:
         self.store.close()
 
     @classmethod
-    def build(
-        cls, settings: Settings, now: Callable[[], datetime] = clock.now, shared: Shared | None = None
-    ) -> Services:
+    def build(cls, settings: Settings, now: Callable[[], datetime] = now, shared: Shared | None = None) -> Services:
         """Wire the services of one process. Without ``shared`` it shares nothing with others."""
         shared = shared or Shared.build(settings)
         counters = shared.write_counters
@@ -90,7 +87,7 @@ class Services:
             return BodyCache(resource_type, validators[name], followers[name].start, max_bytes)
 
         def allocator(resource_type: ResourceType) -> Allocator:
-            return Allocator(store["meta"], resource_type.name, settings.region, settings.regions, clock.timestamp)
+            return Allocator(store["meta"], resource_type.name, settings.region, settings.regions, timestamp)
 
         budgets = {DOCUMENT: settings.cache_bytes, PROJECT: settings.cache_bytes // PROJECTS_SHARE}
         caches = [body_cache(resource_type, max_bytes) for resource_type, max_bytes in budgets.items()]

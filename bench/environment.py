@@ -12,11 +12,10 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from app.couch.connection import Connection
-from app.domain.clock import timestamp
-from app.domain.resource_types import DOCUMENT
+from app.domain.resources import DOCUMENT, timestamp
 from app.local_couchdb.process import poll
-from app.store.blocks import block
-from app.store.doc_ids import digits
+from app.store.claimed_ids import block
+from app.store.items import digits
 from bench import processes
 from tests.api.conftest import deployed_settings
 from tests.databases import TestDatabase

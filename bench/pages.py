@@ -13,8 +13,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from app.couch.connection import Connection
-from app.domain.clock import timestamp
-from app.domain.resource_types import DOCUMENT
+from app.domain.resources import DOCUMENT, timestamp
 from tests.api.conftest import deployed_settings
 from tests.databases import TestDatabase
 from tests.server.live import SECRET, Live, command, environment

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
-from app.domain.resource_types import DOCUMENT
+from app.domain.resources import DOCUMENT
 from bench.environment import Installation
 from bench.wrk import NUMBERED, Request, Target, send
 

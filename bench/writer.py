@@ -14,7 +14,7 @@ from itertools import count
 from typing import Any
 
 from app.couch.connection import Connection
-from app.domain.resource_types import DOCUMENT
+from app.domain.resources import DOCUMENT
 from bench.wrk import Target, WrongAnswer
 
 PER_SECOND = 50

@@ -21,9 +21,8 @@ from typing import NamedTuple
 
 from app.couch.connection import Connection
 from app.domain.access import SCOPES
-from app.domain.clock import timestamp
 from app.domain.keys.key_text import compose
-from app.domain.resource_types import DOCUMENT
+from app.domain.resources import DOCUMENT, timestamp
 from app.wiring import Services
 from bench.pages import timed
 from tests.api.conftest import deployed_settings

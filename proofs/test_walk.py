@@ -7,8 +7,7 @@ from itertools import cycle
 
 from app import create_app
 from app.couch.connection import Connection
-from app.domain.clock import timestamp
-from app.domain.resource_types import DOCUMENT
+from app.domain.resources import DOCUMENT, timestamp
 from proofs.conftest import Installation
 from tests.api.conftest import Caller
 

@@ -8,14 +8,13 @@ from typing import Any, Protocol
 
 from marshmallow import EXCLUDE, Schema, ValidationError
 
-from app.domain.access import Access
+from app.domain.access import ANY, Access, Condition
 from app.domain.batches.operations import Operation, Outcome
-from app.domain.condition import ANY, Condition
 from app.errors import Fault, ServiceError, TooLarge, ValidationFailed
 from app.http import arguments, conditional, errors
 from app.http.answer import Answer
 from app.schemas.batches import OperationSchema
-from app.store.write_id import WriteId
+from app.store.items import WriteId
 
 # The outcomes of a thousand operations are stored in one document, so the report on each is short.
 MAX_FAULTS = 3

@@ -12,7 +12,7 @@ from app.http.blueprint import Blueprint
 from app.schemas.batches import BatchSchema, OutcomesSchema
 from app.schemas.documents import DocumentPageQuery, DocumentPatchSchema, DocumentSchema, NewDocumentSchema
 from app.settings import BATCH_BODY_FACTOR
-from app.store.write_id import WriteId
+from app.store.items import WriteId
 from app.wiring import Services
 
 

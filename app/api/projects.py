@@ -14,7 +14,7 @@ from app.schemas.documents import DocumentSchema
 from app.schemas.pages import PageQuery
 from app.schemas.projects import NewProjectSchema, ProjectPatchSchema, ProjectSchema
 from app.settings import BATCH_BODY_FACTOR
-from app.store.write_id import WriteId
+from app.store.items import WriteId
 from app.wiring import Services
 
 

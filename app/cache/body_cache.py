@@ -10,8 +10,7 @@ from typing import NamedTuple
 from cachetools import LRUCache
 
 from app.cache.cache_validator import CacheValidator
-from app.domain.rendered import RenderedItem
-from app.domain.resource_types import ResourceType
+from app.domain.resources import RenderedItem, ResourceType
 
 # Bytes of an entry beside its body: 520 to 740 by tracemalloc on CPython 3.11, by how full the dictionaries are.
 ENTRY_BYTES = 700

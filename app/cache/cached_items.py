@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from app.cache.body_cache import BodyCache
 from app.domain.items import Items
 from app.domain.listing.pages import IndexRow
-from app.domain.rendered import RenderedItem
+from app.domain.resources import RenderedItem
 from app.store import Database
 from app.store.claimed_ids import Allocator
 

@@ -10,11 +10,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from app.domain.access import SCOPES
-from app.domain.clock import now
 from app.domain.keys.key import Key
 from app.domain.keys.keys import OVERLAP_SECONDS
+from app.domain.resources import now
 from app.settings import Settings
-from app.store.doc_ids import MAX_ID
+from app.store.items import MAX_ID
 from app.wiring import Services
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from app.couch.connection import Connection
 from app.domain.access import SCOPES
-from app.domain.clock import now
+from app.domain.resources import now
 from app.local_couchdb import start
 from app.server.serve import listen, serve
 from app.settings import Settings

@@ -1,10 +1,11 @@
-"""The rights of an authenticated key: principal, scopes and limits, checked before any item is read."""
+"""The preconditions of a request: the rights of its key, and its condition on the revision that it replaces."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.errors import Forbidden, ServiceError
+from app.errors import Forbidden, PreconditionFailed, ServiceError
+from app.store.items import StoredItem
 
 # Each scope with its meaning, for OpenAPI, --help and the documentation.
 SCOPES: dict[str, str] = {
@@ -65,3 +66,33 @@ class Access:
     def refusal(self, absent: ServiceError) -> ServiceError:
         """Return the error for an item outside the limits: Forbidden, or ``absent``, as for a missing one."""
         return absent if self.hides else Forbidden("This item is outside the limits of the key.")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The condition of a write (RFC 9110, sections 13.1.1 and 13.1.2).
+
+    One of ``tags`` must be current, `*` stands for any, and None sets no condition.
+
+    None of ``refused`` may be current; there, too, `*` stands for any.
+    """
+
+    tags: frozenset[str] | None = None
+    refused: frozenset[str] = frozenset()
+
+    @property
+    def is_unconditional(self) -> bool:
+        """Whether any revision may be replaced."""
+        return self.tags is None or "*" in self.tags
+
+    def check(self, item: StoredItem) -> None:
+        """Raise PreconditionFailed, with the current tag, unless ``item`` may be replaced.
+
+        The database compares the revision once more when the next one is stored on top of it.
+        """
+        is_met = self.is_unconditional or item.revision in (self.tags or ())
+        if not is_met or not self.refused.isdisjoint({item.revision, "*"}):
+            raise PreconditionFailed(headers={"ETag": f'"{item.revision}"'})
+
+
+ANY = Condition()

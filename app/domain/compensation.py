@@ -6,9 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from app.domain.items import Items
-from app.domain.merge_patch import merged
-from app.store.items import Change, Fields, StoredItem
-from app.store.write_id import WriteId
+from app.store.items import Change, Fields, StoredItem, WriteId
 
 
 class Superseded(Exception):
@@ -49,7 +47,7 @@ def undo_write(documents: Items, change: Change, write_id: WriteId) -> StoredIte
         if item.revision == after.revision:
             return documents.members(before)
         # Others have changed it since. Their changes stay, but not in this project.
-        return {**merged(documents.members(item), {"project_id": None}), **project}
+        return {**documents.members(without_project(item)), **project}
 
     return documents.update(after.public_id, compose, write_id=write_id.compensation).after
 

@@ -16,11 +16,10 @@ from app.domain.items import Items
 from app.domain.listing.merged_walk import MergedWalk
 from app.domain.listing.pages import IndexRow, ListQuery, Page, cut
 from app.domain.projects import Projects
-from app.domain.rendered import RenderedItem
+from app.domain.resources import RenderedItem
 from app.errors import Conflict, Fault, Forbidden, NotFound, ServiceError, ValidationFailed
 from app.store.confirmed_writes import after_a_write
-from app.store.items import Change, Fields, StoredItem
-from app.store.write_id import WriteId
+from app.store.items import Change, Fields, StoredItem, WriteId
 
 
 class Documents(ItemService):

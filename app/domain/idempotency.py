@@ -18,12 +18,11 @@ from hashlib import sha256
 from threading import Event
 from typing import Any
 
-from app.domain.clock import stamp
+from app.domain.resources import stamp
 from app.errors import Conflict, IdempotencyInProgress, IdempotencyMismatch, Unavailable, Unconfirmed
 from app.store import Database, DocumentFailure, Revision
 from app.store.confirmed_writes import ConfirmedWrites, after_a_write
-from app.store.items import ItemWrite, StoredItem
-from app.store.write_id import WriteId
+from app.store.items import ItemWrite, StoredItem, WriteId
 
 log = logging.getLogger("dreamscript.idempotency")
 

@@ -7,15 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from app.domain.access import Access
-from app.domain.condition import ANY, Condition
+from app.domain.access import ANY, Access, Condition
 from app.domain.items import Items
 from app.domain.listing.pages import ListQuery, Page
-from app.domain.merge_patch import merged
-from app.domain.rendered import RenderedItem
+from app.domain.resources import RenderedItem
 from app.errors import ServiceError
-from app.store.items import Change, Fields, StoredItem
-from app.store.write_id import WriteId
+from app.store.items import Change, Fields, StoredItem, WriteId
 
 # Returns whether documents can be put into the project with this id. Raises Conflict while it is being deleted.
 AcceptsDocuments = Callable[[int], bool]
@@ -90,7 +87,8 @@ class ItemService(ABC):
 
     def patched(self, item: StoredItem, patch: Mapping[str, Any]) -> Fields:
         """Return an item's members with a merge patch applied (RFC 7396)."""
-        return merged(self.items.members(item), patch)
+        members = {**self.items.members(item), **patch}
+        return {name: value for name, value in members.items() if value is not None}
 
     def get(self, access: Access, public_id: int) -> StoredItem:
         """Return one item. Raises NotFound and Forbidden."""

@@ -8,18 +8,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 
-from app.domain.access import Access
+from app.domain.access import ANY, Access, Condition
 from app.domain.batches.batch import carry_out
 from app.domain.batches.operations import Operation, Outcome
-from app.domain.clock import stamp
-from app.domain.condition import ANY, Condition
 from app.domain.item_service import AcceptsDocuments, ItemService
 from app.domain.items import Items
 from app.domain.listing.pages import ListQuery, Page
-from app.domain.rendered import RenderedItem
+from app.domain.resources import RenderedItem, stamp
 from app.errors import Conflict, Forbidden, NotFound, PreconditionFailed, ProjectNotEmpty, ServiceError, Unavailable
-from app.store.items import Fields, StoredItem
-from app.store.write_id import WriteId
+from app.store.items import Fields, StoredItem, WriteId
 
 # Projects that are read in one request.
 PROJECTS_PER_READ = 100

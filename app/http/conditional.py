@@ -6,7 +6,7 @@ import re
 
 from flask import request
 
-from app.domain.condition import Condition
+from app.domain.access import Condition
 
 # An opaque tag. Proxies may put a weakness mark before it, or the name of an encoding at its end.
 TAG = re.compile(r'(?:W/)?"([^"]*)"')

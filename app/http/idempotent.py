@@ -16,7 +16,7 @@ from app.domain.idempotency import Begun, Idempotency
 from app.errors import Conflict, Fault, ServiceError, Unavailable, ValidationFailed
 from app.http import errors
 from app.http.answer import Answer
-from app.store.write_id import WriteId
+from app.store.items import WriteId
 
 # Carries out the request under a write id, and returns the rendered answer.
 Run = Callable[[WriteId], Answer]

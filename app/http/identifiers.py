@@ -6,7 +6,7 @@ from typing import Any
 
 from werkzeug.routing import BaseConverter
 
-from app.store.doc_ids import MAX_ID
+from app.store.items import MAX_ID
 
 # The OpenAPI schema of an id in a path.
 PATH_SCHEMA: dict[str, Any] = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}

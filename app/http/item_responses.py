@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import request
 
-from app.domain.rendered import RenderedItem
+from app.domain.resources import RenderedItem
 from app.http import conditional, media
 from app.http.answer import Answer
 from app.store.items import StoredItem

@@ -11,7 +11,7 @@ from flask import request
 from app.domain.access import Access
 from app.domain.listing.cursors import Cursors
 from app.domain.listing.pages import ListQuery, Page
-from app.domain.rendered import RenderedItem
+from app.domain.resources import RenderedItem
 from app.http import conditional, media
 from app.http.answer import Answer
 from app.wiring import Services

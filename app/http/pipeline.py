@@ -14,7 +14,7 @@ from app.http import arguments, conditional, errors, idempotent, media
 from app.http.answer import Answer, Response, json_line, to_response
 from app.http.rate_limits import Quota
 from app.request_context import current_request
-from app.store.write_id import WriteId
+from app.store.items import WriteId
 from app.wiring import Services
 
 if TYPE_CHECKING:

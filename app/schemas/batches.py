@@ -8,7 +8,7 @@ from marshmallow import Schema, fields, validate
 
 from app.errors import ERRORS
 from app.schemas.values import Identifier
-from app.store.doc_ids import MAX_ID
+from app.store.items import MAX_ID
 
 OPERATIONS = ("create", "replace", "patch", "delete")
 MOST_OPERATIONS = 1_000

@@ -8,7 +8,7 @@ from marshmallow import Schema, fields
 
 from app.schemas.pages import PageQuery
 from app.schemas.values import DecimalText, Identifier, title
-from app.store.doc_ids import MAX_ID
+from app.store.items import MAX_ID
 
 
 class NewDocumentSchema(Schema):

@@ -8,7 +8,7 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from app.store.doc_ids import MAX_ID
+from app.store.items import MAX_ID
 
 MAX_LIMIT = 2**31 - 1
 RFC_3339 = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"

@@ -2,8 +2,8 @@
 
 from app.store.changes import Follower
 from app.store.database import Database, Leaf, Revision, Row
+from app.store.exchange import DocumentFailure, Outcome
 from app.store.group_commit import GroupCommit
-from app.store.outcomes import DocumentFailure, Outcome
 from app.store.server import Store
 
 __all__ = [

@@ -1,4 +1,8 @@
-"""Allocates ids that are never allocated twice, by claiming blocks of them in `-meta` (docs/decisions/ids.md)."""
+"""Allocates ids that are never allocated twice, by claiming blocks of them in `-meta` (docs/decisions/ids.md).
+
+A block begins and ends at a fixed function of its number, so that no two claims can disagree. Blocks hold 1 id up to
+id 100, 10 up to 1,000, 100 up to 100,000 and then 1,000. Block 0 holds id 1.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,9 @@ from threading import Lock
 
 from app.errors import Unavailable
 from app.request_context import remaining
-from app.store.blocks import block, next_own
 from app.store.database import Database
-from app.store.doc_ids import digits
-from app.store.outcomes import DocumentFailure
+from app.store.exchange import DocumentFailure
+from app.store.items import MAX_ID, digits
 
 log = logging.getLogger("dreamscript.allocator")
 
@@ -21,6 +24,20 @@ log = logging.getLogger("dreamscript.allocator")
 MAX_TRIES = 100
 # The blocks that hold the ids of the largest batch, even in a new installation.
 MAX_BLOCKS_PER_CLAIM = 200
+# The first block of each stretch, the first id in it, and how many ids each of its blocks holds.
+STRETCHES = ((0, 1, 1), (100, 101, 10), (190, 1_001, 100), (1_180, 100_001, 1_000))
+
+
+def block(number: int) -> range:
+    """Return the ids of block ``number``, which counts from 0."""
+    first_block, first_id, size = next(row for row in reversed(STRETCHES) if number >= row[0])
+    start = first_id + (number - first_block) * size
+    return range(start, min(start + size, MAX_ID + 1))
+
+
+def next_own(number: int, region: int, regions: int) -> int:
+    """Return the lowest block number above ``number`` (-1 for none yet) that belongs to ``region``."""
+    return number + 1 + (region - number - 1) % regions
 
 
 class _Held:

@@ -17,9 +17,9 @@ from typing import Any
 from app.errors import Conflict, ServiceError, Unavailable, Unconfirmed
 from app.request_context import remaining
 from app.store.database import Database, Leaf
+from app.store.exchange import DocumentFailure, Outcome
 from app.store.group_commit import GroupCommit
 from app.store.items import ItemWrite, StoredItem
-from app.store.outcomes import DocumentFailure, Outcome
 
 # Tries of a write that loses races.
 MAX_TRIES = 6

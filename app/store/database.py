@@ -9,8 +9,7 @@ from typing import Any
 
 from app.couch.deadline import IdleTimeout
 from app.errors import Conflict
-from app.store.exchange import Exchange
-from app.store.outcomes import DocumentFailure, Outcome, outcomes
+from app.store.exchange import DocumentFailure, Exchange, Outcome
 
 # An absent key. None is a key, which sorts before all others.
 NOT_GIVEN: Any = object()
@@ -110,7 +109,7 @@ class Database:
         if not documents:
             return {}
         with self._count_writes(doc_ids) as unknown:
-            by_id = outcomes(doc_ids, self._exchange.results(documents))
+            by_id = self._exchange.write_many(documents)
             unknown.update(doc_id for doc_id, outcome in by_id.items() if outcome is DocumentFailure.UNKNOWN)
         return by_id
 

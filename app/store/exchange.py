@@ -1,10 +1,11 @@
-"""Requests to one database, within the deadline and under the request's id, and their failures."""
+"""Requests to one database, within the deadline and under the request's id, and their outcomes and failures."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from typing import Any
 
 from app.couch.connection import AnswerLost, Cancelled, Connection, CouchResponse, DatabaseError, Refused
@@ -21,6 +22,24 @@ SECONDS_PER_DOCUMENT = 0.003
 BULK = ("_bulk_docs",)
 # The reasons of a 404 for a document; a missing database has another.
 ABSENT = ("missing", "deleted")
+
+
+class DocumentFailure(Enum):
+    """Why there is no new revision. After UNKNOWN the document may be stored all the same."""
+
+    CONFLICT = "conflict"
+    FORBIDDEN = "forbidden"
+    UNKNOWN = "unknown"
+
+
+# The errors of documents that CouchDB certainly did not store; its validators throw the last two.
+REFUSALS = {
+    "conflict": DocumentFailure.CONFLICT,
+    "forbidden": DocumentFailure.FORBIDDEN,
+    "unauthorized": DocumentFailure.FORBIDDEN,
+}
+
+Outcome = str | DocumentFailure
 
 
 class Exchange:
@@ -91,8 +110,12 @@ class Exchange:
                     raise AnswerLost("a revision could not be read")
             return [_holding(each["ok"], *members) for each in parts if "ok" in each]
 
-    def results(self, documents: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Write ``documents`` in one request; return CouchDB's result for each, in any order."""
+    def write_many(self, documents: Sequence[Mapping[str, Any]]) -> dict[str, Outcome]:
+        """Write ``documents`` in one request.
+
+        Returns by `_id` the new revision of each, or the reason why there is none. PouchDB Server returns results in
+        another order than the documents, so they are matched by `_id`; a document without a result is UNKNOWN.
+        """
         with self._translated("POST", BULK):
             extra_seconds = SECONDS_PER_DOCUMENT * len(documents)
             answer = self._answer("POST", BULK, extra_seconds, body={"docs": list(documents)})
@@ -100,11 +123,10 @@ class Exchange:
             if not isinstance(results, list) or len(results) != len(documents):
                 raise AnswerLost("the answer has not one result for each document")
             # A result without a quorum is marked, and the others have one.
-            for result in results:
-                _holding(result)
+            by_id = {_holding(result).get("id"): _outcome(result) for result in results}
             if answer.status == 202 and not any(result.get("accepted") for result in results):
                 raise AnswerLost("202: fewer than a quorum stored some, and it does not say which")
-            return results
+        return {each["_id"]: by_id.get(each["_id"], DocumentFailure.UNKNOWN) for each in documents}
 
     def _ask(self, method: str, path: tuple[str, ...], **options: Any) -> dict[str, Any]:
         answer = self._answer(method, path, **options)
@@ -159,3 +181,12 @@ def _holding(value: Any, *members: str) -> dict[str, Any]:
     if missing := [member for member in members if member not in value]:
         raise AnswerLost(f"the answer lacks {' and '.join(missing)}")
     return value
+
+
+def _outcome(result: Mapping[str, Any]) -> Outcome:
+    """Return the outcome in one result; "accepted" marks documents that fewer nodes than a quorum have stored."""
+    if "error" in result:
+        return REFUSALS.get(result["error"], DocumentFailure.UNKNOWN)
+    if "rev" not in result or result.get("accepted"):
+        return DocumentFailure.UNKNOWN
+    return str(result["rev"])

@@ -17,7 +17,7 @@ from typing import Any
 from app.errors import Conflict, Unavailable, Unconfirmed
 from app.request_context import remaining
 from app.store.database import Database
-from app.store.outcomes import DocumentFailure, Outcome
+from app.store.exchange import DocumentFailure, Outcome
 
 # The documents of a group have at most this size as JSON; one that does not fit is sent alone.
 MAX_GROUP_BYTES = 2**20

@@ -10,9 +10,8 @@ from itertools import chain
 from app.errors import Conflict, OutcomeUnknown, ServiceError, Unavailable
 from app.store.confirmed_writes import ConfirmedWrites, pauses
 from app.store.database import Database
-from app.store.items import Change, ItemWrite, StoredItem, Update
+from app.store.items import Change, ItemWrite, StoredItem, Update, WriteId
 from app.store.revision_history import History, Undone, find_change, find_creation, judge_many, read_histories
-from app.store.write_id import WriteId
 
 # Revisions that are read to judge one write, and one of many.
 MAX_REVISIONS = 20

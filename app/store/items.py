@@ -1,16 +1,56 @@
-"""Items as the rooms above the store know them, without CouchDB's own members."""
+"""Items as the rooms above the store know them, without CouchDB's own members, and the writes that change them."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Any, NamedTuple
-
-from app.store.write_id import WriteId
 
 Fields = Mapping[str, Any]
 # CouchDB's members and ours, which are no fields of an item.
 OWN = frozenset({"_id", "_rev", "_deleted", "nonce"})
+# JSON numbers are exact up to here in every client (RFC 8259, section 6).
+MAX_ID = 2**53 - 1
+
+
+def digits(number: int) -> str:
+    """Return ``number`` as 16 digits, so that `_id`s sort as text like the numbers do."""
+    return f"{number:016d}"
+
+
+@dataclass(frozen=True)
+class WriteId:
+    """The identity of a write: every revision carries the nonce of its write, so that a repetition recognises it.
+
+    ``ids`` are reserved for the items that the write creates.
+
+    ``since`` is set where a crashed run may have written under this id already: no such write is older than that time
+    (RFC 3339).
+    """
+
+    ids: tuple[int, ...] = ()
+    nonce: str = field(default_factory=lambda: uuid.uuid4().hex)
+    since: str | None = None
+
+    def part(self, name: str) -> WriteId:
+        """Return the id of one of several writes of a request; the same name always gives the same id."""
+        return WriteId(nonce=sha256(f"{self.nonce} {name}".encode()).hexdigest()[:32], since=self.since)
+
+    @property
+    def compensation(self) -> WriteId:
+        """The id of the write that undoes this one, so that a repetition does not take this one for done."""
+        return self.part("undone").as_new()
+
+    @property
+    def nonces(self) -> tuple[str, str]:
+        """The nonces of the write and of its compensation."""
+        return self.nonce, self.compensation.nonce
+
+    def as_new(self) -> WriteId:
+        """Return the same id for a write that is carried out whatever an earlier run did."""
+        return replace(self, since=None)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from app.errors import Conflict, OutcomeUnknown, ServiceError
 from app.store.database import Database
-from app.store.items import Change, StoredItem
-from app.store.write_id import WriteId
+from app.store.items import Change, StoredItem, WriteId
 
 
 class Undone(Conflict):

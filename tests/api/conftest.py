@@ -12,8 +12,7 @@ from werkzeug.test import Client, TestResponse
 from app import Application, create_app
 from app.couch.connection import Connection
 from app.domain.access import SCOPES
-from app.domain.clock import timestamp
-from app.domain.resource_types import PROJECT
+from app.domain.resources import PROJECT, timestamp
 from app.limits.policies import MEMORY
 from app.settings import Settings
 from app.store import Database

@@ -12,11 +12,10 @@ from typing import Any
 
 from app import Application
 from app.domain.access import SCOPES
-from app.domain.clock import now, timestamp
 from app.domain.keys.key_text import compose
 from app.domain.keys.keys import Keys
-from app.domain.resource_types import DOCUMENT, KEY, PROJECT
-from app.store.doc_ids import digits
+from app.domain.resources import DOCUMENT, KEY, PROJECT, now, timestamp
+from app.store.items import digits
 from app.wiring import Services
 from tests.api.conftest import Answer, Caller
 from tests.api.templates import CONDITIONS, CURSOR, LISTS, PLAIN, Ids, Place, Request, Template

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from app.store.doc_ids import MAX_ID
+from app.store.items import MAX_ID
 from tests.api.conftest import Answer, Caller
 from tests.api.operations import Operation, whole
 

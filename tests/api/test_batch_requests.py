@@ -13,9 +13,9 @@ from app.domain.batches import working_set
 from app.domain.batches.operations import Operation
 from app.domain.items import Items
 from app.domain.projects import Projects
-from app.domain.resource_types import DOCUMENT, PROJECT
+from app.domain.resources import DOCUMENT, PROJECT
 from app.errors import Conflict, Unavailable
-from app.store.write_id import WriteId
+from app.store.items import WriteId
 from app.wiring import Services
 from tests.api.conftest import Caller
 from tests.api.test_batches import create, outcomes, send, statuses

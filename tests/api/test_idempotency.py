@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from app import Application
-from app.domain.clock import now
 from app.domain.idempotency import Idempotency
 from app.domain.items import Items
+from app.domain.resources import now
 from app.errors import Unavailable
 from app.store import Database
 from app.store.confirmed_writes import ConfirmedWrites

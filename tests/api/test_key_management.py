@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app import Application
-from app.domain.clock import now, stamp
+from app.domain.resources import now, stamp
 from app.wiring import Services
 from tests.api.conftest import Answer, Caller
 

@@ -14,14 +14,14 @@ import pytest
 
 from app import Application
 from app.domain.access import Access
-from app.domain.clock import now
 from app.domain.documents import Documents
 from app.domain.keys.key import Key
 from app.domain.keys.keys import Keys
 from app.domain.projects import Projects
+from app.domain.resources import now
 from app.http import paging
 from app.settings import Settings
-from app.store.doc_ids import MAX_ID
+from app.store.items import MAX_ID
 from app.wiring import Services
 from tests.api.conftest import Caller
 from tests.api.key_matrix import EVERYTHING, MODES, REACHES, Cell, Matrix, World

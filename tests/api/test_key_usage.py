@@ -12,8 +12,8 @@ import pytest
 
 from app import Application
 from app.couch.connection import Connection, CouchResponse
-from app.domain.clock import now, stamp
 from app.domain.keys.usage import USAGE
+from app.domain.resources import now, stamp
 from app.wiring import Services
 from tests.api.conftest import Caller
 

@@ -11,8 +11,8 @@ import pytest
 
 from app import Application
 from app.couch.connection import Connection
-from app.domain.clock import now
 from app.domain.keys.key_text import compose
+from app.domain.resources import now
 from app.settings import Settings
 from app.store import Database
 from app.wiring import Services

@@ -9,7 +9,7 @@ import pytest
 from app import Application
 from app.domain.access import SCOPES
 from app.domain.items import MAX_TAKEN_IDS
-from app.domain.resource_types import DOCUMENT
+from app.domain.resources import DOCUMENT
 from app.store import Database
 from app.store.claimed_ids import Allocator
 from app.wiring import Services

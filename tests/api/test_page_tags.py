@@ -9,7 +9,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from app.couch.connection import Connection
-from app.domain.resource_types import DOCUMENT
+from app.domain.resources import DOCUMENT
 from app.settings import Settings
 from tests.api.conftest import Caller
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from app.domain.clock import now, stamp
 from app.domain.items import Items
 from app.domain.projects import Projects
-from app.domain.resource_types import PROJECT
+from app.domain.resources import PROJECT, now, stamp
 from app.settings import MAX_DEADLINE_SECONDS
 from app.wiring import Services
 from tests.api.conftest import Caller

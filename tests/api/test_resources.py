@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from app.domain.resource_types import DOCUMENT
+from app.domain.resources import DOCUMENT
 from app.store.claimed_ids import Allocator
 from app.wiring import Services
 from tests.api.conftest import Caller

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.resource_types import DOCUMENT
+from app.domain.resources import DOCUMENT
 from app.store import Database, group_commit
 from tests.api.conftest import Answer, Caller, of_items
 

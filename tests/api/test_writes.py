@@ -10,7 +10,7 @@ import pytest
 
 from app import Application
 from app.domain.access import SCOPES
-from app.domain.resource_types import DOCUMENT
+from app.domain.resources import DOCUMENT
 from app.store import Database
 from app.wiring import Services
 from tests.api.conftest import Answer, Caller

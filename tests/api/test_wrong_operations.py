@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.store.doc_ids import MAX_ID
+from app.store.items import MAX_ID
 from tests.api.conftest import Caller
 from tests.api.test_batches import create, outcomes, send, statuses
 

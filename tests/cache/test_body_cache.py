@@ -7,8 +7,7 @@ import pytest
 from app.cache.body_cache import ENTRY_BYTES, BodyCache
 from app.cache.cache_validator import CacheValidator
 from app.cache.write_counters import WriteCounters
-from app.domain.rendered import RenderedItem
-from app.domain.resource_types import DOCUMENT
+from app.domain.resources import DOCUMENT, RenderedItem
 
 pytestmark = pytest.mark.nodatabase
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from app.domain.access import SCOPES
-from app.domain.clock import now
+from app.domain.resources import now
 from tests.api.conftest import deployed_settings
 from tests.server.live import SECRET, command, environment
 

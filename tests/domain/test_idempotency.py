@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from app.domain import idempotency
-from app.domain.clock import stamp
 from app.domain.idempotency import RETENTION, Idempotency
+from app.domain.resources import stamp
 from app.store import Database, DocumentFailure, Revision
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 LEAVES = {"app.settings", "app.errors", "app.metrics", "app.request_context", "app.shared_memory", "app.version"}
 
 # The store's values, which every room above it may name.
-STORED = {"app.store.items", "app.store.write_id", "app.store.doc_ids"}
+STORED = {"app.store.items"}
 
 # The packages of this project that each package may import, besides itself and the leaves.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -177,7 +177,7 @@ def test_every_module_opens_with_one_sentence() -> None:
         ("app.domain", "app.http.conditional", False),
         ("app.domain", "app.cache.body_cache.BodyCache", False),
         ("app.store", "app.cache.write_counters.WriteCounters", False),
-        ("app.store", "app.domain.resource_types", False),
+        ("app.store", "app.domain.resources", False),
         ("app.store", "app.couch.connection.Connection", True),
         ("app.store", "couchapp.deployment", False),
         ("couchapp", "app.errors", False),

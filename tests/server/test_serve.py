@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.clock import now
+from app.domain.resources import now
 from tests.server.clients import workers
 from tests.server.live import Live, command
 from tests.server.raw import RawClient, exchange, head, post

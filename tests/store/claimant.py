@@ -6,8 +6,7 @@ import os
 import sys
 from threading import Thread
 
-from app.domain.clock import timestamp
-from app.domain.resource_types import DOCUMENT
+from app.domain.resources import DOCUMENT, timestamp
 from app.store import Store
 from app.store.claimed_ids import Allocator
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.store.blocks import block, next_own
-from app.store.doc_ids import MAX_ID
+from app.store.claimed_ids import block, next_own
+from app.store.items import MAX_ID
 
 pytestmark = pytest.mark.nodatabase
 

@@ -13,13 +13,11 @@ from typing import NoReturn
 import pytest
 
 from app.couch.connection import Connection
-from app.domain.clock import timestamp
-from app.domain.resource_types import DOCUMENT, PROJECT, ResourceType
+from app.domain.resources import DOCUMENT, PROJECT, ResourceType, timestamp
 from app.errors import Unavailable
 from app.request_context import request_context
 from app.store import Database, DocumentFailure, Outcome
-from app.store.blocks import block
-from app.store.claimed_ids import Allocator
+from app.store.claimed_ids import Allocator, block
 from couchapp import deployment, tree
 
 Make = Callable[..., Allocator]

@@ -10,8 +10,7 @@ import pytest
 from app.errors import Conflict, ServiceError, Unavailable, Unconfirmed
 from app.store import Database, Outcome, Store, confirmed_writes
 from app.store.confirmed_writes import ConfirmedWrites
-from app.store.items import ItemWrite, StoredItem
-from app.store.write_id import WriteId
+from app.store.items import ItemWrite, StoredItem, WriteId
 from tests.couch.misbehaving_server import MisbehavingServer, answer
 from tests.store.losing import Losing
 

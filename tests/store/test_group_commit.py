@@ -16,7 +16,7 @@ from app.errors import Conflict, Unavailable, Unconfirmed
 from app.local_couchdb.process import poll
 from app.request_context import remaining, request_context
 from app.store import DocumentFailure, GroupCommit, Store, group_commit
-from app.store.outcomes import Outcome
+from app.store.exchange import Outcome
 
 LIMIT = 60
 

@@ -10,8 +10,7 @@ import pytest
 from app.errors import NotFound, OutcomeUnknown, ServiceError
 from app.store import Database, confirmed_writes
 from app.store.item_store import ItemStore
-from app.store.items import Change, Fields, StoredItem, Update
-from app.store.write_id import WriteId
+from app.store.items import Change, Fields, StoredItem, Update, WriteId
 from tests.store.losing import Losing
 
 BEFORE, SINCE, AFTER = (f"2026-01-01T00:0{minute}" for minute in range(3))

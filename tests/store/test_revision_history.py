@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from app.errors import OutcomeUnknown
-from app.store.items import Change, StoredItem
+from app.store.items import Change, StoredItem, WriteId
 from app.store.revision_history import History, Undone, find_change, find_creation, judge_many
-from app.store.write_id import WriteId
 
 pytestmark = pytest.mark.nodatabase
 

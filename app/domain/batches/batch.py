@@ -13,9 +13,8 @@ from app.domain.batches.working_set import WorkingSet
 from app.domain.item_service import AcceptsDocuments, ItemService
 from app.errors import OutcomeUnknown, ServiceError, Unavailable, Unconfirmed
 from app.store.item_store import LostRace
-from app.store.items import Change, Fields, StoredItem, Update
+from app.store.items import Change, Fields, StoredItem, Update, WriteId
 from app.store.revision_history import Undone
-from app.store.write_id import WriteId
 
 
 def carry_out(

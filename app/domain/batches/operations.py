@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.domain.condition import ANY, Condition
+from app.domain.access import ANY, Condition
 from app.errors import ServiceError
-from app.store.items import StoredItem
-from app.store.write_id import WriteId
+from app.store.items import StoredItem, WriteId
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from app.domain.access import Access, Reach
-from app.domain.clock import stamp
+from app.domain.resources import stamp
 
 
 @dataclass(frozen=True)

@@ -18,17 +18,15 @@ from itertools import islice
 from typing import Any
 
 from app.domain.access import SCOPES, Access
-from app.domain.clock import stamp
 from app.domain.keys.key import Key, reach
 from app.domain.keys.key_text import compose, digest, is_well_formed
 from app.domain.keys.usage import Usage
 from app.domain.listing.pages import IndexRow, ListQuery, Page, cut
-from app.domain.resource_types import KEY
+from app.domain.resources import KEY, stamp
 from app.errors import Conflict, Fault, Forbidden, NotFound, Unavailable, ValidationFailed
 from app.store import Database
 from app.store.claimed_ids import Allocator
-from app.store.doc_ids import digits
-from app.store.items import new_document
+from app.store.items import digits, new_document
 
 # Rows per read if most keys are read and few are shown, or all.
 CHUNK_KEYS = 500

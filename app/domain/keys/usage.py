@@ -14,8 +14,7 @@ from threading import Event, Lock, Thread
 
 from cachetools import LRUCache
 
-from app.domain.clock import stamp
-from app.domain.resource_types import ResourceType
+from app.domain.resources import ResourceType, stamp
 from app.errors import Unavailable
 from app.request_context import request_context
 from app.store import Database, DocumentFailure

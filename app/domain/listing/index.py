@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from itertools import islice
 
 from app.domain.listing.pages import IndexRow, ListQuery, Page, cut
-from app.domain.resource_types import ResourceType
+from app.domain.resources import ResourceType
 from app.store import Database
-from app.store.doc_ids import digits
+from app.store.items import digits
 
 # Ids that are looked up in one request after the first, which reads a page's worth.
 READ_KEYS = 200

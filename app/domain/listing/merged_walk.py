@@ -16,11 +16,11 @@ from threading import Lock
 
 from app.domain.listing.index import Index
 from app.domain.listing.pages import IndexRow, ListQuery
-from app.domain.resource_types import DOCUMENT
+from app.domain.resources import DOCUMENT
 from app.errors import Unavailable
 from app.request_context import remaining
 from app.store import Database
-from app.store.doc_ids import MAX_ID
+from app.store.items import MAX_ID
 
 # Looking up more changes than these costs more than reading the rows again.
 MAX_CHANGES = 50

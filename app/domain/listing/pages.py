@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Literal, NamedTuple
 
-from app.domain.resource_types import ResourceType
+from app.domain.resources import ResourceType
 from app.store import Row
-from app.store.doc_ids import MAX_ID
+from app.store.items import MAX_ID
 
 Order = Literal["asc", "desc"]
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.domain.clock import stamp
 from app.domain.keys import authenticator
 from app.domain.keys.authenticator import VALID_SECONDS, Authenticator
 from app.domain.keys.key import Key
+from app.domain.resources import stamp
 from app.errors import Unauthorized, Unavailable
 
 pytestmark = pytest.mark.nodatabase

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.domain.listing.cursors import Cursors
 from app.errors import InvalidCursor
-from app.store.doc_ids import MAX_ID
+from app.store.items import MAX_ID
 
 pytestmark = pytest.mark.nodatabase
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.domain.listing import merged_walk
 from app.domain.listing.merged_walk import MergedWalk
-from app.domain.resource_types import DOCUMENT
+from app.domain.resources import DOCUMENT
 from app.store import Row
 
 pytestmark = pytest.mark.nodatabase

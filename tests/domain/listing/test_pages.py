@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.listing.pages import IndexRow, ListQuery, Page, cut
-from app.store.doc_ids import MAX_ID
+from app.store.items import MAX_ID
 
 pytestmark = pytest.mark.nodatabase
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.rendered import RenderedItem
-from app.domain.resource_types import DOCUMENT, PROJECT, ResourceType
+from app.domain.resources import DOCUMENT, PROJECT, RenderedItem, ResourceType
 from app.schemas.documents import DocumentSchema
 from app.schemas.projects import ProjectSchema
 from app.store.items import StoredItem

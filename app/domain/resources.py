@@ -1,13 +1,14 @@
-"""The types of resources with public ids, and the `_id` that CouchDB sorts and Fauxton shows."""
+"""The types of resources with public ids: the `_id`, the times and the JSON of their items."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
-from app.store.doc_ids import digits
+from app.store.items import StoredItem, digits
 
 
 @dataclass(frozen=True)
@@ -45,3 +46,32 @@ class ResourceType:
 DOCUMENT = ResourceType("document", "documents", ("title", "content", "project_id"))
 PROJECT = ResourceType("project", "projects", ("name", "description"))
 KEY = ResourceType("key", "keys")
+
+
+class RenderedItem(NamedTuple):
+    """One revision of an item. ``body`` is its JSON in UTF-8, without a line end."""
+
+    public_id: int
+    revision: str
+    project_id: int | None
+    body: bytes
+
+    @classmethod
+    def of(cls, resource_type: ResourceType, item: StoredItem) -> RenderedItem:
+        """Render a stored item."""
+        return cls(item.public_id, item.revision, item.project_id, resource_type.body(item.fields))
+
+
+def now() -> datetime:
+    """Return the present moment in UTC."""
+    return datetime.now(UTC)
+
+
+def stamp(moment: datetime) -> str:
+    """Return ``moment`` as RFC 3339 text in UTC with microseconds; as text these sort like the moments."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def timestamp() -> str:
+    """Return the present moment as RFC 3339 text."""
+    return stamp(now())
