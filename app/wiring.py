@@ -7,11 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.cache.body_cache import BodyCache
-from app.cache.cache_validator import CacheValidator
-from app.cache.cached_items import CachedItems
+from app.cache.items import BodyCache, CachedItems
 from app.cache.response_cache import ResponseCache
-from app.cache.write_counters import WriteCounters
+from app.cache.validity import CacheValidator, WriteCounters
 from app.domain.documents import Documents
 from app.domain.idempotency import Idempotency
 from app.domain.keys.authenticator import Authenticator

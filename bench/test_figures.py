@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.resource_types import DOCUMENT
+from app.domain.resources import DOCUMENT
 from bench import __main__ as bench
 from bench import machine, processes
 from bench.figures import Round, Side, cells, is_flat, table

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cachetools import LRUCache
 
-from app.cache.body_cache import BodyCache
+from app.cache.items import BodyCache
 from app.cache.single_flight import SingleFlight
 from app.domain.access import Access
 from app.domain.keys.authenticator import Authenticator

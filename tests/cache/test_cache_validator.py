@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.cache.cache_validator import CacheValidator
-from app.cache.write_counters import WriteCounters
+from app.cache.validity import CacheValidator, WriteCounters
 
 pytestmark = pytest.mark.nodatabase
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from app.cache.write_counters import SLOTS, UNKNOWN_SECONDS, WHOLE, WriteCounters
+from app.cache.validity import SLOTS, UNKNOWN_SECONDS, WHOLE, WriteCounters
 from app.errors import Conflict, Unavailable, Unconfirmed
 from app.store import Store
 from tests.couch.misbehaving_server import MisbehavingServer, answer

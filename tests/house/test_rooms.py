@@ -175,8 +175,8 @@ def test_every_module_opens_with_one_sentence() -> None:
     [
         ("app.domain", "app.store.Database", True),
         ("app.domain", "app.http.conditional", False),
-        ("app.domain", "app.cache.body_cache.BodyCache", False),
-        ("app.store", "app.cache.write_counters.WriteCounters", False),
+        ("app.domain", "app.cache.items.BodyCache", False),
+        ("app.store", "app.cache.validity.WriteCounters", False),
         ("app.store", "app.domain.resources", False),
         ("app.store", "app.couch.connection.Connection", True),
         ("app.store", "couchapp.deployment", False),

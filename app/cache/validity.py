@@ -1,13 +1,15 @@
-"""Counts how often the processes of a host have written each document, in memory that they share.
+"""Decides whether something read from a database is still current, without asking the database again.
 
-A cached read is current as long as no process has written the document since (docs/decisions/reads.md).
+It is, as long as no process of this host has written the document since, and the change feed, which reports the other
+hosts' writes, is alive and has not named it (docs/decisions/reads.md).
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 from zlib import crc32
@@ -24,7 +26,9 @@ UNKNOWN_SECONDS = 60.0
 
 
 class WriteCounters:
-    """Counters of one database for ``processes`` processes, made before these are forked.
+    """Count how often the processes of a host have written each document, in memory that they share.
+
+    These are counters of one database for ``processes`` processes, made before these are forked.
 
     Each process has two columns of its own, so that it needs no lock: the number of starts and ends of writes, and
     the number of writes in flight. ``clock`` counts seconds.
@@ -141,3 +145,51 @@ class WriteCounters:
             for column in set(range(self._columns)) - owned:
                 if self._words[WHOLE * self._row + self._columns + column]:
                     self._take(column)
+
+
+class CacheValidator:
+    """Join the writes of this host's processes with the changes that a follower of the database reports.
+
+    While the follower is lost, nothing is valid. Take a token before a read and keep it beside the result: while the
+    token is valid, its documents are unchanged, and no write to it is in flight. Every part of a token only ever
+    grows, so that their sum stands for all of them.
+    """
+
+    def __init__(self, counters: WriteCounters) -> None:
+        self._counters = counters
+        self._changes = array("Q", bytes(8 * (SLOTS + 1)))
+        self._losses = 0
+        self.is_live = False
+
+    def token(self, doc_id: str | None = None) -> int | None:
+        """Return a token for a document, or for the whole database; None while no result may be kept."""
+        slot = _slot(doc_id)
+        token = self._sum(slot)
+        return token if self._counters.is_quiet(slot) and self.is_live else None
+
+    def is_valid(self, token: int | None, doc_id: str | None = None) -> bool:
+        """Return whether nothing has changed since ``token`` was taken."""
+        return token is not None and self.is_live and token == self._sum(_slot(doc_id))
+
+    def _sum(self, slot: int) -> int:
+        return self._counters.version(slot) + self._changes[slot] + self._losses
+
+    def caught_up(self) -> None:
+        """Note that every change from now on is reported."""
+        self.is_live = True
+
+    def changed(self, doc_ids: Iterable[str]) -> None:
+        """Note changes, by any writer."""
+        for doc_id in doc_ids:
+            self._changes[WriteCounters.slot(doc_id)] += 1
+            self._changes[WHOLE] += 1
+
+    def lost(self) -> None:
+        """Note that changes may have been missed: no token is valid any more."""
+        if self.is_live:
+            self.is_live = False
+            self._losses += 1
+
+
+def _slot(doc_id: str | None) -> int:
+    return WHOLE if doc_id is None else WriteCounters.slot(doc_id)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.cache.body_cache import ENTRY_BYTES, BodyCache
-from app.cache.cache_validator import CacheValidator
-from app.cache.write_counters import WriteCounters
+from app.cache.items import ENTRY_BYTES, BodyCache
+from app.cache.validity import CacheValidator, WriteCounters
 from app.domain.resources import DOCUMENT, RenderedItem
 
 pytestmark = pytest.mark.nodatabase
