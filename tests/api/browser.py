@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 import json
 import shutil
@@ -124,11 +123,6 @@ class Browser(AbstractContextManager["Browser"]):
                 case "Log.entryAdded" if parameters["entry"]["level"] in ("error", "warning"):
                     problems.append(parameters["entry"])
         return problems
-
-    def screenshot(self, file: Path) -> None:
-        """Write a picture of the whole page."""
-        picture = self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
-        file.write_bytes(base64.b64decode(picture))
 
     def __exit__(self, *_: object) -> None:
         self._opened.close()

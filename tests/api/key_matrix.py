@@ -380,6 +380,7 @@ def _dead(world: World, past: Keys, owner: Own) -> dict[str, str | None]:
     malformed = f"ds_live_{'0' * 49}"
     keys: dict[str, str | None] = {"no key": None, "garbage": "YOUR_API_KEY", "malformed": malformed}
     keys["unknown"] = compose("live", secrets.token_bytes(32))
+    keys["twice"] = f"{owner.asker.key},{owner.asker.key}"
     for mode in MODES:
         limits: dict[str, Any] = {**owner.limits, "out_of_scope": mode}
         revoked, keys[f"revoked, {mode}"] = world.keys.create("revoked", SCOPES, **limits)

@@ -29,7 +29,6 @@ CURSOR = "cursor"
 # Headers to send where they are documented.
 CONDITIONS = ("If-None-Match", "If-Match")
 HEADERS = {"X-Request-ID", "Idempotency-Key", *CONDITIONS}
-JSON_PATCH = "application/json-patch+json"
 # The path of the list of each type.
 LISTS = {"document": "documents", "project": "projects", "key": "keys"}
 
@@ -120,8 +119,6 @@ class Template:
         values = {place.name: [ids[place]] if place.many else ids[place] for place in places if place in ids}
         body = _named(self.examples[media_type], values, {place.name for place in places} - values.keys())
         missing = {name: value for name, value in values.items() if name not in set(_keys(body))}
-        if media_type == JSON_PATCH:
-            return body + [{"op": "add", "path": f"/{name}", "value": value} for name, value in missing.items()]
         return {**body, **missing} if missing else body
 
     def _examples(self) -> dict[str, Any]:

@@ -179,17 +179,6 @@ def test_a_limited_key_gets_an_outcome_per_operation(
     assert statuses(gone) == [409, 403]
 
 
-def test_projects_are_deleted_when_they_are_empty(ada: Caller) -> None:
-    empty, full = ada.new_project()["id"], ada.new_project()["id"]
-    ada.new_document(project_id=full)
-    answer = send(ada, [{"op": "delete", "id": project} for project in (empty, full)], "projects")
-    assert [(o["status"], o.get("error")) for o in outcomes(answer)] == [(204, None), (409, "project_not_empty")]
-
-
-def test_a_batch_needs_the_scope(caller: Callable[..., Caller]) -> None:
-    assert send(caller("documents:read", "projects:write"), [create("x")]).status_code == 403
-
-
 @pytest.mark.parametrize("lost", ["before", "after"])
 def test_lost_answers_of_the_database_are_resolved(ada: Caller, monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
     monkeypatch.setattr(confirmed_writes, "MAX_PAUSE_SECONDS", 0.0)

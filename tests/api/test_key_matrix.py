@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -21,12 +20,11 @@ from app.domain.projects import Projects
 from app.domain.resources import now
 from app.http import paging
 from app.settings import Settings
-from app.store.items import MAX_ID
 from app.wiring import Services
 from tests.api.conftest import Caller
 from tests.api.key_matrix import EVERYTHING, MODES, REACHES, Cell, Matrix, World
 from tests.api.operations import DOCUMENT, OPERATIONS, Operation
-from tests.api.templates import JSON_PATCH, Incomplete, Template
+from tests.api.templates import Template
 
 # Keys come first: their list reads every key, and the tests create more and more.
 SECURED = sorted((found for found in OPERATIONS if found.says["security"]), key=lambda found: "/keys" not in found.path)
@@ -100,11 +98,6 @@ def test_options_answers_every_key_alike(matrix: Matrix, tally: Tally, path: str
 Patch = Callable[[pytest.MonkeyPatch], None]
 
 
-def body(schema: dict[str, Any], example: Any, media_type: str = "application/json") -> dict[str, Any]:
-    """Return the body schema of an operation."""
-    return {"requestBody": {"content": {media_type: {"schema": schema, "example": example}}}}
-
-
 def template(path: str, method: str = "get") -> Template:
     """Return the pattern of a served operation."""
     return Template(next(found for found in OPERATIONS if (found.path, found.method) == (path, method)))
@@ -167,55 +160,3 @@ def test_the_matrix_finds(matrix: Matrix, monkeypatch: pytest.MonkeyPatch, what:
         breaks(patch)
         faults = [fault for cell in ask(matrix) for fault in cell.faults]
     assert any(fault in text for text in faults), faults
-
-
-UNKNOWN: dict[str, tuple[Operation, str]] = {
-    "a parameter of a path": (
-        Operation("/things/{thing_id}", "get", {"parameters": [{"in": "path", "name": "thing_id"}]}),
-        "say in NAMES .* which kind of thing the path parameter thing_id names",
-    ),
-    "a parameter of a query": (
-        Operation("/documents", "get", {"parameters": [{"in": "query", "name": "owner"}]}),
-        "say in NAMES .* which kind of thing the query parameter owner names",
-    ),
-    "a member of a body": (
-        Operation("/documents", "put", body({"properties": {"parent": {"type": "integer", "maximum": MAX_ID}}}, {})),
-        "say in NAMES .* which kind of thing the member parent of a body names",
-    ),
-    "a body without an example": (
-        Operation("/documents", "patch", {"requestBody": {"content": {"application/json": {"schema": {}}}}}),
-        "needs EXAMPLES",
-    ),
-    "a header": (
-        Operation("/documents", "copy", {"parameters": [{"in": "header", "name": "Destination"}]}),
-        "name Destination in HEADERS",
-    ),
-}
-
-
-@pytest.mark.nodatabase
-@pytest.mark.parametrize("what", UNKNOWN)
-def test_an_unknown_part_of_an_operation_is_reported(what: str) -> None:
-    operation, message = UNKNOWN[what]
-    operation.says["responses"] = {"204": {}}
-    with pytest.raises(Incomplete, match=message):
-        Template(operation)
-
-
-@pytest.mark.nodatabase
-def test_a_body_names_the_chosen_ids_at_any_depth() -> None:
-    """In a batch, in a JSON Patch (RFC 6902), and nowhere if no id is chosen."""
-    number = {"type": "integer", "maximum": MAX_ID}
-    schema = {"properties": {"items": {"items": {"properties": {"id": number, "project_id": number}}}}}
-    says = body(schema, {"items": [{"id": 1, "project_id": 2, "title": "x"}]})
-    batch = Template(Operation("/documents/batch", "post", {**says, "responses": {"200": {}}}))
-    (item,) = [place for place in batch.places if place.name == "id"]
-    assert (item.where, item.kind) == ("body", "document")
-    assert batch.request({item: 7}).body == {"items": [{"id": 7, "title": "x"}]}
-    merge = body({"properties": {"project_id": number}}, {"title": "x"}, "application/merge-patch+json")
-    steps = body({}, [{"op": "replace", "path": "/title", "value": "x"}], JSON_PATCH)
-    content = {**merge["requestBody"]["content"], **steps["requestBody"]["content"]}
-    patch = Template(Operation("/documents", "patch", {"requestBody": {"content": content}, "responses": {"204": {}}}))
-    assert patch.request({patch.places[0]: 7}).body == {"title": "x", "project_id": 7}
-    moved = patch.request({patch.places[0]: 7}, media_type=JSON_PATCH).body
-    assert moved[1:] == [{"op": "add", "path": "/project_id", "value": 7}]

@@ -12,7 +12,6 @@ import pytest
 
 from app import Application
 from app.couch.connection import Connection, CouchResponse
-from app.domain.keys.usage import USAGE
 from app.domain.resources import now, stamp
 from app.wiring import Services
 from tests.api.conftest import Caller
@@ -52,14 +51,6 @@ def test_a_use_shows_when_it_is_stored(app: Application, ada: Caller) -> None:
     body = ada.get(f"/keys/{made['id']}").json
     assert between < datetime.fromisoformat(body["last_used_at"]) < now()
     assert [key for page in ada.walk("/keys?limit=2") for key in page if key["id"] == made["id"]] == [body]
-
-
-def test_refused_keys_are_not_used(app: Application, ada: Caller, services: Services) -> None:
-    made = ada.post("/keys", {"name": "revoked", "scopes": ["documents:read"]}).json
-    assert ada.request("DELETE", f"/keys/{made['id']}").status_code == 204
-    assert Caller(app, made["key"]).get("/documents").status_code == 401
-    flush(app)
-    assert services.usage.last_used([made["id"]]) == {}
 
 
 def test_tags_change_if_and_only_if_the_last_use_does(app: Application, ada: Caller) -> None:
@@ -127,11 +118,3 @@ def test_the_later_moment_wins_in_any_order_of_writes(make_app: Callable[..., Ap
     assert services.keys.get(key.id) == replace(key, last_used_at=last_used[key.id])
     assert [one.last_used_at for one in services.keys.all() if one.id == key.id] == [last_used[key.id]]
     assert last_used[key.id] <= stamp(now())
-
-
-def test_a_stored_use_has_the_id_of_its_key(app: Application, ada: Caller, services: Services) -> None:
-    flush(app)
-    holder = ada.get("/keys?limit=1").json[0]
-    stored = services.store["meta"].get(USAGE.doc_id(holder["id"]))
-    assert stored is not None
-    assert {name: stored[name] for name in ("type", "key")} == {"type": "usage", "key": holder["id"]}

@@ -1,15 +1,13 @@
-"""Keys: one refusal for every reason, and the operations of each scope."""
+"""Keys: authorisation comes first, and the database neither stores nor reveals a key."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
-from app import Application
 from app.couch.connection import Connection
 from app.domain.keys.key_text import compose
 from app.domain.resources import now
@@ -17,72 +15,6 @@ from app.settings import Settings
 from app.store import Database
 from app.wiring import Services
 from tests.api.conftest import Caller
-
-OPERATIONS = [
-    ("GET", "/documents", "documents:read"),
-    ("POST", "/documents", "documents:write"),
-    ("GET", "/documents/1", "documents:read"),
-    ("GET", "/projects", "projects:read"),
-    ("POST", "/projects", "projects:write"),
-    ("GET", "/projects/1", "projects:read"),
-    ("GET", "/projects/1/documents", "documents:read"),
-    ("GET", "/keys", "keys:manage"),
-    ("POST", "/keys", "keys:manage"),
-    ("GET", "/keys/999999", "keys:manage"),
-    ("POST", "/keys/999999/rotate", "keys:manage"),
-    ("DELETE", "/keys/999999", "keys:manage"),
-]
-
-
-def unusable(services: Services, past: Services) -> dict[str, str | None]:
-    """Return a key for each reason to refuse one."""
-    yesterday = now() - timedelta(days=1)
-    rotated, rotated_text = services.keys.create("rotated", ["documents:read"])
-    services.keys.rotate(rotated.id, 0)
-    revoked, revoked_text = services.keys.create("revoked", ["documents:read"])
-    services.keys.revoke(revoked.id)
-    good = services.keys.create("good", ["documents:read"])[1]
-    return {
-        "missing": None,
-        "garbage": "YOUR_API_KEY",
-        "unknown": compose("live", b"\x01" * 32),
-        "mistyped": good[:-1] + ("a" if good[-1] != "a" else "b"),
-        "rotated": rotated_text,
-        "expired": past.keys.create("expired", ["documents:read"], expires_at=yesterday)[1],
-        "revoked": revoked_text,
-        "twice": f"{good},{good}",
-    }
-
-
-@pytest.fixture
-def past(settings: Settings) -> Iterator[Services]:
-    """The services with the clock of two days ago, to create keys that have expired since."""
-    services = Services.build(settings, now=lambda: now() - timedelta(days=2))
-    yield services
-    services.close()
-
-
-def test_every_unusable_key_gets_the_same_answer(app: Application, services: Services, past: Services) -> None:
-    answers = set()
-    for reason, key in unusable(services, past).items():
-        answer = Caller(app, key).get("/documents")
-        assert answer.status_code == 401, reason
-        assert "WWW-Authenticate" in answer.headers
-        body = dict(answer.json)
-        assert body.pop("request_id") == answer.headers["X-Request-ID"]
-        answers.add(json.dumps(body))
-    assert len(answers) == 1
-
-
-@pytest.mark.parametrize(("method", "path", "scope"), OPERATIONS)
-def test_a_scope_opens_its_operation_and_its_absence_closes_it(
-    app: Application, services: Services, method: str, path: str, scope: str
-) -> None:
-    others = [other for _, _, other in OPERATIONS if other != scope]
-    lacking = Caller(app, services.keys.create("lacking", others)[1]).request(method, path)
-    assert (lacking.status_code, lacking.json["error"]) == (403, "forbidden")
-    having = Caller(app, services.keys.create("having", [scope])[1]).request(method, path)
-    assert having.status_code not in (401, 403)
 
 
 def test_authorisation_comes_first(nobody: Caller, caller: Callable[..., Caller]) -> None:

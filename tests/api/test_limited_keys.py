@@ -52,17 +52,6 @@ def limited(app: Application, services: Services) -> Limited:
     return make
 
 
-def same(one: Answer, other: Answer) -> bool:
-    """Return whether two answers differ only in their request ids."""
-    first, second = (answer.headers["X-Request-ID"] for answer in (one, other))
-    headers = [{**dict(answer.headers), "X-Request-ID": ""} for answer in (one, other)]
-    return (
-        one.status_code == other.status_code
-        and headers[0] == headers[1]
-        and one.text.replace(first, "") == other.text.replace(second, "")
-    )
-
-
 def ids(answer: Answer) -> list[int]:
     """Return the ids on a page."""
     assert answer.status_code == 200, answer.text
@@ -110,36 +99,6 @@ def test_a_list_of_ids_is_narrowed(world: World, limited: Limited) -> None:
         assert ids(key.get(f"/documents?ids={id_list}")) == world.inside
         assert [i["id"] for page in key.walk(f"/documents?ids={id_list}&limit=1") for i in page] == world.inside
         assert ids(key.get(f"/projects?ids={world.own},{world.foreign}")) == [world.own]
-
-
-PATHS = (
-    "/documents/{document}",
-    "/documents?ids={document}",
-    "/projects/{project}",
-    "/projects?ids={project}",
-    "/projects/{project}/documents",
-    "/documents?project_id={project}",
-)
-
-
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_foreign_item_is_answered_like_a_missing_one(
-    world: World, limited: Limited, ada: Caller, mode: str, method: str
-) -> None:
-    """The same requests have the same answers before and after the items exist."""
-    key = limited(mode, projects=[world.own], documents=[world.loose])
-    document, project = ada.new_document()["id"] + 1, ada.new_project()["id"] + 1
-    paths = [path.format(document=document, project=project) for path in PATHS]
-    before = [key.request(method, path, headers={"If-None-Match": '"x"'}) for path in paths]
-    assert ada.new_project()["id"] == project
-    assert ada.new_document(project_id=project)["id"] == document
-    after = [key.request(method, path, headers={"If-None-Match": '"x"'}) for path in paths]
-    assert [answer.status_code for answer in after] == {
-        "forbid": [403, 200, 403, 200, 403, 403],
-        "hide": [404, 200, 404, 200, 404, 200],
-    }[mode]
-    assert all(same(one, other) for one, other in zip(before, after, strict=True))
 
 
 def test_a_filter_by_a_hidden_project_keeps_the_documents_of_the_key(world: World, limited: Limited) -> None:

@@ -107,17 +107,6 @@ def test_ids_and_project_id_combine(ada: Caller) -> None:
     assert ada.get(f"/projects/{project['id']}/documents?{ids}").json == [inside]
 
 
-@pytest.mark.parametrize("path", ["/documents", "/projects"])
-def test_a_listing_is_ordered_by_id(ada: Caller, path: str) -> None:
-    for n in range(3):
-        ada.new_document(str(n))
-        ada.new_project(str(n))
-    ascending = [item["id"] for item in ada.get(f"{path}?limit=1000").json]
-    assert len(ascending) >= 3
-    assert ascending == sorted(ascending)
-    assert [item["id"] for item in ada.get(f"{path}?limit=1000&order=desc").json] == ascending[::-1]
-
-
 @pytest.mark.parametrize("path", ["/documents", "/documents/1", "/projects", "/projects/1", "/projects/1/documents"])
 def test_head_is_get_without_a_body(ada: Caller, path: str) -> None:
     ada.new_document()

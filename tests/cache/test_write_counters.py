@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from app.cache.validity import SLOTS, UNKNOWN_SECONDS, WHOLE, WriteCounters
+from app.cache.validity import UNKNOWN_SECONDS, WHOLE, WriteCounters
 from app.errors import Conflict, Unavailable, Unconfirmed
 from app.store import Store
+from tests.clock import ManualClock
 from tests.couch.misbehaving_server import MisbehavingServer, answer
 
 pytestmark = pytest.mark.nodatabase
@@ -18,23 +19,13 @@ pytestmark = pytest.mark.nodatabase
 ONE, OTHER = "document:0000000000000001", "document:0000000000000002"
 
 
-class Clock:
-    """A clock that the test sets."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def counters(clock: Clock) -> WriteCounters:
+def counters(clock: ManualClock) -> WriteCounters:
     return WriteCounters(2, clock)
 
 
@@ -99,7 +90,7 @@ def test_a_failed_write_has_ended(counters: WriteCounters, failure: type[Excepti
 
 @pytest.mark.parametrize("failure", [Unconfirmed, KeyError])
 def test_a_write_of_unknown_outcome_ends_after_a_time(
-    counters: WriteCounters, clock: Clock, failure: type[Exception]
+    counters: WriteCounters, clock: ManualClock, failure: type[Exception]
 ) -> None:
     with pytest.raises(failure), counters.writing([ONE]):
         raise failure
@@ -114,7 +105,9 @@ def test_a_write_of_unknown_outcome_ends_after_a_time(
     assert after[1]
 
 
-def test_of_many_documents_only_those_of_unknown_outcome_stay_in_flight(counters: WriteCounters, clock: Clock) -> None:
+def test_of_many_documents_only_those_of_unknown_outcome_stay_in_flight(
+    counters: WriteCounters, clock: ManualClock
+) -> None:
     with counters.writing([ONE, OTHER]) as unknown:
         unknown.add(ONE)
     before = seen(counters)[0]
@@ -151,7 +144,7 @@ def test_a_parent_sees_the_writes_of_its_child(counters: WriteCounters) -> None:
     assert seen(counters)[1]
 
 
-def test_another_process_ends_the_writes_of_a_killed_one(counters: WriteCounters, clock: Clock) -> None:
+def test_another_process_ends_the_writes_of_a_killed_one(counters: WriteCounters, clock: ManualClock) -> None:
     write(counters)
     assert in_child(lambda: die(counters)) == signal.SIGKILL
     assert not seen(counters)[1]
@@ -163,7 +156,7 @@ def test_another_process_ends_the_writes_of_a_killed_one(counters: WriteCounters
     assert counters.is_quiet(WHOLE)
 
 
-def test_a_process_that_takes_over_a_column_ends_its_writes(counters: WriteCounters, clock: Clock) -> None:
+def test_a_process_that_takes_over_a_column_ends_its_writes(counters: WriteCounters, clock: ManualClock) -> None:
     """No other process has written, so the next one takes over the column of the dead one."""
     assert in_child(lambda: die(counters)) == signal.SIGKILL
     write(counters, OTHER)
@@ -187,9 +180,3 @@ def test_with_too_many_processes_nothing_is_quiet() -> None:
     assert seen(counters)[1]
     nest(2)
     assert not seen(counters)[1]
-
-
-def test_slots_are_spread_evenly() -> None:
-    slots = {WriteCounters.slot(f"document:{number:016d}") for number in range(SLOTS)}
-    assert len(slots) > SLOTS / 2
-    assert max(slots) < SLOTS

@@ -102,10 +102,3 @@ def test_a_taken_port_is_reported_before_anything_is_started(environ: dict[str, 
     assert failed.returncode == 2
     assert "DREAMSCRIPT_PORT" in failed.stderr
     assert not (tmp_path / "var").exists()
-
-
-def test_an_invalid_setting_is_reported_before_anything_is_started(environ: dict[str, str], tmp_path: Path) -> None:
-    failed = command("run", environ={**environ, "DREAMSCRIPT_WORKERS": "many"})
-    assert failed.returncode == 2
-    assert "DREAMSCRIPT_WORKERS must be" in failed.stderr
-    assert not (tmp_path / "var").exists()

@@ -11,10 +11,12 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+
+from app.couch.connection import Connection
 
 # A self-signed certificate for 127.0.0.1 that is valid for a hundred years.
 CERTIFICATE = Path(__file__).with_suffix(".pem")
@@ -123,6 +125,15 @@ class MisbehavingServer:
             headers[name.lower()] = value.strip()
         body = self._take(reader, int(headers.get("content-length", 0)), self._ending)
         return Request(start[0].decode(), start[1].decode(), headers, body, connection)
+
+
+@contextlib.contextmanager
+def speaking(*behaviours: Behaviour) -> Iterator[tuple[Connection, MisbehavingServer]]:
+    """Connect to a server with these behaviours, with a timeout for slow machines."""
+    with MisbehavingServer(*behaviours) as server:
+        connection = Connection(server.url, timeout=30)
+        yield connection, server
+        connection.close()
 
 
 def reply(status: int, body: bytes = b"", *headers: str) -> bytes:

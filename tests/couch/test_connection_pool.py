@@ -9,7 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app.couch.connection import AnswerLost, Connection, Refused
-from tests.couch.misbehaving_server import Behaviour, MisbehavingServer, Turn, answer, echo, reply, reset, send
+from tests.couch.misbehaving_server import (
+    Behaviour,
+    Turn,
+    answer,
+    echo,
+    reply,
+    reset,
+    send,
+    speaking,
+)
 
 pytestmark = pytest.mark.nodatabase
 
@@ -21,33 +30,19 @@ HTML = send(reply(500, b"<html>" + b"x" * 9_000, "Content-Type: text/html"))
 @pytest.mark.parametrize("failure", [reset, CUT, SHUT], ids=["reset", "cut", "shut"])
 @pytest.mark.parametrize(("method", "read"), [("PUT", None), ("POST", None), ("DELETE", None), ("GET", False)])
 def test_a_write_is_sent_once(failure: Behaviour, method: str, read: bool | None) -> None:
-    with MisbehavingServer(failure, echo) as server:
-        connection = Connection(server.url, timeout=30)
-        with pytest.raises(AnswerLost):
-            connection.request(method, "db", body={}, read=read)
-        connection.close()
+    with speaking(failure, echo) as (connection, server), pytest.raises(AnswerLost):
+        connection.request(method, "db", body={}, read=read)
     assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("failure", [reset, CUT, SHUT], ids=["reset", "cut", "shut"])
 @pytest.mark.parametrize(("method", "read"), [("GET", None), ("POST", True)])
 def test_a_read_is_sent_at_most_twice(failure: Behaviour, method: str, read: bool | None) -> None:
-    with MisbehavingServer(failure, echo, failure) as server:
-        connection = Connection(server.url, timeout=30)
+    with speaking(failure, echo, failure) as (connection, server):
         assert connection.request(method, "db", read=read).body == {"target": "/db"}
         with pytest.raises(AnswerLost):
             connection.request(method, "db", read=read)
-        connection.close()
     assert len(server.requests) == 4
-
-
-def test_a_refused_read_is_not_repeated() -> None:
-    with MisbehavingServer(HTML) as server:
-        connection = Connection(server.url, timeout=30)
-        with pytest.raises(Refused):
-            connection.get("db")
-        connection.close()
-    assert len(server.requests) == 1
 
 
 def close_after(turn: Turn) -> bool:
@@ -64,12 +59,10 @@ def reset_after(turn: Turn) -> bool:
 
 @pytest.mark.parametrize("behaviour", [close_after, reset_after])
 def test_a_closed_connection_is_noticed_before_a_write(behaviour: Behaviour) -> None:
-    with MisbehavingServer(behaviour, answer(201)) as server:
-        connection = Connection(server.url, timeout=30)
+    with speaking(behaviour, answer(201)) as (connection, server):
         connection.get("db")
         assert server.gone.acquire(timeout=30)
         assert connection.put("db", "x", body={}).status == 201
-        connection.close()
     assert [(request.method, request.connection) for request in server.requests] == [("GET", 0), ("PUT", 1)]
 
 
@@ -84,55 +77,27 @@ def test_a_connection_with_an_unexpected_answer_is_dropped() -> None:
         extra_sent.set()
         return True
 
-    with MisbehavingServer(answer_twice, echo) as server:
-        connection = Connection(server.url, timeout=30)
+    with speaking(answer_twice, echo) as (connection, server):
         connection.get("first")
         first_read.set()
         assert extra_sent.wait(30)
         assert connection.get("second").body == {"target": "/second"}
-        connection.close()
     assert [request.connection for request in server.requests] == [0, 1]
 
 
 def test_a_connection_without_its_final_answer_is_dropped() -> None:
-    with MisbehavingServer(send(b"HTTP/1.1 103 Early Hints\r\n\r\n"), echo) as server:
-        connection = Connection(server.url, timeout=30)
+    with speaking(send(b"HTTP/1.1 103 Early Hints\r\n\r\n"), echo) as (connection, server):
         with pytest.raises(AnswerLost):
             connection.put("first", body={})
         assert connection.get("second").body == {"target": "/second"}
-        connection.close()
     assert [request.connection for request in server.requests] == [0, 1]
 
 
 def test_connection_close_is_honoured() -> None:
-    with MisbehavingServer(send(reply(200, b"{}", "Connection: close")), echo) as server:
-        connection = Connection(server.url, timeout=30)
+    with speaking(send(reply(200, b"{}", "Connection: close")), echo) as (connection, server):
         connection.get("first")
         connection.get("second")
-        connection.close()
     assert [request.connection for request in server.requests] == [0, 1]
-
-
-@pytest.mark.parametrize("first", [HTML, answer(404, {"error": "not_found"}), answer(200)])
-def test_a_connection_is_never_used_twice_at_once(first: Behaviour) -> None:
-    """Each of two requests is answered only after both have arrived, which needs two connections."""
-    both = threading.Barrier(2, timeout=30)
-
-    def meet(turn: Turn) -> bool:
-        both.wait()
-        return echo(turn)
-
-    with MisbehavingServer(first, meet) as server:
-        connection = Connection(server.url, timeout=60)
-        try:
-            connection.get("first")
-        except Refused as refusal:
-            assert refusal.status in (404, 500)
-        with ThreadPoolExecutor() as threads:
-            targets = threads.map(lambda name: connection.get(name).body["target"], ["a", "b"])
-            assert list(targets) == ["/a", "/b"]
-        connection.close()
-    assert len({request.connection for request in server.requests[1:]}) == 2
 
 
 def sometimes_html(turn: Turn) -> bool:
@@ -149,25 +114,20 @@ def test_no_thread_gets_the_answer_of_another() -> None:
             return str(refusal.status)
 
     names = [f"{thread}-{number}" for number in range(60) for thread in range(8)]
-    with MisbehavingServer(sometimes_html) as server:
-        connection = Connection(server.url, timeout=60)
-        with ThreadPoolExecutor(8) as threads:
-            targets = list(threads.map(ask, names))
-        connection.close()
+    with speaking(sometimes_html) as (connection, _), ThreadPoolExecutor(8) as threads:
+        targets = list(threads.map(ask, names))
     assert targets == ["500" if int(name.rpartition("-")[2]) % 3 == 0 else f"/{name}" for name in names]
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_fork_opens_its_own_connections() -> None:
-    with MisbehavingServer(echo) as server:
-        connection = Connection(server.url, timeout=30)
+    with speaking(echo) as (connection, server):
         connection.get("parent-before")
         child = os.fork()
         if child == 0:
             os._exit(_ask_in_child(connection))
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert connection.get("parent-after").body == {"target": "/parent-after"}
-        connection.close()
     used = {request.target: request.connection for request in server.requests}
     assert used == {"/parent-before": 0, "/child-1": 1, "/child-2": 1, "/parent-after": 0}
 
@@ -182,8 +142,7 @@ def _ask_in_child(connection: Connection) -> int:
 
 
 def test_a_closed_connection_can_be_used_again() -> None:
-    with MisbehavingServer(echo) as server:
-        connection = Connection(server.url, timeout=30)
+    with speaking(echo) as (connection, server):
         for name in ("a", "b"):
             assert connection.get(name).body == {"target": f"/{name}"}
             connection.close()

@@ -83,19 +83,6 @@ def test_each_step_can_be_repeated(connection: Connection, prefix: str, deployin
     assert changed.differences() == []
 
 
-def test_the_steps_can_be_run_again_for_the_next_version(deploying: Deploying, rows: Rows) -> None:
-    for value in (1, 2, 3):
-        deployment = deploying(small_tree(value))
-        deployment.stage()
-        deployment.warm()
-        deployment.promote()
-        deployment.clean()
-    deploying(small_tree(3)).rollback()
-    assert rows() == []
-    assert "previous-listing" in names(deploying(small_tree(2)))
-    assert deploying(small_tree(2)).differences() == []
-
-
 def test_a_single_deployment_does_not_start_again(deploying: Deploying, report: list[str]) -> None:
     for value in (1, 2):
         deploying(small_tree(value)).deploy()

@@ -89,14 +89,3 @@ def test_an_empty_design_document_is_refused(tmp_path: Path) -> None:
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TreeError, match="no such folder"):
         tree.load(tmp_path / "none")
-
-
-def test_trees_have_different_digests() -> None:
-    project = tree.load()
-    assert tree.digest(project) == tree.digest(tree.load())
-    assert tree.digest(project) != tree.digest({**project, "films": {}})
-
-
-def test_every_validator_includes_the_shared_rules() -> None:
-    for database, documents in tree.load().items():
-        assert "const demandMembers" in documents["validation"]["validate_doc_update"], database

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.couch.connection import AnswerLost, Connection, CouchResponse, Refused, Unreachable
+from app.couch.connection import AnswerLost, Connection, CouchResponse, Refused
 from couchapp.databases import ConcurrentChange, Databases
 from couchapp.warming import MAX_FAILURES, WarmingError, indexing_tasks, warm
 
@@ -71,11 +71,6 @@ def test_only_a_permanent_failure_is_reported() -> None:
 def test_a_removed_design_document_is_a_concurrent_change() -> None:
     with pytest.raises(ConcurrentChange):
         run(Scripted(Refused(404, "not_found", "deleted")))
-
-
-def test_an_unreachable_server_is_reported() -> None:
-    with pytest.raises(Unreachable):
-        run(Scripted(Unreachable("no connection")))
 
 
 def test_only_the_tasks_of_the_design_document_are_returned() -> None:

@@ -67,20 +67,6 @@ def test_hosts_and_threads_together_get_exactly_the_limit(hosts: list[Host]) -> 
     assert (granted.count(True), granted.count(False)) == (LIMIT, 5 * LIMIT)
 
 
-def test_all_hosts_see_the_same_remaining_count(hosts: list[Host]) -> None:
-    one, other = (host.limiter for host in hosts)
-    first, second, third = one.look("write", "p1"), one.acquire("write", "p1"), other.acquire("write", "p1")
-    assert first is not None
-    assert (first.granted, first.remaining, first.seconds) == (True, 2, 0)
-    assert second is not None
-    assert third is not None
-    assert (second.remaining, third.remaining) == (1, 0)
-    assert 3000 < third.seconds <= second.seconds <= 3600
-    refused = other.look("write", "p1")
-    assert refused is not None
-    assert (refused.granted, refused.remaining) == (False, 0)
-
-
 def test_two_installations_on_one_redis_count_separately(redis: Redis, hosts: list[Host]) -> None:
     stranger = Host(redis, "other")
     assert [hosts[0].granted("write") for _ in range(3)] == [True, True, False]

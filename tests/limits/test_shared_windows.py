@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from limits.storage import MemoryStorage, memory
 
 from app.limits.shared_windows import WAYS, SharedWindows, locate
+from tests.clock import ManualClock
 from tests.limits import workers
 
 pytestmark = pytest.mark.nodatabase
@@ -22,20 +23,10 @@ pytestmark = pytest.mark.nodatabase
 EXPIRY = 10
 
 
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
+def clock() -> ManualClock:
     """A clock that stands still."""
-    return Clock()
+    return ManualClock(1_000_000.0)
 
 
 def run(scene: str) -> list[str]:
@@ -49,7 +40,7 @@ STEPS = st.tuples(st.integers(0, 8), st.sampled_from(["one", "two"]), st.integer
 
 @hypothesis.given(limit=st.integers(1, 5), steps=st.lists(STEPS, max_size=30))
 def test_results_equal_those_of_the_librarys_own_storage(limit: int, steps: list[tuple[int, str, int]]) -> None:
-    clock = Clock()
+    clock = ManualClock(1_000_000.0)
     # The library's storage removes old entries in a thread; its answers do not depend on that.
     with patch.object(memory, "time", SimpleNamespace(time=clock)), patch.object(memory, "threading", MagicMock()):
         ours, theirs = SharedWindows(limit, clock), MemoryStorage()
@@ -64,7 +55,7 @@ def test_results_equal_those_of_the_librarys_own_storage(limit: int, steps: list
             assert window[0] == (expected[0] if expected[1] else clock.now)
 
 
-def test_no_window_holds_more_than_the_limit(clock: Clock) -> None:
+def test_no_window_holds_more_than_the_limit(clock: ManualClock) -> None:
     """A window includes both its ends, so an entry that is exactly ``EXPIRY`` seconds old still counts."""
     windows, limit = SharedWindows(5, clock), 5
     entries = []
@@ -76,7 +67,7 @@ def test_no_window_holds_more_than_the_limit(clock: Clock) -> None:
     assert all(later - earlier > EXPIRY for earlier, later in zip(entries, entries[limit:], strict=False))
 
 
-def test_a_search_takes_few_steps_for_any_limit(clock: Clock) -> None:
+def test_a_search_takes_few_steps_for_any_limit(clock: ManualClock) -> None:
     """After a burst, half of a large window has grown too old at once."""
     limit = 9_999
     windows = SharedWindows(limit, clock)
@@ -99,7 +90,7 @@ def neighbours(key: str, number: int) -> list[str]:
     return [next(sharing) for _ in range(number)]
 
 
-def test_the_least_recently_used_slot_is_replaced(clock: Clock) -> None:
+def test_the_least_recently_used_slot_is_replaced(clock: ManualClock) -> None:
     windows = SharedWindows(1, clock)
     first, *others = neighbours("new", WAYS)
     for key in (first, *others):
@@ -112,17 +103,6 @@ def test_the_least_recently_used_slot_is_replaced(clock: Clock) -> None:
     remaining = [key for key in (first, "new", *others) if windows.get_moving_window(key, 1, 3600)[1] == 1]
     assert remaining == [first, "new", *others[1:]]
     assert windows.get_moving_window(others[0], 1, 3600) == (clock.now, 0)
-
-
-def test_entries_can_be_removed(clock: Clock) -> None:
-    windows = SharedWindows(1, clock)
-    for key in ("one", "two"):
-        assert windows.acquire_entry(key, 1, EXPIRY)
-    windows.clear("one")
-    windows.clear("unknown")
-    assert [windows.acquire_entry(key, 1, EXPIRY) for key in ("one", "two")] == [True, False]
-    windows.reset()
-    assert [windows.acquire_entry(key, 1, EXPIRY) for key in ("one", "two")] == [True, True]
 
 
 def test_unused_slots_cost_no_memory() -> None:

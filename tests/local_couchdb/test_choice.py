@@ -69,13 +69,6 @@ def test_no_database_is_started_for_tests_without_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.nodatabase
-def test_a_run_ends_at_once_if_its_database_is_not_available(tmp_path: Path) -> None:
-    output = run_pytest(tmp_path, "def test_it(server_url): pass", DREAMSCRIPT_TEST_DATABASE="docker", PATH="/nowhere")
-    assert "no Docker engine answers" in output
-    assert "passed" not in output
-
-
-@pytest.mark.nodatabase
 def test_a_nodatabase_test_may_not_use_a_database(tmp_path: Path) -> None:
     output = run_pytest(tmp_path, "@pytest.mark.nodatabase\ndef test_it(prefix): pass")
     assert "is marked nodatabase and asks for server_url" in output

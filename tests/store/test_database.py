@@ -46,10 +46,6 @@ def numbered(documents: Database) -> dict[str, str]:
     return {f"n:{number}": documents.create({"_id": f"n:{number}", "number": number}) for number in range(5)}
 
 
-def test_a_database_is_named_with_the_prefix(store: Store, prefix: str) -> None:
-    assert store["meta"].name == f"{prefix}-meta"
-
-
 @pytest.mark.parametrize("doc_id", ["document:1", "a/b", "ü ?#%&+", "1" * 200])
 def test_a_document_is_read_as_it_was_written(documents: Database, doc_id: str) -> None:
     revision = documents.create({"_id": doc_id, "text": "ü\U0001f600\u2028", "n": 2**53 - 1, "x": [None, True, 1.5]})

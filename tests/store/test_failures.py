@@ -188,12 +188,6 @@ def test_every_read_survives_a_reset(call: Call) -> None:
     assert len(server.requests) == 2
 
 
-@pytest.mark.parametrize("call", [READS[name] for name in READS if name != "get"])
-def test_an_answer_without_rows_is_not_an_empty_list(call: Call) -> None:
-    with database(answer(200, {"ok": True})) as (documents, _), pytest.raises(Unavailable):
-        call(documents)
-
-
 def test_an_unreadable_row_is_not_a_missing_document(caplog: pytest.LogCaptureFixture) -> None:
     rows = [{"key": "a", "error": "not_found"}, {"key": "b", "error": "timeout"}]
     with database(answer(200, {"rows": rows})) as (documents, _), pytest.raises(Unavailable):
@@ -248,9 +242,3 @@ def test_only_stale_reads_skip_the_index_update() -> None:
         documents.view("listing", "by_id", stale_ok=True)
         documents.view("listing", "by_id")
     assert ["stale=update_after" in request.target for request in server.requests] == [True, False]
-
-
-def test_outside_of_a_request_there_is_no_id_to_send() -> None:
-    with database(answer(404, {"error": "not_found", "reason": "missing"})) as (documents, server):
-        documents.get("a")
-    assert "x-couch-request-id" not in server.requests[0].headers

@@ -132,27 +132,6 @@ def test_a_note_makes_no_request_and_a_minute_makes_two(desk: Desk) -> None:
 
 
 @nodatabase
-def test_a_stored_use_passes_the_validator(desk: Desk) -> None:
-    desk.usage.note(7, NOON)
-    desk.usage.flush()
-    doc_id, moment = "usage:0000000000000007", "2026-01-01T12:00:00.000000Z"
-    assert desk.meta.stored == {
-        doc_id: {"_id": doc_id, "_rev": "1-x", "type": "usage", "key": 7, "last_used_at": moment}
-    }
-    assert desk.usage.last_used([7, 8]) == {7: moment}
-
-
-@nodatabase
-def test_a_minute_without_a_use_makes_no_request(desk: Desk) -> None:
-    desk.usage.note(7, NOON)
-    desk.minutes.waiting.get(timeout=PATIENCE)
-    desk.minutes.pass_one()
-    desk.minutes.pass_one()
-    desk.usage.close()
-    assert (len(desk.meta.reads), len(desk.meta.writes)) == (1, 1)
-
-
-@nodatabase
 @pytest.mark.parametrize(
     ("failure", "logged"), [(Unavailable(), 0), (Conflict(), 2), (KeyError("a fault"), 2)], ids=repr
 )
@@ -328,23 +307,6 @@ def test_a_failing_database_ends_the_flush_at_the_first_batch(desk: Desk, monkey
 
 
 @nodatabase
-def test_threads_note_together(desk: Desk) -> None:
-    def note(worker: int) -> None:
-        for second in range(200):
-            desk.usage.note(second % 10, after(1000 * worker + second))
-
-    threads = [threading.Thread(target=note, args=(worker,)) for worker in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    desk.usage.flush()
-    assert desk.meta.moments() == {key_id: after(7190 + key_id) for key_id in range(10)}
-    desk.minutes.waiting.get(timeout=PATIENCE)
-    assert desk.minutes.waiting.empty(), "one thread is enough"
-
-
-@nodatabase
 def test_a_failed_thread_start_fails_no_request(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -356,23 +318,6 @@ def test_a_failed_thread_start_fails_no_request(desk: Desk, monkeypatch: pytest.
     desk.minutes.waiting.get(timeout=PATIENCE)
     desk.minutes.pass_one()
     assert desk.meta.moments() == {7: NOON, 8: NOON}
-
-
-@nodatabase
-def test_no_thread_starts_after_close(desk: Desk) -> None:
-    desk.usage.close()
-    desk.usage.note(7, NOON)
-    assert desk.minutes.waiting.empty()
-    desk.usage.close()
-    assert desk.meta.moments() == {7: NOON}
-
-
-@nodatabase
-def test_the_default_pause_ends_with_the_process() -> None:
-    ending = threading.Event()
-    ending.set()
-    assert usage.until_next_flush(ending)
-    assert usage.PERIOD_SECONDS == 60
 
 
 @nodatabase
