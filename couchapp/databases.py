@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from app.couch.connection import Connection, CouchResponse, Refused
@@ -40,10 +40,6 @@ class Databases:
         """Send a request to ``database``; see Connection.request."""
         return self.connection.request(method, self.full_name(database), *path, timeout=timeout, **options)
 
-    def read_all(self, names: Iterable[str]) -> dict[str, dict[str, Document] | None]:
-        """Return the design documents of each database by name; None for a missing database."""
-        return {name: self.design_documents(name) for name in names}
-
     def design_documents(self, database: str) -> dict[str, Document] | None:
         """Return the design documents by name; None if the database is missing."""
         try:
@@ -79,24 +75,17 @@ class Databases:
 
     def create(self, database: str) -> bool:
         """Create the database if it is missing and secure it; return whether anything was done."""
-        created = self._create(database)
-        security = self.missing_security(database)
-        if security is not None:
-            self.request("PUT", database, "_security", body=security)
-        return created or security is not None
-
-    def _create(self, database: str) -> bool:
         try:
             self.request("PUT", database)
+            is_new = True
         except Refused as refusal:
             if refusal.status != 412:
                 raise
-            return False
-        return True
-
-    def clean_indexes(self, database: str) -> None:
-        """Remove the files of indexes that belong to no design document."""
-        self.request("POST", database, "_view_cleanup", body={})
+            is_new = False
+        security = self.missing_security(database)
+        if security is not None:
+            self.request("PUT", database, "_security", body=security)
+        return is_new or security is not None
 
 
 def _roles(group: Mapping[str, Any] | None) -> list[str]:

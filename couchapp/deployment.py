@@ -58,7 +58,7 @@ class Deployment:
 
     def inventory(self) -> dict[str, dict[str, Document] | None]:
         """Return the design documents of the databases, by name, by database; None for a missing database."""
-        return self.databases.read_all(self.tree)
+        return {name: self.databases.design_documents(name) for name in self.tree}
 
     def differences(self) -> list[Difference]:
         """Return the changes that a deployment would make."""
@@ -167,7 +167,7 @@ class Deployment:
         self._unstage()
         for database, documents in self.inventory().items():
             if documents is not None:
-                self.databases.clean_indexes(database)
+                self.databases.request("POST", database, "_view_cleanup", body={})
 
     def _unstage(self) -> None:
         remove_leftovers(self.databases)

@@ -27,14 +27,13 @@ class TreeError(Exception):
     """The folder contains a file or folder that has no meaning, or includes a file that does not exist."""
 
 
-def load(folder: Path | None = None) -> Tree:
-    """Return the design documents of ``folder``, by default of the project, with `_id` and without `_rev`.
+def load(root: Path = FOLDER) -> Tree:
+    """Return the design documents of the folder ``root`` with `_id` and without `_rev`.
 
     Its files are `<database>/<design document>/views/<view>/{map.js,reduce}` and
     `<database>/<design document>/validate_doc_update.js`. A line `// include FILE` includes `_shared/FILE`.
     Raises TreeError.
     """
-    root = folder or FOLDER
     shared = {file.name: file.read_text() for file in _entries(root / SHARED)} if (root / SHARED).is_dir() else {}
     return {
         database.name: {design.name: _design_document(design, shared) for design in _folders(database)}

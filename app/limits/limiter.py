@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Lock
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from limits.errors import StorageError
 from limits.storage import RedisStorage
@@ -24,7 +24,8 @@ log = logging.getLogger("dreamscript.limits")
 TIMEOUT_SECONDS = 0.25
 RETRY_SECONDS = 5.0
 
-T = TypeVar("T")
+# Whether a request is granted, the time of the oldest entry that counts, and the number of entries.
+Entry = tuple[bool, float, int]
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Verdict:
 class Windows(Protocol):
     """Where requests are counted, in moving windows of ``expiry`` seconds."""
 
-    def enter(self, key: str, limit: int, expiry: int) -> tuple[bool, float, int]:
+    def enter(self, key: str, limit: int, expiry: int) -> Entry:
         """Add an entry if there is room. Returns whether there was, and the result of ``get_moving_window``."""
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
@@ -53,7 +54,7 @@ class Windows(Protocol):
 class RedisWindows(RedisStorage):
     """Windows that several hosts share through Redis."""
 
-    def enter(self, key: str, limit: int, expiry: int) -> tuple[bool, float, int]:
+    def enter(self, key: str, limit: int, expiry: int) -> Entry:
         """Add an entry and read the window in two round trips; another host may write in between."""
         return self.acquire_entry(key, limit, expiry), *self.get_moving_window(key, limit, expiry)
 
@@ -94,20 +95,16 @@ class Limiter:
 
     def acquire(self, name: str, who: str) -> Verdict | None:
         """Count one request of ``who`` if the policy ``name`` grants it."""
-        policy, windows = self._policies[name], self._windows[name]
-        key, amount, expiry = f"{name}/{who}", policy.item.amount, policy.item.get_expiry()
-        return self._ask(lambda: self._verdict(policy, *windows.enter(key, amount, expiry)))
+        return self._ask(name, who, lambda windows, *window: windows.enter(*window))
 
     def look(self, name: str, who: str) -> Verdict | None:
         """Return whether the policy ``name`` would grant one more request of ``who``, without counting it."""
-        policy, windows = self._policies[name], self._windows[name]
-        key, amount, expiry = f"{name}/{who}", policy.item.amount, policy.item.get_expiry()
 
-        def look() -> Verdict:
-            oldest, count = windows.get_moving_window(key, amount, expiry)
-            return self._verdict(policy, count < amount, oldest, count)
+        def look(windows: Windows, key: str, limit: int, expiry: int) -> Entry:
+            oldest, count = windows.get_moving_window(key, limit, expiry)
+            return count < limit, oldest, count
 
-        return self._ask(look)
+        return self._ask(name, who, look)
 
     def _verdict(self, policy: Policy, granted: bool, oldest: float, count: int) -> Verdict:
         amount, expiry = policy.item.amount, policy.item.get_expiry()
@@ -117,12 +114,14 @@ class Limiter:
         seconds = min(max(1, math.ceil(oldest + expiry - self._clock())), expiry)
         return Verdict(policy, granted, max(0, amount - count) if granted else 0, seconds)
 
-    def _ask(self, question: Callable[[], T]) -> T | None:
-        """Return the storage's answer. After a failure it is not asked for a while, so that requests do not queue."""
-        reason = None
+    def _ask(self, name: str, who: str, question: Callable[[Windows, str, int, int], Entry]) -> Verdict | None:
+        """Return the verdict. After a failure the storage is not asked for a while, so that requests do not queue."""
+        policy, reason = self._policies[name], None
         if self._steady() >= self._retry_at:
             try:
-                return question()
+                item = policy.item
+                entry = question(self._windows[name], f"{name}/{who}", item.amount, item.get_expiry())
+                return self._verdict(policy, *entry)
             except (StorageError, OSError) as error:
                 reason = error.storage_error if isinstance(error, StorageError) else error
         with self._lock:

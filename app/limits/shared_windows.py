@@ -8,8 +8,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from hashlib import blake2b
 
-from limits.storage import MovingWindowSupport, Storage
-
 from app.shared_memory import SharedMemory
 
 # The slots are a set-associative cache: a key's hash selects one set, in which it replaces the least recently used key.
@@ -22,8 +20,8 @@ DIGEST = 2 * WORD
 MAX_DIGESTS = 4096
 
 
-class SharedWindows(Storage, MovingWindowSupport):
-    """A storage for MovingWindowRateLimiter: a ring of the times of each key's last ``limit`` entries.
+class SharedWindows:
+    """A ring of the times of each key's last ``limit`` entries.
 
     The heads of all slots come first, then their rings. A ring has one place more than the limit, which no window
     contains: an entry is written there, and joins the window when it is counted. So a process that is killed at any
@@ -32,24 +30,17 @@ class SharedWindows(Storage, MovingWindowSupport):
     """
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(wrap_exceptions=True)
         self._places, self._clock = limit + 1, clock
         self._shared = SharedMemory(WORD * SETS * WAYS * (HEAD + self._places))
         self._memory = self._shared.bytes
         self._words = memoryview(self._memory).cast("Q")
         self._moments = memoryview(self._memory).cast("d")
 
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        """The error of a lock that the system refuses."""
-        return OSError
+    def enter(self, key: str, limit: int, expiry: int) -> tuple[bool, float, int]:
+        """Add an entry, unless there are ``limit`` entries younger than ``expiry`` seconds.
 
-    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        """Add ``amount`` entries now, unless more than ``limit`` would be younger than ``expiry`` seconds."""
-        return self.enter(key, limit, expiry, amount)[0]
-
-    def enter(self, key: str, limit: int, expiry: int, amount: int = 1) -> tuple[bool, float, int]:
-        """Do that. Returns whether they were added, and the result of ``get_moving_window``."""
+        Returns whether it was added, and the result of ``get_moving_window``. Raises OSError.
+        """
         digest, set_number = locate(key)
         with self._shared.locked(set_number):
             now = self._clock()
@@ -59,13 +50,12 @@ class SharedWindows(Storage, MovingWindowSupport):
             head = slot * HEAD
             self._moments[head + USED] = now
             entries = self._words[head + ENTRIES]
-            # The entry ``limit`` places before the last new one must have expired.
-            before = entries + amount - limit - 1
-            if amount > limit or (before >= 0 and self._moments[self._place(slot, before)] >= now - expiry):
+            # The entry ``limit`` places before the new one must have expired.
+            before = entries - limit
+            if before >= 0 and self._moments[self._place(slot, before)] >= now - expiry:
                 return False, *self._window(slot, limit, expiry, now)
-            for number in range(entries, entries + amount):
-                self._moments[self._place(slot, number)] = now
-                self._words[head + ENTRIES] = number + 1
+            self._moments[self._place(slot, entries)] = now
+            self._words[head + ENTRIES] = entries + 1
             self._words[head + FIRST] = self._first(slot, limit, now - expiry)
             return True, *self._window(slot, limit, expiry, now)
 
@@ -99,38 +89,6 @@ class SharedWindows(Storage, MovingWindowSupport):
         while low + step <= entries and not is_young(low + step - 1):
             low, step = low + step, 2 * step
         return low + bisect_left(range(low, min(low + step - 1, entries)), True, key=is_young)
-
-    def clear(self, key: str) -> None:
-        """Remove the entries of ``key``."""
-        digest, set_number = locate(key)
-        with self._shared.locked(set_number):
-            slot = self._find(digest, set_number)
-            if slot is not None:
-                self._empty(slot)
-
-    def reset(self) -> int | None:
-        """Remove all entries; the number of removed keys is not counted."""
-        for set_number in range(SETS):
-            with self._shared.locked(set_number):
-                for slot in range(set_number * WAYS, set_number * WAYS + WAYS):
-                    self._empty(slot)
-        return None
-
-    def check(self) -> bool:
-        """Return that the storage is available; memory always is."""
-        return True
-
-    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Refuse: this storage has no fixed windows."""
-        raise NotImplementedError
-
-    def get(self, key: str) -> int:
-        """Refuse: this storage has no fixed windows."""
-        raise NotImplementedError
-
-    def get_expiry(self, key: str) -> float:
-        """Refuse: this storage has no fixed windows."""
-        raise NotImplementedError
 
     def _find(self, digest: bytes, set_number: int) -> int | None:
         start, size = set_number * WAYS * HEAD * WORD, HEAD * WORD

@@ -35,22 +35,22 @@ def run(scene: str) -> list[str]:
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.splitlines()
 
 
-STEPS = st.tuples(st.integers(0, 8), st.sampled_from(["one", "two"]), st.integers(1, 3))
+STEPS = st.tuples(st.integers(0, 8), st.sampled_from(["one", "two"]))
 
 
 @hypothesis.given(limit=st.integers(1, 5), steps=st.lists(STEPS, max_size=30))
-def test_results_equal_those_of_the_librarys_own_storage(limit: int, steps: list[tuple[int, str, int]]) -> None:
+def test_results_equal_those_of_the_librarys_own_storage(limit: int, steps: list[tuple[int, str]]) -> None:
     clock = ManualClock(1_000_000.0)
     # The library's storage removes old entries in a thread; its answers do not depend on that.
     with patch.object(memory, "time", SimpleNamespace(time=clock)), patch.object(memory, "threading", MagicMock()):
         ours, theirs = SharedWindows(limit, clock), MemoryStorage()
         theirs.locks = MagicMock()
-        for wait, key, amount in steps:
+        for wait, key in steps:
             # No sum of these steps is exactly EXPIRY, where the library's two methods do not agree with each other.
             clock.now += wait * 2**0.5
-            arguments = (key, limit, EXPIRY, amount)
-            assert ours.acquire_entry(*arguments) == theirs.acquire_entry(*arguments)
-            window, expected = ours.get_moving_window(*arguments[:3]), theirs.get_moving_window(*arguments[:3])
+            arguments = (key, limit, EXPIRY)
+            assert ours.enter(*arguments)[0] == theirs.acquire_entry(*arguments)
+            window, expected = ours.get_moving_window(*arguments), theirs.get_moving_window(*arguments)
             assert window[1] == expected[1]
             assert window[0] == (expected[0] if expected[1] else clock.now)
 
@@ -61,7 +61,7 @@ def test_no_window_holds_more_than_the_limit(clock: ManualClock) -> None:
     entries = []
     for _ in range(200):
         clock.now += 0.25
-        if windows.acquire_entry("one", limit, EXPIRY):
+        if windows.enter("one", limit, EXPIRY)[0]:
             entries.append(clock.now)
     assert len(entries) == 25
     assert all(later - earlier > EXPIRY for earlier, later in zip(entries, entries[limit:], strict=False))
@@ -72,7 +72,7 @@ def test_a_search_takes_few_steps_for_any_limit(clock: ManualClock) -> None:
     limit = 9_999
     windows = SharedWindows(limit, clock)
     for number in range(limit):
-        windows.acquire_entry("one", limit, EXPIRY)
+        windows.enter("one", limit, EXPIRY)
         clock.now += 1 if number == limit // 2 else 0
     clock.now += EXPIRY - 0.5
     calls: list[str] = []
@@ -95,11 +95,11 @@ def test_the_least_recently_used_slot_is_replaced(clock: ManualClock) -> None:
     first, *others = neighbours("new", WAYS)
     for key in (first, *others):
         clock.now += 1
-        assert windows.acquire_entry(key, 1, 3600)
+        assert windows.enter(key, 1, 3600)[0]
     clock.now += 1
     # A refusal is a use, too.
-    assert not windows.acquire_entry(first, 1, 3600)
-    assert windows.acquire_entry("new", 1, 3600)
+    assert not windows.enter(first, 1, 3600)[0]
+    assert windows.enter("new", 1, 3600)[0]
     remaining = [key for key in (first, "new", *others) if windows.get_moving_window(key, 1, 3600)[1] == 1]
     assert remaining == [first, "new", *others[1:]]
     assert windows.get_moving_window(others[0], 1, 3600) == (clock.now, 0)
@@ -107,7 +107,7 @@ def test_the_least_recently_used_slot_is_replaced(clock: ManualClock) -> None:
 
 def test_unused_slots_cost_no_memory() -> None:
     windows = SharedWindows(600)
-    assert windows.acquire_entry("one", 600, EXPIRY)
+    assert windows.enter("one", 600, EXPIRY)[0]
     status = os.fstat(windows._shared._file)
     assert status.st_size > 2**25
     assert status.st_blocks * 512 <= 2**16

@@ -32,7 +32,7 @@ def fork(work: Callable[[], object]) -> int:
 
 def accepted(windows: SharedWindows, key: str, limit: int, attempts: int) -> int:
     """Return how many of ``attempts`` are accepted within a minute."""
-    return sum(windows.acquire_entry(key, limit, 60) for _ in range(attempts))
+    return sum(windows.enter(key, limit, 60)[0] for _ in range(attempts))
 
 
 def hammer() -> None:
@@ -67,9 +67,9 @@ def stuck() -> None:
         return time.monotonic()
 
     windows = SharedWindows(3, clock)
-    child = fork(lambda: windows.acquire_entry("one", 3, 60))
+    child = fork(lambda: windows.enter("one", 3, 60))
     os.read(inside, 1)
-    waiting = Thread(target=windows.acquire_entry, args=("one", 3, 60))
+    waiting = Thread(target=windows.enter, args=("one", 3, 60))
     waiting.start()
     waiting.join(0.2)
     waited = waiting.is_alive()
@@ -90,7 +90,7 @@ def killed() -> None:
         accepted(windows, "old", 2, 2)
         moment[0] += 61
         for key in crowd:
-            windows.acquire_entry(key, 2, 60)
+            windows.enter(key, 2, 60)
         child = fork(lambda windows=windows, line=line: enter_and_die(windows, line))  # type: ignore[misc]
         _, status = os.waitpid(child, 0)
         if os.WIFEXITED(status):
@@ -115,8 +115,8 @@ def enter_and_die(windows: SharedWindows, line: int) -> None:
         return trace
 
     sys.settrace(trace)  # type: ignore[arg-type]
-    windows.acquire_entry("old", 2, 60)
-    windows.acquire_entry("new", 2, 60)
+    windows.enter("old", 2, 60)
+    windows.enter("new", 2, 60)
     sys.settrace(None)
 
 
