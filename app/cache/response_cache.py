@@ -199,7 +199,7 @@ class ResponseCache:
 
 
 def _page_key(environ: WSGIEnvironment, access: Access) -> PageKey:
-    place = (environ["wsgi.url_scheme"], environ["HTTP_HOST"], environ["SCRIPT_NAME"], environ["PATH_INFO"])
+    place = (environ["wsgi.url_scheme"], environ.get("HTTP_HOST", ""), environ["SCRIPT_NAME"], environ["PATH_INFO"])
     return access.principal, *place, environ["QUERY_STRING"]
 
 
