@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from app.api import documents, health, keys, metrics, openapi, projects, reference, root
+from app.api import documents, health, keys, metrics, projects, reference, root
 from app.cache.response_cache import ResponseCache
-from app.http import flask_hooks, proxies
-from app.http.hosts import Request
-from app.http.identifiers import IdConverter
-from app.http.request_scope import RequestScope
+from app.http.request_scope import IdConverter, Request, RequestScope, install_hooks, trusting
 from app.settings import Settings
 from app.wiring import Services, Shared
 
@@ -56,26 +53,14 @@ def create_app(settings: Settings, shared: Shared | None = None) -> Application:
     """
     flask = Flask(__name__, static_folder=None)
     flask.request_class = Request
-    # Without Content-Length a body is cut off here, so the first byte too many must still be read.
-    flask.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
     # Do not redirect `//documents` to `/documents`.
     flask.url_map.merge_slashes = False
     flask.url_map.converters["id"] = IdConverter
-    flask_hooks.install(flask)
+    install_hooks(flask)
 
     services = Services.build(settings, shared=shared)
-    blueprints = [
-        documents.blueprint(services),
-        projects.blueprint(services),
-        keys.blueprint(services),
-        root.blueprint(services),
-        health.blueprint(services),
-        metrics.blueprint(services),
-    ]
-    blueprints.append(reference.blueprint(services, lambda: openapi.document(blueprints)))
-    for blueprint in blueprints:
-        flask.register_blueprint(blueprint)
+    for module in (documents, projects, keys, root, health, metrics, reference):
+        flask.register_blueprint(module.blueprint(services))
 
     scope = RequestScope(flask.wsgi_app, settings.deadline)
-    wsgi_app = proxies.trusting(settings.trusted_proxies, scope)
-    return Application(flask, wsgi_app, services.response_cache, services)
+    return Application(flask, trusting(settings.trusted_proxies, scope), services.response_cache, services)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError
 
 from app.domain.access import ANY, Access, Condition
 from app.domain.batches.operations import Operation, Outcome
+from app.domain.documents import Documents
+from app.domain.projects import Projects
 from app.errors import Fault, ServiceError, TooLarge, ValidationFailed
-from app.http import arguments, conditional, errors
-from app.http.answer import Answer
+from app.http import arguments, errors
+from app.http.answers import Answer, tag_headers, tags_or_bare
 from app.schemas.batches import OperationSchema
 from app.store.items import WriteId
 
@@ -23,64 +25,63 @@ MAX_LOCATION_CHARACTERS = 40
 SUCCESS = {"create": 201, "replace": 200, "patch": 200, "delete": 204}
 
 
-class ItemService(Protocol):
-    """The items of one type, as a batch needs them."""
-
-    def reserve(self, count: int, /) -> tuple[int, ...]:
-        """Return ids for ``count`` new items."""
-
-    def batch(self, access: Access, operations: Sequence[Operation], write_id: WriteId, /) -> Sequence[Outcome]:
-        """Carry out many operations."""
+OPERATION, ID = OperationSchema(), OperationSchema(only=["id"])
 
 
-class Batches:
-    """Batches of operations on ``items``, whose values have the shapes ``new`` and ``patch``."""
+def count_creations(body: Mapping[str, Any]) -> int:
+    """Return the number of creations in the body of a batch."""
+    return sum(isinstance(each, dict) and each.get("op") == "create" for each in body["operations"])
 
-    def __init__(self, items: ItemService, new: Schema, patch: Schema, max_value_bytes: int) -> None:
-        self._items, self._max_value_bytes = items, max_value_bytes
-        self._values = {"create": new, "replace": new, "patch": patch}
-        self._operations, self._ids = OperationSchema(), OperationSchema(only=["id"])
 
-    def reserve(self, body: Mapping[str, Any]) -> tuple[int, ...]:
-        """Return an id for each creation in the body of a batch."""
-        operations = (each for each in body["operations"] if isinstance(each, dict))
-        return self._items.reserve(sum(each.get("op") == "create" for each in operations))
+def answer(
+    items: Documents | Projects,
+    values: Mapping[str, Schema],
+    access: Access,
+    body: Mapping[str, Any],
+    write_id: WriteId,
+    max_value_bytes: int,
+) -> Answer:
+    """Carry out the body of a batch and return an outcome for each operation, in order.
 
-    def answer(self, access: Access, body: Mapping[str, Any], write_id: WriteId) -> Answer:
-        """Carry out the body of a batch and return an outcome for each operation, in order."""
-        operations = [self._read(given) for given in body["operations"]]
-        outcomes = self._items.batch(access, operations, write_id)
-        reports = [report(operation, outcome) for operation, outcome in zip(operations, outcomes, strict=True)]
-        return Answer({"outcomes": reports}, headers={"Cache-Control": "no-store"}, is_retryable=is_retryable(outcomes))
+    ``values`` are the shapes of values by the name of their operation.
+    """
+    operations = [_read(each, values, max_value_bytes) for each in body["operations"]]
+    outcomes = items.batch(access, operations, write_id)
+    reports = [report(operation, outcome) for operation, outcome in zip(operations, outcomes, strict=True)]
+    return Answer({"outcomes": reports}, headers={"Cache-Control": "no-store"}, is_retryable=is_retryable(outcomes))
 
-    def _read(self, given: object) -> Operation:
-        """Return an operation; a fault in it is its own, even if it is no operation at all."""
-        if not isinstance(given, dict):
-            return Operation("", fault=ValidationFailed("An operation must be an object."))
-        try:
-            members = arguments.load(self._operations, given, "")
-            return Operation(members["op"], members.get("id"), _condition(members), self._value(members))
-        except ServiceError as fault:
-            return Operation("", self._id(given), fault=fault)
 
-    def _id(self, given: Mapping[str, Any]) -> int | None:
-        """Return the id of an operation with faults, if the id itself is right."""
-        try:
-            public_id: int | None = self._ids.load(given, unknown=EXCLUDE).get("id")
-        except ValidationError:
-            return None
-        return public_id
+def _read(given: object, values: Mapping[str, Schema], max_value_bytes: int) -> Operation:
+    """Return an operation; a fault in it is its own, even if it is no operation at all."""
+    if not isinstance(given, dict):
+        return Operation("", fault=ValidationFailed("An operation must be an object."))
+    try:
+        members = arguments.load(OPERATION, given, "")
+        value = _value(members, values.get(members["op"]), max_value_bytes)
+        return Operation(members["op"], members.get("id"), _condition(members), value)
+    except ServiceError as fault:
+        return Operation("", _id(given), fault=fault)
 
-    def _value(self, members: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        op, schema = members["op"], self._values.get(members["op"])
-        for member, is_needed in (("id", op != "create"), ("value", schema is not None)):
-            if (member in members) != is_needed:
-                raise _fault(member, "Missing data for required field." if is_needed else f"Not allowed for {op}.")
-        if schema is None:
-            return None
-        if len(json.dumps(members["value"], ensure_ascii=False).encode()) > self._max_value_bytes:
-            raise TooLarge(f"The value is larger than {self._max_value_bytes} bytes.")
-        return arguments.load(schema, members["value"], "value")
+
+def _id(given: Mapping[str, Any]) -> int | None:
+    """Return the id of an operation with faults, if the id itself is right."""
+    try:
+        public_id: int | None = ID.load(given, unknown=EXCLUDE).get("id")
+    except ValidationError:
+        return None
+    return public_id
+
+
+def _value(members: Mapping[str, Any], schema: Schema | None, max_bytes: int) -> Mapping[str, Any] | None:
+    op = members["op"]
+    for member, is_needed in (("id", op != "create"), ("value", schema is not None)):
+        if (member in members) != is_needed:
+            raise _fault(member, "Missing data for required field." if is_needed else f"Not allowed for {op}.")
+    if schema is None:
+        return None
+    if len(json.dumps(members["value"], ensure_ascii=False).encode()) > max_bytes:
+        raise TooLarge(f"The value is larger than {max_bytes} bytes.")
+    return arguments.load(schema, members["value"], "value")
 
 
 def _condition(members: Mapping[str, Any]) -> Condition:
@@ -88,7 +89,7 @@ def _condition(members: Mapping[str, Any]) -> Condition:
         return ANY
     if members["op"] == "create":
         raise _fault("if_match", "Not allowed for create.")
-    return Condition(conditional.tags_or_bare(members["if_match"]))
+    return Condition(tags_or_bare(members["if_match"]))
 
 
 def _fault(member: str, reason: str) -> ValidationFailed:
@@ -103,7 +104,7 @@ def report(operation: Operation, outcome: Outcome) -> dict[str, Any]:
         tag = {"etag": error.headers["ETag"]} if "ETag" in error.headers else {}
         failure = {"error": error.code, "reason": _reason(operation, error)}
         return {"status": errors.STATUS[error.code], **identity, **tag, **failure}
-    tag = {} if outcome.item is None else {"etag": conditional.headers(outcome.item.revision)["ETag"]}
+    tag = {} if outcome.item is None else {"etag": tag_headers(outcome.item.revision)["ETag"]}
     return {"status": SUCCESS[operation.op], **identity, **tag}
 
 

@@ -7,11 +7,14 @@ from typing import Any, ClassVar
 from marshmallow import Schema, fields
 
 from app.errors import Unavailable
-from app.http.answer import Answer
-from app.http.blueprint import Blueprint
+from app.http.answers import Answer
+from app.http.operations import Routes
 from app.wiring import Services
 
 NO_STORE = {"Cache-Control": "no-store"}
+
+routes = Routes("health", "Probes for operators.")
+blueprint = routes.blueprint
 
 
 class HealthSchema(Schema):
@@ -22,25 +25,20 @@ class HealthSchema(Schema):
     status = fields.Constant("ok", required=True, metadata={"type": "string", "enum": ["ok"]})
 
 
-def blueprint(services: Services) -> Blueprint:
-    """Return the two probes."""
-    routes = Blueprint("health", "Probes for operators.", services)
+@routes.operation("GET", "/livez", answer=HealthSchema(), headers=NO_STORE)
+def livez() -> Answer:
+    """Report whether the process answers"""
+    return Answer({}, headers=NO_STORE)
 
-    @routes.operation("GET", "/livez", answer=HealthSchema(), headers=NO_STORE)
-    def livez() -> Answer:
-        """Report whether the process answers"""
-        return Answer({}, headers=NO_STORE)
 
-    @routes.operation("GET", "/readyz", answer=HealthSchema(), headers=NO_STORE, also=(503,))
-    def readyz() -> Answer:
-        """Report whether the service can do its work
+@routes.operation("GET", "/readyz", answer=HealthSchema(), headers=NO_STORE, also=(503,))
+def readyz(services: Services) -> Answer:
+    """Report whether the service can do its work
 
-        The database answers, accepts writes, and holds the views and validators of this version; a 503 names the
-        failed check.
-        """
-        problems = services.readiness.problems()
-        if problems:
-            raise Unavailable("Not ready: " + "; ".join(problems) + ".")
-        return Answer({}, headers=NO_STORE)
-
-    return routes
+    The database answers, accepts writes, and holds the views and validators of this version; a 503 names the
+    failed check.
+    """
+    problems = services.readiness.problems()
+    if problems:
+        raise Unavailable("Not ready: " + "; ".join(problems) + ".")
+    return Answer({}, headers=NO_STORE)

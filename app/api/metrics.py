@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
-from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.registry import Collector
 
-from app.http.answer import Answer
-from app.http.blueprint import Blueprint
+from app.http.answers import Answer
+from app.http.operations import Routes
 from app.wiring import Services
 
 NO_STORE = {"Cache-Control": "no-store"}
@@ -24,6 +24,8 @@ SILENCE = (
 CHANGES = ("dreamscript_feed_changes", "Changes reported by the feed.")
 LOSSES = ("dreamscript_feed_losses", "How often the feed was lost.")
 KEPT = ("dreamscript_kept_bytes", "Bytes of cached items.")
+routes = Routes("metrics", "For monitoring.")
+blueprint = routes.blueprint
 METRICS = dict([READS, LIVE, SILENCE, CHANGES, LOSSES, KEPT])
 
 
@@ -50,21 +52,13 @@ class Measured(Collector):
         yield from (reads, live, silence, changes, losses, kept)
 
 
-def blueprint(services: Services) -> Blueprint:
-    """Return the metrics."""
-    routes = Blueprint("metrics", "For monitoring.", services)
-    registry = CollectorRegistry()
-    registry.register(Measured(services))
+@routes.operation(
+    "GET", "/metrics", scope="operate", answer={"type": "string"}, headers=NO_STORE, media_type="text/plain"
+)
+def metrics(services: Services) -> Answer:
+    """Report the counts of the process that answers
 
-    @routes.operation(
-        "GET", "/metrics", scope="operate", answer={"type": "string"}, headers=NO_STORE, media_type="text/plain"
-    )
-    def metrics() -> Answer:
-        """Report the counts of the process that answers
-
-        In Prometheus's text format. Each worker counts for itself and is labelled with its process id.
-        """
-        headers = {"Content-Type": CONTENT_TYPE_PLAIN_0_0_4, **NO_STORE}
-        return Answer(generate_latest(registry), headers=headers)
-
-    return routes
+    In Prometheus's text format. Each worker counts for itself and is labelled with its process id.
+    """
+    headers = {"Content-Type": CONTENT_TYPE_PLAIN_0_0_4, **NO_STORE}
+    return Answer(generate_latest(Measured(services)), headers=headers)

@@ -14,13 +14,13 @@ from marshmallow import Schema
 
 from app.domain.access import SCOPES
 from app.errors import ERRORS, Fault, ServiceError, ValidationFailed
-from app.http import errors, idempotent, media
-from app.http.blueprint import Blueprint, Operation
-from app.http.identifiers import PATH_SCHEMA
-from app.http.openapi_headers import ANSWER_HEADERS, REQUEST_HEADERS
-from app.http.rate_limits import HEADERS as RATE_LIMITS
+from app.http import errors, idempotent
+from app.http.answers import JSON
+from app.http.arguments import REQUEST_TYPES
+from app.http.operations import Operation, Routes
 from app.schemas.errors import ErrorSchema
 from app.schemas.values import IdentifierList
+from app.store.items import MAX_ID
 from app.version import VERSION
 
 DESCRIPTION = """\
@@ -55,20 +55,51 @@ unknown or repeated parameters, and NUL characters in a text are refused, never 
 # OpenAPI 3.1 has no word for COPY, and allows extensions. apispec resolves references only under methods that it knows,
 # so a COPY is described as a method that no operation has, and renamed at the end.
 STAND_IN = "trace"
+# An id in a path.
+PATH_SCHEMA: dict[str, Any] = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
+# The headers of every counted answer.
+RATE_LIMITS = ("RateLimit-Policy", "RateLimit")
 NOT_MODIFIED = "The client's copy is current. The headers are those of the 200."
+TEXT = {"type": "string"}
 
 
-def document(blueprints: Iterable[Blueprint]) -> dict[str, Any]:
-    """Return the OpenAPI document of all operations of ``blueprints``."""
+def _header(description: str, *, always: bool = True) -> dict[str, Any]:
+    return {"description": description, "required": always, "schema": TEXT}
+
+
+ANSWER_HEADERS: dict[str, dict[str, Any]] = {
+    "X-Request-ID": _header("The request's id, which the service's log has too."),
+    "ETag": _header("Changes if and only if the answer does. Send it back as `If-None-Match` or `If-Match`."),
+    "Cache-Control": _header("Who may store the answer; `no-cache` means: check the tag before each use (RFC 9111)."),
+    "Vary": _header("Answers differ from key to key."),
+    "Location": _header("The absolute URL of the new item."),
+    "x-next": _header("The absolute URL of the next page; absent on the last.", always=False),
+    "Link": _header("The next page as `rel=next` (RFC 8288).", always=False),
+    "WWW-Authenticate": _header("How to authenticate (RFC 9110, section 11.6.1)."),
+    "Retry-After": _header("Seconds to wait before a retry, where a retry can help.", always=False),
+    "RateLimit-Policy": _header("The limit: `q` requests in any `w` seconds.", always=False),
+    "RateLimit": _header("The requests left, `r`, and the seconds until there is one more, `t`.", always=False),
+}
+
+REQUEST_HEADERS = {
+    "If-None-Match": "Entity tags that the client has; the answer is an empty 304 if one of them is current.",
+    "If-Match": "Entity tags, one of which must be current; otherwise the answer is 412.",
+    "Idempotency-Key": "The client's key for the request: 1 to 255 visible ASCII characters, bare or quoted.",
+    "X-Request-ID": "The client's id for the request: 1 to 128 of `A-Z a-z 0-9 . _ -`. It is generated if missing.",
+}
+
+
+def document(tables: Iterable[Routes]) -> dict[str, Any]:
+    """Return the OpenAPI document of all operations in ``tables``."""
     marshmallow = MarshmallowPlugin()
     spec = APISpec("Dreamscript Database", VERSION, "3.1.0", plugins=[marshmallow], info={"description": DESCRIPTION})
     marshmallow.map_to_openapi_type(IdentifierList, "string", None)  # type: ignore[no-untyped-call]
     _add_components(spec)
-    for blueprint in blueprints:
-        spec.tag({"name": blueprint.name, "description": blueprint.description})
-        for operation in blueprint.operations.values():
+    for routes in tables:
+        spec.tag({"name": routes.name, "description": routes.description})
+        for operation in routes.operations.values():
             if operation.is_listed:
-                _add(spec, operation, blueprint.name)
+                _add(spec, operation, routes.name)
     generated: dict[str, Any] = spec.to_dict()
     for path in generated["paths"].values():
         if STAND_IN in path:
@@ -82,8 +113,8 @@ def _add_components(spec: APISpec) -> None:
     spec.components.security_scheme("ApiKey", scheme)
     for name, header in ANSWER_HEADERS.items():
         spec.components.header(name, header)
-    for name, parameter in REQUEST_HEADERS.items():
-        spec.components.parameter(name, "header", parameter)
+    for name, description in REQUEST_HEADERS.items():
+        spec.components.parameter(name, "header", {"description": description, "schema": TEXT})
     spec.components.schema("Error", schema=ErrorSchema)
     for status in sorted(set(errors.STATUS.values())):
         spec.components.response(HTTPStatus(status).name, error_response(status), lazy=True)
@@ -119,7 +150,7 @@ def _described(operation: Operation, tag: str) -> dict[str, Any]:
 
 
 def _request_body(operation: Operation) -> dict[str, Any]:
-    media_type = media.REQUEST_TYPES.get(operation.method, (media.JSON,))[-1]
+    media_type = REQUEST_TYPES.get(operation.method, (JSON,))[-1]
     content = {"schema": operation.body, "example": _example(operation.body)}
     return {"required": True, "content": {media_type: content}}
 
@@ -167,7 +198,7 @@ def error_response(status: int) -> dict[str, Any]:
     return {
         "description": "\n".join(f"- `{error.code}`: {error.reason}" for error in kinds),
         "headers": {name: name for name in names},
-        "content": {media.JSON: content},
+        "content": {JSON: content},
     }
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import flask_swagger_ui
 
-from app.http import media
-from app.http.answer import Answer
-from app.http.blueprint import Blueprint
-from app.wiring import Services
+from app.api import documents, health, keys, metrics, projects, root
+from app.api.openapi import document
+from app.http.answers import JSON, Answer
+from app.http.operations import Routes
 
 PAGE = Path(__file__).parent / "reference_page"
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
@@ -35,30 +34,31 @@ POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inl
 HEADERS = ("ETag", "Cache-Control")
 
 
-def blueprint(services: Services, document: Callable[[], dict[str, Any]]) -> Blueprint:
-    """Return the page and its files; ``document`` returns the OpenAPI document once all routes are registered."""
-    routes = Blueprint("reference", "This documentation.", services)
+TABLES = (documents.routes, projects.routes, keys.routes, root.routes, health.routes, metrics.routes)
 
-    @cache
-    def serialized() -> bytes:
-        return json.dumps(document()).encode()
-
-    @routes.operation("GET", "/openapi.json", answer={"type": "object"}, headers=HEADERS)
-    def openapi() -> Answer:
-        """Describe this API as OpenAPI 3.1"""
-        return answer(serialized(), media.JSON)
-
-    @routes.operation("GET", "/reference", answer={"type": "string"}, headers=HEADERS, media_type="text/html")
-    def reference() -> Answer:
-        """Show this documentation as a page that can send requests"""
-        return answer(read(PAGE / "index.html"), "text/html", {"Content-Security-Policy": POLICY})
-
-    for name, (folder, media_type) in ASSETS.items():
-        asset(routes, folder / name, media_type)
-    return routes
+routes = Routes("reference", "This documentation.")
+blueprint = routes.blueprint
 
 
-def asset(routes: Blueprint, file: Path, media_type: str) -> None:
+@cache
+def serialized() -> bytes:
+    """Return the OpenAPI document of all operations."""
+    return json.dumps(document((*TABLES, routes))).encode()
+
+
+@routes.operation("GET", "/openapi.json", answer={"type": "object"}, headers=HEADERS)
+def openapi() -> Answer:
+    """Describe this API as OpenAPI 3.1"""
+    return answer(serialized(), JSON)
+
+
+@routes.operation("GET", "/reference", answer={"type": "string"}, headers=HEADERS, media_type="text/html")
+def reference() -> Answer:
+    """Show this documentation as a page that can send requests"""
+    return answer(read(PAGE / "index.html"), "text/html", {"Content-Security-Policy": POLICY})
+
+
+def asset(file: Path, media_type: str) -> None:
     """Serve a file that the page loads; it is no operation of the API."""
 
     def view() -> Answer:
@@ -80,3 +80,7 @@ def answer(content: bytes, media_type: str, extra_headers: Mapping[str, str] | N
     tag = sha256(content).hexdigest()[:32]
     headers = {"Content-Type": content_type, "ETag": f'"{tag}"', "Cache-Control": "no-cache"}
     return Answer(content, headers={**headers, **(extra_headers or {})})
+
+
+for name, (folder, media_type) in ASSETS.items():
+    asset(folder / name, media_type)

@@ -8,11 +8,16 @@ from typing import Any, ClassVar
 from flask import request
 from marshmallow import Schema, fields
 
-from app.http.answer import Answer
-from app.http.blueprint import Blueprint
+from app.http.answers import Answer
+from app.http.operations import Routes
 from app.http.strict_json import MAX_DEPTH, MAX_INTEGER
 from app.version import VERSION
 from app.wiring import Services
+
+PATHS = ("reference", "openapi.json", "documents", "projects", "livez", "readyz")
+
+routes = Routes("root", "The service itself.")
+blueprint = routes.blueprint
 
 
 class RootSchema(Schema):
@@ -40,10 +45,10 @@ class RootSchema(Schema):
     )
 
 
-def blueprint(services: Services) -> Blueprint:
-    """Return the root."""
+@routes.operation("GET", "/", answer=RootSchema(), headers=("Cache-Control",))
+def root(services: Services) -> Answer:
+    """Name the service, its links and its limits"""
     settings = services.settings
-    routes = Blueprint("root", "The service itself.", services)
     limits = {
         "page_size": settings.page_size,
         "max_page_size": settings.max_page_size,
@@ -51,15 +56,8 @@ def blueprint(services: Services) -> Blueprint:
         "max_depth": MAX_DEPTH,
         "max_integer": MAX_INTEGER,
     }
-    paths = ("reference", "openapi.json", "documents", "projects", "livez", "readyz")
-
-    @routes.operation("GET", "/", answer=RootSchema(), headers=("Cache-Control",))
-    def root() -> Answer:
-        """Name the service, its links and its limits"""
-        links = {path.removesuffix(".json"): request.url_root + path for path in paths}
-        content = {"name": "Dreamscript Database", "version": VERSION, "links": links, "limits": limits}
-        # Indented for people with a browser.
-        text = json.dumps(content, indent=2) + "\n"
-        return Answer(text.encode(), headers={"Cache-Control": "no-cache"})
-
-    return routes
+    links = {path.removesuffix(".json"): request.url_root + path for path in PATHS}
+    content = {"name": "Dreamscript Database", "version": VERSION, "links": links, "limits": limits}
+    # Indented for people with a browser.
+    text = json.dumps(content, indent=2) + "\n"
+    return Answer(text.encode(), headers={"Cache-Control": "no-cache"})

@@ -9,28 +9,23 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Hashable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
-from threading import Lock
+from threading import Event, Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from cachetools import LRUCache
 
 from app.cache.items import BodyCache
-from app.cache.single_flight import SingleFlight
 from app.domain.access import Access
 from app.domain.keys.authenticator import Authenticator
-from app.http import conditional, media
-from app.http.answer import Answer
-from app.http.hosts import HOST
-from app.http.proxies import trusting
-from app.http.rate_limits import rate_limit_headers
-from app.http.request_scope import choose_request_id, log_request
+from app.http.answers import JSON, Answer, line, names_tag, tag_headers
+from app.http.request_scope import HOST, choose_request_id, log_request, trusting
 from app.limits.limiter import Limiter
 from app.limits.policies import MEMORY, READ
 from app.metrics import Tally
-from app.request_context import RequestContext
+from app.request_context import RequestContext, remaining
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,7 +36,7 @@ PAGES_SHARE = 8
 # Bytes of an entry beside its headers and body, with its key, measured on CPython 3.11.
 ENTRY_BYTES = 2_000
 
-ACCEPTED = (None, "*/*", media.JSON)
+ACCEPTED = (None, "*/*", JSON)
 ITEM = re.compile(r"/(documents|projects)/([1-9][0-9]{0,15})", re.ASCII)
 ITEM_ROUTES = {"documents": "/documents/<id:document_id>", "projects": "/projects/<id:project_id>"}
 BODY_HEADERS = ("Content-Type", "Content-Length")
@@ -73,6 +68,55 @@ class Entry(NamedTuple):
     tokens: Mapping[str, int | None] = {}
 
 
+class Flight:
+    """One read, the read before it, and its answer, None until the read has succeeded."""
+
+    def __init__(self, previous: Flight | None = None) -> None:
+        self.previous, self.done = previous, Event()
+        self.result: Answer | None = None
+
+
+class SingleFlight:
+    """Lets simultaneous requests for the same thing share one read. Thread-safe.
+
+    A caller that arrives during a read waits for the next one, together with all others that do. So an answer is never
+    older than its request, and a lone caller never waits.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._running: dict[Hashable, Flight] = {}
+        self._waiting: dict[Hashable, Flight] = {}
+
+    @contextmanager
+    def join(self, key: Hashable) -> Iterator[Flight]:
+        """Yield a flight with the answer of another caller with the same ``key``, or without: then set it.
+
+        A failure, or a wait beyond the request's deadline, is not shared: the caller then reads for itself.
+        """
+        with self._lock:
+            flight = self._waiting.get(key)
+            is_leader = flight is None
+            if flight is None:
+                flight = self._waiting[key] = Flight(self._running.get(key))
+        if not is_leader:
+            flight.done.wait(remaining())
+            yield flight if flight.result else Flight()
+            return
+        if flight.previous:
+            flight.previous.done.wait(remaining())
+            flight.previous = None
+        with self._lock:
+            self._running[key] = self._waiting.pop(key)
+        try:
+            yield flight
+        finally:
+            flight.done.set()
+            with self._lock:
+                if self._running.get(key) is flight:
+                    del self._running[key]
+
+
 class ResponseCache:
     """Thread-safe. ``body_caches`` holds items by the name of their database; ``reads`` counts hits and misses."""
 
@@ -85,7 +129,7 @@ class ResponseCache:
         reads: Tally,
     ) -> None:
         self._body_caches, self._authenticator, self._limiter, self._reads = body_caches, authenticator, limiter, reads
-        self._lock, self._flights = Lock(), SingleFlight[Answer]()
+        self._lock, self._flights = Lock(), SingleFlight()
         self._pages: LRUCache[PageKey, Entry] = LRUCache(settings.cache_bytes // PAGES_SHARE, _size)
         self._find_behind_proxies = trusting(settings.trusted_proxies, lambda environ, _: self._find(environ))
         # Without a limiter, or with counters in memory, a lookup waits for nothing outside of this host.
@@ -99,36 +143,28 @@ class ResponseCache:
         response: CachedResponse | None = self._find_behind_proxies(environ, None)
         return response
 
-    def read_through(
-        self,
-        environ: WSGIEnvironment,
-        access: Access,
-        route: str,
-        scope: str,
-        databases: Collection[str],
-        read: Callable[[], Answer],
-    ) -> Answer:
-        """Count a miss and return the answer of ``read``; store it if it is a page that may be cached.
+    @contextmanager
+    def reading(
+        self, environ: WSGIEnvironment, access: Access, route: str, scope: str, databases: Collection[str]
+    ) -> Iterator[Flight]:
+        """Count a miss and yield a flight, as ``SingleFlight.join`` does; store its answer if it may be cached.
 
-        ``route`` is for the access log. ``databases`` are those that the answer depends on. Simultaneous requests share
-        one answer.
+        ``route`` is for the access log. ``databases`` are those that the answer depends on.
 
         A limited key's page is never stored: the time that it takes would reveal changes outside of the key's limits.
         """
         self._reads.count("miss")
         if access.reach is not None:
-            return read()
+            yield Flight()
+            return
         key = _page_key(environ, access)
-
-        def fill() -> Answer:
-            tokens = {name: self._body_caches[name].token() for name in databases}
-            answer = read()
-            if answer.is_cacheable and None not in tokens.values():
+        with self._flights.join((key, environ.get("HTTP_IF_NONE_MATCH"), environ.get("HTTP_CACHE_CONTROL"))) as flight:
+            is_shared = flight.result is not None
+            tokens = {} if is_shared else {name: self._body_caches[name].token() for name in databases}
+            yield flight
+            answer = flight.result
+            if answer and answer.is_cacheable and not is_shared and None not in tokens.values():
                 self._store(key, answer, Entry(route, scope, answer.tag or "", [], b"", tokens))
-            return answer
-
-        conditions = environ.get("HTTP_IF_NONE_MATCH"), environ.get("HTTP_CACHE_CONTROL")
-        return self._flights.run((key, *conditions), fill)
 
     def _store(self, key: PageKey, answer: Answer, entry: Entry) -> None:
         """Store a 200. A 304 shows that a stored page with its tag is still right."""
@@ -169,8 +205,8 @@ class ResponseCache:
         public_id, project_id = item.public_id, item.project_id
         if not (access.admits(public_id, project_id) if name == "documents" else access.admits_project(public_id)):
             return None
-        body = media.line(item.body)
-        headers = {"Content-Type": media.JSON, "Content-Length": str(len(body)), **conditional.headers(item.revision)}
+        body = line(item.body)
+        headers = {"Content-Type": JSON, "Content-Length": str(len(body)), **tag_headers(item.revision)}
         return Entry(ITEM_ROUTES[name], f"{name}:read", item.revision, list(headers.items()), body)
 
     def _page(self, environ: WSGIEnvironment, access: Access) -> Entry | None:
@@ -180,15 +216,14 @@ class ResponseCache:
 
     def _respond(self, environ: WSGIEnvironment, access: Access, entry: Entry, started: float) -> CachedResponse | None:
         """Return an entry as a response to this request, None if the principal is over its rate limit."""
-        known_tags = environ.get("HTTP_IF_NONE_MATCH")
-        is_spared = known_tags is not None and conditional.names(known_tags, entry.tag)
+        is_spared = names_tag(environ.get("HTTP_IF_NONE_MATCH"), entry.tag)
         counted: dict[str, str] = {}
         if self._limiter is not None:
             # A 304 is free.
             verdict = (self._limiter.look if is_spared else self._limiter.acquire)(READ, access.principal)
             if verdict is not None and not verdict.granted:
                 return None
-            counted = rate_limit_headers(verdict) if verdict else {}
+            counted = verdict.headers if verdict else {}
         self._reads.count("hit")
         request_id, status = choose_request_id(environ.get("HTTP_X_REQUEST_ID")), 304 if is_spared else 200
         context = RequestContext(request_id, started, entry.route, access.principal, "hit")

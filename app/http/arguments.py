@@ -1,4 +1,4 @@
-"""Reads queries and bodies into schemas, and reports the place of every fault."""
+"""Reads requests: queries and bodies into schemas, and conditions; reports the place of every fault."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ from typing import Any
 import marshmallow
 from flask import request
 from marshmallow import Schema
+from werkzeug.exceptions import ClientDisconnected, HTTPException
+from werkzeug.wrappers import Request
 
-from app.errors import Fault, ValidationFailed
-from app.http.media import json_body
+from app.domain.access import Condition
+from app.errors import BadContentType, BadRequest, Fault, NotAcceptable, TooLarge, ValidationFailed
+from app.http import strict_json
+from app.http.answers import JSON, tags
 
+# A patch may also be declared as plain JSON.
+REQUEST_TYPES = {"PATCH": (JSON, "application/merge-patch+json")}
+INCOMPLETE = "The body could not be read to its end."
 # A body can hold a million faults: at most this many are reported, and no others are looked for.
 MAX_FAULTS = 100
 MORE = "There are more faults than these."
@@ -30,15 +37,9 @@ def load_query(schema: Schema) -> dict[str, Any]:
     return load(schema, request.args.to_dict(), "query")
 
 
-def load_body(schema: Schema, max_bytes: int | None) -> dict[str, Any]:
-    """Return the members of a strict JSON body; ``max_bytes`` replaces the service's own limit if set.
-
-    Raises ValidationFailed and the errors of ``json_body``.
-    """
-    if max_bytes is not None:
-        # The first byte too many must still be read, as create_app explains.
-        request.max_content_length = max_bytes + 1
-    return load(schema, json_body(), "body")
+def load_body(schema: Schema, max_bytes: int) -> dict[str, Any]:
+    """Return the members of a strict JSON body. Raises ValidationFailed and the errors of ``json_body``."""
+    return load(schema, json_body(max_bytes), "body")
 
 
 def load(schema: Schema, value: object, location: str) -> dict[str, Any]:
@@ -78,3 +79,75 @@ def _faults(messages: Any, location: str) -> Iterator[Fault]:
 
 def _below(location: str, name: str) -> str:
     return f"{location}.{name[:100]}".removeprefix(".")
+
+
+def require_acceptable(media_type: str) -> None:
+    """Raise NotAcceptable unless the Accept header admits ``media_type``. An absent or empty header admits any."""
+    if request.headers.get("Accept", "").strip() and not _admits(media_type):
+        raise NotAcceptable(f"Only {media_type} is available here; the Accept header does not admit it.")
+
+
+def _admits(media_type: str) -> bool:
+    """Return whether the most specific match has a weight above 0; parameters such as a charset are ignored."""
+    ranges = [(value.partition(";")[0].strip().lower(), weight) for value, weight in request.accept_mimetypes]
+    for pattern in (media_type, media_type.partition("/")[0] + "/*", "*/*"):
+        weights = [weight for value, weight in ranges if value == pattern]
+        if weights:
+            return max(weights) > 0
+    return False
+
+
+def check_declared(request: Request) -> None:
+    """Raise BadContentType or BadRequest for a body that its headers do not declare as plain JSON."""
+    types = REQUEST_TYPES.get(request.method, (JSON,))
+    charset = request.mimetype_params.get("charset", "utf-8").lower()
+    if request.mimetype not in types or charset not in ("utf-8", "utf8"):
+        raise BadContentType(f"The Content-Type must be {' or '.join(types)}, in UTF-8.")
+    if request.content_encoding not in (None, "identity"):
+        raise BadContentType("The body must not be encoded; send it without Content-Encoding.")
+    if request.headers.get("Transfer-Encoding", "chunked").strip().lower() != "chunked":
+        raise BadRequest("The only supported Transfer-Encoding is chunked.")
+
+
+def json_body(max_bytes: int) -> object:
+    """Return the parsed body. Raises BadContentType, BadRequest, TooLarge or InvalidJSON."""
+    check_declared(request)
+    # A body without Content-Length is read up to the first byte too many.
+    request.max_content_length = max_bytes + 1
+    content = _read() if (request.content_length or 0) <= max_bytes else None
+    if content is None or len(content) > max_bytes:
+        raise TooLarge(f"The body is larger than {max_bytes} bytes.")
+    return strict_json.parse(content)
+
+
+def _read() -> bytes:
+    """Return the bytes of the body. Raises BadRequest for wrong framing, whatever exception the server has for it."""
+    try:
+        content = request.get_data(cache=False)
+    except ClientDisconnected as error:
+        raise BadRequest(INCOMPLETE) from error
+    except HTTPException:
+        raise
+    except Exception as error:
+        raise BadRequest(INCOMPLETE) from error
+    # A body that ends early is incomplete even where it happens to be JSON (RFC 9112, section 8).
+    if request.content_length is not None and len(content) < request.content_length:
+        raise BadRequest(INCOMPLETE)
+    return content
+
+
+def if_none_match() -> set[str]:
+    """Return the tags in If-None-Match."""
+    return tags(request.headers.get("If-None-Match", ""))
+
+
+def bypass_cache() -> bool:
+    """Return whether the client accepts nothing from a cache (RFC 9111, section 5.2.1)."""
+    cache_control = request.cache_control
+    return bool(cache_control.no_cache) or cache_control.max_age == 0
+
+
+def condition() -> Condition:
+    """Return the condition that If-Match and If-None-Match put on the revision that a write replaces."""
+    required, refused = request.headers.get("If-Match"), request.headers.get("If-None-Match")
+    return Condition(None if required is None else frozenset(tags(required)), frozenset(tags(refused or "")))

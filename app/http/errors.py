@@ -10,8 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from app import errors
 from app.errors import ServiceError
-from app.http import media
-from app.http.answer import Answer, json_line
+from app.http.answers import JSON, Answer, json_line
 from app.request_context import current_request, current_request_id
 
 log = logging.getLogger("dreamscript.http")
@@ -51,7 +50,7 @@ HEADERS: dict[str, dict[str, str]] = {
 def answer(error: ServiceError) -> Answer:
     """Return the answer that reports ``error``."""
     content = json_line(body(error, current_request_id()))
-    headers = {"Content-Type": media.JSON, "Content-Length": str(len(content)), "Cache-Control": "no-store"}
+    headers = {"Content-Type": JSON, "Content-Length": str(len(content)), "Cache-Control": "no-store"}
     return Answer(content, STATUS[error.code], {**headers, **HEADERS.get(error.code, {}), **error.headers})
 
 

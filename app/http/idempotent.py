@@ -15,12 +15,11 @@ from app.domain.idempotency import Answer as StoredAnswer
 from app.domain.idempotency import Begun, Idempotency
 from app.errors import Conflict, Fault, ServiceError, Unavailable, ValidationFailed
 from app.http import errors
-from app.http.answer import Answer
+from app.http.answers import Answer
 from app.store.items import WriteId
 
 # Carries out the request under a write id, and returns the rendered answer.
 Run = Callable[[WriteId], Answer]
-Reserve = Callable[..., tuple[int, ...]]
 
 METHODS = ("POST", "PATCH", "COPY")
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -30,29 +29,30 @@ SHOWN = "The first request created key {}, whose text was shown once in its answ
 
 
 def run_once(
-    idempotency: Idempotency, principal: str, arguments: dict[str, Any], run: Run, reserve: Reserve, *, is_secret: bool
+    idempotency: Idempotency,
+    principal: str,
+    arguments: dict[str, Any],
+    *,
+    run: Run,
+    reserve: Callable[[], tuple[int, ...]],
+    is_secret: bool,
 ) -> Answer:
     """Return the answer of ``run``, or the stored answer of an earlier request with the same Idempotency-Key.
 
     ``arguments`` are the request's; ``reserve`` returns the ids that it needs for new items. A success that
     ``is_secret`` is never stored: a repetition is a 409 instead. Raises ValidationFailed for a malformed key, and
-    what ``Idempotency.begin`` raises.
+    all errors of ``Idempotency.begin``.
     """
-    key = read_key()
-    if key is None:
-        return run(WriteId())
-    outcome = idempotency.begin(principal, key, digest(arguments), lambda: reserve(**arguments))
+    key = read_key(request.headers["Idempotency-Key"])
+    outcome = idempotency.begin(principal, key, digest(arguments), reserve)
     if isinstance(outcome, StoredAnswer):
         replayed = _restored(outcome)
         return Answer(replayed.body, replayed.status, {**replayed.headers, "Idempotency-Replayed": "true"})
     return _run_and_store(idempotency, outcome, run, is_secret=is_secret)
 
 
-def read_key() -> str | None:
-    """Return the key, None if there is none. Raises ValidationFailed for a malformed one."""
-    text = request.headers.get("Idempotency-Key")
-    if text is None:
-        return None
+def read_key(text: str) -> str:
+    """Return the key in the header ``text``. Raises ValidationFailed for a malformed one."""
     quoted = QUOTED.fullmatch(text)
     key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else text
     if not KEY.fullmatch(key) or (text.startswith('"') and not quoted):

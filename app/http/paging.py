@@ -3,73 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import request
 
 from app.domain.access import Access
-from app.domain.listing.cursors import Cursors
 from app.domain.listing.pages import ListQuery, Page
-from app.domain.resources import RenderedItem
-from app.http import conditional, media
-from app.http.answer import Answer
+from app.http import answers
+from app.http.answers import Answer, array, tag_headers
+from app.http.arguments import if_none_match
 from app.wiring import Services
 
-HEADERS = (*conditional.NAMES, "x-next", "Link")
+# The headers of pages, for the OpenAPI document.
+HEADERS = (*answers.HEADERS, "x-next", "Link")
 
 
-def bodies(items: Sequence[RenderedItem]) -> bytes:
-    """Return the JSON array of rendered items."""
-    return media.array(item.body for item in items)
+def list_query(services: Services, access: Access, arguments: Mapping[str, Any], **fixed: Any) -> ListQuery:
+    """Return the query of a validated query string and of filters ``fixed`` by the path. Raises InvalidCursor."""
+    filters = {name: value for name, value in arguments.items() if name not in ("limit", "cursor")}
+    limit = arguments.get("limit", services.settings.page_size)
+    query = ListQuery(min(limit, services.settings.max_page_size), **filters, **fixed)
+    if "cursor" not in arguments:
+        return query
+    return replace(query, position=services.cursors.read(arguments["cursor"], *_binding(access, query)))
 
 
-class Paging:
-    """Reads the query parameters that listings share, and answers with pages."""
+def page_answer(
+    services: Services,
+    access: Access,
+    query: ListQuery,
+    page: Page,
+    load: Callable[[Access, Page], Page],
+    render: Callable[[Sequence[Any]], Any] = array,
+) -> Answer:
+    """Return the page of ``query``, or a 304 that costs no read of the items.
 
-    def __init__(self, cursors: Cursors, page_size: int, max_page_size: int) -> None:
-        self._cursors, self._page_size, self._max_page_size = cursors, page_size, max_page_size
+    ``load`` reads the items of the page; ``render`` turns them into the answer's body.
+    """
+    if known := page.known_as(if_none_match()):
+        return Answer(status=304, headers=_headers(services, access, query, known), is_cacheable=True)
+    page = load(access, page)
+    return Answer(render(page.items), headers=_headers(services, access, query, page), is_cacheable=True)
 
-    @classmethod
-    def of(cls, services: Services) -> Paging:
-        """Return the paging of a service with its settings."""
-        return cls(services.cursors, services.settings.page_size, services.settings.max_page_size)
 
-    def query(self, access: Access, arguments: Mapping[str, Any], **fixed: Any) -> ListQuery:
-        """Return the query of a validated query string and of filters ``fixed`` by the path. Raises InvalidCursor."""
-        filters = {name: value for name, value in arguments.items() if name not in ("limit", "cursor")}
-        limit = min(arguments.get("limit", self._page_size), self._max_page_size)
-        query = ListQuery(limit=limit, **filters, **fixed)
-        cursor = arguments.get("cursor")
-        if cursor is None:
-            return query
-        position = self._cursors.read(cursor, *_binding(access, query))
-        return ListQuery(limit=limit, position=position, **filters, **fixed)
-
-    def answer(
-        self,
-        access: Access,
-        query: ListQuery,
-        page: Page,
-        load: Callable[[Access, Page], Page],
-        render: Callable[[Sequence[Any]], Any] = bodies,
-    ) -> Answer:
-        """Return the page of ``query``, or a 304 that costs no read of the items.
-
-        ``load`` reads the items of the page; ``render`` turns them into the answer's body.
-        """
-        if known := page.known_as(conditional.if_none_match()):
-            return Answer(status=304, headers=self._headers(access, query, known), is_cacheable=True)
-        page = load(access, page)
-        return Answer(render(page.items), headers=self._headers(access, query, page), is_cacheable=True)
-
-    def _headers(self, access: Access, query: ListQuery, page: Page) -> dict[str, str]:
-        headers = conditional.headers(page.tag)
-        if page.last_position is None:
-            return headers
-        cursor = self._cursors.write(page.last_position, *_binding(access, query))
-        url = f"{request.base_url}?{urlencode({**request.args.to_dict(), 'cursor': cursor}, safe=',')}"
-        return {**headers, "x-next": url, "Link": f'<{url}>; rel="next"'}
+def _headers(services: Services, access: Access, query: ListQuery, page: Page) -> dict[str, str]:
+    headers = tag_headers(page.tag)
+    if page.last_position is None:
+        return headers
+    cursor = services.cursors.write(page.last_position, *_binding(access, query))
+    url = f"{request.base_url}?{urlencode({**request.args.to_dict(), 'cursor': cursor}, safe=',')}"
+    return {**headers, "x-next": url, "Link": f'<{url}>; rel="next"'}
 
 
 def _binding(access: Access, query: ListQuery) -> tuple[object, ...]:

@@ -9,8 +9,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request
 
 from app.errors import ServiceError, Unavailable
-from app.http import media
-from app.http.blueprint import Blueprint, Operation
+from app.http.arguments import check_declared
+from app.http.operations import Blueprint, Operation
 from app.wiring import Services
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class Precheck:
         try:
             operation = self._operation(environ)
             if operation is not None and operation.body is not None:
-                media.check_declared(request)
-                limit = operation.max_bytes or limit
+                check_declared(request)
+                limit *= operation.body_factor
             if (request.content_length or 0) > limit:
                 return 0
             if operation is not None and operation.scope is not None:

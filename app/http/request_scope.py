@@ -1,4 +1,4 @@
-"""Gives every request its id and its deadline, and writes one line of access log for it, whatever happens inside."""
+"""The rules for every request of any route: id, deadline, access log, proxies, host, OPTIONS and ids in paths."""
 
 from __future__ import annotations
 
@@ -7,11 +7,20 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from app.errors import Unavailable
+import flask
+from flask import Flask, request
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import BaseConverter
+from werkzeug.utils import cached_property
+from werkzeug.wsgi import get_host
+
+from app.errors import BadRequest, Unavailable
 from app.http import errors
-from app.request_context import STARTED, RequestContext, request_context
+from app.http.answers import Answer, Response, to_response
+from app.request_context import STARTED, RequestContext, current_request, request_context
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -19,6 +28,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("dreamscript.access")
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
+# RFC 3986, section 3.2.2. Werkzeug takes no `_`, which nginx sends where an upstream's name has one.
+HOST = re.compile(r"(?:[\w.~!$&'()*+,;=-]|%[0-9A-F]{2})+(?::[0-9]{0,5})?|\[[0-9A-F:.]+\](?::[0-9]{0,5})?", re.A | re.I)
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 class RequestScope:
@@ -69,3 +81,73 @@ def too_late(start_response: Callable[..., object]) -> Iterable[bytes]:
 def choose_request_id(offered: str | None) -> str:
     """Return the client's own id for the request if it can be logged and sent on as it is, else a new one."""
     return offered if offered and REQUEST_ID.fullmatch(offered) else secrets.token_hex(16)
+
+
+def trusting(hops: int, wsgi: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``wsgi`` as it answers behind ``hops`` trusted proxies, which set scheme, host and client address."""
+    return ProxyFix(wsgi, x_for=hops, x_proto=hops, x_host=hops) if hops else wsgi
+
+
+class Request(flask.Request):
+    """A request whose URLs are URIs, where Werkzeug's are IRIs: a header cannot hold any other host."""
+
+    @property
+    def host(self) -> str:
+        """The host and, unless it is the default, the port; empty if the Host header is not legal."""
+        if "Host" not in self.headers:
+            return get_host(self.environ)
+        host = self.headers["Host"]
+        if not HOST.fullmatch(host):
+            return ""
+        return host.removesuffix(DEFAULT_PORTS.get(self.scheme, ":")).removesuffix(":")
+
+    @host.setter
+    def host(self, value: str) -> None:
+        """Ignore the host that Flask sets, which is Werkzeug's."""
+
+    @cached_property
+    def root_url(self) -> str:
+        """The URL of the application's root."""
+        return f"{self.scheme}://{self.host}{quote(self.root_path.rstrip('/'))}/"
+
+    @cached_property
+    def base_url(self) -> str:
+        """The URL of this request without its query."""
+        return self.root_url + quote(self.path.lstrip("/"))
+
+
+class IdConverter(BaseConverter):
+    """The `<id:…>` part of a rule. A path that does not match is a 404."""
+
+    regex = "[1-9][0-9]{0,15}"
+
+    def to_python(self, value: str) -> int:
+        """Return the id."""
+        return int(value)
+
+
+def install_hooks(app: Flask) -> None:
+    """Install Flask's hooks outside of operations: the first check of every request, OPTIONS, and unknown paths."""
+
+    @app.before_request
+    def begin() -> Response | None:
+        """Check the Host header, and answer OPTIONS without a key; any other method goes on to its operation."""
+        current_request().route = str(request.url_rule) if request.url_rule else None
+        _check_host()
+        if request.method != "OPTIONS" or request.url_rule is None:
+            return None
+        adapter = app.create_url_adapter(request)
+        assert adapter is not None
+        return to_response(Answer(b"", 204, {"Allow": ", ".join(sorted(adapter.allowed_methods()))}))
+
+    @app.errorhandler(Exception)
+    def refuse(error: Exception) -> Response:
+        """Answer a request that no operation takes."""
+        return to_response(errors.answer(errors.translate(error)))
+
+
+def _check_host() -> None:
+    """Raise BadRequest for an unusable Host: links made from it would lead nowhere (RFC 9112, section 3.2)."""
+    is_named = "HTTP_HOST" in request.environ or request.environ.get("SERVER_PROTOCOL") != "HTTP/1.1"
+    if not (is_named and request.host):
+        raise BadRequest("The Host header does not name a host.")

@@ -40,6 +40,13 @@ class Verdict:
     remaining: int
     seconds: int
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The HTTP headers that report it (draft-ietf-httpapi-ratelimit-headers)."""
+        name, item = self.policy.name, self.policy.item
+        policy = f'"{name}";q={item.amount};w={item.get_expiry()}'
+        return {"RateLimit-Policy": policy, "RateLimit": f'"{name}";r={self.remaining};t={self.seconds}'}
+
 
 class Windows(Protocol):
     """Where requests are counted, in moving windows of ``expiry`` seconds."""

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from app import Application
+from app.api.openapi import RATE_LIMITS as HEADERS
 from app.domain.access import SCOPES
 from app.domain.keys.key_text import compose
-from app.http.rate_limits import HEADERS
 from app.limits.limiter import Limiter, Verdict
 from app.limits.policies import policies
 from app.wiring import Services

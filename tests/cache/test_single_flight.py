@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import count
 from threading import Event
 
 import pytest
 
-from app.cache.single_flight import SingleFlight
+from app.cache.response_cache import SingleFlight
+from app.http.answers import Answer
 from app.request_context import request_context
 from tests.waiting import wait_until
 
@@ -29,21 +32,28 @@ class SlowRead:
         return number
 
 
+def join(flights: SingleFlight, key: str, read: Callable[[], int]) -> int:
+    """Return the number that this caller or another one has read."""
+    with flights.join(key) as flight:
+        flight.result = flight.result or Answer(read())
+        return int(flight.result.body)
+
+
 def test_a_lone_caller_reads_alone() -> None:
-    flights = SingleFlight[int]()
-    assert [flights.run("key", lambda n=n: n) for n in (1, 2, 3)] == [1, 2, 3]  # type: ignore[misc]
+    flights = SingleFlight()
+    assert [join(flights, "key", partial(int, n)) for n in (1, 2, 3)] == [1, 2, 3]
     assert not flights._running
     assert not flights._waiting
 
 
 def test_callers_during_a_read_share_the_next_one() -> None:
-    flights, read = SingleFlight[int](), SlowRead()
+    flights, read = SingleFlight(), SlowRead()
     with ThreadPoolExecutor(8) as pool:
-        first = pool.submit(flights.run, "key", read)
+        first = pool.submit(join, flights, "key", read)
         wait_until(lambda: read.started == 1)
-        later: list[Future[int]] = [pool.submit(flights.run, "key", read) for _ in range(7)]
+        later: list[Future[int]] = [pool.submit(join, flights, "key", read) for _ in range(7)]
         wait_until(lambda: "key" in flights._waiting)
-        other = flights.run("other", lambda: 10)
+        other = join(flights, "other", lambda: 10)
         read.may_return.set()
         assert (first.result(), other) == (1, 10)
         shared = {each.result() for each in later}
@@ -55,17 +65,17 @@ def test_callers_during_a_read_share_the_next_one() -> None:
 
 
 def test_a_failure_is_not_shared() -> None:
-    flights, read = SingleFlight[int](), SlowRead()
+    flights, read = SingleFlight(), SlowRead()
 
     def fail() -> int:
         raise KeyError
 
     with ThreadPoolExecutor(3) as pool:
-        first = pool.submit(flights.run, "key", read)
+        first = pool.submit(join, flights, "key", read)
         wait_until(lambda: read.started == 1)
-        leader = pool.submit(flights.run, "key", fail)
+        leader = pool.submit(join, flights, "key", fail)
         wait_until(lambda: "key" in flights._waiting)
-        follower = pool.submit(flights.run, "key", lambda: 5)
+        follower = pool.submit(join, flights, "key", lambda: 5)
         read.may_return.set()
         assert (first.result(), follower.result()) == (1, 5)
         with pytest.raises(KeyError):
@@ -73,11 +83,11 @@ def test_a_failure_is_not_shared() -> None:
 
 
 def test_no_caller_waits_beyond_its_deadline() -> None:
-    flights, read = SingleFlight[int](), SlowRead()
+    flights, read = SingleFlight(), SlowRead()
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(flights.run, "key", read)
+        first = pool.submit(join, flights, "key", read)
         wait_until(lambda: read.started == 1)
         with request_context(request_id="r", seconds=0.01):
-            assert flights.run("key", lambda: 7) == 7
+            assert join(flights, "key", lambda: 7) == 7
         read.may_return.set()
         assert first.result() == 1

@@ -174,7 +174,7 @@ def test_every_module_opens_with_one_sentence() -> None:
     ("own", "name", "may"),
     [
         ("app.domain", "app.store.Database", True),
-        ("app.domain", "app.http.conditional", False),
+        ("app.domain", "app.http.answers", False),
         ("app.domain", "app.cache.items.BodyCache", False),
         ("app.store", "app.cache.validity.WriteCounters", False),
         ("app.store", "app.domain.resources", False),

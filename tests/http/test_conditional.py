@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.http.conditional import tags
+from app.http.answers import tags
 
 pytestmark = pytest.mark.nodatabase
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from werkzeug.test import EnvironBuilder
 
-from app.http.hosts import Request
+from app.http.request_scope import Request
 
 pytestmark = pytest.mark.nodatabase
 

@@ -1,0 +1,214 @@
+"""Declares the operations of the API at their views, and carries out their requests: ``handle`` is the way of each."""
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from http import HTTPStatus
+from typing import Any
+
+import flask
+from flask import request
+from marshmallow import Schema
+
+from app.domain.access import Access
+from app.errors import TooManyRequests, Unauthorized
+from app.http import arguments, errors, idempotent
+from app.http.answers import JSON, Answer, Response, json_line, names_tag, to_response
+from app.limits.limiter import Limiter, Verdict
+from app.limits.policies import FAILED, READ, WRITE
+from app.request_context import current_request
+from app.store.items import WriteId
+from app.wiring import Services
+
+View = Callable[..., Answer]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path, as it is declared at its view.
+
+    The view names the arguments that it needs: ``services``, ``access``, ``write_id``, ``query``, ``body``, and the
+    ids in the path.
+    """
+
+    method: str
+    rule: str
+    view: View
+    # The scope that a key needs; no key is needed without one.
+    scope: str | None = None
+    query: Schema | None = None
+    body: Schema | None = None
+    # Of a success: its status, its schema or OpenAPI type, its headers, its media type.
+    status: int = 200
+    answer: Schema | dict[str, Any] | None = None
+    headers: Collection[str] = ()
+    media_type: str = JSON
+    # Statuses of errors that do not follow from the rest.
+    also: tuple[int, ...] = ()
+    # The databases that a read depends on.
+    databases: tuple[str, ...] = ()
+    # Multiplies the service's limit for bodies.
+    body_factor: int = 1
+    # Returns the ids for the items that a request will create, from the services and the request's arguments.
+    reserve: Callable[..., tuple[int, ...]] = lambda _, **__: ()
+    # A success shows something that must not be stored.
+    is_secret: bool = False
+    # Whether the OpenAPI document has it.
+    is_listed: bool = True
+
+    @cached_property
+    def parameters(self) -> frozenset[str]:
+        """The names of the view's parameters."""
+        return frozenset(inspect.signature(self.view).parameters)
+
+
+class Routes:
+    """The operations on one public resource, by the names of their views."""
+
+    def __init__(self, name: str, description: str) -> None:
+        self.name, self.description, self.operations = name, description, dict[str, Operation]()
+
+    def operation(self, method: str, rule: str, **declared: Any) -> Callable[[View], View]:
+        """Declare the decorated view for ``method`` and ``rule``; ``declared`` are the fields of Operation."""
+
+        def declare(view: View) -> View:
+            self.operations[view.__name__] = Operation(method, rule, view, **declared)
+            return view
+
+        return declare
+
+    def blueprint(self, services: Services) -> Blueprint:
+        """Return the operations as a process carries them out."""
+        return Blueprint(self, services)
+
+
+class Blueprint(flask.Blueprint):
+    """Routes that are bound to the services of a process."""
+
+    def __init__(self, routes: Routes, services: Services) -> None:
+        super().__init__(routes.name, __name__)
+        self.operations = routes.operations
+        for name, operation in routes.operations.items():
+            view = partial(handle, operation, services)
+            self.add_url_rule(operation.rule, name, view, methods=[operation.method])
+
+
+def handle(operation: Operation, services: Services, **path: int) -> Response:
+    """Answer the request that Flask has routed to ``operation``. ``path`` holds the ids in its path."""
+    quota, scope = Quota(services.limiter), operation.scope
+    try:
+        access = authenticate(services, quota, scope) if scope else None
+        arguments.require_acceptable(operation.media_type)
+        given = read_arguments(operation, services, path)
+        if access and operation.method in idempotent.METHODS and "Idempotency-Key" in request.headers:
+            answer = idempotent.run_once(
+                services.idempotency,
+                access.principal,
+                given,
+                run=lambda write_id: run(operation, services=services, access=access, write_id=write_id, **given),
+                reserve=lambda: operation.reserve(services, **given),
+                is_secret=operation.is_secret,
+            )
+        elif access and scope and operation.databases and request.method == "GET":
+            cache = services.response_cache
+            with cache.reading(request.environ, access, operation.rule, scope, operation.databases) as flight:
+                answer = flight.result or run(operation, services=services, access=access, **given)
+                flight.result = answer
+        else:
+            answer = run(operation, services=services, access=access, write_id=WriteId(), **given)
+    except Exception as error:
+        answer = errors.answer(errors.translate(error))
+    try:
+        quota.finish(answer.status)
+    except TooManyRequests as error:
+        answer = errors.answer(error)
+    return to_response(answer, quota.headers)
+
+
+def authenticate(services: Services, quota: Quota, scope: str) -> Access:
+    """Return the access of the request's key. Raises Unauthorized, TooManyRequests and Forbidden."""
+    try:
+        access = services.authenticator.authenticate(request.headers.get("X-API-Key"))
+    except Unauthorized:
+        quota.count_failure()
+        raise
+    current_request().principal = access.principal
+    quota.admit(access.principal)
+    access.require(scope)
+    return access
+
+
+def read_arguments(operation: Operation, services: Services, path: dict[str, int]) -> dict[str, Any]:
+    """Return the ids in the path, and the query and the body if the operation takes them."""
+    given: dict[str, Any] = path
+    if operation.query is not None:
+        given["query"] = arguments.load_query(operation.query)
+    elif request.query_string:
+        arguments.load_query(arguments.NO_PARAMETERS)
+    if operation.body is not None:
+        given["body"] = arguments.load_body(operation.body, operation.body_factor * services.settings.max_body_bytes)
+    return given
+
+
+def run(operation: Operation, **available: Any) -> Answer:
+    """Return the answer of the view as it is sent: with its status, and its body as bytes, or as a 304."""
+    answer = operation.view(**{name: available[name] for name in operation.parameters})
+    status, body, headers = answer.status or operation.status, answer.body, answer.headers
+    if request.method in ("GET", "HEAD") and answer.tag and names_tag(request.headers.get("If-None-Match"), answer.tag):
+        body, status = None, 304
+    if body is None:
+        return replace(answer, body=b"", status=status)
+    if not isinstance(body, bytes):
+        body = json_line(operation.answer.dump(body) if isinstance(operation.answer, Schema) else body)
+    headers = {"Content-Type": operation.media_type, "Content-Length": str(len(body)), **headers}
+    return replace(answer, body=body, status=status, headers=headers)
+
+
+class Quota:
+    """The quota that one request is counted against (draft-ietf-httpapi-ratelimit-headers); none without a limiter."""
+
+    def __init__(self, limiter: Limiter | None) -> None:
+        self._limiter = limiter
+        self._verdict: Verdict | None = None
+        self._pending: tuple[str, str] | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that report the quota; none while nothing was counted, or if its storage is down."""
+        return self._verdict.headers if self._verdict else {}
+
+    def admit(self, principal: str) -> None:
+        """Count the request against its principal. Raises TooManyRequests.
+
+        A 304 is free. A read that may become one is only checked here, and counted by ``finish``.
+        """
+        if self._limiter is None:
+            return
+        policy = READ if request.method in ("GET", "HEAD") else WRITE
+        if policy == READ and "If-None-Match" in request.headers:
+            self._enforce(self._limiter.look(policy, principal))
+            # If the storage is down, it is not asked again.
+            self._pending = (policy, principal) if self._verdict else None
+        else:
+            self._enforce(self._limiter.acquire(policy, principal))
+
+    def count_failure(self) -> None:
+        """Count a failed authentication against the client's address. Raises TooManyRequests."""
+        if self._limiter is not None:
+            self._enforce(self._limiter.acquire(FAILED, request.remote_addr or ""))
+
+    def finish(self, status: int | None) -> None:
+        """Count a read that was only checked, now that its status shows that it is not free. Raises TooManyRequests."""
+        if self._limiter and self._pending and status != HTTPStatus.NOT_MODIFIED:
+            self._enforce(self._limiter.acquire(*self._pending))
+
+    def _enforce(self, verdict: Verdict | None) -> None:
+        self._verdict = verdict
+        if verdict is not None and not verdict.granted:
+            # Spread the retries of clients that were refused together.
+            wait = verdict.seconds + random.randint(0, verdict.seconds // 5)  # noqa: S311 - nobody gains by guessing it
+            raise TooManyRequests(headers={"Retry-After": str(wait)})
