@@ -1,6 +1,7 @@
 """Group commit: single writes that arrive while another is in flight wait for it and then share one request.
 
-A write that arrives alone is sent at once, and no timer delays a write (docs/decisions/group-commit.md).
+A write that arrives alone is sent at once. A group waits until it is as large as the last one, at most as long as that
+one took (docs/decisions/group-commit.md).
 """
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
-from threading import TIMEOUT_MAX, Lock
+from threading import TIMEOUT_MAX, Event, Lock
 from typing import Any
 
 from app.errors import Conflict, Unavailable, Unconfirmed
@@ -28,7 +29,10 @@ Document = Mapping[str, Any]
 
 
 class _Writer:
-    """A thread with a document to write. It receives a group to send, or the outcome of its document."""
+    """A thread with a document to write.
+
+    It receives the seconds to wait for others, a group to send, or the outcome of its document.
+    """
 
     def __init__(self, document: Document) -> None:
         self.document, self.doc_id = document, document["_id"]
@@ -36,9 +40,9 @@ class _Writer:
         self.size = len(json.dumps(document))
         seconds_left = remaining()
         self.deadline = math.inf if seconds_left is None else time.monotonic() + seconds_left
-        self.messages: SimpleQueue[list[_Writer] | Outcome] = SimpleQueue()
+        self.messages: SimpleQueue[float | list[_Writer] | Outcome] = SimpleQueue()
 
-    def receive(self, timeout: float = TIMEOUT_MAX) -> list[_Writer] | Outcome | None:
+    def receive(self, timeout: float = TIMEOUT_MAX) -> float | list[_Writer] | Outcome | None:
         """Return the next message, None if none arrives within ``timeout`` seconds or the request's time."""
         with suppress(Empty):
             return self.messages.get(timeout=max(0.0, min(timeout, self.deadline - time.monotonic())))
@@ -52,6 +56,9 @@ class GroupCommit:
         self._database = database
         self._lock, self._in_flight = Lock(), False
         self._waiting: dict[str, _Writer] = {}
+        # How many documents the last request had, whether as many wait now, and the writer that waits for them.
+        self._last_size, self._is_complete = 1, Event()
+        self._gatherer: _Writer | None = None
 
     def create(self, document: Document) -> str:
         """Write as Database.create does."""
@@ -68,11 +75,11 @@ class GroupCommit:
             waits = not is_first and self._fits(writer)
             if waits:
                 self._waiting[writer.doc_id] = writer
+                if len(self._waiting) >= self._last_size:
+                    self._is_complete.set()
         if is_first:
-            try:
+            with self._request(1):
                 return write_alone(document)
-            finally:
-                self._start_next()
         outcome = self._await_outcome(writer) if waits else None
         if outcome is DocumentFailure.CONFLICT:
             raise Conflict
@@ -90,34 +97,69 @@ class GroupCommit:
         """Wait for the group, and send it if asked to. Returns the document's outcome, None if it was not sent."""
         message = writer.receive(MAX_WAIT_SECONDS)
         if message is None:
-            with self._lock:
-                if self._waiting.get(writer.doc_id) is writer:
-                    del self._waiting[writer.doc_id]
-                    return None
+            if self._leave(writer):
+                return None
+            message = writer.receive()
+        if isinstance(message, float):
+            self._is_complete.wait(message)
+            self._start_next()
             message = writer.receive()
         if isinstance(message, list):
             return self._send(message)[writer.doc_id]
-        return message or DocumentFailure.UNKNOWN
+        return message if isinstance(message, Outcome) else DocumentFailure.UNKNOWN
+
+    def _leave(self, writer: _Writer) -> bool:
+        """Take ``writer`` out of the next group; return False if a message to it is on its way."""
+        with self._lock:
+            can_leave = self._waiting.get(writer.doc_id) is writer and writer is not self._gatherer
+            if can_leave:
+                del self._waiting[writer.doc_id]
+            return can_leave
 
     def _send(self, group: list[_Writer]) -> Mapping[str, Outcome]:
         """Write the documents of a group, and give each writer its outcome even if this fails."""
         outcomes: Mapping[str, Outcome] = {writer.doc_id: DocumentFailure.UNKNOWN for writer in group}
-        try:
-            with suppress(Unconfirmed):
-                outcomes = self._database.write_many([writer.document for writer in group])
-        except Unavailable:
-            outcomes = dict.fromkeys(outcomes, DocumentFailure.FORBIDDEN)
-        finally:
-            for writer in group:
-                writer.messages.put(outcomes[writer.doc_id])
-            self._start_next()
+        with self._request(len(group)):
+            try:
+                with suppress(Unconfirmed):
+                    outcomes = self._database.write_many([writer.document for writer in group])
+            except Unavailable:
+                outcomes = dict.fromkeys(outcomes, DocumentFailure.FORBIDDEN)
+            finally:
+                for writer in group:
+                    writer.messages.put(outcomes[writer.doc_id])
         return outcomes
 
+    @contextmanager
+    def _request(self, size: int) -> Iterator[None]:
+        """Send ``size`` documents inside, and let the waiting writers go next.
+
+        Those just answered often write again at once. If fewer wait than were answered, one of them waits for more.
+        """
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._last_size = size
+                self._is_complete.clear()
+                gathers = 0 < len(self._waiting) < size
+                if gathers:
+                    self._gatherer = _most_patient(self._waiting.values())
+                    self._gatherer.messages.put(min(time.monotonic() - started, MAX_WAIT_SECONDS))
+            if not gathers:
+                self._start_next()
+
     def _start_next(self) -> None:
-        """Let the waiting writers go next. The one with the most time left sends, so that no deadline cuts it short."""
+        """Let the waiting writers go. The one with the most time left sends, so that no deadline cuts it short."""
         with self._lock:
             group = list(self._waiting.values())
             self._waiting.clear()
-            self._in_flight = bool(group)
+            self._in_flight, self._gatherer = bool(group), None
             if group:
-                max(group, key=lambda writer: writer.deadline).messages.put(group)
+                _most_patient(group).messages.put(group)
+
+
+def _most_patient(writers: Iterable[_Writer]) -> _Writer:
+    """Return the writer with the most time left."""
+    return max(writers, key=lambda writer: writer.deadline)

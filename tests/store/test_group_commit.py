@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -124,6 +125,40 @@ def test_writes_that_wait_are_sent_together_in_order() -> None:
         database.let_go(2)
         assert [future.result(LIMIT) for future in later] == ["1-f", "1-e"]
         assert threads.write("g").result(LIMIT) == "1-g alone"
+
+
+@pytest.mark.nodatabase
+def test_a_group_waits_until_it_is_as_large_as_the_last_one() -> None:
+    database = Held()
+    with writers(database) as threads:
+        threads.write("a")
+        database.next()
+        for doc_id in "bcd":
+            threads.wait(doc_id)
+        database.let_go()
+        assert database.next() == ("many", "b", "c", "d")
+        threads.wait("e")
+        # The next group may wait as long as this request takes.
+        time.sleep(0.5)
+        database.let_go()
+        threads.write("f")
+        threads.write("g")
+        request = database.next()
+        assert (request[0], set(request[1:])) == ("many", {"e", "f", "g"})
+        database.let_go()
+
+
+@pytest.mark.nodatabase
+def test_a_writer_that_waits_for_others_does_not_go_alone() -> None:
+    database = Held()
+    with writers(database) as threads:
+        threads.write("a")
+        database.next()
+        waiting = threads.wait("b")
+        threads.group._gatherer = writer = threads.group._waiting["b"]
+        assert not threads.group._leave(writer)
+        database.let_go(2)
+        assert waiting.result(LIMIT) == "1-b"
 
 
 def outcomes_of(answers: Answers, *doc_ids: str) -> list[str | type[BaseException]]:
