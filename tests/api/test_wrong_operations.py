@@ -93,15 +93,6 @@ def test_a_thousand_outcomes_with_reasons_can_be_stored(ada: Caller, text: str) 
     assert (again.data, again.headers.get("Idempotency-Replayed")) == (first.data, "true")
 
 
-def test_a_batch_of_many_faults_is_carried_out_once(ada: Caller) -> None:
-    many = {str(n): 1 for n in range(30_000)}
-    wrong: dict[str, Any] = {"op": "create", "value": many}
-    key = secrets.token_hex(8)
-    first, again = (send(ada, [create("x"), wrong, {**wrong, **many}], Idempotency_Key=key) for _ in range(2))
-    assert statuses(first) == [201, 400, 400]
-    assert (again.data, again.headers.get("Idempotency-Replayed")) == (first.data, "true")
-
-
 def test_a_bad_project_is_located_in_the_value(ada: Caller) -> None:
     document, nowhere = ada.new_document()["id"], {"title": "x", "project_id": 987654321}
     operations = [{"op": op, "id": document, "value": nowhere} for op in ("replace", "patch")]

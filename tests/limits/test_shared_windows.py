@@ -16,7 +16,6 @@ from limits.storage import MemoryStorage, memory
 
 from app.limits.shared_windows import WAYS, SharedWindows, locate
 from tests.clock import ManualClock
-from tests.limits import workers
 
 pytestmark = pytest.mark.nodatabase
 
@@ -27,12 +26,6 @@ EXPIRY = 10
 def clock() -> ManualClock:
     """A clock that stands still."""
     return ManualClock(1_000_000.0)
-
-
-def run(scene: str) -> list[str]:
-    """Return the lines that a scene of tests.limits.workers writes."""
-    command = [sys.executable, "-m", "tests.limits.workers", scene]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.splitlines()
 
 
 STEPS = st.tuples(st.integers(0, 8), st.sampled_from(["one", "two"]))
@@ -113,20 +106,11 @@ def test_unused_slots_cost_no_memory() -> None:
     assert status.st_blocks * 512 <= 2**16
 
 
-def test_processes_and_threads_together_get_exactly_the_limit() -> None:
-    counts = [int(line) for line in run("hammer")]
-    assert len(counts) == workers.PROCESSES * workers.THREADS
-    assert sum(counts) == workers.LIMIT
-
-
-def test_a_killed_lock_holder_blocks_no_other_process() -> None:
-    """Its entry was not made: of three places, the waiting process took one, and two remain."""
-    assert [json.loads(line) for line in run("stuck")] == [{"waited": True, "left": 2}]
-
-
 def test_windows_stay_exact_if_a_process_is_killed_at_any_line() -> None:
     """An entry is made or not. The others never get more than the limit, and get all of it after a minute."""
-    deaths = [json.loads(line) for line in run("killed")]
+    command = [sys.executable, "-m", "tests.limits.workers"]
+    output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    deaths = [json.loads(line) for line in output.splitlines()]
     assert [death["line"] for death in deaths] == list(range(1, len(deaths) + 1))
     assert {death["soon"]["old"] for death in deaths} == {1, 2}
     assert {death["soon"]["new"] for death in deaths} == {1, 2}

@@ -1,4 +1,4 @@
-"""Processes that share windows and are killed: `python -m tests.limits.workers hammer|stuck|killed`."""
+"""Processes that share windows and are killed: `python -m tests.limits.workers`."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import json
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
 from itertools import count
-from threading import Thread
 from types import FrameType
 
 from app import shared_memory
 from app.limits import shared_windows
 from app.limits.shared_windows import WAYS, SharedWindows, locate
-
-LIMIT, PROCESSES, THREADS = 1000, 6, 3
 
 
 def fork(work: Callable[[], object]) -> int:
@@ -33,50 +29,6 @@ def fork(work: Callable[[], object]) -> int:
 def accepted(windows: SharedWindows, key: str, limit: int, attempts: int) -> int:
     """Return how many of ``attempts`` are accepted within a minute."""
     return sum(windows.enter(key, limit, 60)[0] for _ in range(attempts))
-
-
-def hammer() -> None:
-    """Print how many entries each thread of each process got; together they try far more than the limit."""
-    windows = SharedWindows(LIMIT)
-
-    def try_all() -> None:
-        # Written whole in one call, so that no two lines mix.
-        os.write(1, f"{accepted(windows, 'one', LIMIT, LIMIT)}\n".encode())
-
-    def work() -> None:
-        threads = [Thread(target=try_all) for _ in range(THREADS)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    for child in [fork(work) for _ in range(PROCESSES)]:
-        os.waitpid(child, 0)
-
-
-def stuck() -> None:
-    """Stop a process that holds the lock, check that another waits for it, and kill the first."""
-    inside, tell = os.pipe()
-    parent = os.getpid()
-
-    def clock() -> float:
-        # The clock is read while the lock is held.
-        if os.getpid() != parent:
-            os.write(tell, b".")
-            signal.pause()
-        return time.monotonic()
-
-    windows = SharedWindows(3, clock)
-    child = fork(lambda: windows.enter("one", 3, 60))
-    os.read(inside, 1)
-    waiting = Thread(target=windows.enter, args=("one", 3, 60))
-    waiting.start()
-    waiting.join(0.2)
-    waited = waiting.is_alive()
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    waiting.join()
-    print(json.dumps({"waited": waited, "left": accepted(windows, "one", 3, 3)}))  # noqa: T201
 
 
 def killed() -> None:
@@ -121,4 +73,4 @@ def enter_and_die(windows: SharedWindows, line: int) -> None:
 
 
 if __name__ == "__main__":
-    {"hammer": hammer, "stuck": stuck, "killed": killed}[sys.argv[1]]()
+    killed()

@@ -17,7 +17,7 @@ from app.domain.resources import DOCUMENT, PROJECT, ResourceType, timestamp
 from app.errors import Unavailable
 from app.request_context import request_context
 from app.store import Database, DocumentFailure, Outcome
-from app.store.claimed_ids import Allocator, block
+from app.store.claimed_ids import Allocator
 from couchapp import deployment, tree
 
 Make = Callable[..., Allocator]
@@ -47,13 +47,6 @@ def test_each_resource_type_has_its_own_numbers(make: Make) -> None:
 def test_a_restart_continues_above_all_assigned_ids(make: Make) -> None:
     before = [make().next_id() for _ in range(5)]
     assert make().next_id() == max(before) + 1
-
-
-def test_a_restart_inside_a_block_burns_its_rest(make: Make) -> None:
-    first = make()
-    dealt = [first.next_id() for _ in range(103)]
-    assert dealt[-1] == 103
-    assert make().next_id() == block(101)[0] == 111
 
 
 def test_regions_take_turns(make: Make) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import random
 import uuid
 from collections import Counter
@@ -41,26 +40,8 @@ def until_next_flush(ending: Event) -> bool:
     return ending.wait(PERIOD_SECONDS + random.uniform(0, SPREAD_SECONDS))  # noqa: S311
 
 
-class _Noted:
-    """The uses that this process has noted and not written. A forked child starts empty and without a thread."""
-
-    def __init__(self) -> None:
-        self.pid = os.getpid()
-        self.lock, self.flushing = Lock(), Lock()
-        self.moments: LRUCache[int, datetime] = LRUCache(MAX_KEYS)
-        self.thread: Thread | None = None
-        self.ending = Event()
-
-    def drop(self, written: Mapping[int, datetime]) -> None:
-        """Forget the stored uses, unless a key was used again since."""
-        with self.lock:
-            for key_id, moment in written.items():
-                if self.moments.get(key_id) == moment:
-                    del self.moments[key_id]
-
-
 class Usage:
-    """Thread-safe and fork-safe. A crash loses the notes of a minute or so.
+    """Keep uses in memory, and write them in a thread. Thread-safe. A crash loses the notes of a minute or so.
 
     ``also`` runs after each flush, even if it failed before; its argument is set when the process stops. ``pause``
     waits between two flushes, and returns True to end them.
@@ -73,15 +54,21 @@ class Usage:
         pause: Callable[[Event], bool] = until_next_flush,
     ) -> None:
         self._meta, self._also, self._pause = meta, also, pause
-        self._noted = _Noted()
+        self._lock, self._flushing = Lock(), Lock()
+        self._moments: LRUCache[int, datetime] = LRUCache(MAX_KEYS)
+        self._thread: Thread | None = None
+        self._ending = Event()
 
     def note(self, key_id: int, moment: datetime) -> None:
         """Note a use of a key at ``moment``; a thread writes it later. Raises nothing."""
-        noted = self._own()
-        with noted.lock:
-            noted.moments[key_id] = max(moment, noted.moments.get(key_id, moment))
-            if noted.thread is None and not noted.ending.is_set():
-                self._start(noted)
+        with self._lock:
+            self._moments[key_id] = max(moment, self._moments.get(key_id, moment))
+            if self._thread is None and not self._ending.is_set():
+                thread = Thread(target=self._run, name="usage", daemon=True)
+                # If no thread can start, the next note tries again, and no request fails.
+                with suppress(RuntimeError):
+                    thread.start()
+                    self._thread = thread
 
     def last_used(self, key_ids: Iterable[int]) -> dict[int, str]:
         """Return the stored last uses of keys, by key id, in one request."""
@@ -90,11 +77,11 @@ class Usage:
 
     def flush(self, tries: int = 1) -> None:
         """Write the notes of this process; failed ones wait for the next flush. Raises nothing."""
-        noted, failures = self._own(), Counter[DocumentFailure]()
-        with noted.flushing, request_context(request_id=uuid.uuid4().hex, seconds=FLUSH_SECONDS):
+        failures = Counter[DocumentFailure]()
+        with self._flushing, request_context(request_id=uuid.uuid4().hex, seconds=FLUSH_SECONDS):
             try:
                 for _ in range(tries):
-                    failures = self._write_all(noted)
+                    failures = self._write_all()
                     if not failures[DocumentFailure.CONFLICT]:
                         break
             except Unavailable:
@@ -108,45 +95,37 @@ class Usage:
 
     def close(self) -> None:
         """Stop the thread and write the remaining notes; later notes start no thread."""
-        self._own().ending.set()
+        self._ending.set()
         self.flush(LAST_TRIES)
 
-    def _own(self) -> _Noted:
-        if self._noted.pid != os.getpid():
-            self._noted = _Noted()
-        return self._noted
-
-    def _start(self, noted: _Noted) -> None:
-        thread = Thread(target=self._run, args=(noted,), name="usage", daemon=True)
-        # If no thread can start, the next note tries again, and no request fails.
-        with suppress(RuntimeError):
-            thread.start()
-            noted.thread = thread
-
-    def _run(self, noted: _Noted) -> None:
-        while not self._pause(noted.ending):
+    def _run(self) -> None:
+        while not self._pause(self._ending):
             self.flush()
-            self._do_also(noted.ending)
+            try:
+                self._also(self._ending)
+            except Unavailable:
+                pass  # The store has logged it.
+            except Exception:
+                log.exception("the task after a flush of last uses failed")
 
-    def _do_also(self, ending: Event) -> None:
-        try:
-            self._also(ending)
-        except Unavailable:
-            pass  # The store has logged it.
-        except Exception:
-            log.exception("the task after a flush of last uses failed")
-
-    def _write_all(self, noted: _Noted) -> Counter[DocumentFailure]:
+    def _write_all(self) -> Counter[DocumentFailure]:
         """Write all notes in batches, the least recently used keys first. Returns the failures by kind."""
-        with noted.lock:
-            due = list(noted.moments.items())
+        with self._lock:
+            due = list(self._moments.items())
         failures = Counter[DocumentFailure]()
         for start in range(0, len(due), BATCH_KEYS):
             batch = dict(due[start : start + BATCH_KEYS])
             failed = self._write(batch)
-            noted.drop({key_id: moment for key_id, moment in batch.items() if key_id not in failed})
+            self._drop({key_id: moment for key_id, moment in batch.items() if key_id not in failed})
             failures.update(failed.values())
         return failures
+
+    def _drop(self, written: Mapping[int, datetime]) -> None:
+        """Forget the stored uses, unless a key was used again since."""
+        with self._lock:
+            for key_id, moment in written.items():
+                if self._moments.get(key_id) == moment:
+                    del self._moments[key_id]
 
     def _write(self, batch: Mapping[int, datetime]) -> dict[int, DocumentFailure]:
         """Store the moments that are later than the stored ones. Returns the failures by key id."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,14 +11,12 @@ from typing import Any
 
 import pytest
 
-from app.couch.connection import Connection
 from app.domain.keys import usage
 from app.domain.keys.usage import BATCH_KEYS, LAST_TRIES, MAX_KEYS, USAGE, Usage
 from app.errors import Conflict, Unavailable
 from app.store import DocumentFailure
-from couchapp import deployment, tree
 
-nodatabase = pytest.mark.nodatabase
+pytestmark = pytest.mark.nodatabase
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PATIENCE = 60
@@ -118,7 +114,6 @@ def desk() -> Iterator[Desk]:
     desk.minutes.end()
 
 
-@nodatabase
 def test_a_note_makes_no_request_and_a_minute_makes_two(desk: Desk) -> None:
     for second in range(100):
         desk.usage.note(7, after(second))
@@ -131,7 +126,6 @@ def test_a_note_makes_no_request_and_a_minute_makes_two(desk: Desk) -> None:
     assert (len(desk.meta.reads), len(desk.meta.writes)) == (1, 1)
 
 
-@nodatabase
 @pytest.mark.parametrize(
     ("failure", "logged"), [(Unavailable(), 0), (Conflict(), 2), (KeyError("a fault"), 2)], ids=repr
 )
@@ -149,7 +143,6 @@ def test_the_task_after_a_flush_may_fail(
     assert [record.levelno for record in caplog.records] == [logging.ERROR] * logged
 
 
-@nodatabase
 def test_no_moment_moves_backwards(desk: Desk) -> None:
     other = Desk(desk.meta)
     other.usage.note(7, after(50))
@@ -168,7 +161,6 @@ def test_no_moment_moves_backwards(desk: Desk) -> None:
     other.minutes.end()
 
 
-@nodatabase
 def test_a_conflict_waits_for_the_next_flush_and_is_not_logged(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     other = Desk(desk.meta)
     for second in (0, 10):
@@ -194,7 +186,6 @@ def meanwhile(meta: FakeMeta, act: Callable[[], object]) -> Callable[[], None]:
     return once
 
 
-@nodatabase
 def test_the_last_flush_retries_conflicts(desk: Desk) -> None:
     """Processes that stop together write the same keys, and the latest moment must win."""
     others = [Desk(desk.meta) for _ in range(3)]
@@ -212,7 +203,6 @@ def test_the_last_flush_retries_conflicts(desk: Desk) -> None:
     assert desk.meta.moments() == {7: after(3)}
 
 
-@nodatabase
 def test_the_last_flush_gives_up_after_some_tries(desk: Desk) -> None:
     desk.meta.refused = {USAGE.doc_id(7): DocumentFailure.CONFLICT}
     desk.usage.note(7, NOON)
@@ -220,7 +210,6 @@ def test_the_last_flush_gives_up_after_some_tries(desk: Desk) -> None:
     assert len(desk.meta.writes) == LAST_TRIES
 
 
-@nodatabase
 def test_notes_survive_an_unreachable_database(desk: Desk) -> None:
     desk.meta.unreachable = True
     desk.usage.note(7, NOON)
@@ -234,7 +223,6 @@ def test_notes_survive_an_unreachable_database(desk: Desk) -> None:
     assert desk.meta.moments() == {7: NOON, 8: after(1)}
 
 
-@nodatabase
 @pytest.mark.parametrize("failure", [DocumentFailure.UNKNOWN, DocumentFailure.FORBIDDEN])
 def test_refused_notes_are_kept_and_logged_once(
     desk: Desk, failure: DocumentFailure, caplog: pytest.LogCaptureFixture
@@ -253,7 +241,6 @@ def test_refused_notes_are_kept_and_logged_once(
     assert len(caplog.records) == 1
 
 
-@nodatabase
 def test_a_bug_ends_neither_the_thread_nor_a_request(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> None:
         raise KeyError("a fault")
@@ -268,7 +255,6 @@ def test_a_bug_ends_neither_the_thread_nor_a_request(desk: Desk, caplog: pytest.
     assert desk.meta.moments() == {7: NOON}
 
 
-@nodatabase
 def test_a_note_during_a_flush_is_kept_for_the_next_one(desk: Desk) -> None:
     desk.usage.note(7, NOON)
     desk.meta.meanwhile = lambda: desk.usage.note(7, after(1))
@@ -279,7 +265,6 @@ def test_a_note_during_a_flush_is_kept_for_the_next_one(desk: Desk) -> None:
     assert desk.meta.moments() == {7: after(1)}
 
 
-@nodatabase
 def test_batches_are_bounded_and_so_is_the_memory(desk: Desk) -> None:
     """The least recently used key is forgotten; a second note renews a key."""
     for key_id in range(1, MAX_KEYS + 1):
@@ -291,7 +276,6 @@ def test_batches_are_bounded_and_so_is_the_memory(desk: Desk) -> None:
     assert set(desk.meta.moments()) == {*range(1, MAX_KEYS + 2)} - {2}
 
 
-@nodatabase
 def test_a_failing_database_ends_the_flush_at_the_first_batch(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     requests = []
 
@@ -306,7 +290,6 @@ def test_a_failing_database_ends_the_flush_at_the_first_batch(desk: Desk, monkey
     assert len(requests) == 1
 
 
-@nodatabase
 def test_a_failed_thread_start_fails_no_request(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -320,7 +303,6 @@ def test_a_failed_thread_start_fails_no_request(desk: Desk, monkeypatch: pytest.
     assert desk.meta.moments() == {7: NOON, 8: NOON}
 
 
-@nodatabase
 def test_processes_that_start_together_do_not_flush_together(monkeypatch: pytest.MonkeyPatch) -> None:
     ending, waited = threading.Event(), list[float]()
     monkeypatch.setattr(ending, "wait", waited.append)
@@ -328,13 +310,3 @@ def test_processes_that_start_together_do_not_flush_together(monkeypatch: pytest
         usage.until_next_flush(ending)
     assert len(set(waited)) > 1
     assert usage.PERIOD_SECONDS <= min(waited) < max(waited) <= usage.PERIOD_SECONDS + usage.SPREAD_SECONDS
-
-
-def test_a_forked_child_writes_its_notes_in_its_own_thread(server_url: str, prefix: str) -> None:
-    connection = Connection(server_url, timeout=30)
-    deployment.deploy(connection, prefix, tree.load(), report=lambda _: None)
-    connection.close()
-    command = [sys.executable, "-m", "tests.domain.keys.forked_usage", server_url, prefix]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
-    child, parent = "'2026-01-02T00:00:00.000000Z'", "'2026-01-01T00:00:00.000000Z'"
-    assert ran.stdout.splitlines() == [f"child {{2: {child}}}", f"parent {{1: {parent}, 2: {child}}}"]
