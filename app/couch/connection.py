@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partialmethod
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -79,8 +78,21 @@ class Connection:
             raise _refusal(status, content)
         return CouchResponse(status, _decoded(method, path, content))
 
-    get, put = partialmethod(request, "GET"), partialmethod(request, "PUT")
-    post, delete = partialmethod(request, "POST"), partialmethod(request, "DELETE")
+    def get(self, *path: str, **options: Any) -> CouchResponse:
+        """Send a GET; see request."""
+        return self.request("GET", *path, **options)
+
+    def put(self, *path: str, **options: Any) -> CouchResponse:
+        """Send a PUT; see request."""
+        return self.request("PUT", *path, **options)
+
+    def post(self, *path: str, **options: Any) -> CouchResponse:
+        """Send a POST; see request."""
+        return self.request("POST", *path, **options)
+
+    def delete(self, *path: str, **options: Any) -> CouchResponse:
+        """Send a DELETE; see request."""
+        return self.request("DELETE", *path, **options)
 
     def close(self) -> None:
         """Close the idle sockets; the next request opens a new one."""
