@@ -14,7 +14,7 @@ from app.couch.connection import Connection
 from app.domain.access import SCOPES
 from app.domain.resources import now
 from app.local_couchdb import start
-from app.server.serve import listen, serve
+from app.server.serve import free_port, serve
 from app.settings import Settings
 from app.wiring import Services
 from couchapp import deployment, tree
@@ -33,7 +33,7 @@ def run(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Serve until SIGTERM or SIGINT; a database that this command started stops with it."""
     settings = Settings.parse(environ)
     # Fail before a database is started and deployed to.
-    listen(settings).close()
+    free_port(settings)
     ensure_secret(settings)
     with database(settings, environ):
         settings = Settings.read(environ)

@@ -43,29 +43,47 @@ def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT, then finish what was begun."""
     logging.config.dictConfig(LOGGING)
     shared, supervisor = Shared.build(settings), os.getpid()
-    with listen(settings) as listener:
-        host, port = listener.getsockname()[:2]
-        log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
-        # Requests in flight end by their deadline; a little more lets responses be sent and last uses be written.
-        grace = math.ceil(settings.deadline + usage.FLUSH_SECONDS) + 2
-        supervise(
-            lambda listener: Worker(settings, shared, supervisor, grace).run(sockets=[listener]),
-            listener,
-            settings.workers,
-            grace + 2,
-        )
+    listeners = listen(settings)
+    host, port = listeners[0].getsockname()[:2]
+    log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+    # Requests in flight end by their deadline; a little more lets responses be sent and last uses be written.
+    grace = math.ceil(settings.deadline + usage.FLUSH_SECONDS) + 2
+    supervise(
+        lambda listener: Worker(settings, shared, supervisor, grace).run(sockets=[listener]), listeners, grace + 2
+    )
     return 0
 
 
-def listen(settings: Settings) -> socket.socket:
-    """Return the listening socket. Raises SettingError if the port is in use."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def free_port(settings: Settings) -> int:
+    """Return the port to listen on: the one that is set, or one that the system chooses for 0.
+
+    Raises SettingError if another service has it.
+    """
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+        with socket.create_server((settings.host, settings.port), family=family(settings)) as listener:
+            port: int = listener.getsockname()[1]
     except OSError as error:
         raise SettingError(
             f"DREAMSCRIPT_PORT must be free; cannot listen on {settings.host}:{settings.port}: {error.strerror}"
         ) from error
+    return port
+
+
+def listen(settings: Settings) -> list[socket.socket]:
+    """Return a listening socket for each worker, over which the system spreads connections (Linux: SO_REUSEPORT).
+
+    A shared socket would give nearly all waiting connections to one worker: uvloop accepts as many as there are.
+    """
+    address = settings.host, free_port(settings)
+    return [
+        socket.create_server(address, family=family(settings), backlog=BACKLOG, reuse_port=True)
+        for _ in range(settings.workers)
+    ]
+
+
+def family(settings: Settings) -> socket.AddressFamily:
+    """Return the family of the address to listen on."""
+    return socket.AF_INET6 if ":" in settings.host else socket.AF_INET
 
 
 class Worker(uvicorn.Server):
@@ -88,16 +106,14 @@ class Worker(uvicorn.Server):
                 interface="asgi3",
                 http=type("CachingProtocol", (Protocol,), lookup),
                 ws="none",
-                # uvloop accepts all waiting connections at once, so that one worker may get nearly all of them.
-                loop="asyncio",
+                loop="uvloop",
                 lifespan="on",
                 log_config=None,
                 access_log=False,
                 # DREAMSCRIPT_TRUSTED_PROXIES alone decides which proxies are trusted, in app.http.
                 proxy_headers=False,
                 server_header=False,
-                # A worker accepts this many connections at a time.
-                backlog=1,
+                backlog=BACKLOG,
                 timeout_keep_alive=settings.keep_alive,
                 timeout_graceful_shutdown=grace_seconds,
             )
@@ -115,10 +131,8 @@ class Worker(uvicorn.Server):
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept connections, one at a time, so that the workers share them."""
+        """Accept connections."""
         await super().startup(sockets)
-        for listener in sockets or ():
-            listener.listen(BACKLOG)
         log.info("worker started")
 
     async def on_tick(self, counter: int) -> bool:

@@ -1,4 +1,4 @@
-"""Runs worker processes that share a socket and the memory made before them, and replaces those that crash."""
+"""Runs worker processes that share a port and the memory made before them, and replaces those that crash."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 log = logging.getLogger("dreamscript.server")
 
@@ -17,29 +17,33 @@ AWAITED = STOPPING | {signal.SIGCHLD, signal.SIGALRM}
 RESTART_SECONDS = 0.1
 
 
-def supervise(work: Callable[[socket.socket], None], listener: socket.socket, workers: int, grace_seconds: int) -> None:
-    """Keep ``workers`` processes running ``work`` until SIGTERM or SIGINT; then end them, by force after the grace."""
+def supervise(work: Callable[[socket.socket], None], listeners: Sequence[socket.socket], grace_seconds: int) -> None:
+    """Keep a process running ``work`` on each listener until SIGTERM or SIGINT; then end all, by force after the grace.
+
+    A listener outlives its worker, so that the connections that wait on it are answered by the next one.
+    """
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
-    running = {start(work, listener) for _ in range(workers)}
+    running = {start(work, listener): listener for listener in listeners}
     is_stopping = False
     while running:
         number = signal.sigwait(AWAITED)
         if number in STOPPING and not is_stopping:
             is_stopping = True
             log.info("stopping")
-            listener.close()
+            for listener in listeners:
+                listener.close()
             send(running, signal.SIGTERM)
             signal.alarm(grace_seconds)
         elif number == signal.SIGALRM:
             log.error("workers did not end in time")
             send(running, signal.SIGKILL)
         for pid, code in ended(running):
-            running.remove(pid)
+            listener = running.pop(pid)
             if not is_stopping:
                 log.error("worker ended", extra={"worker": pid, "exit_code": code})
                 time.sleep(RESTART_SECONDS)
-                running.add(start(work, listener))
+                running[start(work, listener)] = listener
     signal.pthread_sigmask(signal.SIG_UNBLOCK, AWAITED)
 
 
@@ -59,13 +63,13 @@ def start(work: Callable[[socket.socket], None], listener: socket.socket) -> int
         os._exit(code)
 
 
-def send(pids: set[int], number: signal.Signals) -> None:
+def send(pids: Iterable[int], number: signal.Signals) -> None:
     """Send a signal to processes, none of which has been waited for yet."""
     for pid in pids:
         os.kill(pid, number)
 
 
-def ended(running: set[int]) -> list[tuple[int, int]]:
+def ended(running: Iterable[int]) -> list[tuple[int, int]]:
     """Return the ids and exit codes of those that have ended; a negative code is a signal."""
     statuses = [os.waitpid(pid, os.WNOHANG) for pid in running]
     return [(pid, os.waitstatus_to_exitcode(status)) for pid, status in statuses if pid]

@@ -66,6 +66,7 @@ KEPT_IN: dict[str, set[str]] = {
     "redis": {"app.limits"},
     "httptools": {"app.server"},
     "uvicorn": {"app.server"},
+    "uvloop": {"app.server"},
 }
 
 
