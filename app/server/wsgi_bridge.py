@@ -100,18 +100,19 @@ class WSGIBridge:
                 return run(self._wsgi, environ)
 
     async def _read(self, environ: WSGIEnvironment, body: RequestBody, is_complete: bool) -> None:
-        """Read the body if it can matter. Raises TimeoutError if that has to wait for other requests for too long.
+        """Read the body if it can matter. Raises TimeoutError if not the client but this service takes too long.
 
         An incomplete body leaves its file closed, so that no part of it is taken for the whole.
         """
         limit = IN_ONE_READ_BYTES if is_complete else await self._in_thread(self._body_limit, environ)
+        waited_seconds = time.monotonic() - environ[STARTED]
         try:
             await body.read(limit, environ[STARTED] + self._seconds)
         except EOFError:
             body.file.close()
         except TimeoutError:
             body.file.close()
-            if body.is_waiting_for_budget:
+            if body.is_waiting_for_budget or waited_seconds > self._seconds / 2:
                 raise
             environ[STARTED] = time.monotonic() - self._seconds + min(GRACE_SECONDS, self._seconds)
 

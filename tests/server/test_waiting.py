@@ -193,7 +193,7 @@ def test_a_client_that_leaves_does_not_take_its_write_along(live: Live, key: str
             client.sendall(post(key, len(body)) + body[:cut])
 
     def stored() -> list[str]:
-        rows = live.request("GET", "/documents?limit=1000", key)[1]
+        rows = live.request("GET", "/documents?order=desc", key)[1]
         return [row for row in rows if row["title"] == "left behind"]
 
     wait_until(stored)

@@ -184,6 +184,20 @@ def test_no_part_of_a_body_is_taken_for_the_whole(build: Build, echo: Echo, seco
     assert isinstance(echo.failure, ValueError)
 
 
+def test_a_body_that_the_service_asked_for_too_late_is_503(echo: Echo) -> None:
+    """The client is not to blame where the service took most of the time before it read the body."""
+    seconds = 0.2
+
+    def body_limit(_: object) -> int:
+        time.sleep(seconds * 0.6)
+        return LIMIT_BYTES
+
+    bridge = WSGIBridge(RequestScope(echo, seconds), seconds=seconds, body_limit=body_limit)
+    client = respond(bridge, scope("POST", transfer_encoding="chunked"), Client(b"{}", ends=False))
+    bridge.close()
+    assert client.status == 503
+
+
 def test_a_client_that_never_pauses_is_held_to_the_deadline(build: Build, echo: Echo) -> None:
     class Dripping(Client):
         async def receive(self) -> Any:
