@@ -22,7 +22,7 @@ from app.local_couchdb.process import poll
 from tests.server.live import PATIENCE, Live
 
 # Seconds that a request may take, and the margin for a busy machine.
-DEADLINE, ALLOWANCE = 2, 5.0
+DEADLINE, ALLOWANCE = 2, 2.0
 
 
 # The errors when the database fails, or the worker of the first request was killed.

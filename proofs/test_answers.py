@@ -24,7 +24,7 @@ Faulty = Callable[[Proxy], AbstractContextManager[None]]
 # Concurrent clients per call.
 AT_ONCE = 3
 # Seconds to recover after a fault.
-RECOVERY = 10.0
+RECOVERY = 5.0
 # Bytes that a worker may grow during the faults, and rounds of faults before the first measurement.
 GROWTH, WARMING = 16 * 2**20, 2
 

@@ -12,7 +12,7 @@ from proofs.faults import CUT_AFTER, CUT_BEFORE, CUT_WITHIN
 from proofs.proxy import Proxy, by_seed, writes
 from proofs.service import Service
 
-CREATIONS = 120
+CREATIONS = 200
 # Acknowledged documents between two kills of a worker.
 BETWEEN = 40
 WEIGHTS = {CUT_AFTER: 0.16, CUT_WITHIN: 0.04, CUT_BEFORE: 0.02}

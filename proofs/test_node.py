@@ -16,7 +16,7 @@ from proofs.node import Node
 from proofs.service import Service
 
 # Seconds from the database's return until the first success.
-RECOVERY = 10.0
+RECOVERY = 5.0
 # Acknowledged documents before and after each fault, and failures to wait for.
 ENOUGH, FAILURES = 50, CLIENTS
 
