@@ -93,14 +93,14 @@ class CachedItems(Items):
         if item := None if bypass_cache else self._cache.get(public_id):
             return item
         token = self._cache.token(public_id)
-        return self._cache.put(super().read(public_id), token)
+        return self._cache.put(RenderedItem.of(self.resource_type, self.get(public_id)), token)
 
     def read_rows(self, rows: Sequence[IndexRow]) -> list[RenderedItem]:
         """Return the items of index rows as they are now or were in the row's revision; only unknown ones are read."""
         items = {row.public_id: self._cache.get_revision(row.public_id, row.revision) for row in rows}
-        missing = [row for row in rows if items[row.public_id] is None]
-        tokens = {row.public_id: self._cache.token(row.public_id) for row in missing}
-        items |= {item.public_id: self._cache.put(item, tokens[item.public_id]) for item in super().read_rows(missing)}
+        tokens = {public_id: self._cache.token(public_id) for public_id, item in items.items() if item is None}
+        for public_id, item in self.find_many(list(tokens)).items():
+            items[public_id] = self._cache.put(RenderedItem.of(self.resource_type, item), tokens[public_id])
         return [item for item in items.values() if item]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -28,7 +29,7 @@ MAX_PAGE_BYTES = 2**23
 FIRST_READ_ROWS = 50
 
 
-class Items:
+class Items(ABC):
     """All items of one resource type. All of it raises Unavailable."""
 
     def __init__(self, resource_type: ResourceType, database: Database, allocator: Allocator) -> None:
@@ -50,14 +51,13 @@ class Items:
             raise self.absent(public_id)
         return item
 
-    def read(self, public_id: int, *, bypass_cache: bool = False) -> RenderedItem:  # noqa: ARG002
-        """Return an item as clients read it. Raises NotFound. A subclass may have a cache to bypass."""
-        return RenderedItem.of(self.resource_type, self.get(public_id))
+    @abstractmethod
+    def read(self, public_id: int, *, bypass_cache: bool = False) -> RenderedItem:
+        """Return an item as clients read it. Raises NotFound."""
 
-    def read_rows(self, rows: Sequence[IndexRow]) -> list[RenderedItem]:
-        """Return the items of index rows as clients read them now, in order, less those that were deleted since."""
-        items = self.find_many([row.public_id for row in rows])
-        return [RenderedItem.of(self.resource_type, item) for item in items.values()]
+    @abstractmethod
+    def read_rows(self, rows: Sequence[IndexRow]) -> Sequence[RenderedItem]:
+        """Return the items of index rows as clients read them, in order, less those that were deleted since."""
 
     def load(self, page: Page, admits: Callable[[RenderedItem], bool] = lambda _: True) -> Page:
         """Return ``page`` with those of its items that ``admits`` accepts, ended early at about MAX_PAGE_BYTES.
