@@ -8,7 +8,7 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError
 
-from app.domain.access import ANY, Access, Condition
+from app.domain.access import Access
 from app.domain.batches.operations import Operation, Outcome
 from app.domain.documents import Documents
 from app.domain.projects import Projects
@@ -16,7 +16,7 @@ from app.errors import Fault, ServiceError, TooLarge, ValidationFailed
 from app.http import arguments, errors
 from app.http.answers import Answer, tag_headers, tags_or_bare
 from app.schemas.batches import OperationSchema
-from app.store.items import WriteId
+from app.store.items import ANY, Condition, WriteId
 
 # The outcomes of a thousand operations are stored in one document, so the report on each is short.
 MAX_FAULTS = 3

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from app.domain.access import Access
-from app.domain.keys.key import Key
+from app.domain.access import Access, Key
 from app.domain.listing.pages import Page
 from app.http import answers, paging
 from app.http.answers import Answer

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from app.domain.access import SCOPES
-from app.domain.keys.key import Key
+from app.domain.access import SCOPES, Key
 from app.domain.keys.keys import OVERLAP_SECONDS
 from app.domain.resources import now
 from app.settings import Settings

@@ -1,11 +1,15 @@
-"""The preconditions of a request: the rights of its key, and its condition on the revision that it replaces."""
+"""Keys and their rights: principal, scopes and limits, which are checked before any item is read."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
 
-from app.errors import Forbidden, PreconditionFailed, ServiceError
-from app.store.items import StoredItem
+from app.domain.resources import stamp
+from app.errors import Forbidden, ServiceError
 
 # Each scope with its meaning, for OpenAPI, --help and the documentation.
 SCOPES: dict[str, str] = {
@@ -69,30 +73,86 @@ class Access:
 
 
 @dataclass(frozen=True)
-class Condition:
-    """The condition of a write (RFC 9110, sections 13.1.1 and 13.1.2).
+class Key:
+    """A key without its secret: its rights, and the moment of its end.
 
-    One of ``tags`` must be current, `*` stands for any, and None sets no condition.
+    All moments are RFC 3339 texts in UTC. ``retired_at`` may be in the future: a rotated key works until then.
 
-    None of ``refused`` may be current; there, too, `*` stands for any.
+    ``last_used_at`` lags by a minute or so, and is None if it was not read.
     """
 
-    tags: frozenset[str] | None = None
-    refused: frozenset[str] = frozenset()
+    id: int
+    principal: str
+    name: str
+    scopes: tuple[str, ...]
+    created_at: str
+    projects: tuple[int, ...] | None = None
+    documents: tuple[int, ...] | None = None
+    out_of_scope: str | None = None
+    expires_at: str | None = None
+    retired_at: str | None = None
+    revoked_at: str | None = None
+    last_used_at: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        document: Mapping[str, Any],
+        revocation: Mapping[str, Any] | None = None,
+        retirement: Mapping[str, Any] | None = None,
+    ) -> Key:
+        """Build a key from its stored documents."""
+        return cls(
+            id=document["id"],
+            principal=document["principal"],
+            name=document["name"],
+            scopes=tuple(document["scopes"]),
+            created_at=document["created_at"],
+            projects=_tuple(document.get("projects")),
+            documents=_tuple(document.get("documents")),
+            out_of_scope=document.get("out_of_scope"),
+            expires_at=document.get("expires_at"),
+            retired_at=retirement["at"] if retirement else None,
+            revoked_at=revocation["at"] if revocation else None,
+        )
 
     @property
-    def is_unconditional(self) -> bool:
-        """Whether any revision may be replaced."""
-        return self.tags is None or "*" in self.tags
+    def ends_at(self) -> str | None:
+        """The moment when the key ends, None if it is not set; a revocation takes effect at once."""
+        return min(filter(None, (self.expires_at, self.retired_at)), default=None)
 
-    def check(self, item: StoredItem) -> None:
-        """Raise PreconditionFailed, with the current tag, unless ``item`` may be replaced.
+    def is_alive(self, now: datetime) -> bool:
+        """Return whether the key is valid at ``now``."""
+        return self.revoked_at is None and (self.ends_at is None or self.ends_at > stamp(now))
 
-        The database compares the revision once more when the next one is stored on top of it.
-        """
-        is_met = self.is_unconditional or item.revision in (self.tags or ())
-        if not is_met or not self.refused.isdisjoint({item.revision, "*"}):
-            raise PreconditionFailed(headers={"ETag": f'"{item.revision}"'})
+    @property
+    def reach(self) -> Reach | None:
+        """The limits of the key, None for an unlimited one."""
+        return reach(self.projects, self.documents)
+
+    def access(self, out_of_scope: str) -> Access:
+        """Return the rights of the key; ``out_of_scope`` is the default for a key without its own."""
+        hides = (self.out_of_scope or out_of_scope) == "hide"
+        return Access(self.id, self.principal, frozenset(self.scopes), self.expires_at, self.reach, hides)
+
+    @property
+    def revision(self) -> str:
+        """A digest of the members that can change; the others are written once."""
+        changing = f"{self.id} {self.retired_at} {self.revoked_at} {self.last_used_at}"
+        return sha256(changing.encode()).hexdigest()[:32]
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """The key as a JSON object; a moment that was never set is absent."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
-ANY = Condition()
+def reach(projects: Iterable[int] | None, documents: Iterable[int] | None) -> Reach | None:
+    """Return the union of two limits, None if neither is set."""
+    if projects is None and documents is None:
+        return None
+    return Reach(frozenset(projects or ()), frozenset(documents or ()))
+
+
+def _tuple(ids: Iterable[int] | None) -> tuple[int, ...] | None:
+    return None if ids is None else tuple(ids)

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from app.domain.access import ANY, Access, Condition
+from app.domain.access import Access
 from app.domain.items import Items
 from app.domain.listing.pages import ListQuery, Page
 from app.domain.resources import RenderedItem
 from app.errors import ServiceError
-from app.store.items import Change, Fields, StoredItem, WriteId
+from app.store.items import ANY, Change, Condition, Fields, StoredItem, WriteId
 
 # Returns whether documents can be put into the project with this id. Raises Conflict while it is being deleted.
 AcceptsDocuments = Callable[[int], bool]

@@ -9,15 +9,13 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from app.domain.access import ANY, Condition
-from app.domain.listing.index import Index
-from app.domain.listing.pages import IndexRow, Page
+from app.domain.listing.pages import Index, IndexRow, Page
 from app.domain.resources import RenderedItem, ResourceType, timestamp
 from app.errors import Conflict, NotFound, ServiceError
 from app.store import Database
 from app.store.claimed_ids import Allocator
 from app.store.item_store import ItemStore, LostRace
-from app.store.items import Change, Fields, StoredItem, Update, WriteId
+from app.store.items import ANY, Change, Condition, Fields, StoredItem, Update, WriteId
 
 log = logging.getLogger("dreamscript.items")
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 
-from app.domain.access import ANY, Access, Condition
+from app.domain.access import Access
 from app.domain.batches.batch import carry_out
 from app.domain.batches.operations import Operation, Outcome
 from app.domain.item_service import AcceptsDocuments, ItemService
@@ -16,7 +16,7 @@ from app.domain.items import Items
 from app.domain.listing.pages import ListQuery, Page
 from app.domain.resources import RenderedItem, stamp
 from app.errors import Conflict, Forbidden, NotFound, PreconditionFailed, ProjectNotEmpty, ServiceError, Unavailable
-from app.store.items import Fields, StoredItem, WriteId
+from app.store.items import ANY, Condition, Fields, StoredItem, WriteId
 
 # Projects that are read in one request.
 PROJECTS_PER_READ = 100

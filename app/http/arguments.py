@@ -12,10 +12,10 @@ from marshmallow import Schema
 from werkzeug.exceptions import ClientDisconnected, HTTPException
 from werkzeug.wrappers import Request
 
-from app.domain.access import Condition
 from app.errors import BadContentType, BadRequest, Fault, NotAcceptable, TooLarge, ValidationFailed
 from app.http import strict_json
 from app.http.answers import JSON, tags
+from app.store.items import Condition
 
 # A patch may also be declared as plain JSON.
 REQUEST_TYPES = {"PATCH": (JSON, "application/merge-patch+json")}

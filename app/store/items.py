@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from app.errors import PreconditionFailed
+
 Fields = Mapping[str, Any]
 # CouchDB's members and ours, which are no fields of an item.
 OWN = frozenset({"_id", "_rev", "_deleted", "nonce"})
@@ -100,6 +102,36 @@ class Change(NamedTuple):
 
     before: StoredItem | None
     after: StoredItem
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The condition of a write (RFC 9110, sections 13.1.1 and 13.1.2).
+
+    One of ``tags`` must be current, `*` stands for any, and None sets no condition.
+
+    None of ``refused`` may be current; there, too, `*` stands for any.
+    """
+
+    tags: frozenset[str] | None = None
+    refused: frozenset[str] = frozenset()
+
+    @property
+    def is_unconditional(self) -> bool:
+        """Whether any revision may be replaced."""
+        return self.tags is None or "*" in self.tags
+
+    def check(self, item: StoredItem) -> None:
+        """Raise PreconditionFailed, with the current tag, unless ``item`` may be replaced.
+
+        The database compares the revision once more when the next one is stored on top of it.
+        """
+        is_met = self.is_unconditional or item.revision in (self.tags or ())
+        if not is_met or not self.refused.isdisjoint({item.revision, "*"}):
+            raise PreconditionFailed(headers={"ETag": f'"{item.revision}"'})
+
+
+ANY = Condition()
 
 
 # Returns the fields of an item's next revision. It is called again for each try, with the item as it is then.

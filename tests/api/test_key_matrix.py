@@ -12,9 +12,8 @@ from datetime import timedelta
 import pytest
 
 from app import Application
-from app.domain.access import Access
+from app.domain.access import Access, Key
 from app.domain.documents import Documents
-from app.domain.keys.key import Key
 from app.domain.keys.keys import Keys
 from app.domain.projects import Projects
 from app.domain.resources import now

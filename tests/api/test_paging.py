@@ -10,8 +10,7 @@ import pytest
 
 from app import Application
 from app.domain import items
-from app.domain.listing.index import Index
-from app.domain.listing.pages import ListQuery, Page
+from app.domain.listing.pages import Index, ListQuery, Page
 from app.store import Database
 from tests.api.conftest import Caller
 

@@ -13,7 +13,7 @@ from werkzeug.test import Client, EnvironBuilder, TestResponse
 from app import Application
 from app.domain.access import SCOPES
 from app.domain.keys import authenticator
-from app.domain.listing.index import Index
+from app.domain.listing.pages import Index
 from app.limits.policies import policies
 from app.store.exchange import Exchange
 from app.wiring import Services

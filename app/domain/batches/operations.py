@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.domain.access import ANY, Condition
 from app.errors import ServiceError
-from app.store.items import StoredItem, WriteId
+from app.store.items import ANY, Condition, StoredItem, WriteId
 
 
 @dataclass(frozen=True)

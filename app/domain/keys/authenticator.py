@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from cachetools import TLRUCache
 
-from app.domain.access import Access
-from app.domain.keys.key import Key
+from app.domain.access import Access, Key
 from app.domain.keys.keys import Keys
 from app.errors import Unauthorized
 

@@ -17,8 +17,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from app.domain.access import SCOPES, Access
-from app.domain.keys.key import Key, reach
+from app.domain.access import SCOPES, Access, Key, reach
 from app.domain.keys.key_text import compose, digest, is_well_formed
 from app.domain.keys.usage import Usage
 from app.domain.listing.pages import IndexRow, ListQuery, Page, cut

@@ -14,8 +14,7 @@ from heapq import merge
 from itertools import islice
 from threading import Lock
 
-from app.domain.listing.index import Index
-from app.domain.listing.pages import IndexRow, ListQuery
+from app.domain.listing.pages import Index, IndexRow, ListQuery
 from app.domain.resources import DOCUMENT
 from app.errors import Unavailable
 from app.request_context import remaining

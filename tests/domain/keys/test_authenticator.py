@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from app.domain.access import Key
 from app.domain.keys import authenticator
 from app.domain.keys.authenticator import VALID_SECONDS, Authenticator
-from app.domain.keys.key import Key
 from app.domain.resources import stamp
 from app.errors import Unauthorized, Unavailable
 
