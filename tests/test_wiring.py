@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.domain.idempotency import RETENTION, Answer, Begun
+from app.domain.idempotency import RETENTION, Begun, StoredAnswer
 from app.domain.keys import usage
 from app.errors import IdempotencyInProgress
 from app.settings import MAX_DEADLINE_SECONDS, Settings
@@ -63,7 +63,7 @@ def test_expired_records_are_swept_in_the_background(settings: Settings, monkeyp
     clock = Clock()
     with closing(Services.build(settings, clock)) as services:
         meta = services.store["meta"]
-        services.idempotency.finish(begin(services, "old"), Answer(201, {}, "{}"))
+        services.idempotency.finish(begin(services, "old"), StoredAnswer(201, {}, "{}"))
         [old] = meta.ids("idempotency:", "idempotency;", limit=2)
         clock.now += RETENTION
         begin(services, "young")

@@ -35,7 +35,7 @@ MAX_SWEEP_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Answer:
+class StoredAnswer:
     """A stored response."""
 
     status: int
@@ -58,7 +58,9 @@ class Idempotency:
         self._meta, self._writes, self._now = meta, ConfirmedWrites(meta, reuses_ids=True), now
         self._lease = timedelta(seconds=lease)
 
-    def begin(self, principal: str, key: str, request: str, reserve: Callable[[], tuple[int, ...]]) -> Begun | Answer:
+    def begin(
+        self, principal: str, key: str, request: str, reserve: Callable[[], tuple[int, ...]]
+    ) -> Begun | StoredAnswer:
         """Return the stored response, else let the request be carried out.
 
         ``request`` is a digest of the request, and ``reserve`` returns the ids for its new items. Raises
@@ -75,12 +77,12 @@ class Idempotency:
         if record["request"] != request:
             raise IdempotencyMismatch
         if "answer" in record:
-            return Answer(**record["answer"])
+            return StoredAnswer(**record["answer"])
         if record["leased_until"] > stamp(self._now()):
             raise IdempotencyInProgress
         return self._claim(ItemWrite(doc_id, {**record, **self._leased()}, WriteId(), replaces), resumed=True)
 
-    def finish(self, begun: Begun, answer: Answer) -> Answer:
+    def finish(self, begun: Begun, answer: StoredAnswer) -> StoredAnswer:
         """Store an answer; return it, or the one that another request stored meanwhile. Raises Unconfirmed."""
         members = {"status": answer.status, "headers": dict(answer.headers), "body": answer.body}
         with after_a_write():
@@ -90,7 +92,7 @@ class Idempotency:
                 record = self._find(begun.record.doc_id)
                 if record is None or "answer" not in record.fields:
                     raise Unconfirmed from conflict
-                return Answer(**record.fields["answer"])
+                return StoredAnswer(**record.fields["answer"])
         return answer
 
     def release(self, begun: Begun) -> None:

@@ -11,8 +11,7 @@ from typing import Any
 
 from flask import request
 
-from app.domain.idempotency import Answer as StoredAnswer
-from app.domain.idempotency import Begun, Idempotency
+from app.domain.idempotency import Begun, Idempotency, StoredAnswer
 from app.errors import Conflict, Fault, ServiceError, Unavailable, ValidationFailed
 from app.http import errors
 from app.http.answers import Answer

@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, fields
 
+from app.domain.resources import DOCUMENT
 from app.schemas.pages import PageQuery
-from app.schemas.values import DecimalText, Identifier, title
+from app.schemas.values import DecimalText, Identifier, title_text
 from app.store.items import MAX_ID
 
 
@@ -18,7 +19,7 @@ class NewDocumentSchema(Schema):
         {"title": "New analysis", "content": "step1: load data\nstep2: transform\nstep3: visualize"}
     ]
 
-    title = title(required=True, metadata={"description": "1 to 300 characters."})
+    title = title_text(required=True, metadata={"description": "1 to 300 characters."})
     content = fields.String(metadata={"description": "The text of the script, note or asset."})
     project_id = Identifier(metadata={"description": "The id of an existing project."})
 
@@ -28,7 +29,7 @@ class DocumentPatchSchema(Schema):
 
     EXAMPLES: ClassVar[list[dict[str, Any]]] = [{"title": "Renamed analysis", "content": None}]
 
-    title = title()
+    title = title_text()
     content = fields.String(allow_none=True)
     project_id = Identifier(allow_none=True)
 
@@ -45,9 +46,9 @@ class DocumentSchema(NewDocumentSchema):
     id = Identifier(required=True, metadata={"description": "Assigned by the service and never reused."})
 
     class Meta:
-        """The guide's order of members."""
+        """The order of members in answers."""
 
-        fields = ("id", "title", "content", "project_id")
+        fields = ("id", *DOCUMENT.members)
 
 
 class DocumentPageQuery(PageQuery):

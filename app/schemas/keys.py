@@ -8,7 +8,7 @@ from marshmallow import Schema, fields, validate
 
 from app.domain.access import SCOPES
 from app.domain.keys.keys import DEFAULT_OVERLAP_SECONDS, MAX_IDS, OVERLAP_SECONDS
-from app.schemas.values import BoundedList, Identifier, Moment, title
+from app.schemas.values import BoundedList, Identifier, Moment, title_text
 
 
 def limited_to(**kwargs: Any) -> BoundedList:
@@ -23,7 +23,7 @@ class NewKeySchema(Schema):
         {"name": "Nightly import", "scopes": ["documents:read", "documents:write"]}
     ]
 
-    name = title(required=True)
+    name = title_text(required=True)
     scopes = BoundedList(fields.String(validate=validate.OneOf(list(SCOPES))), 1, len(SCOPES), required=True)
     projects = limited_to(metadata={"description": "Only these projects and the documents in them."})
     documents = limited_to(metadata={"description": "Only these documents, and those in `projects`."})
@@ -61,7 +61,7 @@ class KeySchema(Schema):
 
     id = Identifier(required=True)
     principal = fields.String(required=True, metadata={"description": "The owner of the key, which rotation keeps."})
-    name = title(required=True)
+    name = title_text(required=True)
     scopes = fields.List(fields.String(validate=validate.OneOf(list(SCOPES))), required=True)
     projects = fields.List(Identifier())
     documents = fields.List(Identifier())

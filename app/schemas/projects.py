@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, fields
 
-from app.schemas.values import Identifier, title
+from app.domain.resources import PROJECT
+from app.schemas.values import Identifier, title_text
 
 
 class NewProjectSchema(Schema):
@@ -16,7 +17,7 @@ class NewProjectSchema(Schema):
         {"name": "Analytics experiments", "description": "Ad-hoc analysis and dashboards."}
     ]
 
-    name = title(required=True, metadata={"description": "1 to 300 characters."})
+    name = title_text(required=True, metadata={"description": "1 to 300 characters."})
     description = fields.String(metadata={"description": "The purpose of the project."})
 
 
@@ -25,7 +26,7 @@ class ProjectPatchSchema(Schema):
 
     EXAMPLES: ClassVar[list[dict[str, Any]]] = [{"name": "Renamed project"}]
 
-    name = title()
+    name = title_text()
     description = fields.String(allow_none=True)
 
 
@@ -41,6 +42,6 @@ class ProjectSchema(NewProjectSchema):
     id = Identifier(required=True, metadata={"description": "Assigned by the service and never reused."})
 
     class Meta:
-        """The guide's order of members."""
+        """The order of members in answers."""
 
-        fields = ("id", "name", "description")
+        fields = ("id", *PROJECT.members)

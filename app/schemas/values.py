@@ -76,6 +76,11 @@ class BoundedList(fields.List[Any]):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
-def title(**kwargs: Any) -> fields.String:
-    """Return a field for a title or name: 1 to 300 characters."""
-    return fields.String(validate=validate.Length(1, 300), **kwargs)
+def text_of(least: int, most: int, **kwargs: Any) -> fields.String:
+    """Return a field for text with a bounded number of characters."""
+    return fields.String(validate=validate.Length(least, most), **kwargs)
+
+
+def title_text(**kwargs: Any) -> fields.String:
+    """Return a field for a title or name; design_docs/_shared/rules.js has the same rule under the same name."""
+    return text_of(1, 300, **kwargs)

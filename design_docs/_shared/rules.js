@@ -30,7 +30,7 @@ const textOf = (min, max) => ({
     Array.from(value).length <= max,
   must: `be text of ${min} to ${max} characters, without NUL or lone surrogates`,
 });
-const name = textOf(1, 300);
+const titleText = textOf(1, 300);
 const time = matching(
   /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z$/,
   "be a time in UTC like 2026-01-31T12:00:00.123456Z",

@@ -8,7 +8,7 @@
     return;
   }
   demandMembers(
-    {type: exactly("document"), id, title: name, created_at: time, updated_at: time},
+    {type: exactly("document"), id, title: titleText, created_at: time, updated_at: time},
     {content: text, project_id: id, nonce},
   );
   demandId(`document:${digits(newDoc.id)}`);

@@ -9,7 +9,7 @@
   const kinds = {
     key: {
       required: {
-        type: exactly("key"), id, principal: textOf(1, 100), name, scopes: listOf(scope, 1), digest, created_at: time,
+        type: exactly("key"), id, principal: textOf(1, 100), name: titleText, scopes: listOf(scope, 1), digest, created_at: time,
       },
       optional: {
         projects: listOf(id, 0), documents: listOf(id, 0), out_of_scope: oneOf(["forbid", "hide"]), expires_at: time,

@@ -8,7 +8,7 @@
     return;
   }
   demandMembers(
-    {type: exactly("project"), id, name, created_at: time, updated_at: time},
+    {type: exactly("project"), id, name: titleText, created_at: time, updated_at: time},
     {description: text, deleting_at: time, nonce},
   );
   demandId(`project:${digits(newDoc.id)}`);
