@@ -18,7 +18,7 @@ log = logging.getLogger("dreamscript.follower")
 # A feed is lost after this time without a heartbeat; the database sends one each second.
 IDLE_SECONDS = 3.0
 # The time between two requests, so that a busy database does not get one for each change.
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.2
 # The time until a lost feed is opened again.
 RETRY_SECONDS = 5.0
 

@@ -60,7 +60,7 @@ class Authenticator:
         if key is None or not key.is_alive(now):
             raise Unauthorized
         self._note(key.id, now)
-        return key.access(self._out_of_scope)
+        return _access(key, self._out_of_scope)
 
     def recall(self, text: str | None) -> Access | None:
         """Return the rights of a remembered valid key, None for any other text, without asking the database."""
