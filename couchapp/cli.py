@@ -10,24 +10,12 @@ from pathlib import Path
 
 from app.couch.connection import Connection, DatabaseError
 from couchapp import tree
-from couchapp.databases import ConcurrentChange
-from couchapp.deployment import LIMIT_SECONDS, Deployment, NoPreviousError, NotStagedError
+from couchapp.deployment import LIMIT_SECONDS, Deployment
 from couchapp.settings import CouchSettings, SettingError
-from couchapp.smoke_test import SmokeTestError
 from couchapp.status import database_problems, describe
-from couchapp.tree import TreeError
-from couchapp.warming import WarmingError
+from couchapp.tree import DeployError
 
-FAILURES = (
-    ConcurrentChange,
-    DatabaseError,
-    NoPreviousError,
-    NotStagedError,
-    SettingError,
-    SmokeTestError,
-    TreeError,
-    WarmingError,
-)
+FAILURES = (DatabaseError, DeployError, SettingError)
 
 VERBS = {
     "diff": "show the changes of a deploy; exit 1 if there are any, 2 on failure",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.couch.connection import Connection, CouchResponse, Refused
-from couchapp.tree import Document
+from couchapp.tree import DeployError, Document
 
 # A user in `_users` with this role may read and write documents, and nothing else.
 MEMBER_ROLE = "dreamscript"
@@ -20,7 +20,7 @@ TIMEOUT_SECONDS = 30.0
 DESIGN_RANGE = {"startkey": "_design/", "endkey": "_design0"}
 
 
-class ConcurrentChange(Exception):
+class ConcurrentChange(DeployError):
     """Another deployment changed a design document at the same time; the step can be repeated."""
 
 

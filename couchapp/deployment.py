@@ -16,7 +16,7 @@ from couchapp.ddoc_ids import PREVIOUS, STAGED
 from couchapp.diff import Difference, Inventory, differences
 from couchapp.inventory import find, is_staged, replacing_digest, rollback_changes, rollback_targets, with_prefix
 from couchapp.smoke_test import remove_leftovers, smoke_test
-from couchapp.tree import Document, Tree, digest
+from couchapp.tree import DeployError, Document, Tree, digest
 from couchapp.warming import warm
 
 Report = Callable[[str], None]
@@ -30,11 +30,11 @@ LIMIT_SECONDS = 24 * 3600.0
 GRACE_SECONDS = 0.5
 
 
-class NotStagedError(Exception):
+class NotStagedError(DeployError):
     """The current tree is not staged completely, so it cannot be promoted."""
 
 
-class NoPreviousError(Exception):
+class NoPreviousError(DeployError):
     """There is no previous version for a rollback."""
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from app.couch.connection import Refused
 from couchapp.databases import Databases
 from couchapp.ddoc_ids import VALIDATOR
-from couchapp.tree import BUILT_IN, Document
+from couchapp.tree import BUILT_IN, DeployError, Document
 
 SCRATCH = "smoke-test-"
 # An older scratch database was left behind by an interrupted test.
@@ -60,7 +60,7 @@ HOSTILE: list[Document] = [
 ]
 
 
-class SmokeTestError(Exception):
+class SmokeTestError(DeployError):
     """A function does not compile, or throws an error; nothing has been deployed."""
 
 

@@ -23,7 +23,11 @@ BUILT_IN = ("_count", "_sum", "_stats")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
-class TreeError(Exception):
+class DeployError(Exception):
+    """A step of a deployment failed; the message gives an operator the reason."""
+
+
+class TreeError(DeployError):
     """The folder contains a file or folder that has no meaning, or includes a file that does not exist."""
 
 

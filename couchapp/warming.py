@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from app.couch.connection import AnswerLost, DatabaseError, Refused
 from couchapp.databases import ConcurrentChange, Databases
-from couchapp.tree import Document
+from couchapp.tree import DeployError, Document
 
 # A query waits this long for its index before the progress is shown and the query repeated.
 POLL_SECONDS = 2.0
@@ -20,7 +20,7 @@ MAX_FAILURES = 5
 RETRY_SECONDS = 0.05
 
 
-class WarmingError(Exception):
+class WarmingError(DeployError):
     """An index could not be built, or not in time; nothing was deployed."""
 
 
