@@ -93,6 +93,16 @@ def writers(database: Any) -> Iterator[Writers]:
         yield Writers(database, pool)
 
 
+@contextmanager
+def one_in_flight(answers: Answers = store_all) -> Iterator[tuple[Held, Writers]]:
+    """Return a database that holds the write of "a", and the threads for more writes."""
+    database = Held(answers)
+    with writers(database) as threads:
+        threads.write("a")
+        database.next()
+        yield database, threads
+
+
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(group_commit, "MAX_WAIT_SECONDS", float(LIMIT))
@@ -129,10 +139,7 @@ def test_writes_that_wait_are_sent_together_in_order() -> None:
 
 @pytest.mark.nodatabase
 def test_a_group_waits_until_it_is_as_large_as_the_last_one() -> None:
-    database = Held()
-    with writers(database) as threads:
-        threads.write("a")
-        database.next()
+    with one_in_flight() as (database, threads):
         for doc_id in "bcd":
             threads.wait(doc_id)
         database.let_go()
@@ -150,10 +157,7 @@ def test_a_group_waits_until_it_is_as_large_as_the_last_one() -> None:
 
 @pytest.mark.nodatabase
 def test_a_writer_that_waits_for_others_does_not_go_alone() -> None:
-    database = Held()
-    with writers(database) as threads:
-        threads.write("a")
-        database.next()
+    with one_in_flight() as (database, threads):
         waiting = threads.wait("b")
         threads.group._gatherer = writer = threads.group._waiting["b"]
         assert not threads.group._leave(writer)
@@ -163,13 +167,9 @@ def test_a_writer_that_waits_for_others_does_not_go_alone() -> None:
 
 def outcomes_of(answers: Answers, *doc_ids: str) -> list[str | type[BaseException]]:
     """Return the outcome or error of each writer of a group."""
-    database = Held(answers)
-    with writers(database) as threads:
-        first = threads.write("first")
-        database.next()
+    with one_in_flight(answers) as (database, threads):
         waiting = [threads.wait(doc_id) for doc_id in doc_ids]
         database.let_go(20)
-        first.result(LIMIT)
         errors = [one.exception(LIMIT) for one in waiting]
         assert threads.write("last").result(LIMIT) == "1-last alone"
         return [type(error) if error else one.result() for one, error in zip(waiting, errors, strict=True)]
@@ -223,10 +223,7 @@ def test_after_a_failure_of_the_first_write_the_others_continue() -> None:
 
 @pytest.mark.nodatabase
 def test_a_second_write_to_the_same_document_goes_alone() -> None:
-    database = Held()
-    with writers(database) as threads:
-        threads.write("a")
-        database.next()
+    with one_in_flight() as (database, threads):
         threads.wait("b", n=1)
         threads.write("b", n=2)
         assert database.next() == ("create", "b")
@@ -238,10 +235,7 @@ def test_a_second_write_to_the_same_document_goes_alone() -> None:
 def test_a_document_too_large_for_a_group_goes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """ü has two bytes, and must not be counted as fewer."""
     monkeypatch.setattr(group_commit, "MAX_GROUP_BYTES", 300)
-    database = Held()
-    with writers(database) as threads:
-        threads.write("a")
-        database.next()
+    with one_in_flight() as (database, threads):
         threads.wait("b", text="x" * 100)
         threads.write("c", text="ü" * 100)
         assert database.next() == ("create", "c")
@@ -253,10 +247,7 @@ def test_a_document_too_large_for_a_group_goes_alone(monkeypatch: pytest.MonkeyP
 @pytest.mark.nodatabase
 def test_a_writer_that_has_waited_long_enough_goes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(group_commit, "MAX_WAIT_SECONDS", 0.01)
-    database = Held()
-    with writers(database) as threads:
-        threads.write("a")
-        database.next()
+    with one_in_flight() as (database, threads):
         threads.write("b")
         assert database.next() == ("create", "b")
         database.let_go(2)
@@ -265,10 +256,7 @@ def test_a_writer_that_has_waited_long_enough_goes_alone(monkeypatch: pytest.Mon
 @pytest.mark.nodatabase
 def test_a_writer_at_its_deadline_stops_waiting() -> None:
     """Alone, it meets its deadline before anything is sent."""
-    database = Held()
-    with writers(database) as threads:
-        threads.write("a")
-        database.next()
+    with one_in_flight() as (database, threads):
         threads.write("b", seconds=0.05)
         assert database.next() == ("create", "b")
         assert database.requests.empty()
@@ -278,10 +266,7 @@ def test_a_writer_at_its_deadline_stops_waiting() -> None:
 @pytest.mark.nodatabase
 def test_a_writer_at_its_deadline_in_a_group_is_unconfirmed_and_the_others_continue() -> None:
     """The writer with the latest deadline sends the group."""
-    database = Held()
-    with writers(database) as threads:
-        threads.write("a")
-        database.next()
+    with one_in_flight() as (database, threads):
         short, long = threads.wait("b"), threads.wait("c", seconds=1000)
         caller = threads.group._waiting["b"]
         database.let_go()
