@@ -71,7 +71,7 @@ def _register_create(verbs: Commands) -> None:
             action="extend",
             type=public_id,
             metavar="ID",
-            help=f"limit the key to these {limit}s; if both limits are given, to items within both",
+            help=f"limit the key to these {limit}s; with both limits, to their union",
         )
     command.add_argument(
         "--out-of-scope", choices=["forbid", "hide"], help="the answer to a limited key outside its limits: 403 or 404"
