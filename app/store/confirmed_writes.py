@@ -75,9 +75,8 @@ class ConfirmedWrites:
         stored, and Unconfirmed if that could not be found out in time.
         """
         document = write.document()
-        send = self._single.replace if "_rev" in document else self._single.create
         try:
-            return write.stored(self._accept(document, send(document)))
+            return write.stored(self._accept(document, self._single.write(document)))
         except Unconfirmed:
             result = self._resolve_unknown([document])[write.doc_id]
         if isinstance(result, ServiceError):

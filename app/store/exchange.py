@@ -55,13 +55,13 @@ class Exchange:
     def send(self, method: str, *path: str, members: Sequence[str] = (), **options: Any) -> dict[str, Any]:
         """Return the body of the response, which has ``members``; ``options`` are those of Connection.request."""
         with self._translated(method, path):
-            return _holding(self._ask(method, path, **options), *members)
+            return _holding(self._ask(method, path, **options).body, *members)
 
     def find(self, *path: str, params: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
         """Return the document at ``path``, None if it is absent or deleted."""
         with self._translated("GET", path):
             try:
-                return _holding(self._ask("GET", path, params=params), "_id", "_rev")
+                return _holding(self._ask("GET", path, params=params).body, "_id", "_rev")
             except Refused as refusal:
                 if refusal.status == 404 and refusal.reason in ABSENT:
                     return None
@@ -80,9 +80,7 @@ class Exchange:
         """
         method, body = ("GET", None) if keys is None else ("POST", {"keys": list(keys)})
         with self._translated(method, path):
-            rows = self._ask(method, path, params=params, body=body, read=True).get("rows")
-            if not isinstance(rows, list):
-                raise AnswerLost("the answer has no rows")
+            rows = _list(self._ask(method, path, params=params, body=body, read=True).body, "rows")
             for row in rows:
                 if _holding(row).get("error", "not_found") != "not_found":
                     raise AnswerLost(f"a row could not be read: {row['error']}")
@@ -101,9 +99,7 @@ class Exchange:
         docs = [{"id": doc_id, "rev": revision} for doc_id, revision in revision_ids]
         members = ("_id", "_rev", "_revisions") if revs else ("_id", "_rev")
         with self._translated("POST", path):
-            results = self._ask("POST", path, params=params, body={"docs": docs}, read=True).get("results")
-            if not isinstance(results, list):
-                raise AnswerLost("the answer has no results")
+            results = _list(self._ask("POST", path, params=params, body={"docs": docs}, read=True).body, "results")
             parts = [_holding(each) for result in results for each in _holding(result, "docs")["docs"]]
             for failure in (each["error"] for each in parts if "error" in each):
                 if _holding(failure).get("error") != "not_found":
@@ -118,7 +114,7 @@ class Exchange:
         """
         with self._translated("POST", BULK):
             extra_seconds = SECONDS_PER_DOCUMENT * len(documents)
-            answer = self._answer("POST", BULK, extra_seconds, body={"docs": list(documents)})
+            answer = self._ask("POST", BULK, extra_seconds, body={"docs": list(documents)})
             results = answer.body
             if not isinstance(results, list) or len(results) != len(documents):
                 raise AnswerLost("the answer has not one result for each document")
@@ -128,13 +124,7 @@ class Exchange:
                 raise AnswerLost("202: fewer than a quorum stored some, and it does not say which")
         return {each["_id"]: by_id.get(each["_id"], DocumentFailure.UNKNOWN) for each in documents}
 
-    def _ask(self, method: str, path: tuple[str, ...], **options: Any) -> dict[str, Any]:
-        answer = self._answer(method, path, **options)
-        if answer.status == 202:
-            raise AnswerLost("202: fewer than a quorum stored it")
-        return _holding(answer.body)
-
-    def _answer(self, method: str, path: tuple[str, ...], extra_seconds: float = 0, **options: Any) -> CouchResponse:
+    def _ask(self, method: str, path: tuple[str, ...], extra_seconds: float = 0, **options: Any) -> CouchResponse:
         seconds_left, request_id = remaining(), current_request_id()
         if seconds_left is not None and seconds_left <= 0:
             # Nothing is sent, and that is not the database's failure.
@@ -144,7 +134,10 @@ class Exchange:
             "headers": {"X-Couch-Request-ID": request_id} if request_id else None,
             "timeout": timeout if seconds_left is None else min(timeout, seconds_left),
         }
-        return self._connection.request(method, self.name, *path, **defaults | options)
+        response = self._connection.request(method, self.name, *path, **defaults | options)
+        if response.status == 202 and path != BULK:
+            raise AnswerLost("202: fewer than a quorum stored it")
+        return response
 
     @contextmanager
     def _translated(self, method: str, path: tuple[str, ...]) -> Iterator[None]:
@@ -190,3 +183,11 @@ def _outcome(result: Mapping[str, Any]) -> Outcome:
     if "rev" not in result or result.get("accepted"):
         return DocumentFailure.UNKNOWN
     return str(result["rev"])
+
+
+def _list(value: Any, member: str) -> list[Any]:
+    """Return the array that is the ``member`` of an object. Raises AnswerLost if there is none."""
+    items = _holding(value, member)[member]
+    if not isinstance(items, list):
+        raise AnswerLost(f"the {member} are no array")
+    return items

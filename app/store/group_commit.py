@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from threading import TIMEOUT_MAX, Event, Lock
@@ -60,15 +60,9 @@ class GroupCommit:
         self._last_size, self._is_complete = 1, Event()
         self._gatherer: _Writer | None = None
 
-    def create(self, document: Document) -> str:
-        """Write as Database.create does."""
-        return self._write(document, self._database.create)
-
-    def replace(self, document: Document) -> str:
-        """Write as Database.replace does."""
-        return self._write(document, self._database.replace)
-
-    def _write(self, document: Document, write_alone: Callable[[Document], str]) -> str:
+    def write(self, document: Document) -> str:
+        """Write as Database.replace does a document with a `_rev`, and as Database.create does one without."""
+        write_alone = self._database.replace if "_rev" in document else self._database.create
         writer = _Writer(document)
         with self._lock:
             is_first, self._in_flight = not self._in_flight, True

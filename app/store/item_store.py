@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import chain
 
 from app.errors import Conflict, OutcomeUnknown, ServiceError, Unavailable
@@ -45,8 +44,7 @@ class ItemStore:
         Raises what ``compose`` raises, LostRace if the `_id` is taken or was deleted, Undone, OutcomeUnknown, and
         Unconfirmed if it could not be found out in time whether it is stored.
         """
-        find = partial(self._find, find_creation, update)
-        return self._once(find, lambda: self._send(update, None)).after
+        return self._once(update, find_creation).after
 
     def update(self, update: Update) -> Change:
         """Replace an item, or delete it.
@@ -54,10 +52,9 @@ class ItemStore:
         Where another write comes first, the item is read and composed again. Raises what ``compose`` raises, Conflict
         if others came first every time, OutcomeUnknown, and Unconfirmed as ``create`` does.
         """
-        find = partial(self._find, find_change, update)
         for _ in chain((None,), pauses()):
             with suppress(LostRace):
-                return self._once(find, lambda: self._send(update, self.find(update.doc_id)))
+                return self._once(update, find_change)
         raise Conflict
 
     def update_many(
@@ -104,20 +101,20 @@ class ItemStore:
                 results[write_id] = OutcomeUnknown() if isinstance(proof, Conflict) else proof
         return results
 
-    def _once(self, find: Callable[[], Change | None], send: Callable[[], Change]) -> Change:
-        """Return the change of an earlier run of the same write, else the result of ``send``.
+    def _once(self, update: Update, judge: Judge) -> Change:
+        """Return the change of an earlier run of the same write, as ``judge`` finds it, else send the write.
 
         A write of an earlier run may arrive after the first look, so a refusal counts only after a second look.
         """
-        if change := find():
+        if change := self._find(judge, update):
             return change
         try:
-            return send()
+            return self._send(update, None if judge is find_creation else self.find(update.doc_id))
         except Unavailable:
             # It says whether anything may be stored. A second look that fails as well would hide that.
             raise
         except ServiceError:
-            if change := find():
+            if change := self._find(judge, update):
                 return change
             raise
 

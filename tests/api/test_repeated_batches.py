@@ -67,13 +67,13 @@ def test_done_steps_are_found_and_proven_in_few_requests(ada: Caller, monkeypatc
     monkeypatch.setattr(Documents, "batch", then_fail(Documents.batch))
     assert send(ada, operations, Idempotency_Key=key).status_code == 503
     monkeypatch.undo()
-    send_request = Exchange._answer
+    send_request = Exchange._ask
 
     def counted(self: Exchange, method: str, path: tuple[str, ...], *args: Any, **options: Any) -> Any:
         requests.extend([path[-1]] if self.name.endswith("-documents") and path != ("_changes",) else [])
         return send_request(self, method, path, *args, **options)
 
-    monkeypatch.setattr(Exchange, "_answer", counted)
+    monkeypatch.setattr(Exchange, "_ask", counted)
     answer = send(ada, operations, Idempotency_Key=key)
     monkeypatch.undo()
     assert statuses(answer) == [201] * 20

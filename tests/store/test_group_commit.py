@@ -76,7 +76,7 @@ class Writers:
         def work() -> str:
             document = {"_id": doc_id, **fields}
             with request_context(request_id=doc_id, seconds=seconds):
-                return (self.group.replace if "_rev" in fields else self.group.create)(document)
+                return self.group.write(document)
 
         return self._pool.submit(work)
 
