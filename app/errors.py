@@ -1,4 +1,4 @@
-"""The failures that callers see: each has a code of the contract and a sentence for people."""
+"""The failures that callers see: each has a code and an HTTP status of the contract, and a sentence for people."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Fault:
 
 
 class ServiceError(Exception):
-    """A failure with a public ``code`` and ``reason``; a client never sees anything else of it."""
+    """A failure with a public ``code``, ``status`` and ``reason``; a client never sees anything else of it."""
 
-    code = "internal_server_error"
+    code, status = "internal_server_error", 500
     reason = "The service failed. The failure is in the log under this request's id."
 
     def __init__(
@@ -36,84 +36,84 @@ class ServiceError(Exception):
 class BadRequest(ServiceError):
     """The request is not valid HTTP."""
 
-    code = "bad_request"
+    code, status = "bad_request", 400
     reason = "The request could not be understood."
 
 
 class InvalidJSON(ServiceError):
     """The body is not strict JSON."""
 
-    code = "invalid_json"
+    code, status = "invalid_json", 400
     reason = "The body is not valid JSON."
 
 
 class ValidationFailed(ServiceError):
     """The request is well formed and breaks rules; ``faults`` names each rule and its location."""
 
-    code = "validation_failed"
+    code, status = "validation_failed", 400
     reason = "The request breaks the rules that errors lists."
 
 
 class InvalidCursor(ServiceError):
     """A cursor was altered, belongs to another principal or route, or came with other filters."""
 
-    code = "invalid_cursor"
+    code, status = "invalid_cursor", 400
     reason = "The cursor is not valid for this key, this path and these filters."
 
 
 class Unauthorized(ServiceError):
     """A missing, unknown, expired or revoked key: all have the same answer."""
 
-    code = "unauthorized"
+    code, status = "unauthorized", 401
     reason = "The X-API-Key header must hold a valid key."
 
 
 class Forbidden(ServiceError):
     """The key is valid and does not allow this."""
 
-    code = "forbidden"
+    code, status = "forbidden", 403
     reason = "This key does not allow this request."
 
 
 class NotFound(ServiceError):
     """There is nothing at this path."""
 
-    code = "not_found"
+    code, status = "not_found", 404
     reason = "Nothing was found here."
 
 
 class MethodNotAllowed(ServiceError):
     """The path exists and does not support this method."""
 
-    code = "method_not_allowed"
+    code, status = "method_not_allowed", 405
     reason = "This method is not allowed here."
 
 
 class NotAcceptable(ServiceError):
     """The Accept header admits no available representation."""
 
-    code = "not_acceptable"
+    code, status = "not_acceptable", 406
     reason = "Only application/json is available here; the Accept header does not admit it."
 
 
 class Conflict(ServiceError):
     """Another write to the same item came first."""
 
-    code = "conflict"
+    code, status = "conflict", 409
     reason = "Another write came first. Fetch the resource again and retry."
 
 
 class ProjectNotEmpty(ServiceError):
     """A project that still holds documents cannot be deleted."""
 
-    code = "project_not_empty"
+    code, status = "project_not_empty", 409
     reason = "The project still holds documents. Move or delete them first."
 
 
 class OutcomeUnknown(ServiceError):
     """It cannot be determined any more whether an earlier run of a repeated request was carried out."""
 
-    code = "outcome_unknown"
+    code, status = "outcome_unknown", 409
     reason = (
         "It cannot be determined whether the first request with this Idempotency-Key was carried out. "
         "Fetch the resource to find out."
@@ -123,49 +123,49 @@ class OutcomeUnknown(ServiceError):
 class IdempotencyInProgress(ServiceError):
     """The first request with this Idempotency-Key is still running."""
 
-    code = "idempotency_in_progress"
+    code, status = "idempotency_in_progress", 409
     reason = "The first request with this Idempotency-Key is still running. Retry in a moment."
 
 
 class IdempotencyMismatch(ServiceError):
     """The Idempotency-Key was used for a different request."""
 
-    code = "idempotency_mismatch"
+    code, status = "idempotency_mismatch", 422
     reason = "This Idempotency-Key was used for a different request. Use a new one."
 
 
 class PreconditionFailed(ServiceError):
     """If-Match does not name the current tag; ``headers`` may hold it."""
 
-    code = "precondition_failed"
+    code, status = "precondition_failed", 412
     reason = "The resource has changed: its current ETag is in this response. Fetch it again and retry."
 
 
 class TooLarge(ServiceError):
     """The body is over the limit."""
 
-    code = "too_large"
+    code, status = "too_large", 413
     reason = "The body is too large."
 
 
 class BadContentType(ServiceError):
     """The body is declared as something other than JSON."""
 
-    code = "bad_content_type"
+    code, status = "bad_content_type", 415
     reason = "The Content-Type must be application/json."
 
 
 class TooManyRequests(ServiceError):
     """The principal, or the address of failed authentications, is over its rate limit."""
 
-    code = "too_many_requests"
+    code, status = "too_many_requests", 429
     reason = "Too many requests. Wait for the seconds in Retry-After."
 
 
 class Unavailable(ServiceError):
     """The database gave no usable answer in time."""
 
-    code = "unavailable"
+    code, status = "unavailable", 503
     reason = "The database is not answering. Try again later."
 
 
@@ -178,26 +178,5 @@ class Unconfirmed(Unavailable):
     )
 
 
-# Every code that a client can meet, in the order of the contract.
-ERRORS: tuple[type[ServiceError], ...] = (
-    BadRequest,
-    InvalidJSON,
-    ValidationFailed,
-    InvalidCursor,
-    Unauthorized,
-    Forbidden,
-    NotFound,
-    MethodNotAllowed,
-    NotAcceptable,
-    Conflict,
-    ProjectNotEmpty,
-    OutcomeUnknown,
-    IdempotencyInProgress,
-    PreconditionFailed,
-    TooLarge,
-    BadContentType,
-    IdempotencyMismatch,
-    TooManyRequests,
-    ServiceError,
-    Unavailable,
-)
+# Every code that a client can meet.
+ERRORS: tuple[type[ServiceError], ...] = (*ServiceError.__subclasses__(), ServiceError)

@@ -16,8 +16,7 @@ from typing import Any, Self
 
 from werkzeug.datastructures import Headers
 
-from app.errors import OutcomeUnknown, Unconfirmed
-from app.http.errors import STATUS
+from app.errors import ERRORS, OutcomeUnknown, Unconfirmed
 from app.local_couchdb.process import poll
 from tests.server.live import PATIENCE, Live
 
@@ -72,7 +71,7 @@ class Reply:
             error = self.json
             sound = (
                 set(error) == {"error", "reason", "request_id"} | ({"errors"} if self.status == 400 else set())
-                and STATUS[error["error"]] == self.status
+                and (error["error"], self.status) in {(each.code, each.status) for each in ERRORS}
                 and (
                     self.headers.get("Retry-After", "").isdigit()
                     if error["error"] in PASSING

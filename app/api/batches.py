@@ -13,7 +13,7 @@ from app.domain.batches.operations import Operation, Outcome
 from app.domain.documents import Documents
 from app.domain.projects import Projects
 from app.errors import Fault, ServiceError, TooLarge, ValidationFailed
-from app.http import arguments, errors
+from app.http import arguments
 from app.http.answers import Answer, tag_headers, tags_or_bare
 from app.schemas.batches import OperationSchema
 from app.store.items import ANY, Condition, WriteId
@@ -103,7 +103,7 @@ def report(operation: Operation, outcome: Outcome) -> dict[str, Any]:
         error = outcome.error
         tag = {"etag": error.headers["ETag"]} if "ETag" in error.headers else {}
         failure = {"error": error.code, "reason": _reason(operation, error)}
-        return {"status": errors.STATUS[error.code], **identity, **tag, **failure}
+        return {"status": error.status, **identity, **tag, **failure}
     tag = {} if outcome.item is None else {"etag": tag_headers(outcome.item.revision)["ETag"]}
     return {"status": SUCCESS[operation.op], **identity, **tag}
 
@@ -125,4 +125,4 @@ def _location(operation: Operation, fault: Fault) -> str:
 
 def is_retryable(outcomes: Sequence[Outcome]) -> bool:
     """Return whether some operation is worth another try, so that the outcomes are not stored for repetitions."""
-    return any(outcome.error and errors.STATUS[outcome.error.code] >= 500 for outcome in outcomes)
+    return any(outcome.error and outcome.error.status >= 500 for outcome in outcomes)

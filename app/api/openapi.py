@@ -116,7 +116,7 @@ def _add_components(spec: APISpec) -> None:
     for name, description in REQUEST_HEADERS.items():
         spec.components.parameter(name, "header", {"description": description, "schema": TEXT})
     spec.components.schema("Error", schema=ErrorSchema)
-    for status in sorted(set(errors.STATUS.values())):
+    for status in sorted({error.status for error in ERRORS}):
         spec.components.response(HTTPStatus(status).name, error_response(status), lazy=True)
 
 
@@ -191,7 +191,7 @@ def _example(shape: Any) -> Any:
 
 def error_response(status: int) -> dict[str, Any]:
     """Return the OpenAPI response for all codes that share ``status``."""
-    kinds = [error for error in ERRORS if errors.STATUS[error.code] == status]
+    kinds = [error for error in ERRORS if error.status == status]
     own = {name for error in kinds for name in errors.HEADERS.get(error.code, ())}
     names = ("X-Request-ID", "Cache-Control", *RATE_LIMITS, *sorted(own))
     content = {"schema": "Error", "examples": {error.code: {"value": example(error)} for error in kinds}}

@@ -15,29 +15,6 @@ from app.request_context import current_request, current_request_id
 
 log = logging.getLogger("dreamscript.http")
 
-STATUS: dict[str, int] = {
-    "bad_request": 400,
-    "invalid_json": 400,
-    "validation_failed": 400,
-    "invalid_cursor": 400,
-    "unauthorized": 401,
-    "forbidden": 403,
-    "not_found": 404,
-    "method_not_allowed": 405,
-    "not_acceptable": 406,
-    "conflict": 409,
-    "project_not_empty": 409,
-    "outcome_unknown": 409,
-    "idempotency_in_progress": 409,
-    "precondition_failed": 412,
-    "too_large": 413,
-    "bad_content_type": 415,
-    "idempotency_mismatch": 422,
-    "too_many_requests": 429,
-    "internal_server_error": 500,
-    "unavailable": 503,
-}
-
 # Headers that belong to a status: RFC 9110, sections 11.6.1 and 10.2.3, and RFC 6585, section 4.
 HEADERS: dict[str, dict[str, str]] = {
     "unauthorized": {"WWW-Authenticate": 'ApiKey realm="dreamscript", header="X-API-Key"'},
@@ -51,13 +28,13 @@ def answer(error: ServiceError) -> Answer:
     """Return the answer that reports ``error``."""
     content = json_line(body(error, current_request_id()))
     headers = {"Content-Type": JSON, "Content-Length": str(len(content)), "Cache-Control": "no-store"}
-    return Answer(content, STATUS[error.code], {**headers, **HEADERS.get(error.code, {}), **error.headers})
+    return Answer(content, error.status, {**headers, **HEADERS.get(error.code, {}), **error.headers})
 
 
 def body(error: ServiceError, request_id: str | None) -> dict[str, object]:
     """Return the JSON object that reports ``error`` to a client."""
     content: dict[str, object] = {"error": error.code, "reason": error.reason, "request_id": request_id}
-    if STATUS[error.code] == HTTPStatus.BAD_REQUEST:
+    if error.status == HTTPStatus.BAD_REQUEST:
         content["errors"] = [{"location": fault.location, "reason": fault.reason} for fault in error.faults]
     return content
 

@@ -76,7 +76,7 @@ def _run_and_store(idempotency: Idempotency, begun: Begun, run: Run, *, is_secre
     try:
         answer = run(begun.write_id)
     except Exception as error:
-        if not isinstance(error, ServiceError) or is_retryable(errors.STATUS[error.code]):
+        if not isinstance(error, ServiceError) or is_retryable(error.status):
             idempotency.release(begun)
             raise
         answer = errors.answer(error)

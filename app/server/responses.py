@@ -34,4 +34,4 @@ def error_response(error: ServiceError, request_id: str) -> Response:
         "X-Request-ID": request_id,
         **errors.HEADERS.get(error.code, {}),
     }
-    return Response(errors.STATUS[error.code], list(headers.items()), content)
+    return Response(error.status, list(headers.items()), content)

@@ -11,7 +11,6 @@ import pytest
 from app import Application
 from app.domain.items import Items
 from app.errors import Forbidden, ServiceError, TooManyRequests, Unauthorized
-from app.http.errors import STATUS
 from app.wiring import Services
 from tests.api.conftest import Caller
 from tests.api.test_idempotency import same, send
@@ -79,7 +78,7 @@ def test_a_refusal_of_the_caller_is_not_kept(
 
     key, value = secrets.token_hex(8), {"title": "x"}
     monkeypatch.setattr(Items, "create", refuse)
-    assert send(ada, "POST", "/documents", value, key).status_code == STATUS[error.code]
+    assert send(ada, "POST", "/documents", value, key).status_code == error.status
     monkeypatch.undo()
     answer = send(ada, "POST", "/documents", value, key)
     assert (answer.status_code, "Idempotency-Replayed" in answer.headers) == (201, False)

@@ -11,8 +11,7 @@ from app import create_app
 from app.api.metrics import METRICS
 from app.cli.main import parser
 from app.domain.access import SCOPES
-from app.errors import ERRORS
-from app.http.errors import STATUS
+from app.errors import ERRORS, ServiceError
 from app.settings import SETTINGS
 from tests.offline_settings import OFFLINE_SETTINGS
 
@@ -112,9 +111,9 @@ def test_no_other_setting_is_documented() -> None:
     assert documented == {row.name for row in SETTINGS}
 
 
-@pytest.mark.parametrize("code", [error.code for error in ERRORS])
-def test_every_error_code_is_documented(code: str) -> None:
-    assert_row_begins(API, str(STATUS[code]), f"`{code}`")
+@pytest.mark.parametrize("error", ERRORS)
+def test_every_error_code_is_documented(error: type[ServiceError]) -> None:
+    assert_row_begins(API, str(error.status), f"`{error.code}`")
 
 
 def test_no_other_error_code_is_documented() -> None:
