@@ -21,16 +21,6 @@ routes = Routes("documents", "Scripts, notes and assets.")
 blueprint = routes.blueprint
 
 
-def reserve_id(services: Services, **_: object) -> tuple[int, ...]:
-    """Return the id for a new document."""
-    return services.documents.reserve(1)
-
-
-def reserve_ids(services: Services, body: dict[str, Any]) -> tuple[int, ...]:
-    """Return the ids for the new documents of a batch."""
-    return services.documents.reserve(batches.count_creations(body))
-
-
 @routes.operation(
     "GET",
     "/documents",
@@ -59,7 +49,7 @@ def list_documents(services: Services, access: Access, query: dict[str, Any]) ->
     status=201,
     answer=DocumentSchema(),
     headers=answers.CREATED_HEADERS,
-    reserve=reserve_id,
+    reserve=lambda services, **_: services.documents.reserve(1),
 )
 def create_document(services: Services, access: Access, body: dict[str, Any], write_id: WriteId) -> Answer:
     """Create a document
@@ -142,7 +132,7 @@ def delete_document(services: Services, access: Access, document_id: int) -> Ans
     status=201,
     answer=DocumentSchema(),
     headers=answers.CREATED_HEADERS,
-    reserve=reserve_id,
+    reserve=lambda services, **_: services.documents.reserve(1),
 )
 def copy_document(services: Services, access: Access, document_id: int, write_id: WriteId) -> Answer:
     """Create a copy of a document
@@ -161,7 +151,7 @@ def copy_document(services: Services, access: Access, document_id: int, write_id
     body_factor=BATCH_BODY_FACTOR,
     answer=OutcomesSchema(),
     headers=("Cache-Control",),
-    reserve=reserve_ids,
+    reserve=lambda services, body: services.documents.reserve(batches.count_creations(body)),
 )
 def batch_documents(services: Services, access: Access, body: dict[str, Any], write_id: WriteId) -> Answer:
     """Carry out up to 1,000 operations on documents

@@ -23,16 +23,6 @@ routes = Routes("projects", "Containers for related documents.")
 blueprint = routes.blueprint
 
 
-def reserve_id(services: Services, **_: object) -> tuple[int, ...]:
-    """Return the id for a new project."""
-    return services.projects.reserve(1)
-
-
-def reserve_ids(services: Services, body: dict[str, Any]) -> tuple[int, ...]:
-    """Return the ids for the new projects of a batch."""
-    return services.projects.reserve(batches.count_creations(body))
-
-
 @routes.operation(
     "GET",
     "/projects",
@@ -61,7 +51,7 @@ def list_projects(services: Services, access: Access, query: dict[str, Any]) -> 
     status=201,
     answer=ProjectSchema(),
     headers=answers.CREATED_HEADERS,
-    reserve=reserve_id,
+    reserve=lambda services, **_: services.projects.reserve(1),
 )
 def create_project(services: Services, access: Access, body: dict[str, Any], write_id: WriteId) -> Answer:
     """Create a project
@@ -144,7 +134,7 @@ def delete_project(services: Services, access: Access, project_id: int) -> Answe
     status=201,
     answer=ProjectSchema(),
     headers=answers.CREATED_HEADERS,
-    reserve=reserve_id,
+    reserve=lambda services, **_: services.projects.reserve(1),
 )
 def copy_project(services: Services, access: Access, project_id: int, write_id: WriteId) -> Answer:
     """Create a copy of a project
@@ -163,7 +153,7 @@ def copy_project(services: Services, access: Access, project_id: int, write_id: 
     body_factor=BATCH_BODY_FACTOR,
     answer=OutcomesSchema(),
     headers=("Cache-Control",),
-    reserve=reserve_ids,
+    reserve=lambda services, body: services.projects.reserve(batches.count_creations(body)),
 )
 def batch_projects(services: Services, access: Access, body: dict[str, Any], write_id: WriteId) -> Answer:
     """Carry out up to 1,000 operations on projects

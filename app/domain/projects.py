@@ -100,19 +100,9 @@ class Projects(ItemService):
         if item is None and access.reach is not None:
             raise Forbidden("This key is limited to existing items, so it cannot create projects.")
 
-    def check_copy(self, *_: object) -> None:
-        """Allow it: a copy holds no documents."""
-
-    def check_project_still_open(self, *_: object) -> None:
-        """Do nothing: a project is in no project."""
-
     def accepts_documents(self, project_id: int) -> bool:
         """Return whether there is such a project. Raises Conflict while it is being deleted."""
         return self._accepts(project_id, self.items.find(project_id))
-
-    def preload_projects(self, *_: object) -> AcceptsDocuments:
-        """Return ``accepts_documents``: no project is read for another."""
-        return self.accepts_documents
 
     def preload(self, project_ids: Sequence[int]) -> AcceptsDocuments:
         """Return ``accepts_documents`` for these projects, which are read together when it is first called."""

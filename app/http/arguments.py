@@ -38,8 +38,17 @@ def load_query(schema: Schema) -> dict[str, Any]:
 
 
 def load_body(schema: Schema, max_bytes: int) -> dict[str, Any]:
-    """Return the members of a strict JSON body. Raises ValidationFailed and the errors of ``json_body``."""
-    return load(schema, json_body(max_bytes), "body")
+    """Return the members of a strict JSON body.
+
+    Raises BadContentType, BadRequest, TooLarge, InvalidJSON and ValidationFailed.
+    """
+    check_declared(request)
+    # A body without Content-Length is read up to the first byte too many.
+    request.max_content_length = max_bytes + 1
+    content = _read() if (request.content_length or 0) <= max_bytes else None
+    if content is None or len(content) > max_bytes:
+        raise TooLarge(f"The body is larger than {max_bytes} bytes.")
+    return load(schema, strict_json.parse(content), "body")
 
 
 def load(schema: Schema, value: object, location: str) -> dict[str, Any]:
@@ -109,26 +118,13 @@ def check_declared(request: Request) -> None:
         raise BadRequest("The only supported Transfer-Encoding is chunked.")
 
 
-def json_body(max_bytes: int) -> object:
-    """Return the parsed body. Raises BadContentType, BadRequest, TooLarge or InvalidJSON."""
-    check_declared(request)
-    # A body without Content-Length is read up to the first byte too many.
-    request.max_content_length = max_bytes + 1
-    content = _read() if (request.content_length or 0) <= max_bytes else None
-    if content is None or len(content) > max_bytes:
-        raise TooLarge(f"The body is larger than {max_bytes} bytes.")
-    return strict_json.parse(content)
-
-
 def _read() -> bytes:
     """Return the bytes of the body. Raises BadRequest for wrong framing, whatever exception the server has for it."""
     try:
         content = request.get_data(cache=False)
-    except ClientDisconnected as error:
-        raise BadRequest(INCOMPLETE) from error
-    except HTTPException:
-        raise
     except Exception as error:
+        if isinstance(error, HTTPException) and not isinstance(error, ClientDisconnected):
+            raise
         raise BadRequest(INCOMPLETE) from error
     # A body that ends early is incomplete even where it happens to be JSON (RFC 9112, section 8).
     if request.content_length is not None and len(content) < request.content_length:
