@@ -1,10 +1,9 @@
 """The only room in app that speaks to CouchDB: documents, ranges and views in; revisions, rows and two failures out."""
 
 from app.store.changes import Follower
-from app.store.database import Database, Leaf, Revision, Row
+from app.store.database import Database, Leaf, Revision, Row, Store
 from app.store.exchange import DocumentFailure, Outcome
 from app.store.group_commit import GroupCommit
-from app.store.server import Store
 
 __all__ = [
     "Database",

@@ -1,4 +1,4 @@
-"""One CouchDB database: single documents, ranges of `_id`s, and views."""
+"""The databases of one installation: single documents, ranges of `_id`s, and views."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from app.couch.connection import Connection
 from app.couch.deadline import IdleTimeout
 from app.errors import Conflict
 from app.store.exchange import DocumentFailure, Exchange, Outcome
@@ -197,6 +198,24 @@ class Database:
         with self._count_writes([document["_id"]]):
             stored = self._exchange.send("PUT", document["_id"], members=("rev",), body=dict(document))
         return str(stored["rev"])
+
+
+class Store:
+    """The databases of one installation; none is connected to yet. Threads may share it, and forks may inherit it.
+
+    ``count_writes`` names the databases whose writes are counted.
+    """
+
+    def __init__(self, url: str, prefix: str, count_writes: Mapping[str, CountWrites] | None = None) -> None:
+        self._prefix, self._connection, self._count_writes = prefix, Connection(url), count_writes or {}
+
+    def __getitem__(self, name: str) -> Database:
+        """Return the database ``<prefix>-<name>``."""
+        return Database(Exchange(self._connection, f"{self._prefix}-{name}"), self._count_writes.get(name))
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._connection.close()
 
 
 def _documents(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
