@@ -152,9 +152,10 @@ class ResponseCache:
         ``route`` is for the access log. ``databases`` are those that the answer depends on.
 
         A limited key's page is never stored: the time that it takes would reveal changes outside of the key's limits.
+        Neither is a response to HTTP/1.0 without Host: its links name the address of the server.
         """
         self._reads.count("miss")
-        if access.reach is not None:
+        if access.reach is not None or not environ.get("HTTP_HOST"):
             yield Flight()
             return
         key = _page_key(environ, access)
@@ -188,7 +189,7 @@ class ResponseCache:
             environ["REQUEST_METHOD"] != "GET"
             or "HTTP_CACHE_CONTROL" in environ
             or environ.get("HTTP_ACCEPT") not in ACCEPTED
-            or "HTTP_HOST" not in environ
+            or not environ.get("HTTP_HOST")
         ):
             return None
         access = self._authenticator.recall(environ.get("HTTP_X_API_KEY"))
@@ -234,7 +235,7 @@ class ResponseCache:
 
 
 def _page_key(environ: WSGIEnvironment, access: Access) -> PageKey:
-    place = (environ["wsgi.url_scheme"], environ.get("HTTP_HOST", ""), environ["SCRIPT_NAME"], environ["PATH_INFO"])
+    place = (environ["wsgi.url_scheme"], environ["HTTP_HOST"], environ["SCRIPT_NAME"], environ["PATH_INFO"])
     return access.principal, *place, environ["QUERY_STRING"]
 
 
