@@ -47,8 +47,10 @@ class Precheck:
         return limit
 
     def _operation(self, environ: WSGIEnvironment) -> Operation | None:
-        """Return the operation of a request, None for OPTIONS. Raises NotFound or MethodNotAllowed."""
+        """Return the operation of a request, None for OPTIONS (no key). Raises NotFound or MethodNotAllowed."""
         endpoint, _ = self._app.url_map.bind_to_environ(environ).match()
+        if environ["REQUEST_METHOD"] == "OPTIONS":
+            return None
         blueprint_name, _, name = endpoint.partition(".")
         blueprint = self._app.blueprints.get(blueprint_name)
         return blueprint.operations.get(name) if isinstance(blueprint, Blueprint) else None
