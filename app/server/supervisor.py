@@ -20,11 +20,12 @@ RESTART_SECONDS = 0.1
 def supervise(work: Callable[[socket.socket], None], listeners: Sequence[socket.socket], grace_seconds: int) -> None:
     """Keep a process running ``work`` on each listener until SIGTERM or SIGINT; then end all, by force after the grace.
 
-    A listener outlives its worker, so that the connections that wait on it are answered by the next one.
+    A listener outlives its worker, so that the connections that wait on it are answered by the next one. A worker keeps
+    only its own: a listener that any process holds still takes connections, which nobody would accept.
     """
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
-    running = {start(work, listener): listener for listener in listeners}
+    running = {start(work, listener, listeners): listener for listener in listeners}
     is_stopping = False
     while running:
         number = signal.sigwait(AWAITED)
@@ -43,17 +44,20 @@ def supervise(work: Callable[[socket.socket], None], listeners: Sequence[socket.
             if not is_stopping:
                 log.error("worker ended", extra={"worker": pid, "exit_code": code})
                 time.sleep(RESTART_SECONDS)
-                running[start(work, listener)] = listener
+                running[start(work, listener, listeners)] = listener
     signal.pthread_sigmask(signal.SIG_UNBLOCK, AWAITED)
 
 
-def start(work: Callable[[socket.socket], None], listener: socket.socket) -> int:
+def start(work: Callable[[socket.socket], None], listener: socket.socket, listeners: Sequence[socket.socket]) -> int:
     """Return the id of a new process. ``work`` must set its own handlers and unblock the signals."""
     pid = os.fork()
     if pid:
         return pid
     code = 1
     try:
+        for other in listeners:
+            if other is not listener:
+                other.close()
         work(listener)
         code = 0
     except BaseException:
