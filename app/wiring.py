@@ -70,6 +70,8 @@ class Services:
             follower.close()
         self.usage.close()
         self.store.close()
+        for follower in self.followers.values():
+            follower.join()
 
     @classmethod
     def build(cls, settings: Settings, now: Callable[[], datetime] = now, shared: Shared | None = None) -> Services:

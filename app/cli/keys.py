@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from app.domain.access import SCOPES, Key
-from app.domain.keys.keys import OVERLAP_SECONDS
+from app.domain.keys.keys import OVERLAP_SECONDS, Keys
 from app.domain.resources import now
 from app.settings import Settings
 from app.store.items import MAX_ID
@@ -102,29 +103,32 @@ def duration(text: str) -> timedelta:
 def create(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Create a key and print its text, which is not shown again."""
     expires_at = now() + options.expires if options.expires else None
-    key, text = _services(environ).keys.create(
-        options.name,
-        options.scope,
-        projects=options.project,
-        documents=options.document,
-        out_of_scope=options.out_of_scope,
-        expires_at=expires_at,
-    )
+    with _keys(environ) as keys:
+        key, text = keys.create(
+            options.name,
+            options.scope,
+            projects=options.project,
+            documents=options.document,
+            out_of_scope=options.out_of_scope,
+            expires_at=expires_at,
+        )
     return _print_new(key, text, as_json=options.json)
 
 
 def rotate(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Create a key's successor and print its text, which is not shown again."""
     overlap = OVERLAP_NAMES[options.overlap]
-    return _print_new(*_services(environ).keys.rotate(options.id, overlap), as_json=options.json)
+    with _keys(environ) as keys:
+        return _print_new(*keys.rotate(options.id, overlap), as_json=options.json)
 
 
 def show(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Print every key."""
-    keys = list(_services(environ).keys.all())
+    with _keys(environ) as keys:
+        listed = list(keys.all())
     if options.json:
-        print(json.dumps([key.shown for key in keys], indent=2))
-    for key in () if options.json else keys:
+        print(json.dumps([key.shown for key in listed], indent=2))
+    for key in () if options.json else listed:
         used = f"\tlast used {key.last_used_at}" if key.last_used_at else ""
         print(f"{key.id}\t{_state(key)}\t{key.name}\t{' '.join(key.scopes)}{used}")
     return 0
@@ -132,7 +136,8 @@ def show(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def revoke(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Revoke a key and print its new state."""
-    key = _services(environ).keys.revoke(options.id)
+    with _keys(environ) as keys:
+        key = keys.revoke(options.id)
     print(json.dumps(key.shown) if options.json else f"Key {key.id} ({key.name}) is {_state(key)}.")
     return 0
 
@@ -145,8 +150,10 @@ def _print_new(key: Key, text: str, *, as_json: bool) -> int:
     return 0
 
 
-def _services(environ: Mapping[str, str]) -> Services:
-    return Services.build(Settings.read(environ))
+@contextmanager
+def _keys(environ: Mapping[str, str]) -> Iterator[Keys]:
+    with closing(Services.build(Settings.read(environ))) as services:
+        yield services.keys
 
 
 def _state(key: Key) -> str:

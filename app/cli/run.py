@@ -39,7 +39,8 @@ def run(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
         settings = Settings.read(environ)
         with closing(Connection(settings.admin_url)) as connection:
             deployment.deploy(connection, settings.prefix, tree.load(), report=show)
-        show(development_key(settings, Services.build(settings)))
+        with closing(Services.build(settings)) as services:
+            show(development_key(settings, services))
         return serve(settings)
 
 

@@ -95,7 +95,10 @@ class Connection:
         return self.request("DELETE", *path, **options)
 
     def close(self) -> None:
-        """Close the idle sockets; the next request opens a new one."""
+        """Close the idle sockets, and those of requests in flight when they end. Waits without a deadline end now.
+
+        A later request opens a socket for itself alone.
+        """
         self._pool().close()
 
     def _pool(self) -> Pool:

@@ -8,6 +8,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -45,7 +46,10 @@ class Deadline:
 
 @dataclass(frozen=True)
 class IdleTimeout:
-    """Waits without a deadline for a server that sends something at least every ``seconds``, while ``is_needed``."""
+    """Waits without a deadline for a server that sends something at least every ``seconds``, while ``is_needed``.
+
+    It also ends when the connection's pool is closed, and must not be needed by then.
+    """
 
     seconds: float
     is_needed: Callable[[], bool]
@@ -90,6 +94,12 @@ class TimedSocket:
         poll = select.poll()
         poll.register(self._wrapped, select.POLLIN)
         return bool(poll.poll(0))
+
+    def interrupt(self) -> None:
+        """End the wait of another thread for input, which then sees the end of the stream."""
+        with suppress(OSError):
+            # SSLSocket.shutdown would take the TLS state from under the reader.
+            socket.socket.shutdown(self._wrapped, socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the socket without a TLS shutdown, since the parent of a fork may still use the connection."""

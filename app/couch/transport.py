@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import couchdb.http
 
-from app.couch.deadline import TimeBudget, TimedSocket, connect
+from app.couch.deadline import IdleTimeout, TimeBudget, TimedSocket, connect
 from app.couch.failures import AnswerLost, Unreachable
 
 # One for each thread of a worker.
@@ -27,10 +27,15 @@ Reply = tuple[int, HTTPMessage, io.BytesIO]
 
 
 class Pool(couchdb.http.ConnectionPool):  # type: ignore[misc]
-    """Idle connections. One with unread input was closed by the server or is out of step, and is dropped."""
+    """Idle connections, and those in use. An idle one with unread input is closed: it is out of step, or at its end.
+
+    After ``close`` the pool keeps no connection: each is closed when it is released.
+    """
 
     def __init__(self) -> None:
         super().__init__(timeout=None)
+        self._in_use: set[HTTPConnection] = set()
+        self._is_closed = False
 
     def get(self, url: str, deadline: TimeBudget) -> HTTPConnection:
         """Return an idle connection to the server of ``url``, or a new one.
@@ -42,24 +47,40 @@ class Pool(couchdb.http.ConnectionPool):  # type: ignore[misc]
             sock = cast(TimedSocket, connection.sock)
             if not sock.has_input():
                 sock.deadline = deadline
-                return connection
+                break
             connection.close()
-        return self._new(url, deadline)
+        else:
+            connection = self._new(url, deadline)
+        with self.lock:
+            self._in_use.add(connection)
+        return connection
 
     def release(self, url: str, conn: HTTPConnection) -> None:
         """Keep a connection whose last answer was read to its end."""
         with self.lock:
             idle = self.conns.setdefault(_server(url), [])
-            if len(idle) < MAX_IDLE:
+            if len(idle) < MAX_IDLE and not self._is_closed:
+                self._in_use.discard(conn)
                 idle.append(conn)
                 return
+        self.discard(conn)
+
+    def discard(self, conn: HTTPConnection) -> None:
+        """Close a connection that cannot be used again."""
+        with self.lock:
+            self._in_use.discard(conn)
         conn.close()
 
     def close(self) -> None:
-        """Close every idle connection."""
+        """Close the idle connections, and end the waits that have no deadline; other requests end by themselves."""
         with self.lock:
+            self._is_closed = True
             idle = [connection for connections in self.conns.values() for connection in connections]
             self.conns.clear()
+            for connection in self._in_use:
+                sock = cast(TimedSocket | None, connection.sock)
+                if sock and isinstance(sock.deadline, IdleTimeout):
+                    sock.interrupt()
         for connection in idle:
             connection.close()
 
@@ -124,13 +145,13 @@ class Session(couchdb.http.Session):  # type: ignore[misc]
         try:
             response, content = _send(connection, method, f"{path}?{query}" if query else path, body, headers)
         except (OSError, HTTPException) as error:
-            connection.close()
+            self.connection_pool.discard(connection)
             raise AnswerLost(f"no complete answer to {method} {path}: {_plain(error)}") from error
         except BaseException:
-            connection.close()
+            self.connection_pool.discard(connection)
             raise
         if response.will_close:
-            connection.close()
+            self.connection_pool.discard(connection)
         else:
             self.connection_pool.release(url, connection)
         return response.status, response.headers, io.BytesIO(content)
@@ -141,11 +162,12 @@ def _send(
 ) -> tuple[HTTPResponse, bytes]:
     connection.request(method, target, body, dict(headers))
     cast(TimedSocket, connection.sock).flush()
-    response = connection.getresponse()
-    if response.status < 200:
-        # The final answer is still to come, and the next request on this connection would receive it.
-        raise BadStatusLine(str(response.status))
-    return response, response.read()
+    # Without `with`, a response that ends its connection would keep the socket open when its body is cut.
+    with connection.getresponse() as response:
+        if response.status < 200:
+            # The final answer is still to come, and the next request on this connection would receive it.
+            raise BadStatusLine(str(response.status))
+        return response, response.read()
 
 
 def _server(url: str) -> tuple[str, str]:

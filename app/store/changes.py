@@ -21,6 +21,8 @@ IDLE_SECONDS = 3.0
 PAUSE_SECONDS = 0.2
 # The time until a lost feed is opened again.
 RETRY_SECONDS = 5.0
+# The longest wait for the thread at the end of the process.
+JOIN_SECONDS = 0.5
 
 
 class Listener(Protocol):
@@ -42,6 +44,7 @@ class Follower:
     def __init__(self, database: Database, listener: Listener) -> None:
         self._database, self._listener = database, listener
         self._lock, self._pid, self._ending = Lock(), 0, Event()
+        self._thread: Thread | None = None
         self._heartbeat_at = time.monotonic()
         self.is_live, self.tally = False, Tally("changes", "losses")
 
@@ -55,13 +58,19 @@ class Follower:
             return
         with self._lock:
             if self._pid != os.getpid() and not self._ending.is_set():
-                Thread(target=self._run, name=f"follower of {self._database.name}", daemon=True).start()
+                self._thread = Thread(target=self._run, name=f"follower of {self._database.name}", daemon=True)
+                self._thread.start()
                 self._pid = os.getpid()
 
     def close(self) -> None:
-        """Report nothing from now on, and end the thread at its next heartbeat."""
+        """Report nothing from now on, and end the thread at its next heartbeat, or when the store is closed."""
         self._ending.set()
         self._listener.lost()
+
+    def join(self) -> None:
+        """Wait until the thread has ended. One that is still opening its feed ends later, and is not waited for."""
+        if self._thread:
+            self._thread.join(JOIN_SECONDS)
 
     def _lose(self) -> None:
         if self.is_live:

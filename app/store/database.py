@@ -169,7 +169,7 @@ class Database:
         """Return as ``changed_since`` does, once there is a change.
 
         The database sends a heartbeat each second; without one for ``silence`` seconds the connection is lost. When
-        ``is_wanted`` returns False, the wait ends with the next heartbeat.
+        ``is_wanted`` returns False, the wait ends with the next heartbeat, or at once if the store is closed.
         """
         params = {"since": sequence, "feed": "longpoll", "heartbeat": 1000, "limit": MAX_CHANGES}
         timeout, members = IdleTimeout(silence, is_wanted), ("results", "last_seq")
@@ -214,7 +214,7 @@ class Store:
         return Database(Exchange(self._connection, f"{self._prefix}-{name}"), self._count_writes.get(name))
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close the connections: those in use when their requests end, and those that await changes at once."""
         self._connection.close()
 
 

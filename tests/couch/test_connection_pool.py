@@ -19,6 +19,7 @@ from tests.couch.misbehaving_server import (
     send,
     speaking,
 )
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.nodatabase
 
@@ -139,6 +140,31 @@ def _ask_in_child(connection: Connection) -> int:
     except BaseException:
         return 2
     return 0 if targets == ["/child-1", "/child-2"] else 1
+
+
+def test_a_request_in_flight_at_the_close_leaves_no_connection() -> None:
+    is_closed = threading.Event()
+
+    def answer_late(turn: Turn) -> bool:
+        is_closed.wait(30)
+        return echo(turn)
+
+    with speaking(answer_late) as (connection, server), ThreadPoolExecutor(1) as thread:
+        response = thread.submit(connection.put, "db", body={})
+        wait_until(lambda: server.requests)
+        connection.close()
+        is_closed.set()
+        assert response.result().body == {"target": "/db"}
+        assert server.gone.acquire(timeout=30)
+
+
+def test_an_incomplete_last_response_leaves_no_connection() -> None:
+    with speaking(send(reply(200, b"{}", "Connection: close")[:-1])) as (connection, server):
+        with pytest.raises(AnswerLost) as failure:
+            connection.put("db", body={}, timeout=0.3)
+        # Its traceback still refers to the response.
+        assert server.gone.acquire(timeout=30)
+        assert isinstance(failure.value.__cause__, TimeoutError)
 
 
 def test_a_closed_connection_can_be_used_again() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from queue import Queue
 from typing import Any, cast
@@ -12,7 +13,7 @@ import pytest
 from app.errors import Unavailable
 from app.store import Database, Follower, Store
 from app.store import changes as changes_module
-from tests.couch.misbehaving_server import Behaviour, MisbehavingServer, Turn, answer, hang, reply, reset
+from tests.couch.misbehaving_server import CERTIFICATE, Behaviour, MisbehavingServer, Turn, answer, hang, reply, reset
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.nodatabase
@@ -148,8 +149,27 @@ def followed(recorder: Recorder) -> Iterator[Callable[..., MisbehavingServer]]:
     yield start
     for server, store, follower in servers:
         follower.close()
-        server.__exit__(None, None, None)
         store.close()
+        follower.join()
+        server.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+def test_the_end_does_not_wait_for_a_heartbeat(recorder: Recorder, tls: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes_module, "IDLE_SECONDS", 60.0)
+    monkeypatch.setattr(changes_module, "JOIN_SECONDS", 30.0)
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    with MisbehavingServer(STARTED, hang, tls=tls) as server:
+        store = Store(server.url, "p")
+        follower = follow(store["documents"], recorder)
+        wait_until(lambda: len(server.requests) == 2)
+        started = time.monotonic()
+        follower.close()
+        store.close()
+        follower.join()
+        assert time.monotonic() - started < 10
+        assert f"follower of {store['documents'].name}" not in {thread.name for thread in threading.enumerate()}
+    assert len(server.requests) == 2
 
 
 STARTED = answer(200, {"update_seq": "7-x"})
