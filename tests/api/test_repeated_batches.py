@@ -217,3 +217,24 @@ def test_a_deletion_of_a_project_continues_after_its_own_mark(
         assert ada.request("PATCH", path, json={"name": "of others"}).status_code == 200
     assert results(ada, operations, "projects", Idempotency_Key=key) == [(204, None)]
     assert ada.get(path).status_code == 404
+
+
+def test_a_deletion_of_a_project_that_arrives_after_the_first_look_is_done(
+    ada: Caller, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operations, key = [{"op": "delete", "id": ada.new_project()["id"]}], secrets.token_hex(8)
+    late: list[partial[None]] = []
+    delete_item, delete_project = Items.delete, Projects.delete
+
+    def hold(*args: Any, **kwargs: Any) -> None:
+        late.append(partial(delete_item, *args, **kwargs))
+        raise Crash
+
+    def arrive_first(*args: Any, **kwargs: Any) -> None:
+        late[0]()
+        delete_project(*args, **kwargs)
+
+    monkeypatch.setattr(Items, "delete", hold)
+    crash(services, monkeypatch, partial(send, ada, operations, "projects", Idempotency_Key=key))
+    monkeypatch.setattr(Projects, "delete", arrive_first)
+    assert results(ada, operations, "projects", Idempotency_Key=key) == [(204, None)]

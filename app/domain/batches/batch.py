@@ -178,6 +178,13 @@ class _Batch:
             item = write(self._access, step.public_id, step.value, operation.condition, step.write_id)
             return Outcome(step.public_id, item)
         except ServiceError as error:
+            refusal = Outcome(operation.public_id, error=error)
+        if not self._is_alone(step) or isinstance(refusal.error, Unavailable):
+            return refusal
+        # The deletion of an earlier run may have arrived since the first look.
+        try:
+            return self.find_done([step]).get(step.place, refusal)
+        except Unavailable as error:
             return Outcome(operation.public_id, error=error)
 
     def _outcomes(self, steps: Sequence[Step], results: dict[int, Change | ServiceError]) -> dict[int, Outcome]:
