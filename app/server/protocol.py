@@ -83,11 +83,15 @@ class Protocol(HttpToolsProtocol):
             self.head_timer.cancel()
             self.head_timer = None
 
-    def data_received(self, data: bytes) -> None:
-        """Parse what has arrived."""
+    def stop_idle_timer(self) -> None:
+        """Note that the connection is not idle."""
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
             self.timeout_keep_alive_task = None
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what has arrived."""
+        self.stop_idle_timer()
         try:
             self.parse(data)
             self.head_bytes = self.head_bytes + len(data) if self.in_head else 0
@@ -116,8 +120,9 @@ class Protocol(HttpToolsProtocol):
                 self.parser = httptools.HttpRequestParser(self)
 
     def on_message_begin(self) -> None:
-        """Start a request."""
+        """Start a request. A cached response to the one before, in the same data, has started the idle timer."""
         super().on_message_begin()
+        self.stop_idle_timer()
         self.in_head, self.is_cached, self.fields = True, False, 0
 
     def on_url(self, url: bytes) -> None:
