@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 from werkzeug.test import EnvironBuilder
 
 from app.cache.items import BodyCache
-from app.cache.response_cache import ResponseCache
+from app.cache.response_cache import ENTRY_BYTES, PAGES_SHARE, ResponseCache
 from app.cache.validity import CacheValidator, WriteCounters
 from app.domain.access import Access
 from app.domain.keys.authenticator import Authenticator
@@ -29,24 +30,29 @@ class KnownKey:
         return ACCESS
 
 
+# The memory for pages: enough for any one of these.
+PAGES_BYTES = 3 * ENTRY_BYTES
+
+
 @pytest.fixture
 def cache() -> ResponseCache:
+    settings = replace(OFFLINE_SETTINGS, cache_bytes=PAGES_SHARE * PAGES_BYTES)
     validator = CacheValidator(WriteCounters())
     validator.caught_up()
     bodies = {"documents": BodyCache(DOCUMENT, validator, lambda: None, 2**20)}
-    return ResponseCache(OFFLINE_SETTINGS, bodies, cast(Authenticator, KnownKey()), None, Tally("hit", "miss"))
+    return ResponseCache(settings, bodies, cast(Authenticator, KnownKey()), None, Tally("hit", "miss"))
 
 
-def request(host: str | None) -> dict[str, Any]:
+def request(host: str | None, query: str = "") -> dict[str, Any]:
     """Return the environ of a request for a page."""
-    environ: dict[str, Any] = EnvironBuilder("/documents").get_environ()
+    environ: dict[str, Any] = EnvironBuilder("/documents", query_string=query).get_environ()
     del environ["HTTP_HOST"]
     return environ if host is None else {**environ, "HTTP_HOST": host}
 
 
-def read(cache: ResponseCache, host: str | None) -> None:
+def read(cache: ResponseCache, host: str | None, query: str = "") -> None:
     """Let the cache see Flask's answer to a request."""
-    with cache.reading(request(host), ACCESS, "/documents", "documents:read", ["documents"]) as flight:
+    with cache.reading(request(host, query), ACCESS, "/documents", "documents:read", ["documents"]) as flight:
         flight.result = Answer(b"[]\n", 200, {"ETag": '"a"'}, is_cacheable=True)
 
 
@@ -61,3 +67,10 @@ def test_flask_answers_requests_that_name_no_host(cache: ResponseCache, host: st
     """Flask accepts HTTP/1.0 without Host, and refuses an empty one, for which the cache has no response."""
     read(cache, None)
     assert cache.lookup(request(host)) is None
+
+
+def test_long_queries_count_against_the_budget(cache: ResponseCache) -> None:
+    queries = [f"ids={number}{'0' * ENTRY_BYTES}" for number in (1, 2)]
+    for query in queries:
+        read(cache, "x", query)
+    assert [cache.lookup(request("x", query)) is not None for query in queries] == [False, True]
