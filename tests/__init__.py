@@ -1,1 +1,1 @@
-"""The whole suite; its folders mirror the rooms that they test."""
+"""The whole suite; its folders mirror the packages that they test."""

@@ -1,4 +1,4 @@
-"""The only room in app that speaks to CouchDB: documents, ranges and views in; revisions, rows and two failures out."""
+"""Speaks to CouchDB, as no other package does: documents, ranges and views in; revisions, rows and failures out."""
 
 from app.store.changes import Follower
 from app.store.database import Database, Leaf, Revision, Row, Store

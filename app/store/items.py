@@ -1,4 +1,4 @@
-"""Items as the rooms above the store know them, without CouchDB's own members, and the writes that change them."""
+"""Items as the packages above the store know them, without CouchDB's own members, and the writes that change them."""
 
 from __future__ import annotations
 

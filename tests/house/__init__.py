@@ -1,1 +1,1 @@
-"""Tests of the house itself: rooms, documents, duplicates of truth."""
+"""Tests of the house itself: packages, documents, duplicates of truth."""

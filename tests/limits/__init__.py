@@ -1,1 +1,1 @@
-"""Tests of the room that counts requests."""
+"""Tests of the package that counts requests."""

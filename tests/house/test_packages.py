@@ -1,4 +1,4 @@
-"""Rooms import in one direction only, and the words of CouchDB's write semantics stay in the store."""
+"""Packages import in one direction only, and the words of CouchDB's write semantics stay in the store."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 LEAVES = {"app.settings", "app.errors", "app.metrics", "app.request_context", "app.shared_memory", "app.version"}
 
-# The store's values, which every room above it may name.
+# The store's values, which every package above it may name.
 STORED = {"app.store.items"}
 
 # The packages of this project that each package may import, besides itself and the leaves.
@@ -54,8 +54,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "couchapp": {"app.couch"},
 }
 
-# Packages that one room keeps to itself.
-KEPT_IN: dict[str, set[str]] = {
+# Third-party packages that only some of ours may import.
+ONLY_IN: dict[str, set[str]] = {
     "cachetools": {"app.cache", "app.domain"},
     "couchdb": {"app.couch"},
     "flask": {"app", "app.api", "app.http"},
@@ -70,7 +70,7 @@ KEPT_IN: dict[str, set[str]] = {
 }
 
 
-# CouchDB's own members and requests, and the nonce of a write: the rooms above the store do not know them.
+# CouchDB's own members and requests, and the nonce of a write: the packages above the store do not know them.
 STORE_WORDS = re.compile(r'(?<![a-z])_rev\b|(?<![a-z])_deleted\b|_bulk_docs|nonce|"_id"', re.IGNORECASE)
 BELOW = {"app.store", "app.couch", "app.local_couchdb"}
 
@@ -87,8 +87,8 @@ def modules() -> list[tuple[str, ast.Module]]:
     return parsed
 
 
-def room(module: str) -> str:
-    """Return the room that ``module`` is in: the longest that is named above."""
+def package_of(module: str) -> str:
+    """Return the package that ``module`` is in: the longest name in MAY_IMPORT."""
     parts = module.split(".")
     candidates = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
     return next(name for name in candidates if name in MAY_IMPORT)
@@ -119,7 +119,7 @@ def test_every_import_goes_where_it_may() -> None:
         f"{module} imports {name}"
         for module, tree in modules()
         for name in imports(tree)
-        if name.split(".")[0] in ("app", "couchapp") and not allowed(room(module), name)
+        if name.split(".")[0] in ("app", "couchapp") and not allowed(package_of(module), name)
     ]
     assert wrong == []
 
@@ -140,12 +140,12 @@ def test_the_words_of_the_store_are_recognised(line: str, is_found: bool) -> Non
     assert bool(STORE_WORDS.search(line)) is is_found
 
 
-def test_packages_stay_in_their_rooms() -> None:
+def test_third_party_packages_are_imported_only_where_they_may() -> None:
     wrong = [
         f"{module} imports {name}"
         for module, tree in modules()
         for name in imports(tree)
-        if room(module) not in KEPT_IN.get(name.split(".")[0], {room(module)})
+        if package_of(module) not in ONLY_IN.get(name.split(".")[0], {package_of(module)})
     ]
     assert wrong == []
 
