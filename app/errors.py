@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+# RFC 9110, section 11.6.1.
+CHALLENGE = {"WWW-Authenticate": 'ApiKey realm="dreamscript", header="X-API-Key"'}
+# RFC 9110, section 10.2.3, and RFC 6585, section 4.
+RETRY_AFTER = {"Retry-After": "1"}
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -15,9 +20,13 @@ class Fault:
 
 
 class ServiceError(Exception):
-    """A failure with a public ``code``, ``status`` and ``reason``; a client never sees anything else of it."""
+    """A failure with a public ``code``, ``status`` and ``reason``; a client never sees anything else of it.
+
+    ``default_headers`` are sent with each response that reports it; ``headers`` extend or replace them.
+    """
 
     code, status = "internal_server_error", 500
+    default_headers: Mapping[str, str] = {}
     reason = "The service failed. The failure is in the log under this request's id."
 
     def __init__(
@@ -29,7 +38,7 @@ class ServiceError(Exception):
     ) -> None:
         self.reason = reason or type(self).reason
         self.faults = faults
-        self.headers = dict(headers or {})
+        self.headers = {**self.default_headers, **(headers or {})}
         super().__init__(self.reason)
 
 
@@ -65,6 +74,7 @@ class Unauthorized(ServiceError):
     """A missing, unknown, expired or revoked key: all have the same answer."""
 
     code, status = "unauthorized", 401
+    default_headers = CHALLENGE
     reason = "The X-API-Key header must hold a valid key."
 
 
@@ -124,6 +134,7 @@ class IdempotencyInProgress(ServiceError):
     """The first request with this Idempotency-Key is still running."""
 
     code, status = "idempotency_in_progress", 409
+    default_headers = RETRY_AFTER
     reason = "The first request with this Idempotency-Key is still running. Retry in a moment."
 
 
@@ -159,6 +170,7 @@ class TooManyRequests(ServiceError):
     """The principal, or the address of failed authentications, is over its rate limit."""
 
     code, status = "too_many_requests", 429
+    default_headers = RETRY_AFTER
     reason = "Too many requests. Wait for the seconds in Retry-After."
 
 
@@ -166,6 +178,7 @@ class Unavailable(ServiceError):
     """The database gave no usable answer in time."""
 
     code, status = "unavailable", 503
+    default_headers = RETRY_AFTER
     reason = "The database is not answering. Try again later."
 
 

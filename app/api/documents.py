@@ -27,7 +27,7 @@ blueprint = routes.blueprint
     scope="documents:read",
     query=DocumentPageQuery(),
     answer=DocumentSchema(many=True),
-    headers=paging.HEADERS,
+    headers=paging.HEADER_NAMES,
     databases=("documents",),
 )
 def list_documents(services: Services, access: Access, query: dict[str, Any]) -> Answer:
@@ -48,7 +48,7 @@ def list_documents(services: Services, access: Access, query: dict[str, Any]) ->
     body=NewDocumentSchema(),
     status=201,
     answer=DocumentSchema(),
-    headers=answers.CREATED_HEADERS,
+    headers=answers.CREATED_HEADER_NAMES,
     reserve=lambda services, **_: services.documents.reserve(1),
 )
 def create_document(services: Services, access: Access, body: dict[str, Any], write_id: WriteId) -> Answer:
@@ -65,7 +65,7 @@ def create_document(services: Services, access: Access, body: dict[str, Any], wr
     "/documents/<id:document_id>",
     scope="documents:read",
     answer=DocumentSchema(),
-    headers=answers.HEADERS,
+    headers=answers.HEADER_NAMES,
     databases=("documents",),
 )
 def get_document(services: Services, access: Access, document_id: int) -> Answer:
@@ -83,7 +83,7 @@ def get_document(services: Services, access: Access, document_id: int) -> Answer
     scope="documents:write",
     body=NewDocumentSchema(),
     answer=DocumentSchema(),
-    headers=answers.HEADERS,
+    headers=answers.HEADER_NAMES,
     also=(409, 412),
 )
 def replace_document(services: Services, access: Access, document_id: int, body: dict[str, Any]) -> Answer:
@@ -101,7 +101,7 @@ def replace_document(services: Services, access: Access, document_id: int, body:
     scope="documents:write",
     body=DocumentPatchSchema(),
     answer=DocumentSchema(),
-    headers=answers.HEADERS,
+    headers=answers.HEADER_NAMES,
     also=(409, 412),
 )
 def patch_document(
@@ -131,7 +131,7 @@ def delete_document(services: Services, access: Access, document_id: int) -> Ans
     scope="documents:write",
     status=201,
     answer=DocumentSchema(),
-    headers=answers.CREATED_HEADERS,
+    headers=answers.CREATED_HEADER_NAMES,
     reserve=lambda services, **_: services.documents.reserve(1),
 )
 def copy_document(services: Services, access: Access, document_id: int, write_id: WriteId) -> Answer:

@@ -24,7 +24,7 @@ blueprint = routes.blueprint
     scope="keys:manage",
     query=CursorQuery(),
     answer=KeySchema(many=True),
-    headers=paging.HEADERS,
+    headers=paging.HEADER_NAMES,
 )
 def list_keys(services: Services, access: Access, query: dict[str, Any]) -> Answer:
     """List keys by id, without their secrets"""
@@ -47,7 +47,7 @@ def create_key(services: Services, access: Access, body: dict[str, Any]) -> Answ
     return minted(*services.keys.create(**body, by=access))
 
 
-@routes.operation("GET", "/keys/<id:key_id>", scope="keys:manage", answer=KeySchema(), headers=answers.HEADERS)
+@routes.operation("GET", "/keys/<id:key_id>", scope="keys:manage", answer=KeySchema(), headers=answers.HEADER_NAMES)
 def get_key(services: Services, access: Access, key_id: int) -> Answer:
     """Read one key, without its secret"""
     key = services.keys.get(key_id, access)

@@ -192,7 +192,7 @@ def _example(shape: Any) -> Any:
 def error_response(status: int) -> dict[str, Any]:
     """Return the OpenAPI response for all codes that share ``status``."""
     kinds = [error for error in ERRORS if error.status == status]
-    own = {name for error in kinds for name in errors.HEADERS.get(error.code, ())}
+    own = {name for error in kinds for name in error.default_headers}
     names = ("X-Request-ID", "Cache-Control", *RATE_LIMITS, *sorted(own))
     content = {"schema": "Error", "examples": {error.code: {"value": example(error)} for error in kinds}}
     return {

@@ -29,7 +29,7 @@ blueprint = routes.blueprint
     scope="projects:read",
     query=PageQuery(),
     answer=ProjectSchema(many=True),
-    headers=paging.HEADERS,
+    headers=paging.HEADER_NAMES,
     databases=("projects",),
 )
 def list_projects(services: Services, access: Access, query: dict[str, Any]) -> Answer:
@@ -50,7 +50,7 @@ def list_projects(services: Services, access: Access, query: dict[str, Any]) -> 
     body=NewProjectSchema(),
     status=201,
     answer=ProjectSchema(),
-    headers=answers.CREATED_HEADERS,
+    headers=answers.CREATED_HEADER_NAMES,
     reserve=lambda services, **_: services.projects.reserve(1),
 )
 def create_project(services: Services, access: Access, body: dict[str, Any], write_id: WriteId) -> Answer:
@@ -67,7 +67,7 @@ def create_project(services: Services, access: Access, body: dict[str, Any], wri
     "/projects/<id:project_id>",
     scope="projects:read",
     answer=ProjectSchema(),
-    headers=answers.HEADERS,
+    headers=answers.HEADER_NAMES,
     databases=("projects",),
 )
 def get_project(services: Services, access: Access, project_id: int) -> Answer:
@@ -85,7 +85,7 @@ def get_project(services: Services, access: Access, project_id: int) -> Answer:
     scope="projects:write",
     body=NewProjectSchema(),
     answer=ProjectSchema(),
-    headers=answers.HEADERS,
+    headers=answers.HEADER_NAMES,
     also=(409, 412),
 )
 def replace_project(services: Services, access: Access, project_id: int, body: dict[str, Any]) -> Answer:
@@ -103,7 +103,7 @@ def replace_project(services: Services, access: Access, project_id: int, body: d
     scope="projects:write",
     body=ProjectPatchSchema(),
     answer=ProjectSchema(),
-    headers=answers.HEADERS,
+    headers=answers.HEADER_NAMES,
     also=(409, 412),
 )
 def patch_project(
@@ -133,7 +133,7 @@ def delete_project(services: Services, access: Access, project_id: int) -> Answe
     scope="projects:write",
     status=201,
     answer=ProjectSchema(),
-    headers=answers.CREATED_HEADERS,
+    headers=answers.CREATED_HEADER_NAMES,
     reserve=lambda services, **_: services.projects.reserve(1),
 )
 def copy_project(services: Services, access: Access, project_id: int, write_id: WriteId) -> Answer:
@@ -172,7 +172,7 @@ def batch_projects(services: Services, access: Access, body: dict[str, Any], wri
     scope="documents:read",
     query=PageQuery(),
     answer=DocumentSchema(many=True),
-    headers=paging.HEADERS,
+    headers=paging.HEADER_NAMES,
     databases=("documents", "projects"),
 )
 def list_project_documents(services: Services, access: Access, project_id: int, query: dict[str, Any]) -> Answer:

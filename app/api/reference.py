@@ -31,7 +31,7 @@ ASSETS = {
 POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
 
 # The same for everyone, and new with each version of this service.
-HEADERS = ("ETag", "Cache-Control")
+HEADER_NAMES = ("ETag", "Cache-Control")
 
 
 TABLES = (documents.routes, projects.routes, keys.routes, root.routes, health.routes, metrics.routes)
@@ -46,13 +46,13 @@ def serialized() -> bytes:
     return json.dumps(document((*TABLES, routes))).encode()
 
 
-@routes.operation("GET", "/openapi.json", answer={"type": "object"}, headers=HEADERS)
+@routes.operation("GET", "/openapi.json", answer={"type": "object"}, headers=HEADER_NAMES)
 def openapi() -> Answer:
     """Describe this API as OpenAPI 3.1"""
     return answer(serialized(), JSON)
 
 
-@routes.operation("GET", "/reference", answer={"type": "string"}, headers=HEADERS, media_type="text/html")
+@routes.operation("GET", "/reference", answer={"type": "string"}, headers=HEADER_NAMES, media_type="text/html")
 def reference() -> Answer:
     """Show this documentation as a page that can send requests"""
     return answer(read(PAGE / "index.html"), "text/html", {"Content-Security-Policy": POLICY})

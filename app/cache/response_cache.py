@@ -22,6 +22,7 @@ from app.domain.access import Access
 from app.domain.keys.authenticator import Authenticator
 from app.http.answers import JSON, Answer, line, names_tag, tag_headers
 from app.http.request_scope import HOST, choose_request_id, log_request, trusting
+from app.http.responses import Response
 from app.limits.limiter import Limiter
 from app.limits.policies import MEMORY, READ
 from app.metrics import Tally
@@ -44,14 +45,6 @@ BODY_HEADERS = ("Content-Type", "Content-Length")
 Headers = list[tuple[str, str]]
 # Everything that a page depends on beside the databases: principal, scheme, host, prefix, path and query.
 PageKey = tuple[str, ...]
-
-
-class CachedResponse(NamedTuple):
-    """A whole response."""
-
-    status: int
-    headers: Headers
-    body: bytes
 
 
 class Entry(NamedTuple):
@@ -136,12 +129,12 @@ class ResponseCache:
         # Without a limiter, or with counters in memory, a lookup waits for nothing outside of this host.
         self.is_immediate = limiter is None or settings.rate_limit_storage == MEMORY
 
-    def lookup(self, environ: WSGIEnvironment) -> CachedResponse | None:
+    def lookup(self, environ: WSGIEnvironment) -> Response | None:
         """Return the response to a request, None if Flask must answer it.
 
         Needs only REQUEST_METHOD, SCRIPT_NAME, PATH_INFO, QUERY_STRING, wsgi.url_scheme and the headers.
         """
-        response: CachedResponse | None = self._find_behind_proxies(environ, None)
+        response: Response | None = self._find_behind_proxies(environ, None)
         return response
 
     @contextmanager
@@ -184,7 +177,7 @@ class ResponseCache:
         with self._lock:
             return self._pages.get(key)
 
-    def _find(self, environ: WSGIEnvironment) -> CachedResponse | None:
+    def _find(self, environ: WSGIEnvironment) -> Response | None:
         started = time.monotonic()
         if (
             environ["REQUEST_METHOD"] != "GET"
@@ -216,7 +209,7 @@ class ResponseCache:
         is_valid = entry and all(self._body_caches[name].is_valid(token) for name, token in entry.tokens.items())
         return entry if is_valid else None
 
-    def _respond(self, environ: WSGIEnvironment, access: Access, entry: Entry, started: float) -> CachedResponse | None:
+    def _respond(self, environ: WSGIEnvironment, access: Access, entry: Entry, started: float) -> Response | None:
         """Return an entry as a response to this request, None if the principal is over its rate limit."""
         is_spared = names_tag(environ.get("HTTP_IF_NONE_MATCH"), entry.tag)
         counted: dict[str, str] = {}
@@ -232,7 +225,7 @@ class ResponseCache:
         log_request(context, "GET", status, time.monotonic() - started)
         kept = [header for header in entry.headers if header[0] not in BODY_HEADERS] if is_spared else entry.headers
         headers = [*kept, *counted.items(), ("X-Request-ID", request_id)]
-        return CachedResponse(status, headers, b"" if is_spared else entry.body)
+        return Response(status, headers, b"" if is_spared else entry.body)
 
 
 def _page_key(environ: WSGIEnvironment, access: Access) -> PageKey:

@@ -22,9 +22,10 @@ from app.store.items import Change, Fields, StoredItem, WriteId
 
 
 class Documents(ItemService):
-    """Where a limited key names a document by its id alone, one row of the index decides whether it is in scope.
+    """The operations on documents.
 
-    So no response time shows whether a document exists.
+    Before it reads a document for a limited key, the service reads one index row to find its project. It reads that
+    row also if the document does not exist, so timing reveals nothing.
     """
 
     def __init__(self, documents: Items, projects: Projects, walk: MergedWalk) -> None:

@@ -16,8 +16,6 @@ from app.store.items import ANY, Change, Condition, Fields, StoredItem, WriteId
 
 # Returns whether documents can be put into the project with this id. Raises Conflict while it is being deleted.
 AcceptsDocuments = Callable[[int], bool]
-# Returns the members of an item's next revision.
-Compose = Callable[[StoredItem], Fields]
 
 
 class ItemService(ABC):
@@ -164,7 +162,12 @@ class ItemService(ABC):
         return item
 
     def _update(
-        self, access: Access, public_id: int, compose: Compose, condition: Condition, write_id: WriteId | None
+        self,
+        access: Access,
+        public_id: int,
+        compose: Callable[[StoredItem], Fields],
+        condition: Condition,
+        write_id: WriteId | None,
     ) -> StoredItem:
         self.check_in_scope(access, public_id)
 

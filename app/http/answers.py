@@ -22,9 +22,9 @@ JSON = "application/json"
 # An opaque tag. Proxies may put a weakness mark before it, or the name of an encoding at its end.
 TAG = re.compile(r'(?:W/)?"([^"]*)"')
 CACHING = {"Cache-Control": "private, no-cache", "Vary": "X-API-Key"}
-# The headers of items and of new items, for the OpenAPI document.
-HEADERS = ("ETag", *CACHING)
-CREATED_HEADERS = (*HEADERS, "Location")
+# Of items and of new items, for the OpenAPI document.
+HEADER_NAMES = ("ETag", *CACHING)
+CREATED_HEADER_NAMES = (*HEADER_NAMES, "Location")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The one place where exceptions become answers, all in CouchDB's error shape."""
+"""Turns exceptions into answers in CouchDB's error shape; responses.py does it for requests that never reach Flask."""
 
 from __future__ import annotations
 
@@ -15,20 +15,12 @@ from app.request_context import current_request, current_request_id
 
 log = logging.getLogger("dreamscript.http")
 
-# Headers that belong to a status: RFC 9110, sections 11.6.1 and 10.2.3, and RFC 6585, section 4.
-HEADERS: dict[str, dict[str, str]] = {
-    "unauthorized": {"WWW-Authenticate": 'ApiKey realm="dreamscript", header="X-API-Key"'},
-    "idempotency_in_progress": {"Retry-After": "1"},
-    "too_many_requests": {"Retry-After": "1"},
-    "unavailable": {"Retry-After": "1"},
-}
-
 
 def answer(error: ServiceError) -> Answer:
     """Return the answer that reports ``error``."""
     content = json_line(body(error, current_request_id()))
     headers = {"Content-Type": JSON, "Content-Length": str(len(content)), "Cache-Control": "no-store"}
-    return Answer(content, error.status, {**headers, **HEADERS.get(error.code, {}), **error.headers})
+    return Answer(content, error.status, {**headers, **error.headers})
 
 
 def body(error: ServiceError, request_id: str | None) -> dict[str, object]:

@@ -47,7 +47,7 @@ class Operation:
     answer: Schema | dict[str, Any] | None = None
     headers: Collection[str] = ()
     media_type: str = JSON
-    # Statuses of errors that do not follow from the rest.
+    # Further statuses of errors, which cannot be derived from the other fields.
     also: tuple[int, ...] = ()
     # The databases that a read depends on.
     databases: tuple[str, ...] = ()
@@ -98,7 +98,10 @@ class Blueprint(flask.Blueprint):
 
 
 def handle(operation: Operation, services: Services, **path: int) -> Response:
-    """Answer the request that Flask has routed to ``operation``. ``path`` holds the ids in its path."""
+    """Answer the request that Flask has routed to ``operation``. ``path`` holds the ids in its path.
+
+    Keep its refusals in step with ``Precheck.body_limit``, which predicts them.
+    """
     quota, scope = Quota(services.limiter), operation.scope
     try:
         access = authenticate(services, quota, scope) if scope else None
@@ -127,6 +130,11 @@ def handle(operation: Operation, services: Services, **path: int) -> Response:
     except TooManyRequests as error:
         answer = errors.answer(error)
     return to_response(answer, quota.headers)
+
+
+def is_read() -> bool:
+    """Return whether the request changes nothing, so that it may be a 304 and counts as a read."""
+    return request.method in ("GET", "HEAD")
 
 
 def authenticate(services: Services, quota: Quota, scope: str) -> Access:
@@ -158,7 +166,7 @@ def run(operation: Operation, **available: Any) -> Answer:
     """Return the answer of the view as it is sent: with its status, and its body as bytes, or as a 304."""
     answer = operation.view(**{name: available[name] for name in operation.parameters})
     status, body, headers = answer.status or operation.status, answer.body, answer.headers
-    if request.method in ("GET", "HEAD") and answer.tag and names_tag(request.headers.get("If-None-Match"), answer.tag):
+    if is_read() and answer.tag and names_tag(request.headers.get("If-None-Match"), answer.tag):
         body, status = None, 304
     if body is None:
         return replace(answer, body=b"", status=status)
@@ -188,7 +196,7 @@ class Quota:
         """
         if self._limiter is None:
             return
-        policy = READ if request.method in ("GET", "HEAD") else WRITE
+        policy = READ if is_read() else WRITE
         if policy == READ and "If-None-Match" in request.headers:
             self._enforce(self._limiter.look(policy, principal))
             # If the storage is down, it is not asked again.

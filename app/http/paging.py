@@ -16,8 +16,8 @@ from app.http.answers import Answer, array, tag_headers
 from app.http.arguments import if_none_match
 from app.wiring import Services
 
-# The headers of pages, for the OpenAPI document.
-HEADERS = (*answers.HEADERS, "x-next", "Link")
+# Of pages, for the OpenAPI document.
+HEADER_NAMES = (*answers.HEADER_NAMES, "x-next", "Link")
 
 
 def list_query(services: Services, access: Access, arguments: Mapping[str, Any], **fixed: Any) -> ListQuery:

@@ -27,6 +27,7 @@ class Precheck:
         """Return how many bytes of the body to read at most; 0 if the headers decide the response.
 
         This may ask the database for the key. The response itself, with the refusal, is always made by the application.
+        Keep the checks in step with ``operations.handle``.
         """
         request, limit = Request(environ, populate_request=False), self._services.settings.max_body_bytes
         try:

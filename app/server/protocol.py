@@ -15,9 +15,9 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.errors import BadRequest
+from app.http.responses import Response, error_response
 from app.server.environ import wsgi_environ
 from app.server.framing import CHECKED_FIELDS, is_unambiguous, origin_form
-from app.server.responses import ResponseTuple, error_response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -50,7 +50,7 @@ class Protocol(HttpToolsProtocol):
     is_cached = is_refused = False
 
     @staticmethod
-    def lookup(environ: WSGIEnvironment) -> ResponseTuple | None:  # noqa: ARG004
+    def lookup(environ: WSGIEnvironment) -> Response | None:  # noqa: ARG004
         """Return a cached response without waiting for anything; a subclass has a cache."""
         return None
 

@@ -13,10 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.errors import ServiceError
+from app.http.responses import Response, error_response
 from app.request_context import STARTED
 from app.server.environ import wsgi_environ
 from app.server.request_body import Message, Receive, RequestBody, SpoolBudget, declared_length
-from app.server.responses import Response, error_response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment

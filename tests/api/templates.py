@@ -28,7 +28,7 @@ PLAIN = {"limit": "2", "order": "desc"}
 CURSOR = "cursor"
 # Headers to send where they are documented.
 CONDITIONS = ("If-None-Match", "If-Match")
-HEADERS = {"X-Request-ID", "Idempotency-Key", *CONDITIONS}
+HEADER_NAMES = {"X-Request-ID", "Idempotency-Key", *CONDITIONS}
 # The path of the list of each type.
 LISTS = {"document": "documents", "project": "projects", "key": "keys"}
 
@@ -85,8 +85,8 @@ class Template:
         self.places = (*self._parameters(), *self._members())
         self.lists = any(parameter["name"] == CURSOR for parameter in operation.parameters)
         self.headers = {parameter["name"] for parameter in operation.parameters if parameter["in"] == "header"}
-        for name in self.headers - HEADERS:
-            raise Incomplete(f"{operation}: name {name} in HEADERS, and send it in tests/api/key_matrix.py")
+        for name in self.headers - HEADER_NAMES:
+            raise Incomplete(f"{operation}: name {name} in HEADER_NAMES, and send it in tests/api/key_matrix.py")
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -118,7 +118,8 @@ def test_an_id_that_stays_taken(ada: Caller, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_bug(ada: Caller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(Database, "view", broken)
-    assert_error(ada.get("/documents"), "internal_server_error")
+    # Without the header, the cache could answer from an earlier test.
+    assert_error(ada.get("/documents", cache_control="no-cache"), "internal_server_error")
     assert "hunter2" in caplog.text, "the failure itself belongs in the log"
 
 
@@ -146,17 +147,3 @@ def test_a_database_that_hangs(
 
 def test_the_process_lives_without_a_database(cut_off: Application) -> None:
     assert Caller(cut_off, None).get("/livez").status_code == 200
-
-
-def test_every_code_has_a_producer_here() -> None:
-    elsewhere = {
-        "idempotency_in_progress",
-        "idempotency_mismatch",
-        "outcome_unknown",
-        "forbidden",
-        "conflict",
-        "too_many_requests",
-        "internal_server_error",
-        "unavailable",
-    }
-    assert {code for code, _ in PRODUCERS} | elsewhere == {error.code for error in ERRORS}

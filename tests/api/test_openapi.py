@@ -12,7 +12,6 @@ import pytest
 from app.api.openapi import DESCRIPTION
 from app.domain.access import SCOPES
 from app.errors import ERRORS
-from app.http.errors import HEADERS
 from tests.api.operations import APP, DOCUMENT, OPERATIONS, TEXT, Operation, whole
 
 pytestmark = pytest.mark.nodatabase
@@ -90,8 +89,8 @@ def test_its_refusals_are_documented(operation: Operation) -> None:
 
 def assert_documents_errors(status: int, response: dict[str, Any]) -> None:
     """Check that a response lists the codes that share its status, with an example of each."""
-    codes = {error.code for error in ERRORS if error.status == status}
-    carried = {name for code in codes for name in HEADERS.get(code, {})}
+    errors = [error for error in ERRORS if error.status == status]
+    codes, carried = {error.code for error in errors}, {name for error in errors for name in error.default_headers}
     assert {"X-Request-ID", "Cache-Control", "RateLimit-Policy", "RateLimit"} | carried == set(response["headers"])
     content = response["content"]["application/json"]
     assert set(content["examples"]) == codes

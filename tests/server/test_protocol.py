@@ -9,6 +9,7 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from app.http.responses import Response
 from app.server.protocol import Protocol
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ class CachingProtocol(Protocol):
     """Has a response to ``/hot`` in its cache."""
 
     @staticmethod
-    def lookup(environ: WSGIEnvironment) -> tuple[int, list[tuple[str, str]], bytes] | None:
+    def lookup(environ: WSGIEnvironment) -> Response | None:
         """Return the response to ``/hot``."""
-        return (200, HEADERS, b"ok") if environ["PATH_INFO"] == "/hot" else None
+        return Response(200, HEADERS, b"ok") if environ["PATH_INFO"] == "/hot" else None
 
 
 async def slow(_scope: Any, _receive: Any, send: Any) -> None:

@@ -1,4 +1,4 @@
-"""Whole responses, as the event loop sends them."""
+"""Whole responses that are made without Flask: those of the cache, and refusals."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from typing import NamedTuple
 
 from app.errors import ServiceError
 from app.http import errors
-
-# A response where only its parts matter: status, headers and body.
-ResponseTuple = tuple[int, list[tuple[str, str]], bytes]
 
 
 class Response(NamedTuple):
@@ -32,6 +29,6 @@ def error_response(error: ServiceError, request_id: str) -> Response:
         "Content-Length": str(len(content)),
         "Cache-Control": "no-store",
         "X-Request-ID": request_id,
-        **errors.HEADERS.get(error.code, {}),
+        **error.headers,
     }
     return Response(error.status, list(headers.items()), content)
