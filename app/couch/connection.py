@@ -132,7 +132,7 @@ def split_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
 
 
 def _json(body: object) -> bytes:
-    """Return ``body`` as compact UTF-8; only lone surrogates, which UTF-8 cannot encode, are escaped."""
+    """Return ``body`` as JSON in UTF-8; only lone surrogates, which UTF-8 cannot encode, are escaped."""
     return json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
 
 

@@ -1,7 +1,8 @@
 """No operation, present or future, reveals or changes an item outside the limits of a key.
 
-Each is asked with every sort of key, as the served OpenAPI document has it (tests/api/templates.py). What is beyond a
-key's reach is asked for before it exists and again when it is someone else's: byte by byte, the answers must be one.
+Each is requested with every sort of key, as the served OpenAPI document describes it (tests/api/templates.py). An item
+outside the limits of a key is requested before it exists, and again when it is another principal's: byte by byte, the
+answers must be the same.
 """
 
 from __future__ import annotations
