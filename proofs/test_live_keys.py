@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from app.wiring import Services
 from proofs.conftest import WORKERS, Installation
-from tests.server.clients import Desk, Load, workers
+from tests.server.clients import Load, WorkerClient, workers
 from tests.server.live import Live
 
 REVOCATIONS = int(os.environ.get("DREAMSCRIPT_PROOF_REVOCATIONS", "10"))
@@ -31,21 +31,21 @@ STAGE = 60
 def revoke(live: Live, admin: str, key_id: int, text: str) -> float:
     """Revoke a key that is in use; return the seconds from the 204 to the refusal by the last worker."""
     pids, in_use_until = workers(live, WORKERS), time.monotonic() + random.uniform(0, 3)
-    with Desk(live) as desk:
+    with WorkerClient(live) as client:
         while time.monotonic() < in_use_until:
-            assert [desk.ask(pid, text) for pid in pids] == [200] * WORKERS
+            assert [client.ask(pid, text) for pid in pids] == [200] * WORKERS
             time.sleep(PAUSE)
         assert live.request("DELETE", f"/keys/{key_id}", admin)[0] == 204
         revoked_at, refused = time.monotonic(), dict[int, float]()
         while len(refused) < WORKERS:
             for pid in set(pids) - refused.keys():
                 began = time.monotonic() - revoked_at
-                status = desk.ask(pid, text)
+                status = client.ask(pid, text)
                 assert status == 401 or (status == 200 and began < LONGEST), (status, began)
                 if status == 401:
                     refused[pid] = time.monotonic() - revoked_at
             time.sleep(PAUSE)
-        assert [desk.ask(pid, text) for pid in pids] == [401] * WORKERS
+        assert [client.ask(pid, text) for pid in pids] == [401] * WORKERS
     return max(refused.values())
 
 

@@ -16,7 +16,7 @@ from threading import Event
 import pytest
 
 from proofs.conftest import WORKERS, Installation
-from tests.server.clients import Desk, workers
+from tests.server.clients import WorkerClient, workers
 from tests.server.live import Live
 from tests.waiting import wait_until
 
@@ -46,13 +46,15 @@ def test_a_write_in_one_worker_shows_in_every_worker(live: Live, key: str) -> No
     """Before each write all workers have cached the document and its page."""
     path, pids, choice = create(live, key), workers(live, WORKERS), random.Random(1)
     page, missed = f"/documents?ids={path.rpartition('/')[2]}", []
-    with Desk(live) as desk:
+    with WorkerClient(live) as client:
         for number in range(1, PAIRS + 1):
-            held = {url: [desk.tell(pid, key, "GET", url).tag for pid in pids for _ in "12"] for url in (path, page)}
+            held = {
+                url: [client.request(pid, key, "GET", url).tag for pid in pids for _ in "12"] for url in (path, page)
+            }
             writer, reader = choice.choice(pids), choice.choice(pids)
-            written = desk.tell(writer, key, "PUT", path, {"title": str(number)})
+            written = client.request(writer, key, "PUT", path, {"title": str(number)})
             assert written.status == 200
-            one, many = (desk.tell(reader, key, "GET", url, If_None_Match=held[url][-1]) for url in (path, page))
+            one, many = (client.request(reader, key, "GET", url, If_None_Match=held[url][-1]) for url in (path, page))
             if (one.status, many.status) != (200, 200) or {one.value["title"], many.value[0]["title"]} != {str(number)}:
                 missed.append((number, writer, reader, one, many))
     print(f"{PAIRS} writes, each read at once by a worker: {len(missed)} missed; answers from memory: {hits(live)}")  # noqa: T201
@@ -69,21 +71,23 @@ def test_no_reader_sees_an_older_revision_after_a_newer_one(live: Live, key: str
 
     def read(number: int) -> int:
         count = 0
-        with Desk(live) as desk:
+        with WorkerClient(live) as client:
             while not ended.is_set():
                 floor = latest[0]
-                generation = int(desk.tell(pids[number % WORKERS], key, "GET", path).tag.strip('"').partition("-")[0])
+                generation = int(
+                    client.request(pids[number % WORKERS], key, "GET", path).tag.strip('"').partition("-")[0]
+                )
                 if generation < floor:
                     older.append((floor, generation))
                 latest[0] = max(latest[0], generation)
                 count += 1
         return count
 
-    with ThreadPoolExecutor(WORKERS * READERS) as pool, Desk(live) as desk:
+    with ThreadPoolExecutor(WORKERS * READERS) as pool, WorkerClient(live) as client:
         readers = [pool.submit(read, number) for number in range(WORKERS * READERS)]
         try:
             for number in range(PAIRS):
-                assert desk.tell(pids[number % WORKERS], key, "PUT", path, {"title": str(number)}).status == 200
+                assert client.request(pids[number % WORKERS], key, "PUT", path, {"title": str(number)}).status == 200
         finally:
             ended.set()
         reads = sum(reader.result() for reader in readers)
@@ -100,15 +104,15 @@ def test_a_write_of_another_host_shows_when_the_feed_reports_it(
     with ExitStack() as stack:
         other = stack.enter_context(Live("serve", installation.environ(DREAMSCRIPT_DEADLINE="30")))
         pids, others = workers(live, WORKERS), workers(other, WORKERS)
-        here, there = stack.enter_context(Desk(live)), stack.enter_context(Desk(other))
+        here, there = stack.enter_context(WorkerClient(live)), stack.enter_context(WorkerClient(other))
         path = create(live, key)
         for number in range(1, max(10, PAIRS // 50) + 1):
             for pid in others:
-                there.tell(pid, key, "GET", path)
-            assert here.tell(pids[0], key, "PUT", path, {"title": str(number)}).status == 200
+                there.request(pid, key, "GET", path)
+            assert here.request(pids[0], key, "PUT", path, {"title": str(number)}).status == 200
             written = time.monotonic()
-            assert there.tell(others[0], key, "GET", path, Cache_Control="no-cache").value["title"] == str(number)
-            wait_until(lambda number=number: there.tell(others[1], key, "GET", path).value["title"] == str(number))  # type: ignore[misc]
+            assert there.request(others[0], key, "GET", path, Cache_Control="no-cache").value["title"] == str(number)
+            wait_until(lambda number=number: there.request(others[1], key, "GET", path).value["title"] == str(number))  # type: ignore[misc]
             lags.append(time.monotonic() - written)
     lag = f"median {statistics.median(lags) * 1000:.0f} ms, longest {max(lags) * 1000:.0f} ms"
     print(f"{len(lags)} writes seen on another host after: {lag}")  # noqa: T201

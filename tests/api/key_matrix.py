@@ -26,13 +26,13 @@ MODES = ("forbid", "hide")
 REACHES = ("project", "document")
 EVERYTHING = "everything"
 # The status for an item outside the limits of a key, by its place in the request and the mode.
-TOLD = {
+STATUSES = {
     "path": {"forbid": 403, "hide": 404},
     "query": {"forbid": 403, "hide": 200},
     "body": {"forbid": 403, "hide": 400},
 }
 # A list of ids is filtered. A key with more rights than its creator is refused. Neither reveals existing items.
-TOLD_OTHERWISE = {
+OTHER_STATUSES = {
     ("query", "ids"): {"forbid": 200, "hide": 200},
     ("body", "projects"): {"forbid": 403, "hide": 403},
     ("body", "documents"): {"forbid": 403, "hide": 403},
@@ -310,7 +310,7 @@ class Matrix:
             ids = {**named, place: number}
             if any(other.where == "path" and other not in ids for other in template.places):
                 continue
-            status = TOLD_OTHERWISE.get((place.where, place.name), TOLD[place.where])[mode]
+            status = OTHER_STATUSES.get((place.where, place.name), STATUSES[place.where])[mode]
             for method in template.methods:
                 request = template.request(ids, method=method, media_type=media_type)
                 item = request.url if template.reads else f"/{LISTS[place.kind]}/{number}"

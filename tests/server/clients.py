@@ -32,7 +32,7 @@ def workers(live: Live, count: int) -> list[int]:
     return live.wait_for(booted)
 
 
-class Told(NamedTuple):
+class WorkerResponse(NamedTuple):
     """An answer: its status, its tag and its JSON."""
 
     status: int
@@ -40,7 +40,7 @@ class Told(NamedTuple):
     value: Any
 
 
-class Line:
+class WorkerConnection:
     """A kept connection, and the worker at its other end."""
 
     def __init__(self, live: Live) -> None:
@@ -58,34 +58,36 @@ class Line:
         """Return the status of an answer. Raises one of CLOSED."""
         return self.ask("GET", path, headers).status
 
-    def ask(self, method: str, path: str, headers: dict[str, str], value: object = None) -> Told:
+    def ask(self, method: str, path: str, headers: dict[str, str], value: object = None) -> WorkerResponse:
         """Return an answer; ``value`` is sent as JSON. Raises one of CLOSED."""
         body = None if value is None else json.dumps(value)
         self._connection.request(method, path, body, {"Content-Type": "application/json", **headers})
         answer = self._connection.getresponse()
         content = answer.read()
-        return Told(answer.status, answer.headers.get("ETag", ""), json.loads(content) if content else None)
+        return WorkerResponse(answer.status, answer.headers.get("ETag", ""), json.loads(content) if content else None)
 
     def close(self) -> None:
         """Hang up."""
         self._connection.close()
 
 
-class Desk(AbstractContextManager["Desk"]):
-    """Asks a worker of one's choice."""
+class WorkerClient(AbstractContextManager["WorkerClient"]):
+    """Sends requests to a worker of the caller's choice."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
-        self._lines: dict[int, Line] = {}
+        self._lines: dict[int, WorkerConnection] = {}
 
     def ask(self, worker: int, key: str) -> int:
         """Return the status of ``worker`` for ``key``."""
-        return self.tell(worker, key, "GET", "/documents?limit=1").status
+        return self.request(worker, key, "GET", "/documents?limit=1").status
 
-    def tell(self, worker: int, key: str, method: str, path: str, value: object = None, **headers: str) -> Told:
+    def request(
+        self, worker: int, key: str, method: str, path: str, value: object = None, **headers: str
+    ) -> WorkerResponse:
         """Return the answer of ``worker``; ``if_none_match="x"`` is the header If-None-Match.
 
-        Where the connection was closed before the answer it is asked once more, which a PUT or a GET can be.
+        If the connection was closed before the response, the request is sent once more, which is safe for GET and PUT.
         """
         sent = {"X-API-Key": key, **{name.replace("_", "-"): value for name, value in headers.items()}}
         while True:
@@ -95,11 +97,11 @@ class Desk(AbstractContextManager["Desk"]):
             except CLOSED:
                 self._lines.pop(worker).close()
 
-    def _line(self, worker: int) -> Line:
+    def _line(self, worker: int) -> WorkerConnection:
         for _ in range(MOST_CONNECTIONS):
             if worker in self._lines:
                 return self._lines[worker]
-            line = Line(self._live)
+            line = WorkerConnection(self._live)
             self._lines.setdefault(line.worker, line)
             if self._lines[line.worker] is not line:
                 line.close()
