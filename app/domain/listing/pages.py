@@ -93,10 +93,13 @@ class Page:
         return self.next_position if self.row_count is None else self.rows[self.row_count - 1].public_id
 
     def known_as(self, tags: Iterable[str]) -> Page | None:
-        """Return this page, ended as one of ``tags`` describes it; None if no tag, and no `*`, describes it."""
+        """Return this page, ended as one of ``tags`` describes it; None if none does.
+
+        `*` describes no page: only its items show where a page of large ones ends.
+        """
         whole = self.tag
         for tag in tags:
-            if tag in (whole, "*"):
+            if tag == whole:
                 return self
             digest, _, count = tag.rpartition(".")
             if digest == whole and re.fullmatch("[1-9][0-9]{0,8}", count, re.ASCII) and int(count) < len(self.rows):
