@@ -223,8 +223,8 @@ class ResponseCache:
         request_id, status = choose_request_id(environ.get("HTTP_X_REQUEST_ID")), 304 if is_spared else 200
         context = RequestContext(request_id, started, entry.route, access.principal, "hit")
         log_request(context, "GET", status, time.monotonic() - started)
-        kept = [header for header in entry.headers if header[0] not in BODY_HEADERS] if is_spared else entry.headers
-        headers = [*kept, *counted.items(), ("X-Request-ID", request_id)]
+        fields = [header for header in entry.headers if header[0] not in BODY_HEADERS] if is_spared else entry.headers
+        headers = [*fields, *counted.items(), ("X-Request-ID", request_id)]
         return Response(status, headers, b"" if is_spared else entry.body)
 
 

@@ -129,11 +129,11 @@ class _Batch:
             result = results[step.place]
             is_known = isinstance(result, Change) and not outcomes[step.place].error
             self._working_set.record(step.public_id, result.after if isinstance(result, Change) and is_known else None)
-        overtaken = {step.place for step in together if isinstance(results[step.place], LostRace)}
+        lost_races = {step.place for step in together if isinstance(results[step.place], LostRace)}
         for step in accepted:
-            if step.operation.op == "create" and step.place in overtaken:
+            if step.operation.op == "create" and step.place in lost_races:
                 self._items.log_taken(step.public_id)
-            elif self._is_alone(step) or step.place in overtaken:
+            elif self._is_alone(step) or step.place in lost_races:
                 outcomes[step.place] = self._carry_out_alone(step)
         return outcomes
 
