@@ -29,9 +29,9 @@ def put(connection: Connection, database: str, document: dict[str, Any]) -> str:
     return rev
 
 
-@pytest.mark.parametrize(("database", "case"), VALIDATORS)
-def test_a_validator_case(connection: Connection, prepare: Prepare, database: str, case: dict[str, Any]) -> None:
-    name = prepare(database, "validation")
+@pytest.mark.parametrize(("database_name", "case"), VALIDATORS)
+def test_a_validator_case(connection: Connection, prepare: Prepare, database_name: str, case: dict[str, Any]) -> None:
+    name = prepare(database_name, "validation")
     new = case["new"]
     if case["old"] is not None:
         new = {**new, "_rev": put(connection, name, case["old"])}
@@ -50,11 +50,11 @@ def test_every_database_has_a_validator_with_cases() -> None:
     assert with_cases == {database for database in TREE if "validation" in TREE[database]} == set(TREE)
 
 
-@pytest.mark.parametrize("database", TREE)
-def test_a_document_can_be_saved_as_it_was_read(connection: Connection, prepare: Prepare, database: str) -> None:
+@pytest.mark.parametrize("database_name", TREE)
+def test_a_document_can_be_saved_as_it_was_read(connection: Connection, prepare: Prepare, database_name: str) -> None:
     """Some responses have members that begin with an underscore; clients save them, CouchDB does not store them."""
-    name = prepare(database, "validation")
-    new = next(case.values[1]["new"] for case in VALIDATORS if case.values[0] == database)
+    name = prepare(database_name, "validation")
+    new = next(case.values[1]["new"] for case in VALIDATORS if case.values[0] == database_name)
     put(connection, name, new)
     stored = connection.get(name, new["_id"], params={"revs": True, "conflicts": True, "local_seq": True}).body
     put(connection, name, stored)
