@@ -21,8 +21,8 @@ IDLE_SECONDS = 3.0
 PAUSE_SECONDS = 0.2
 # The time until a lost feed is opened again.
 RETRY_SECONDS = 5.0
-# The longest wait for the thread at the end of the process.
-JOIN_SECONDS = 0.5
+# The longest wait for the thread at the end of the process, which a database that hangs must not delay.
+JOIN_SECONDS = 0.25
 
 
 class Listener(Protocol):
