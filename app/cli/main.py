@@ -37,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         code: int = options.command(options, os.environ)
+    except KeyboardInterrupt:
+        # The status that shells give a command ended by Ctrl-C.
+        return 130
     except SettingError as error:
         return _fail(str(error), 2)
     except Unavailable:

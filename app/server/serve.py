@@ -120,7 +120,7 @@ class Worker(uvicorn.Server):
         )
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve; the supervisor has blocked the signals."""
+        """Serve; the signals are blocked until this process has handlers of its own."""
         for number in STOPPING:
             signal.signal(number, self.handle_exit)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())

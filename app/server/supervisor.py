@@ -23,12 +23,12 @@ def supervise(work: Callable[[socket.socket], None], listeners: Sequence[socket.
     A listener outlives its worker, so that the connections that wait on it are answered by the next one. A worker keeps
     only its own: a listener that any process holds still takes connections, which nobody would accept.
     """
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
+    reader, writer = socket.socketpair()
+    report_signals(writer)
     running = {start(work, listener, listeners): listener for listener in listeners}
     is_stopping = False
     while running:
-        number = signal.sigwait(AWAITED)
+        number = reader.recv(1)[0]
         if number in STOPPING and not is_stopping:
             is_stopping = True
             log.info("stopping")
@@ -45,16 +45,31 @@ def supervise(work: Callable[[socket.socket], None], listeners: Sequence[socket.
                 log.error("worker ended", extra={"worker": pid, "exit_code": code})
                 time.sleep(RESTART_SECONDS)
                 running[start(work, listener, listeners)] = listener
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, AWAITED)
+
+
+def report_signals(writer: socket.socket) -> None:
+    """Have the number of each awaited signal written to ``writer``. From now on none of them ends the process.
+
+    Blocking them and waiting would not do: the system hands a blocked signal to another thread, and that ends the
+    process before its database is stopped.
+    """
+    writer.setblocking(False)
+    signal.set_wakeup_fd(writer.fileno())
+    for number in AWAITED:
+        signal.signal(number, lambda *_: None)
 
 
 def start(work: Callable[[socket.socket], None], listener: socket.socket, listeners: Sequence[socket.socket]) -> int:
     """Return the id of a new process. ``work`` must set its own handlers and unblock the signals."""
+    # What arrives before the worker has handlers of its own waits until it unblocks the signals.
+    signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
     pid = os.fork()
     if pid:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, AWAITED)
         return pid
     code = 1
     try:
+        signal.set_wakeup_fd(-1)
         for other in listeners:
             if other is not listener:
                 other.close()

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -24,3 +28,29 @@ def test_a_worker_keeps_no_listener_but_its_own() -> None:
     for each in listeners:
         assert each.fileno() >= 0
         each.close()
+
+
+def test_repeated_signals_do_not_keep_what_follows_from_running() -> None:
+    """`timeout make run` sends two SIGTERMs; the second may arrive at a thread that is not the supervisor's."""
+    script = """if True:
+        import signal, socket, threading, time
+        from app.server.supervisor import supervise
+
+        def work(_):
+            print("started", flush=True)
+            signal.sigwait({signal.SIGTERM})
+
+        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+        supervise(work, [socket.create_server(("127.0.0.1", 0))], 30)
+        time.sleep(1)
+        print("stopped its database", flush=True)
+    """
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "started\n"
+        for _ in range(10):
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.02)
+        assert process.stdout.read() == "stopped its database\n"
+    assert process.returncode == 0
