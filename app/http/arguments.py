@@ -119,7 +119,7 @@ def check_declared(request: Request) -> None:
 
 
 def _read() -> bytes:
-    """Return the bytes of the body. Raises BadRequest for wrong framing, whatever exception the server has for it."""
+    """Return the bytes of the body. Raises BadRequest for wrong framing, which each server reports differently."""
     try:
         content = request.get_data(cache=False)
     except Exception as error:

@@ -51,7 +51,7 @@ class WriteId:
         return self.nonce, self.compensation.nonce
 
     def as_new(self) -> WriteId:
-        """Return the same id for a write that is carried out whatever an earlier run did."""
+        """Return the same id for a write that does not look for an earlier run."""
         return replace(self, since=None)
 
 

@@ -144,7 +144,7 @@ class Index:
         return IndexRow.of(self._resource_type, rows[0]) if rows else None
 
     def range(self, query: ListQuery) -> list[IndexRow]:
-        """Return the rows of a page and the one after it, in one request, whatever ``query.ids`` says."""
+        """Return the rows of a page and the one after it, in one request; ``query.ids`` is ignored."""
         start, end = (self._view_key(query, bound) for bound in query.bounds)
         if query.descending:
             start, end = end, start
