@@ -42,6 +42,9 @@ bench-memory: tools ## watch the memory of the workers during as many requests a
 bench-pages: tools ## measure what pages cost, as ratios, on the tests' database
 	@$(RUN) -m bench.pages
 
+bench-slow: tools ## time ordinary requests beside 2,000 idle connections and 500 dripping bodies
+	@$(RUN) -m bench.slow_clients
+
 bench-path: tools ## count the files that a request enters and the depth of its stack, on the tests' database
 	@$(RUN) -m bench.request_path
 
@@ -79,4 +82,4 @@ format: tools ## let ruff rewrite what it can
 clean: ## remove .venv and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/local_couchdb/pouchdb/node_modules var/pythons
 
-.PHONY: help install tools run test test-fast test-pythons bench bench-scale bench-memory bench-pages bench-path prove-deploy prove-keys prove-reads prove-walk prove-faults diff-views deploy-views rollback-views lint format clean
+.PHONY: help install tools run test test-fast test-pythons bench bench-scale bench-memory bench-pages bench-slow bench-path prove-deploy prove-keys prove-reads prove-walk prove-faults diff-views deploy-views rollback-views lint format clean
