@@ -1,0 +1,97 @@
+"""The OpenAPI descriptions of single operations, from their declarations."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Collection
+from http import HTTPStatus
+from typing import Any
+
+from apispec import APISpec
+from marshmallow import Schema
+
+from app.api.openapi.components import RATE_LIMITS
+from app.domain.access import SCOPES
+from app.http import idempotent
+from app.http.answers import JSON
+from app.http.arguments import REQUEST_TYPES
+from app.http.operations import Operation
+from app.store.items import MAX_ID
+
+# OpenAPI 3.1 has no word for COPY, and allows extensions. apispec resolves references only under methods that it knows,
+# so a COPY is described as a method that no operation has, and renamed at the end.
+STAND_IN = "trace"
+# An id in a path.
+PATH_SCHEMA: dict[str, Any] = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
+NOT_MODIFIED = "The client's copy is current. The headers are those of the 200."
+
+
+def add_operation(spec: APISpec, operation: Operation, tag: str) -> None:
+    """Describe an operation under its path."""
+    names = re.findall(r"<id:(\w+)>", operation.rule)
+    path = re.sub(r"<id:(\w+)>", r"{\1}", operation.rule)
+    parameters = [{"in": "path", "name": name, "required": True, "schema": PATH_SCHEMA} for name in names]
+    method = STAND_IN if operation.method == "COPY" else operation.method.lower()
+    spec.path(path, operations={method: _described(operation, tag)}, parameters=parameters)
+
+
+def _described(operation: Operation, tag: str) -> dict[str, Any]:
+    summary, _, more = inspect.cleandoc(operation.view.__doc__ or "").partition("\n\n")
+    scope = operation.scope
+    needs = f"Needs the scope `{scope}`: {SCOPES[scope]}." if scope else "Needs no key."
+    responses = _responses(operation)
+    query = [{"in": "query", "schema": operation.query}] if operation.query is not None else []
+    sent = {304: "If-None-Match", 412: "If-Match", 422: "Idempotency-Key"}
+    headers = [*(name for status, name in sent.items() if str(status) in responses), "X-Request-ID"]
+    return {
+        "tags": [tag],
+        "operationId": operation.view.__name__,
+        "summary": summary,
+        "description": f"{more}\n\n{needs}".strip(),
+        "security": [{"ApiKey": []}] if scope else [],
+        **({"x-scope": scope} if scope else {}),
+        "parameters": [*query, *headers],
+        **({"requestBody": _request_body(operation)} if operation.body is not None else {}),
+        "responses": responses,
+    }
+
+
+def _request_body(operation: Operation) -> dict[str, Any]:
+    media_type = REQUEST_TYPES.get(operation.method, (JSON,))[-1]
+    content = {"schema": operation.body, "example": _example(operation.body)}
+    return {"required": True, "content": {media_type: content}}
+
+
+def _responses(operation: Operation) -> dict[str, Any]:
+    counted = RATE_LIMITS if operation.scope else ()
+    headers = {name: name for name in ("X-Request-ID", *counted, *operation.headers)}
+    success: dict[str, Any] = {"description": HTTPStatus(operation.status).phrase, "headers": headers}
+    if operation.answer is not None:
+        example = _example(operation.answer)
+        content = {"schema": operation.answer, **({"example": example} if example else {})}
+        success["content"] = {operation.media_type: content}
+    responses: dict[str, Any] = {str(operation.status): success}
+    if operation.method == "GET" and "ETag" in operation.headers:
+        responses["304"] = {"description": NOT_MODIFIED, "headers": headers}
+    return responses | {str(status): HTTPStatus(status).name for status in sorted(_error_statuses(operation))}
+
+
+def _error_statuses(operation: Operation) -> set[int]:
+    """Return the statuses of the errors that an operation can answer with."""
+    statuses = {400, 406, 500, *operation.also}
+    if operation.scope is not None:
+        statuses |= {401, 403, 429, 503}
+    if operation.method in idempotent.METHODS:
+        statuses |= {409, 422}
+    if operation.body is not None:
+        statuses |= {413, 415}
+    if "<" in operation.rule:
+        statuses |= {404}
+    return statuses
+
+
+def _example(shape: Any) -> Any:
+    """Return the example of a schema, if it has any: all of its items for a list, else the last."""
+    examples: Collection[Any] = getattr(shape, "EXAMPLES", ())
+    return list(examples) if isinstance(shape, Schema) and shape.many else next(reversed(list(examples)), None)
