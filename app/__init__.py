@@ -12,6 +12,7 @@ from flask import Flask
 from app.api import documents, health, keys, metrics, projects, reference, root
 from app.cache.response_cache import ResponseCache
 from app.http.request_scope import IdConverter, Request, RequestScope, install_hooks, trusting
+from app.request_context import Report, unreported
 from app.settings import Settings
 from app.wiring import Services, Shared
 
@@ -46,10 +47,10 @@ class Application:
         self.services.close()
 
 
-def create_app(settings: Settings, shared: Shared | None = None) -> Application:
+def create_app(settings: Settings, shared: Shared | None = None, report: Report = unreported) -> Application:
     """Return the application of one process. ``shared`` is the memory it shares with other processes, if any.
 
-    It opens no connection until the first request.
+    It opens no connection until the first request. ``report`` receives the record of each finished request.
     """
     flask = Flask(__name__, static_folder=None)
     flask.request_class = Request
@@ -58,9 +59,9 @@ def create_app(settings: Settings, shared: Shared | None = None) -> Application:
     flask.url_map.converters["id"] = IdConverter
     install_hooks(flask)
 
-    services = Services.build(settings, shared=shared)
+    services = Services.build(settings, shared=shared, report=report)
     for module in (documents, projects, keys, root, health, metrics, reference):
         flask.register_blueprint(module.blueprint(services))
 
-    scope = RequestScope(flask.wsgi_app, settings.deadline)
+    scope = RequestScope(flask.wsgi_app, settings.deadline, services.report)
     return Application(flask, trusting(settings.trusted_proxies, scope), services.response_cache, services)

@@ -1,29 +1,60 @@
-"""The request being answered: its id, its deadline, and the facts for its line in the access log."""
+"""The request being answered: its id, its deadline, and the facts for its record when it is finished."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import NamedTuple
 
 # A server puts the arrival of the headers, in seconds of the monotonic clock, under this key of the WSGI environ.
 STARTED = "dreamscript.started"
 
 
+class RequestRecord(NamedTuple):
+    """A finished request, for the access log and the metrics.
+
+    ``route`` is the pattern of the path, None if there is none. ``path`` and ``query`` are those of WSGI, and the query
+    may hold a cursor. ``principal`` and ``key_id`` are None without a valid key. ``client`` is the client's address, as
+    the trusted proxies report it. ``is_cached``: the response cache answered.
+    """
+
+    method: str
+    route: str | None
+    path: str
+    query: str
+    status: int
+    seconds: float
+    body_bytes: int
+    request_id: str
+    client: str
+    principal: str | None
+    key_id: int | None
+    is_cached: bool
+
+
+# Receives the record of each request once it is answered, in any thread; must be quick and raise nothing.
+Report = Callable[[RequestRecord], object]
+
+
 @dataclass
 class RequestContext:
-    """``deadline`` is a moment of the monotonic clock. ``route``, ``principal`` and ``cache`` are logged once known."""
+    """``deadline`` is a moment of the monotonic clock. The other facts are set once known, for the request's record."""
 
     request_id: str
     deadline: float
     route: str | None = None
     principal: str | None = None
-    cache: str | None = None
+    key_id: int | None = None
 
 
 _CURRENT: ContextVar[RequestContext | None] = ContextVar("request", default=None)
+
+
+def unreported(_: RequestRecord) -> None:
+    """Ignore a finished request."""
 
 
 @contextmanager

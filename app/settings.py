@@ -103,6 +103,12 @@ class Settings(LocalSettings):
         "DREAMSCRIPT_DEADLINE", "5", "Seconds within which each request is answered, at most 60.", seconds
     )
     keep_alive: int = setting("DREAMSCRIPT_KEEP_ALIVE", "75", "Seconds that an idle connection is kept open.", positive)
+    log: str = setting(
+        "DREAMSCRIPT_LOG",
+        "auto",
+        "The form of the log on stderr: `text` for people, `json` for machines; `auto`: text on a terminal, else JSON.",
+        one_of("auto", "text", "json"),
+    )
     trusted_proxies: int = setting(
         "DREAMSCRIPT_TRUSTED_PROXIES", "0", "How many proxies to believe for scheme, host and client address.", natural
     )

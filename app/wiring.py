@@ -22,6 +22,7 @@ from app.domain.readiness import Readiness
 from app.domain.resources import DOCUMENT, KEY, PROJECT, ResourceType, now, timestamp
 from app.limits.limiter import Limiter
 from app.metrics import Tally
+from app.request_context import Report, unreported
 from app.settings import Settings
 from app.store import Follower, Store
 from app.store.claimed_ids import Allocator
@@ -63,6 +64,7 @@ class Services:
     followers: Mapping[str, Follower]
     response_cache: ResponseCache
     reads: Tally
+    report: Report
 
     def close(self) -> None:
         """Write the last uses of keys that were not written yet, and let go of the database."""
@@ -74,8 +76,17 @@ class Services:
             follower.join()
 
     @classmethod
-    def build(cls, settings: Settings, now: Callable[[], datetime] = now, shared: Shared | None = None) -> Services:
-        """Wire the services of one process. Without ``shared`` it shares nothing with others."""
+    def build(
+        cls,
+        settings: Settings,
+        now: Callable[[], datetime] = now,
+        shared: Shared | None = None,
+        report: Report = unreported,
+    ) -> Services:
+        """Wire the services of one process. Without ``shared`` it shares nothing with others.
+
+        ``report`` receives each finished request, from the response cache and from Flask alike.
+        """
         shared = shared or Shared.build(settings)
         counters = shared.write_counters
         store = Store(settings.couchdb_url, settings.prefix, {name: each.writing for name, each in counters.items()})
@@ -114,6 +125,7 @@ class Services:
             limiter=shared.limiter,
             body_caches=bodies,
             followers=followers,
-            response_cache=ResponseCache(settings, bodies, authenticator, shared.limiter, reads),
+            response_cache=ResponseCache(settings, bodies, authenticator, shared.limiter, reads, report),
             reads=reads,
+            report=report,
         )

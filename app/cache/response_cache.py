@@ -21,12 +21,12 @@ from app.cache.items import BodyCache
 from app.domain.access import Access
 from app.domain.keys.authenticator import Authenticator
 from app.http.answers import JSON, Answer, line, names_tag, tag_headers
-from app.http.request_scope import HOST, choose_request_id, log_request, trusting
+from app.http.request_scope import HOST, choose_request_id, trusting
 from app.http.responses import Response
 from app.limits.limiter import Limiter
 from app.limits.policies import MEMORY, READ
 from app.metrics import Tally
-from app.request_context import RequestContext, remaining
+from app.request_context import Report, RequestRecord, remaining, unreported
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -121,8 +121,10 @@ class ResponseCache:
         authenticator: Authenticator,
         limiter: Limiter | None,
         reads: Tally,
+        report: Report = unreported,
     ) -> None:
-        self._body_caches, self._authenticator, self._limiter, self._reads = body_caches, authenticator, limiter, reads
+        self._body_caches, self._authenticator, self._limiter = body_caches, authenticator, limiter
+        self._reads, self._report = reads, report
         self._lock, self._flights = Lock(), SingleFlight()
         self._pages: LRUCache[PageKey, Entry] = LRUCache(settings.cache_bytes // PAGES_SHARE, _size)
         self._find_behind_proxies = trusting(settings.trusted_proxies, lambda environ, _: self._find(environ))
@@ -143,7 +145,7 @@ class ResponseCache:
     ) -> Iterator[Flight]:
         """Count a miss and yield a flight, as ``SingleFlight.join`` does; store its answer if it may be cached.
 
-        ``route`` is for the access log. ``databases`` are those that the answer depends on.
+        ``route`` is for the request's record. ``databases`` are those that the answer depends on.
 
         A limited key's page is never stored: the time that it takes would reveal changes outside of the key's limits.
         Neither is a response to HTTP/1.0 without Host: its links name the address of the server.
@@ -220,12 +222,26 @@ class ResponseCache:
                 return None
             counted = verdict.headers if verdict else {}
         self._reads.count("hit")
-        request_id, status = choose_request_id(environ.get("HTTP_X_REQUEST_ID")), 304 if is_spared else 200
-        context = RequestContext(request_id, started, entry.route, access.principal, "hit")
-        log_request(context, "GET", status, time.monotonic() - started)
         fields = [header for header in entry.headers if header[0] not in BODY_HEADERS] if is_spared else entry.headers
-        headers = [*fields, *counted.items(), ("X-Request-ID", request_id)]
-        return Response(status, headers, b"" if is_spared else entry.body)
+        body, request_id = b"" if is_spared else entry.body, choose_request_id(environ.get("HTTP_X_REQUEST_ID"))
+        response = Response(304 if is_spared else 200, [*fields, *counted.items(), ("X-Request-ID", request_id)], body)
+        self._report(
+            RequestRecord(
+                "GET",
+                entry.route,
+                environ["PATH_INFO"],
+                environ["QUERY_STRING"],
+                response.status,
+                time.monotonic() - started,
+                len(body),
+                request_id,
+                environ.get("REMOTE_ADDR", ""),
+                access.principal,
+                access.key_id,
+                is_cached=True,
+            )
+        )
+        return response
 
 
 def _page_key(environ: WSGIEnvironment, access: Access) -> PageKey:

@@ -144,7 +144,8 @@ def authenticate(services: Services, quota: Quota, scope: str) -> Access:
     except Unauthorized:
         quota.count_failure()
         raise
-    current_request().principal = access.principal
+    context = current_request()
+    context.principal, context.key_id = access.principal, access.key_id
     quota.admit(access.principal)
     access.require(scope)
     return access

@@ -1,8 +1,7 @@
-"""The rules for every request of any route: id, deadline, access log, proxies, host, OPTIONS and ids in paths."""
+"""The rules for every request of any route: id, deadline, record, proxies, host, OPTIONS and ids in paths."""
 
 from __future__ import annotations
 
-import logging
 import re
 import secrets
 import time
@@ -20,12 +19,18 @@ from werkzeug.wsgi import get_host
 from app.errors import BadRequest, Unavailable
 from app.http import errors
 from app.http.answers import Answer, Response, to_response
-from app.request_context import STARTED, RequestContext, current_request, request_context
+from app.request_context import (
+    STARTED,
+    Report,
+    RequestContext,
+    RequestRecord,
+    current_request,
+    request_context,
+    unreported,
+)
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-log = logging.getLogger("dreamscript.access")
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 # RFC 3986, section 3.2.2. Werkzeug takes no `_`, which nginx sends where an upstream's name has one.
@@ -34,21 +39,27 @@ DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 class RequestScope:
-    """A WSGI layer around ``wrapped`` that sets X-Request-ID, bounds the time and writes the access log."""
+    """A WSGI layer around ``wrapped`` that sets X-Request-ID, bounds the time and reports each finished request."""
 
-    def __init__(self, wrapped: WSGIApplication, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._wrapped, self._seconds, self._clock = wrapped, seconds, clock
+    def __init__(
+        self,
+        wrapped: WSGIApplication,
+        seconds: float,
+        report: Report = unreported,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._wrapped, self._seconds, self._report, self._clock = wrapped, seconds, report, clock
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
         started = environ.get(STARTED) or self._clock()
-        request_id, status = choose_request_id(environ.get("HTTP_X_REQUEST_ID")), 500
+        request_id, status, body_bytes = choose_request_id(environ.get("HTTP_X_REQUEST_ID")), 500, 0
         # An empty path is the root (RFC 9110, section 4.2.3), and not a redirect to it.
         environ["PATH_INFO"] = environ.get("PATH_INFO") or "/"
 
         def start(line: str, headers: list[tuple[str, str]], *exc_info: object) -> Callable[[bytes], object]:
-            nonlocal status
-            status = int(line.split(" ", 1)[0])
+            nonlocal status, body_bytes
+            status, body_bytes = int(line.split(" ", 1)[0]), declared_bytes(headers)
             return start_response(line, [*headers, ("X-Request-ID", request_id)], *exc_info)  # type: ignore[arg-type]
 
         seconds_left = started + self._seconds - self._clock()
@@ -56,19 +67,33 @@ class RequestScope:
             try:
                 return self._wrapped(environ, start) if seconds_left > 0 else too_late(start)
             finally:
-                log_request(context, environ["REQUEST_METHOD"], status, self._clock() - started)
+                seconds = self._clock() - started
+                self._report(record(context, environ, status=status, seconds=seconds, body_bytes=body_bytes))
 
 
-def log_request(context: RequestContext, method: str, status: int, seconds: float) -> None:
-    """Write a request's line of the access log."""
-    if log.isEnabledFor(logging.INFO):
-        # The logger itself would look for the place in the code, which is always this one.
-        record = logging.LogRecord(log.name, logging.INFO, __file__, 0, "request", None, None)
-        known = {"route": context.route, "principal": context.principal, "cache": context.cache}
-        record.__dict__.update({name: value for name, value in known.items() if value is not None})
-        record.__dict__.update(method=method, request_id=context.request_id, status=status)
-        record.__dict__["duration_ms"] = round(seconds * 1000, 2)
-        log.handle(record)
+def declared_bytes(headers: Iterable[tuple[str, str]]) -> int:
+    """Return the Content-Length of a response, 0 if it has none."""
+    return next((int(value) for name, value in headers if name == "Content-Length"), 0)
+
+
+def record(
+    context: RequestContext, environ: WSGIEnvironment, *, status: int, seconds: float, body_bytes: int
+) -> RequestRecord:
+    """Return the record of a request that Flask has answered."""
+    return RequestRecord(
+        environ["REQUEST_METHOD"],
+        context.route,
+        environ["PATH_INFO"],
+        environ.get("QUERY_STRING", ""),
+        status,
+        seconds,
+        0 if environ["REQUEST_METHOD"] == "HEAD" else body_bytes,
+        context.request_id,
+        environ.get("REMOTE_ADDR", ""),
+        context.principal,
+        context.key_id,
+        is_cached=False,
+    )
 
 
 def too_late(start_response: Callable[..., object]) -> Iterable[bytes]:

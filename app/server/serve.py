@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
-import logging.config
 import math
 import os
 import signal
 import socket
+import sys
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ import uvicorn
 from app import create_app
 from app.domain.keys import usage
 from app.http.precheck import Precheck
-from app.server.logs import LOGGING
+from app.server import logs
 from app.server.protocol import Protocol
 from app.server.supervisor import STOPPING, supervise
 from app.server.wsgi_bridge import WSGIBridge
@@ -41,7 +41,7 @@ def register(commands: Commands) -> None:
 
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT, then finish what was begun."""
-    logging.config.dictConfig(LOGGING)
+    logs.configure(logs.form_of(settings.log))
     shared, supervisor = Shared.build(settings), os.getpid()
     listeners = listen(settings)
     host, port = listeners[0].getsockname()[:2]
@@ -90,7 +90,8 @@ class Worker(uvicorn.Server):
     """A server process. It builds its own application, so that no connection is shared with other processes."""
 
     def __init__(self, settings: Settings, shared: Shared, supervisor: int, grace_seconds: int) -> None:
-        application = create_app(settings, shared)
+        self.access_log = logs.AccessLog(logs.form_of(settings.log), sys.stderr.fileno())
+        application = create_app(settings, shared, self.access_log.report)
         cache = application.response_cache
         bridge = WSGIBridge(
             application.wsgi_app if cache.is_immediate else application,
@@ -124,7 +125,10 @@ class Worker(uvicorn.Server):
         for number in STOPPING:
             signal.signal(number, self.handle_exit)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        super().run(sockets)
+        try:
+            super().run(sockets)
+        finally:
+            self.access_log.end()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Stop. A terminal's Ctrl-C reaches a worker twice, which must not cut it off."""
@@ -135,6 +139,12 @@ class Worker(uvicorn.Server):
         await super().startup(sockets)
         log.info("worker started")
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let requests in flight end; no tick writes their lines any more."""
+        self.access_log.end()
+        await super().shutdown(sockets)
+
     async def on_tick(self, counter: int) -> bool:
-        """Stop as well if the supervisor was killed, which uvicorn asks ten times a second."""
+        """Write the log, and stop as well if the supervisor was killed. uvicorn calls this ten times a second."""
+        self.access_log.flush()
         return await super().on_tick(counter) or os.getppid() != self.supervisor

@@ -114,6 +114,7 @@ def deployed_settings(server_url: str, prefix: str, **changes: Any) -> Settings:
         "regions": 1,
         "deadline": 30.0,
         "keep_alive": 75,
+        "log": "json",
         "trusted_proxies": 0,
         "rate_limit": (),
         "rate_limit_storage": MEMORY,

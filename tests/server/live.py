@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -66,7 +67,7 @@ class Live(AbstractContextManager["Live"]):
         for reader in self._readers:
             reader.start()
         self.address = self.wait_for(self._listening)
-        self.wait_for(lambda: [line for line in self.events() if line["message"] == "worker started"])
+        self.wait_for(lambda: [line for line in self.logged if "worker started" in line])
         if not keep_log:
             self._dropping.set()
 
@@ -98,8 +99,8 @@ class Live(AbstractContextManager["Live"]):
         return [json.loads(line) for line in self.logged[-last:] if line.startswith("{")]
 
     def _listening(self) -> str:
-        messages = (line["message"] for line in self.events())
-        return next((urlsplit(m.split()[-1]).netloc for m in messages if m.startswith("listening on ")), "")
+        starts = (line.partition("listening on ")[2] for line in self.logged)
+        return next((urlsplit(re.split(r'[" ]', start)[0]).netloc for start in starts if start), "")
 
     def connect(self) -> HTTPConnection:
         """Return a connection to the service."""

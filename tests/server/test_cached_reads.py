@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -19,8 +21,12 @@ def overrides() -> dict[str, str]:
 
 def cached(live: Live, request_id: str) -> bool:
     """Return whether the request was answered from the cache, by its line in the log."""
-    lines = live.wait_for(lambda: [event for event in live.events() if event.get("request_id") == request_id])
-    return lines[-1].get("cache") == "hit"
+    return live.wait_for(lambda: lines_of(live, request_id))[-1].get("cache") == "hit"
+
+
+def lines_of(live: Live, request_id: str) -> list[dict[str, Any]]:
+    """Return the lines of a request in the log."""
+    return [event for event in live.events() if event.get("request_id") == request_id]
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +67,18 @@ def test_a_response_is_the_same_from_the_cache_and_from_flask(
         own = {"x-request-id": "", "date": ""}
         responses.append((response.status, {**response.headers, **own}, response.body))
     assert responses[0] == responses[1]
+
+
+def test_a_line_of_the_log_is_the_same_from_the_cache_and_from_flask(live: Live, key: str, path: str) -> None:
+    lines = []
+    for request_id, accept in (("line-from-cache", "*/*"), ("line-from-flask", "application/json;q=0.9")):
+        with RawClient(live) as client:
+            client.sendall(get(path, key, f"Accept: {accept}", f"X-Request-ID: {request_id}"))
+            assert client.response().status == 200
+        events = live.wait_for(partial(lines_of, live, request_id))
+        lines.append({**events[0], "time": "", "duration_ms": 0, "request_id": ""})
+    assert lines[0].pop("cache") == "hit"
+    assert lines[0] == lines[1]
 
 
 def test_cached_reads_wait_for_earlier_requests(live: Live, key: str, path: str) -> None:

@@ -34,10 +34,26 @@ def test_it_runs_as_many_workers_as_are_set(live: Live) -> None:
 def test_each_request_leaves_a_line_of_json(live: Live, key: str) -> None:
     exchange(live, head("GET", "/documents?limit=1", f"X-API-Key: {key}", "X-Request-ID: look-for-me"))
     line = live.wait_for(lambda: [e for e in live.events() if e.get("request_id") == "look-for-me"])[0]
-    members = ("method", "route", "status", "principal")
-    assert [line[name] for name in members] == ["GET", "/documents", 200, "p1"]
+    members = ("method", "path", "query", "route", "status", "principal", "key_id", "client")
+    expected = ["GET", "/documents", "limit=1", "/documents", 200, "p1", 1, "127.0.0.1"]
+    assert [line[name] for name in members] == expected
     assert line["duration_ms"] > 0
     assert key not in "\n".join(live.logged + live.said)
+
+
+def test_the_log_is_text_if_that_is_set(environ: dict[str, str]) -> None:
+    with Live("serve", {**environ, "DREAMSCRIPT_LOG": "text"}) as live:
+        assert live.request("GET", "/livez")[0] == 200
+        live.wait_for(lambda: [line for line in live.logged if re.search(r" GET +200 +[0-9.]+ ms +/livez ", line)])
+
+
+def test_no_line_is_lost_at_the_end(environ: dict[str, str]) -> None:
+    with Live("serve", environ) as live:
+        for number in range(50):
+            exchange(live, head("GET", "/livez", f"X-Request-ID: line-{number}"))
+        live.signal(signal.SIGTERM)
+        assert live.wait() == 0
+    assert {f"line-{number}" for number in range(50)} <= {event.get("request_id") for event in live.events()}
 
 
 def test_a_crashed_worker_is_replaced(environ: dict[str, str]) -> None:
