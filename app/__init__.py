@@ -11,6 +11,7 @@ from flask import Flask
 
 from app.api import documents, health, keys, metrics, projects, reference, root
 from app.cache.response_cache import ResponseCache
+from app.http.cross_origin import CrossOrigin
 from app.http.request_scope import IdConverter, Request, RequestScope, install_hooks, trusting
 from app.request_context import Report, unreported
 from app.settings import Settings
@@ -57,11 +58,12 @@ def create_app(settings: Settings, shared: Shared | None = None, report: Report 
     # Do not redirect `//documents` to `/documents`.
     flask.url_map.merge_slashes = False
     flask.url_map.converters["id"] = IdConverter
-    install_hooks(flask)
+    cross_origin = CrossOrigin(settings.cors_origins)
+    install_hooks(flask, cross_origin)
 
     services = Services.build(settings, shared=shared, report=report)
     for module in (documents, projects, keys, root, health, metrics, reference):
         flask.register_blueprint(module.blueprint(services))
 
-    scope = RequestScope(flask.wsgi_app, settings.deadline, services.report)
+    scope = RequestScope(flask.wsgi_app, settings.deadline, services.report, cross_origin)
     return Application(flask, trusting(settings.trusted_proxies, scope), services.response_cache, services)

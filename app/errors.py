@@ -75,7 +75,7 @@ class Unauthorized(ServiceError):
 
     code, status = "unauthorized", 401
     default_headers = CHALLENGE
-    reason = "The X-API-Key header must hold a valid key."
+    reason = "A valid key is needed, in X-API-Key or as Authorization: Bearer."
 
 
 class Forbidden(ServiceError):

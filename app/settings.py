@@ -11,6 +11,7 @@ from typing import Self
 
 from app.limits.policies import MEMORY, Policy, policies, storage
 from app.local_couchdb.settings import LocalSettings
+from app.urls import ANY_ORIGIN, origins
 from couchapp.settings import SettingError, one_of, setting
 
 # A batch may be this many times as large as any other request body.
@@ -111,6 +112,12 @@ class Settings(LocalSettings):
     )
     trusted_proxies: int = setting(
         "DREAMSCRIPT_TRUSTED_PROXIES", "0", "How many proxies to believe for scheme, host and client address.", natural
+    )
+    cors_origins: tuple[str, ...] = setting(
+        "DREAMSCRIPT_CORS_ORIGINS",
+        ANY_ORIGIN,
+        "The origins whose pages may call the API, separated by commas; *: all of them; off: none.",
+        origins,
     )
     rate_limit: tuple[Policy, ...] = setting(
         "DREAMSCRIPT_RATE_LIMIT",

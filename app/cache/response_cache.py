@@ -20,14 +20,18 @@ from cachetools import LRUCache
 from app.cache.items import BodyCache
 from app.domain.access import Access
 from app.domain.keys.authenticator import Authenticator
+from app.errors import ValidationFailed
 from app.http.answers import JSON, Answer, line, names_tag, tag_headers
-from app.http.request_scope import HOST, choose_request_id, trusting
+from app.http.credentials import key_text
+from app.http.cross_origin import CrossOrigin
+from app.http.request_scope import choose_request_id, trusting
 from app.http.responses import Response
 from app.limits.limiter import Limiter
 from app.limits.policies import MEMORY, READ
 from app.metrics import Tally
 from app.request_context import Report, RequestRecord, remaining, unreported
 from app.settings import Settings
+from app.urls import HOST
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -126,6 +130,7 @@ class ResponseCache:
         self._body_caches, self._authenticator, self._limiter = body_caches, authenticator, limiter
         self._reads, self._report = reads, report
         self._lock, self._flights = Lock(), SingleFlight()
+        self._cross_origin = CrossOrigin(settings.cors_origins)
         self._pages: LRUCache[PageKey, Entry] = LRUCache(settings.cache_bytes // PAGES_SHARE, _size)
         self._find_behind_proxies = trusting(settings.trusted_proxies, lambda environ, _: self._find(environ))
         # Without a limiter, or with counters in memory, a lookup waits for nothing outside of this host.
@@ -188,7 +193,10 @@ class ResponseCache:
             or not environ.get("HTTP_HOST")
         ):
             return None
-        access = self._authenticator.recall(environ.get("HTTP_X_API_KEY"))
+        try:
+            access = self._authenticator.recall(key_text(environ))
+        except ValidationFailed:
+            return None
         if access is None:
             return None
         matched = ITEM.fullmatch(environ["PATH_INFO"])
@@ -224,7 +232,9 @@ class ResponseCache:
         self._reads.count("hit")
         fields = [header for header in entry.headers if header[0] not in BODY_HEADERS] if is_spared else entry.headers
         body, request_id = b"" if is_spared else entry.body, choose_request_id(environ.get("HTTP_X_REQUEST_ID"))
-        response = Response(304 if is_spared else 200, [*fields, *counted.items(), ("X-Request-ID", request_id)], body)
+        headers = [*fields, *counted.items(), ("X-Request-ID", request_id)]
+        headers = self._cross_origin.with_headers(headers, environ.get("HTTP_ORIGIN"))
+        response = Response(304 if is_spared else 200, headers, body)
         self._report(
             RequestRecord(
                 "GET",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 JSON = "application/json"
 # An opaque tag. Proxies may put a weakness mark before it, or the name of an encoding at its end.
 TAG = re.compile(r'(?:W/)?"([^"]*)"')
-CACHING = {"Cache-Control": "private, no-cache", "Vary": "X-API-Key"}
+CACHING = {"Cache-Control": "private, no-cache", "Vary": "X-API-Key, Authorization"}
 # Of items and of new items, for the OpenAPI document.
 HEADER_NAMES = ("ETag", *CACHING)
 CREATED_HEADER_NAMES = (*HEADER_NAMES, "Location")

@@ -18,6 +18,7 @@ from app.domain.access import Access
 from app.errors import TooManyRequests, Unauthorized
 from app.http import arguments, errors, idempotent
 from app.http.answers import JSON, Answer, Response, json_line, names_tag, to_response
+from app.http.credentials import key_text
 from app.limits.limiter import Limiter, Verdict
 from app.limits.policies import FAILED, READ, WRITE
 from app.request_context import current_request
@@ -138,9 +139,9 @@ def is_read() -> bool:
 
 
 def authenticate(services: Services, quota: Quota, scope: str) -> Access:
-    """Return the access of the request's key. Raises Unauthorized, TooManyRequests and Forbidden."""
+    """Return the access of the request's key. Raises Unauthorized, TooManyRequests, Forbidden and ValidationFailed."""
     try:
-        access = services.authenticator.authenticate(request.headers.get("X-API-Key"))
+        access = services.authenticator.authenticate(key_text(request.environ))
     except Unauthorized:
         quota.count_failure()
         raise

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Request
 
 from app.errors import ServiceError, Unavailable
 from app.http.arguments import check_declared
+from app.http.credentials import key_text
 from app.http.operations import Blueprint, Operation
 from app.wiring import Services
 
@@ -38,8 +39,7 @@ class Precheck:
             if (request.content_length or 0) > limit:
                 return 0
             if operation is not None and operation.scope is not None:
-                key = request.headers.get("X-API-Key")
-                self._services.authenticator.authenticate(key).require(operation.scope)
+                self._services.authenticator.authenticate(key_text(environ)).require(operation.scope)
         except Unavailable:
             # The application asks again, and may get an answer then.
             return limit

@@ -19,6 +19,7 @@ from werkzeug.wsgi import get_host
 from app.errors import BadRequest, Unavailable
 from app.http import errors
 from app.http.answers import Answer, Response, to_response
+from app.http.cross_origin import CLOSED, CrossOrigin
 from app.request_context import (
     STARTED,
     Report,
@@ -28,39 +29,41 @@ from app.request_context import (
     request_context,
     unreported,
 )
+from app.urls import DEFAULT_PORTS, HOST
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
-# RFC 3986, section 3.2.2. Werkzeug takes no `_`, which nginx sends where an upstream's name has one.
-HOST = re.compile(r"(?:[\w.~!$&'()*+,;=-]|%[0-9A-F]{2})+(?::[0-9]{0,5})?|\[[0-9A-F:.]+\](?::[0-9]{0,5})?", re.A | re.I)
-DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 class RequestScope:
-    """A WSGI layer around ``wrapped`` that sets X-Request-ID, bounds the time and reports each finished request."""
+    """A WSGI layer around ``wrapped``: it bounds the time, reports each request and adds every response's headers."""
 
     def __init__(
         self,
         wrapped: WSGIApplication,
         seconds: float,
         report: Report = unreported,
+        cross_origin: CrossOrigin = CLOSED,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._wrapped, self._seconds, self._report, self._clock = wrapped, seconds, report, clock
+        self._cross_origin = cross_origin
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
         started = environ.get(STARTED) or self._clock()
         request_id, status, body_bytes = choose_request_id(environ.get("HTTP_X_REQUEST_ID")), 500, 0
+        origin = environ.get("HTTP_ORIGIN")
         # An empty path is the root (RFC 9110, section 4.2.3), and not a redirect to it.
         environ["PATH_INFO"] = environ.get("PATH_INFO") or "/"
 
         def start(line: str, headers: list[tuple[str, str]], *exc_info: object) -> Callable[[bytes], object]:
             nonlocal status, body_bytes
             status, body_bytes = int(line.split(" ", 1)[0]), declared_bytes(headers)
-            return start_response(line, [*headers, ("X-Request-ID", request_id)], *exc_info)  # type: ignore[arg-type]
+            headers = self._cross_origin.with_headers([*headers, ("X-Request-ID", request_id)], origin)
+            return start_response(line, headers, *exc_info)  # type: ignore[arg-type]
 
         seconds_left = started + self._seconds - self._clock()
         with request_context(request_id=request_id, seconds=seconds_left) as context:
@@ -151,19 +154,24 @@ class IdConverter(BaseConverter):
         return int(value)
 
 
-def install_hooks(app: Flask) -> None:
+def install_hooks(app: Flask, cross_origin: CrossOrigin) -> None:
     """Install Flask's hooks outside of operations: the first check of every request, OPTIONS, and unknown paths."""
 
     @app.before_request
     def begin() -> Response | None:
-        """Check the Host header, and answer OPTIONS without a key; any other method goes on to its operation."""
+        """Check the Host header, and answer OPTIONS without a key; any other method goes on to its operation.
+
+        A preflight of an unknown path succeeds, so that a page can read the 404 that its request gets.
+        """
         current_request().route = str(request.url_rule) if request.url_rule else None
         _check_host()
-        if request.method != "OPTIONS" or request.url_rule is None:
+        preflight = cross_origin.preflight(request.environ)
+        if request.method != "OPTIONS" or (request.url_rule is None and preflight is None):
             return None
         adapter = app.create_url_adapter(request)
         assert adapter is not None
-        return to_response(Answer(b"", 204, {"Allow": ", ".join(sorted(adapter.allowed_methods()))}))
+        allow = {"Allow": ", ".join(sorted(adapter.allowed_methods()))} if request.url_rule else {}
+        return to_response(Answer(b"", 204, allow), preflight)
 
     @app.errorhandler(Exception)
     def refuse(error: Exception) -> Response:

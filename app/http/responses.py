@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from app.errors import ServiceError
 from app.http import errors
+from app.http.cross_origin import CLOSED, CrossOrigin
 
 
 class Response(NamedTuple):
@@ -21,8 +22,10 @@ class Response(NamedTuple):
         return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers]
 
 
-def error_response(error: ServiceError, request_id: str) -> Response:
-    """Return the response for ``error`` to a request that never reached Flask."""
+def error_response(
+    error: ServiceError, request_id: str, cross_origin: CrossOrigin = CLOSED, origin: str | None = None
+) -> Response:
+    """Return the response for ``error`` to a request, of a page of ``origin``, that never reached Flask."""
     content = json.dumps(errors.body(error, request_id)).encode()
     headers = {
         "Content-Type": "application/json",
@@ -31,4 +34,4 @@ def error_response(error: ServiceError, request_id: str) -> Response:
         "X-Request-ID": request_id,
         **error.headers,
     }
-    return Response(error.status, list(headers.items()), content)
+    return Response(error.status, cross_origin.with_headers(list(headers.items()), origin), content)

@@ -15,6 +15,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.errors import BadRequest
+from app.http.cross_origin import CLOSED
 from app.http.responses import Response, error_response
 from app.server.environ import wsgi_environ
 from app.server.framing import CHECKED_FIELDS, is_unambiguous, origin_form
@@ -42,6 +43,7 @@ STALLED_SECONDS = 120.0
 class Protocol(HttpToolsProtocol):
     """Read requests strictly, keep to HTTP/1 whatever upgrade is offered, and respond from the cache at once."""
 
+    cross_origin = CLOSED
     in_head = False
     head_bytes = fields = 0
     head_timer: asyncio.TimerHandle | None = None
@@ -226,7 +228,8 @@ class Protocol(HttpToolsProtocol):
             return
         request_id = secrets.token_hex(16)
         log.warning("not HTTP", extra={"request_id": request_id})
-        response = error_response(BadRequest(REASON), request_id)
+        origin = dict(self.headers or ()).get(b"origin", b"").decode("latin-1") or None
+        response = error_response(BadRequest(REASON), request_id, self.cross_origin, origin)
         fields = [*self.server_state.default_headers, *response.encoded_headers(), (b"connection", b"close")]
         head = b"".join(b"%b: %b\r\n" % field for field in fields)
         self.transport.write(STATUS_LINE[response.status] + head + b"\r\n" + response.body)

@@ -16,6 +16,7 @@ import uvicorn
 
 from app import create_app
 from app.domain.keys import usage
+from app.http.cross_origin import CrossOrigin
 from app.http.precheck import Precheck
 from app.server import logs
 from app.server.protocol import Protocol
@@ -92,20 +93,23 @@ class Worker(uvicorn.Server):
     def __init__(self, settings: Settings, shared: Shared, supervisor: int, grace_seconds: int) -> None:
         self.access_log = logs.AccessLog(logs.form_of(settings.log), sys.stderr.fileno())
         application = create_app(settings, shared, self.access_log.report)
-        cache = application.response_cache
+        cache, cross_origin = application.response_cache, CrossOrigin(settings.cors_origins)
         bridge = WSGIBridge(
             application.wsgi_app if cache.is_immediate else application,
             seconds=settings.deadline,
             body_limit=Precheck(application.flask, application.services).body_limit,
             close=application.close,
+            cross_origin=cross_origin,
         )
-        lookup = {"lookup": staticmethod(cache.lookup)} if cache.is_immediate else {}
+        own: dict[str, object] = {"cross_origin": cross_origin}
+        if cache.is_immediate:
+            own["lookup"] = staticmethod(cache.lookup)
         self.supervisor = supervisor
         super().__init__(
             uvicorn.Config(
                 bridge,
                 interface="asgi3",
-                http=type("CachingProtocol", (Protocol,), lookup),
+                http=type("CachingProtocol", (Protocol,), own),
                 ws="none",
                 loop="uvloop",
                 lifespan="on",

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.errors import ServiceError
+from app.http.cross_origin import CLOSED, CrossOrigin
 from app.http.responses import Response, error_response
 from app.request_context import STARTED
 from app.server.environ import wsgi_environ
@@ -50,8 +51,10 @@ class WSGIBridge:
         seconds: float,
         body_limit: Callable[[WSGIEnvironment], int],
         close: Callable[[], object] = lambda: None,
+        cross_origin: CrossOrigin = CLOSED,
         spool_bytes: int = SPOOL_BYTES,
     ) -> None:
+        self._cross_origin = cross_origin
         self._wsgi, self._seconds, self._body_limit, self._close = wsgi, seconds, body_limit, close
         self._budget = SpoolBudget(spool_bytes)
         self._pool = ThreadPoolExecutor(THREADS)
@@ -69,7 +72,7 @@ class WSGIBridge:
         except Exception:
             request_id = secrets.token_hex(16)
             log.exception("not answered", extra={"request_id": request_id})
-            response = error_response(ServiceError(), request_id)
+            response = error_response(ServiceError(), request_id, self._cross_origin, environ.get("HTTP_ORIGIN"))
         await respond(send, environ, response, body)
 
     async def _live(self, receive: Receive, send: Send) -> None:

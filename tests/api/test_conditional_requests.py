@@ -39,7 +39,7 @@ def test_every_item_and_page_has_a_tag_and_a_304(ada: Caller, project: dict[str,
         original = ada.get(path)
         tag = original.headers["ETag"]
         assert original.headers["Cache-Control"] == "private, no-cache"
-        assert original.headers["Vary"] == "X-API-Key"
+        assert original.headers["Vary"] == "X-API-Key, Authorization"
         for offered in (tag, f"W/{tag}", f'{tag[:-1]}-gzip"', f'"other", {tag}', "*"):
             assert_not_modified(ada.get(path, if_none_match=offered), original)
         for offered in ('"other"', tag.strip('"'), ""):

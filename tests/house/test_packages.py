@@ -14,7 +14,15 @@ pytestmark = pytest.mark.nodatabase
 
 ROOT = Path(__file__).parents[2]
 
-LEAVES = {"app.settings", "app.errors", "app.metrics", "app.request_context", "app.shared_memory", "app.version"}
+LEAVES = {
+    "app.settings",
+    "app.errors",
+    "app.metrics",
+    "app.request_context",
+    "app.shared_memory",
+    "app.urls",
+    "app.version",
+}
 
 # The store's values, which every package above it may name.
 STORED = {"app.store.items"}
@@ -50,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "app.metrics": set(),
     "app.request_context": set(),
     "app.shared_memory": set(),
+    "app.urls": set(),
     "app.version": set(),
     "couchapp": {"app.couch"},
 }

@@ -17,8 +17,8 @@ from app.version import VERSION
 DESCRIPTION = """\
 Scripts, notes and assets of the Dreamscript editor: JSON **documents**, alone or in **projects**.
 
-**Keys.** Send a key in `X-API-Key`. Each operation names the scope that its key needs. On this page, *Authorize* takes
-the key.
+**Keys.** Send a key in `X-API-Key` or as `Authorization: Bearer`. Each operation names the scope that its key needs. On
+this page, *Authorize* takes the key.
 
 **Pages.** A listing returns an array and, while there are more items, the URL of the next page in `x-next`: fetch it
 unchanged. An item that exists during the whole walk appears exactly once.

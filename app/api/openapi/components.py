@@ -47,6 +47,8 @@ def add_components(spec: APISpec) -> None:
     """Describe once each header, parameter and error response; operations refer to them by name."""
     scheme = {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A key of this service."}
     spec.components.security_scheme("ApiKey", scheme)
+    bearer = {"type": "http", "scheme": "bearer", "description": "The same key as a bearer token (RFC 6750)."}
+    spec.components.security_scheme("Bearer", bearer)
     for name, header in ANSWER_HEADERS.items():
         spec.components.header(name, header)
     for name, description in REQUEST_HEADERS.items():

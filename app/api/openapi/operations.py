@@ -49,7 +49,7 @@ def _described(operation: Operation, tag: str) -> dict[str, Any]:
         "operationId": operation.view.__name__,
         "summary": summary,
         "description": f"{more}\n\n{needs}".strip(),
-        "security": [{"ApiKey": []}] if scope else [],
+        "security": [{"ApiKey": []}, {"Bearer": []}] if scope else [],
         **({"x-scope": scope} if scope else {}),
         "parameters": [*query, *headers],
         **({"requestBody": _request_body(operation)} if operation.body is not None else {}),

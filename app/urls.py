@@ -1,0 +1,33 @@
+"""The forms of hosts, origins and public URLs, in requests and in settings (RFC 3986 and RFC 6454)."""
+
+from __future__ import annotations
+
+import re
+
+ANY_ORIGIN = "*"
+NO_ORIGIN = "off"
+
+# RFC 3986, section 3.2.2. Werkzeug takes no `_`, which nginx sends where an upstream's name has one.
+HOST = re.compile(r"(?:[\w.~!$&'()*+,;=-]|%[0-9A-F]{2})+(?::[0-9]{0,5})?|\[[0-9A-F:.]+\](?::[0-9]{0,5})?", re.A | re.I)
+# As browsers serialize it: in lower case, without the default port (RFC 6454, section 6.2).
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._~-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Return the origins of a comma-separated list: ``("*",)`` for all, nothing for `off`. Raises ValueError."""
+    if text == NO_ORIGIN:
+        return ()
+    listed = tuple(part.strip() for part in text.split(","))
+    if listed != (ANY_ORIGIN,) and not all(map(is_origin, listed)):
+        raise ValueError(
+            "*, off, or origins as browsers send them, separated by commas: https://editor.example, in lower case, "
+            "without a path and without :443 or :80"
+        )
+    return listed
+
+
+def is_origin(text: str) -> bool:
+    """Return whether ``text`` is an origin in the form that browsers send in the header Origin."""
+    scheme = text.partition(":")[0]
+    return bool(ORIGIN.fullmatch(text)) and not text.endswith(DEFAULT_PORTS.get(scheme, " "))
