@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -10,12 +11,14 @@ from typing import Any
 from app.couch.connection import Connection
 from app.couch.deadline import IdleTimeout
 from app.errors import Conflict
-from app.store.exchange import DocumentFailure, Exchange, Outcome
+from app.store.exchange import TIMEOUT_SECONDS, DocumentFailure, Exchange, Outcome
 
 # An absent key. None is a key, which sorts before all others.
 NOT_GIVEN: Any = object()
 # Makes the context that one write to these `_id`s runs in. Those whose outcome stays unknown are put into its set.
 CountWrites = Callable[[Collection[str]], AbstractContextManager[set[str]]]
+# A view is waited for until the deadline of the request, or this long outside of one: its index may have to catch up.
+INDEX_SECONDS = 60.0
 # Changes in one response.
 MAX_CHANGES = 1000
 
@@ -129,10 +132,13 @@ class Database:
         descending: bool = False,
         limit: int | None = None,
         stale_ok: bool = False,
+        seconds: float | None = None,
     ) -> list[Row]:
         """Return rows of a view: those of ``keys`` in their order, or of a range with both ends included.
 
-        If ``stale_ok``, return the rows that are indexed already; the index is updated afterwards.
+        The answer waits until the index has all earlier writes. If ``stale_ok``, return the rows that are indexed
+        already; the index is updated afterwards. A caller with another source gives up after ``seconds``, and a failure
+        is then only a warning in the log.
         """
         given = {
             "startkey": startkey,
@@ -144,7 +150,9 @@ class Database:
         }
         params = {"reduce": False} | {name: value for name, value in given.items() if value is not NOT_GIVEN}
         path, members = ("_design", design, "_view", view), ("id", "key", "value")
-        rows = self._exchange.rows(*path, params=params, keys=keys, members=members)
+        level = logging.ERROR if seconds is None else logging.WARNING
+        wait = seconds or (TIMEOUT_SECONDS if stale_ok else INDEX_SECONDS)
+        rows = self._exchange.rows(*path, params=params, keys=keys, members=members, seconds=wait, failure_level=level)
         return [Row(row["id"], row["key"], row["value"]) for row in rows]
 
     def ids(self, startkey: str, endkey: str, *, limit: int, descending: bool = False) -> list[Revision]:

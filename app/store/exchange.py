@@ -73,14 +73,17 @@ class Exchange:
         params: Mapping[str, Any],
         keys: Sequence[Any] | None = None,
         members: Sequence[str] = ("key",),
+        seconds: float = TIMEOUT_SECONDS,
+        failure_level: int = logging.ERROR,
     ) -> list[dict[str, Any]]:
         """Return the rows of a view or of `_all_docs`, each of which has ``members``.
 
-        ``keys`` are sent in a body, since a URL is too short for many.
+        ``keys`` are sent in a body, since a URL is too short for many. The answer may take ``seconds``, and never
+        longer than the request's deadline; a failure is logged at ``failure_level``.
         """
         method, body = ("GET", None) if keys is None else ("POST", {"keys": list(keys)})
-        with self._translated(method, path):
-            rows = _list(self._ask(method, path, params=params, body=body, read=True).body, "rows")
+        with self._translated(method, path, failure_level):
+            rows = _list(self._ask(method, path, seconds, params=params, body=body, read=True).body, "rows")
             for row in rows:
                 if _holding(row).get("error", "not_found") != "not_found":
                     raise AnswerLost(f"a row could not be read: {row['error']}")
@@ -113,8 +116,8 @@ class Exchange:
         another order than the documents, so they are matched by `_id`; a document without a result is UNKNOWN.
         """
         with self._translated("POST", BULK):
-            extra_seconds = SECONDS_PER_DOCUMENT * len(documents)
-            answer = self._ask("POST", BULK, extra_seconds, body={"docs": list(documents)})
+            seconds = TIMEOUT_SECONDS + SECONDS_PER_DOCUMENT * len(documents)
+            answer = self._ask("POST", BULK, seconds, body={"docs": list(documents)})
             results = answer.body
             if not isinstance(results, list) or len(results) != len(documents):
                 raise AnswerLost("the answer has not one result for each document")
@@ -124,15 +127,16 @@ class Exchange:
                 raise AnswerLost("202: fewer than a quorum stored some, and it does not say which")
         return {each["_id"]: by_id.get(each["_id"], DocumentFailure.UNKNOWN) for each in documents}
 
-    def _ask(self, method: str, path: tuple[str, ...], extra_seconds: float = 0, **options: Any) -> CouchResponse:
+    def _ask(
+        self, method: str, path: tuple[str, ...], seconds: float = TIMEOUT_SECONDS, **options: Any
+    ) -> CouchResponse:
         seconds_left, request_id = remaining(), current_request_id()
         if seconds_left is not None and seconds_left <= 0:
             # Nothing is sent, and that is not the database's failure.
             raise Unavailable
-        timeout = TIMEOUT_SECONDS + extra_seconds
         defaults = {
             "headers": {"X-Couch-Request-ID": request_id} if request_id else None,
-            "timeout": timeout if seconds_left is None else min(timeout, seconds_left),
+            "timeout": seconds if seconds_left is None else min(seconds, seconds_left),
         }
         response = self._connection.request(method, self.name, *path, **defaults | options)
         if response.status == 202 and path != BULK:
@@ -140,7 +144,7 @@ class Exchange:
         return response
 
     @contextmanager
-    def _translated(self, method: str, path: tuple[str, ...]) -> Iterator[None]:
+    def _translated(self, method: str, path: tuple[str, ...], failure_level: int = logging.ERROR) -> Iterator[None]:
         try:
             yield
         except Cancelled as failure:
@@ -148,7 +152,8 @@ class Exchange:
         except DatabaseError as failure:
             if isinstance(failure, Refused) and failure.status == 409:
                 raise Conflict from failure
-            log.error("the database gave no usable answer: %s", failure, extra=self._facts(method, path, failure))
+            facts = self._facts(method, path, failure)
+            log.log(failure_level, "the database gave no usable answer: %s", failure, extra=facts)
             raise (Unconfirmed if _may_have_written(method, path, failure) else Unavailable) from failure
 
     def _facts(self, method: str, path: tuple[str, ...], failure: DatabaseError) -> dict[str, object]:

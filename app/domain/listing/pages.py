@@ -1,22 +1,36 @@
-"""Pages of a listing: the query for a page, its rows in the views, its ETag, and where the next one begins."""
+"""Pages of a listing: the query for a page, its rows in the views, its ETag, and where the next one begins.
+
+A page by id that is not filtered never waits for an index (docs/decisions/listing.md).
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 from app.domain.resources import ResourceType
+from app.errors import Unavailable
+from app.request_context import remaining
 from app.store import Database, Row
 from app.store.items import MAX_ID, digits
+
+log = logging.getLogger("dreamscript.listing")
 
 Order = Literal["asc", "desc"]
 # Ids that are looked up in one request after the first, which reads a page's worth.
 READ_KEYS = 200
+# An index that is up to date answers in a hundredth of this, and one page by id waits no longer. It is also at most
+# this share of the time that the request has left.
+VIEW_SECONDS, VIEW_SHARE = 0.25, 0.25
+# A view that has not answered in time is not asked again before this, since its index has to catch up.
+CATCH_UP_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -114,10 +128,17 @@ def cut(rows: Sequence[IndexRow], query: ListQuery) -> Page:
 
 
 class Index:
-    """The rows of all items of one type, by id and by project. Every method raises Unavailable."""
+    """The rows of all items of one type, by id and by project. Every method raises Unavailable.
 
-    def __init__(self, resource_type: ResourceType, items: Database) -> None:
-        self._resource_type, self._items = resource_type, items
+    ``clock`` counts seconds.
+    """
+
+    def __init__(
+        self, resource_type: ResourceType, items: Database, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._resource_type, self._items, self._clock = resource_type, items, clock
+        # Until this moment of the clock, the index by id is not asked.
+        self._lags_until = 0.0
 
     def is_empty(self, project_id: int) -> bool:
         """Return whether a project has no documents."""
@@ -144,10 +165,24 @@ class Index:
         return IndexRow.of(self._resource_type, rows[0]) if rows else None
 
     def range(self, query: ListQuery) -> list[IndexRow]:
-        """Return the rows of a page and the one after it, in one request; ``query.ids`` is ignored."""
-        start, end = (self._view_key(query, bound) for bound in query.bounds)
-        if query.descending:
-            start, end = end, start
+        """Return the rows of a page and the one after it; ``query.ids`` is ignored.
+
+        Those of a project wait for their index until the deadline, since no other source has them.
+        """
+        if query.project_id is not None:
+            return self._range_in_view(query)
+        if self._clock() >= self._lags_until:
+            try:
+                return self._range_in_view(query, _view_seconds())
+            except Unavailable:
+                log.warning("an index lags or fails: %ss are listed without it", self._resource_type.name)
+                self._lags_until = self._clock() + CATCH_UP_SECONDS
+        start, end = map(self._resource_type.doc_id, _first_to_last(query))
+        revisions = self._items.ids(start, end, limit=query.limit + 1, descending=query.descending)
+        return [IndexRow(self._resource_type.public_id(each.id), each.rev) for each in revisions]
+
+    def _range_in_view(self, query: ListQuery, seconds: float | None = None) -> list[IndexRow]:
+        start, end = (self._view_key(query, bound) for bound in _first_to_last(query))
         rows = self._items.view(
             "listing",
             self._view(query),
@@ -155,6 +190,7 @@ class Index:
             endkey=end,
             descending=query.descending,
             limit=query.limit + 1,
+            seconds=seconds,
         )
         return [IndexRow.of(self._resource_type, row) for row in rows]
 
@@ -165,3 +201,15 @@ class Index:
     def _view_key(self, query: ListQuery, public_id: int) -> str | list[str]:
         key = self._resource_type.doc_id(public_id)
         return key if query.project_id is None else [digits(query.project_id), key]
+
+
+def _first_to_last(query: ListQuery) -> tuple[int, int]:
+    """Return the bounds of a page in the order of its listing."""
+    low, high = query.bounds
+    return (high, low) if query.descending else (low, high)
+
+
+def _view_seconds() -> float:
+    """Return how long a page waits for a view that it can do without."""
+    seconds_left = remaining()
+    return VIEW_SECONDS if seconds_left is None else min(VIEW_SECONDS, VIEW_SHARE * seconds_left)
