@@ -14,6 +14,7 @@ from werkzeug.wrappers import Request
 
 from app.errors import BadContentType, BadRequest, Fault, NotAcceptable, TooLarge, ValidationFailed
 from app.http import strict_json
+from app.http.accept import quality
 from app.http.answers import JSON, tags
 from app.store.items import Condition
 
@@ -92,18 +93,8 @@ def _below(location: str, name: str) -> str:
 
 def require_acceptable(media_type: str) -> None:
     """Raise NotAcceptable unless the Accept header admits ``media_type``. An absent or empty header admits any."""
-    if request.headers.get("Accept", "").strip() and not _admits(media_type):
+    if not quality(request.headers.get("Accept"), media_type):
         raise NotAcceptable(f"Only {media_type} is available here; the Accept header does not admit it.")
-
-
-def _admits(media_type: str) -> bool:
-    """Return whether the most specific match has a weight above 0; parameters such as a charset are ignored."""
-    ranges = [(value.partition(";")[0].strip().lower(), weight) for value, weight in request.accept_mimetypes]
-    for pattern in (media_type, media_type.partition("/")[0] + "/*", "*/*"):
-        weights = [weight for value, weight in ranges if value == pattern]
-        if weights:
-            return max(weights) > 0
-    return False
 
 
 def check_declared(request: Request) -> None:
@@ -112,7 +103,7 @@ def check_declared(request: Request) -> None:
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     if request.mimetype not in types or charset not in ("utf-8", "utf8"):
         raise BadContentType(f"The Content-Type must be {' or '.join(types)}, in UTF-8.")
-    if request.content_encoding not in (None, "identity"):
+    if (request.content_encoding or "identity").lower() != "identity":
         raise BadContentType("The body must not be encoded; send it without Content-Encoding.")
     if request.headers.get("Transfer-Encoding", "chunked").strip().lower() != "chunked":
         raise BadRequest("The only supported Transfer-Encoding is chunked.")

@@ -43,7 +43,7 @@ def translate(error: Exception) -> ServiceError:
             return errors.NotFound("There is nothing at this path.")
         case exceptions.MethodNotAllowed():
             allowed = sorted(error.valid_methods or ())
-            reason = f"Only {','.join(allowed)} allowed."
+            reason = f"This path allows {', '.join(allowed)}."
             return errors.MethodNotAllowed(reason, headers={"Allow": ", ".join(allowed)})
         case exceptions.RequestEntityTooLarge():
             return errors.TooLarge()

@@ -19,6 +19,7 @@ from app.errors import TooManyRequests, Unauthorized
 from app.http import arguments, errors, idempotent
 from app.http.answers import JSON, Answer, Response, json_line, names_tag, to_response
 from app.http.credentials import key_text
+from app.http.methods import accept_patch, allowed_methods
 from app.limits.limiter import Limiter, Verdict
 from app.limits.policies import FAILED, READ, WRITE
 from app.request_context import current_request
@@ -126,6 +127,8 @@ def handle(operation: Operation, services: Services, **path: int) -> Response:
             answer = run(operation, services=services, access=access, write_id=WriteId(), **given)
     except Exception as error:
         answer = errors.answer(errors.translate(error))
+        if answer.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
+            answer = replace(answer, headers={**answer.headers, **accept_patch(allowed_methods())})
     try:
         quota.finish(answer.status)
     except TooManyRequests as error:

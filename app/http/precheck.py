@@ -8,9 +8,10 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request
 
-from app.errors import ServiceError, Unavailable
+from app.errors import NotFound, ServiceError, Unavailable
 from app.http.arguments import check_declared
 from app.http.credentials import key_text
+from app.http.methods import starts_with_two_slashes
 from app.http.operations import Blueprint, Operation
 from app.wiring import Services
 
@@ -49,6 +50,8 @@ class Precheck:
 
     def _operation(self, environ: WSGIEnvironment) -> Operation | None:
         """Return the operation of a request, None for OPTIONS (no key). Raises NotFound or MethodNotAllowed."""
+        if starts_with_two_slashes(environ):
+            raise NotFound
         endpoint, _ = self._app.url_map.bind_to_environ(environ).match()
         if environ["REQUEST_METHOD"] == "OPTIONS":
             return None

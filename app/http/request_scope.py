@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import flask
 from flask import Flask, request
+from werkzeug import exceptions
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter
 from werkzeug.utils import cached_property
@@ -20,6 +21,7 @@ from app.errors import BadRequest, Unavailable
 from app.http import errors
 from app.http.answers import Answer, Response, to_response
 from app.http.cross_origin import CLOSED, CrossOrigin
+from app.http.methods import allow_headers, starts_with_two_slashes
 from app.request_context import (
     STARTED,
     Report,
@@ -163,15 +165,14 @@ def install_hooks(app: Flask, cross_origin: CrossOrigin) -> None:
 
         A preflight of an unknown path succeeds, so that a page can read the 404 that its request gets.
         """
+        if starts_with_two_slashes(request.environ):
+            request.url_rule, request.routing_exception = None, exceptions.NotFound()
         current_request().route = str(request.url_rule) if request.url_rule else None
         _check_host()
         preflight = cross_origin.preflight(request.environ)
         if request.method != "OPTIONS" or (request.url_rule is None and preflight is None):
             return None
-        adapter = app.create_url_adapter(request)
-        assert adapter is not None
-        allow = {"Allow": ", ".join(sorted(adapter.allowed_methods()))} if request.url_rule else {}
-        return to_response(Answer(b"", 204, allow), preflight)
+        return to_response(Answer(b"", 204, allow_headers() if request.url_rule else {}), preflight)
 
     @app.errorhandler(Exception)
     def refuse(error: Exception) -> Response:

@@ -11,7 +11,7 @@ from marshmallow import fields, validate
 from app.store.items import MAX_ID
 
 MAX_LIMIT = 2**31 - 1
-RFC_3339 = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
+RFC_3339 = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"
 
 
 class Identifier(fields.Integer):
@@ -51,13 +51,13 @@ class IdentifierList(fields.Field[tuple[int, ...]]):
 
 
 class Moment(fields.AwareDateTime):
-    """A moment as RFC 3339 writes it, with its offset from UTC."""
+    """A moment as RFC 3339 writes it, with its offset from UTC; digits after the microseconds are dropped."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        if not isinstance(value, str) or not re.fullmatch(RFC_3339, value, re.ASCII):
+        if not isinstance(value, str) or not re.fullmatch(RFC_3339, value, re.ASCII | re.IGNORECASE):
             raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
         try:
-            return super()._deserialize(value, attr, data, **kwargs).astimezone(UTC)
+            return super()._deserialize(value.upper(), attr, data, **kwargs).astimezone(UTC)
         except OverflowError as error:
             raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from error
 

@@ -144,6 +144,18 @@ def test_an_encoded_body_is_refused(ada: Caller) -> None:
         ("application/json;q=0", 406),
         ("application/json;q=0, text/html", 406),
         ("nonsense", 406),
+        ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", 200),
+        ("*", 200),
+        ("*;q=0", 406),
+        ("text/html;level=1, *;q=0.0", 406),
+        ("Application/JSON;Q=.001", 200),
+        ("application/json; q = 1.", 200),
+        ('text/plain;x="a,b;q=0", application/json', 200),
+        ('application/json;x=";q=0"', 200),
+        ("application/json;q=high", 200),
+        (",, ,", 200),
+        ("application/*;q=0, */*", 406),
+        ("application/*;q=0, application/json", 200),
         ("application/problem+json", 406),
     ],
 )
@@ -207,6 +219,8 @@ def test_an_unusable_parameter_is_located(ada: Caller, query: str) -> None:
     assert [fault["location"] for fault in answer.json["errors"]] == [f"query.{query.split('=')[0]}"]
 
 
-@pytest.mark.parametrize("path", ["/documents/", "/documents//1", "/Documents", "/documents/1/", "/nope", "/%00"])
+@pytest.mark.parametrize(
+    "path", ["/documents/", "/documents//1", "/documents/1//", "/Documents", "/documents/1/", "/nope", "/%00"]
+)
 def test_a_path_is_not_normalised(ada: Caller, path: str) -> None:
     assert ada.get(path).status_code == 404

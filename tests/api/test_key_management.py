@@ -142,6 +142,18 @@ def test_no_key_lengthens_its_own_life(app: Application, ada: Caller) -> None:
     assert holder.post(f"/keys/{short['id']}/rotate", {}).json["expires_at"] == ends
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        *(("2099-01-31T12:00:00Z", ".000000"), ("2099-01-31T12:00:00.5Z", ".500000")),
+        *(("2099-01-31T12:00:00.123456789Z", ".123456"), (f"2099-01-31T12:00:00.9999999{'9' * 300}Z", ".999999")),
+        *(("2099-01-31T14:30:00.125+02:30", ".125000"), ("2099-01-31t12:00:00.1234567z", ".123456")),
+    ],
+)
+def test_a_time_may_have_any_number_of_digits(ada: Caller, text: str, expected: str) -> None:
+    assert make(ada, expires_at=text)["expires_at"] == f"2099-01-31T12:00:00{expected}Z"
+
+
 def locations(answer: Answer) -> list[str]:
     """Return the locations of the faults of a 400."""
     assert answer.status_code == 400, answer.text
@@ -161,6 +173,8 @@ def locations(answer: Answer) -> list[str]:
         ({"expires_at": "2099-01-01T00:00:00"}, "body.expires_at"),
         ({"expires_at": "9999-12-31T23:59:59-23:59"}, "body.expires_at"),
         ({"expires_at": "2099-13-01T00:00:00Z"}, "body.expires_at"),
+        ({"expires_at": "2099-01-01T00:00:00.Z"}, "body.expires_at"),
+        ({"expires_at": "2099-01-01T00:00:00,5Z"}, "body.expires_at"),
         ({"expires_at": 4102444800}, "body.expires_at"),
         ({"principal": "p1"}, "body.principal"),
         ({"id": 1}, "body.id"),

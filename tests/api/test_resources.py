@@ -137,7 +137,19 @@ def test_options_and_405_list_the_allowed_methods(nobody: Caller, path: str, all
     assert refused.json["error"] == "method_not_allowed"
     for answer in (options, refused):
         assert set(answer.headers["Allow"].split(", ")) == allowed
-    assert all(method in refused.json["reason"] for method in allowed)
+    assert refused.json["reason"] == f"This path allows {', '.join(sorted(allowed))}."
+
+
+@pytest.mark.parametrize("path", ["/documents/1", "/projects/1", "/documents", "/livez"])
+def test_the_types_of_patches_are_listed_where_patch_is_allowed(nobody: Caller, ada: Caller, path: str) -> None:
+    answers = [nobody.request("OPTIONS", path)]
+    if path not in ("/livez", "/documents"):
+        answers += [ada.request(method, path, data=b"{}", content_type="text/plain") for method in ("PUT", "PATCH")]
+    for answer in answers:
+        expected = "application/json, application/merge-patch+json" if "1" in path else None
+        assert (answer.status_code, answer.headers.get("Accept-Patch")) == (answer.status_code, expected)
+    assert [answer.status_code for answer in answers] == [204, 415, 415][: len(answers)]
+    assert "Accept-Patch" not in ada.request("POST", "/documents", data=b"{}", content_type="text/plain").headers
 
 
 def test_an_override_of_the_method_is_ignored(ada: Caller) -> None:

@@ -19,7 +19,10 @@ def body_limit(method: str, path: str) -> int:
     return Precheck(application.flask, application.services).body_limit(environ)
 
 
-@pytest.mark.parametrize(("method", "path"), [("POST", "/documents"), ("POST", "/nope"), ("PUT", "/documents")])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/documents"), ("POST", "/nope"), ("PUT", "/documents"), ("POST", "//documents"), ("OPTIONS", "//livez")],
+)
 def test_a_body_that_cannot_change_the_response_is_not_read(method: str, path: str) -> None:
     assert body_limit(method, path) == 0
 
