@@ -22,7 +22,9 @@ class HealthSchema(Schema):
 
     EXAMPLES: ClassVar[list[dict[str, Any]]] = [{"status": "ok"}]
 
-    status = fields.Constant("ok", required=True, metadata={"type": "string", "enum": ["ok"]})
+    status = fields.Constant(
+        "ok", required=True, metadata={"type": "string", "enum": ["ok"], "description": "Always ok."}
+    )
 
 
 @routes.operation("GET", "/livez", answer=HealthSchema(), headers=NO_STORE)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import quote
 
 import flask_swagger_ui
+from flask import request
 
 from app.api import documents, health, keys, metrics, projects, root
 from app.api.openapi import document
@@ -40,16 +42,16 @@ routes = Routes("reference", "This documentation.")
 blueprint = routes.blueprint
 
 
-@cache
-def serialized() -> bytes:
-    """Return the OpenAPI document of all operations."""
-    return json.dumps(document((*TABLES, routes))).encode()
+@lru_cache(maxsize=8)
+def serialized(server_url: str) -> bytes:
+    """Return the OpenAPI document of all operations, for an API with its root at ``server_url``."""
+    return json.dumps(document((*TABLES, routes), server_url)).encode()
 
 
 @routes.operation("GET", "/openapi.json", answer={"type": "object"}, headers=HEADER_NAMES)
 def openapi() -> Answer:
     """Describe this API as OpenAPI 3.1"""
-    return answer(serialized(), JSON)
+    return answer(serialized(quote(request.root_path) or "/"), JSON)
 
 
 @routes.operation("GET", "/reference", answer={"type": "string"}, headers=HEADER_NAMES, media_type="text/html")

@@ -32,8 +32,8 @@ class RootSchema(Schema):
         }
     ]
 
-    name = fields.String(required=True)
-    version = fields.String(required=True)
+    name = fields.String(required=True, metadata={"description": "The name of the service."})
+    version = fields.String(required=True, metadata={"description": "The version of the service."})
     links = fields.Dict(
         keys=fields.String(), values=fields.String(), required=True, metadata={"description": "Absolute URLs."}
     )

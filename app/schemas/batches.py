@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, fields, validate
 
-from app.errors import ERRORS
+from app.errors import ERRORS, PreconditionFailed
 from app.schemas.values import Identifier
 from app.store.items import MAX_ID
 
@@ -19,7 +19,9 @@ MEMBER = {"type": ["string", "integer", "null"], "minimum": 1, "maximum": MAX_ID
 class OperationSchema(Schema):
     """One operation, as if it were alone."""
 
-    op = fields.String(required=True, validate=validate.OneOf(OPERATIONS))
+    op = fields.String(
+        required=True, validate=validate.OneOf(OPERATIONS), metadata={"description": "The kind of operation."}
+    )
     id = Identifier(metadata={"description": "The id of the item; required except for create."})
     if_match = fields.String(metadata={"description": "A tag that must be current; not allowed for create."})
     value = fields.Dict(
@@ -42,24 +44,58 @@ class Operations(fields.List[Any]):
 class BatchSchema(Schema):
     """Operations in their order."""
 
-    EXAMPLES: ClassVar[list[dict[str, Any]]] = [{"operations": [{"op": "delete", "id": 3}]}]
+    EXAMPLES: ClassVar[list[dict[str, Any]]] = [
+        {
+            "operations": [
+                {"op": "create", "value": {"title": "Imported"}},
+                {"op": "patch", "id": 2, "value": {"content": None}, "if_match": "1-3f6081d2e1fe1c73d08d5ba9cb17a4ca"},
+                {"op": "delete", "id": 3},
+            ]
+        }
+    ]
 
-    operations = Operations(fields.Nested(OperationSchema), required=True, validate=validate.Length(1, MOST_OPERATIONS))
+    operations = Operations(
+        fields.Nested(OperationSchema),
+        required=True,
+        validate=validate.Length(1, MOST_OPERATIONS),
+        metadata={"description": "1 to 1,000 operations, carried out in their order."},
+    )
 
 
 class OutcomeSchema(Schema):
     """The outcome of one operation: the status that it would have had alone, and the new tag or the error."""
 
-    status = fields.Integer(required=True)
-    id = Identifier()
+    status = fields.Integer(
+        required=True,
+        metadata={"description": "The status that the operation would have had alone.", "format": "int32"},
+    )
+    id = Identifier(metadata={"description": "The id of the item."})
     etag = fields.String(metadata={"description": "The item's tag, as `If-Match` takes it."})
-    error = fields.String(validate=validate.OneOf([error.code for error in ERRORS]))
-    reason = fields.String()
+    error = fields.String(
+        validate=validate.OneOf([error.code for error in ERRORS]), metadata={"description": "The error's code."}
+    )
+    reason = fields.String(metadata={"description": "The error's reason."})
 
 
 class OutcomesSchema(Schema):
     """An outcome for each operation, in their order. The batch is not atomic."""
 
-    EXAMPLES: ClassVar[list[dict[str, Any]]] = [{"outcomes": [{"status": 204, "id": 3}]}]
+    EXAMPLES: ClassVar[list[dict[str, Any]]] = [
+        {
+            "outcomes": [
+                {"status": 201, "id": 4, "etag": '"1-60c4d699c8d166762b2d7baf86800c4f"'},
+                {
+                    "status": 412,
+                    "id": 2,
+                    "etag": '"2-8cef5c9d9a02d7a0a2ecccbccfc0ac4b"',
+                    "error": PreconditionFailed.code,
+                    "reason": PreconditionFailed.reason,
+                },
+                {"status": 204, "id": 3},
+            ]
+        }
+    ]
 
-    outcomes = fields.List(fields.Nested(OutcomeSchema), required=True)
+    outcomes = fields.List(
+        fields.Nested(OutcomeSchema), required=True, metadata={"description": "As many as there were operations."}
+    )

@@ -29,9 +29,11 @@ class DocumentPatchSchema(Schema):
 
     EXAMPLES: ClassVar[list[dict[str, Any]]] = [{"title": "Renamed analysis", "content": None}]
 
-    title = title_text()
-    content = fields.String(allow_none=True)
-    project_id = Identifier(allow_none=True)
+    title = title_text(metadata={"description": "The new title, of 1 to 300 characters."})
+    content = fields.String(allow_none=True, metadata={"description": "The new text; null removes it."})
+    project_id = Identifier(
+        allow_none=True, metadata={"description": "The id of another project; null takes the document out of any."}
+    )
 
 
 class DocumentSchema(NewDocumentSchema):
@@ -54,4 +56,4 @@ class DocumentSchema(NewDocumentSchema):
 class DocumentPageQuery(PageQuery):
     """The query of a listing of documents."""
 
-    project_id = DecimalText(MAX_ID, metadata={"description": "Only documents in this project."})
+    project_id = DecimalText(MAX_ID, metadata={"description": "Only documents in this project.", "examples": [10]})

@@ -15,9 +15,17 @@ class CursorQuery(Schema):
         metadata={
             "description": "Items per page; a number above the service's maximum means the maximum.",
             "format": "int32",
+            "examples": [10],
         },
     )
-    cursor = fields.String(metadata={"description": "The cursor of an x-next, with the same filters."})
+    # The service refuses a cursor by its signature; the pattern only says which characters it has.
+    cursor = fields.String(
+        metadata={
+            "description": "The cursor of an x-next, with the same filters.",
+            "pattern": "^[A-Za-z0-9._-]+$",
+            "examples": ["2.iU4BnJpKCYx8aAJ9WmeKeMd5DSG-Z_l-XDNvRxd8NXk"],
+        }
+    )
     order = fields.String(
         validate=validate.OneOf(["asc", "desc"]), metadata={"description": "By id: asc (default) or desc."}
     )
@@ -31,5 +39,6 @@ class PageQuery(CursorQuery):
             "description": "Only these ids, separated by commas, at most 1,000.",
             "type": "string",
             "pattern": "^[1-9][0-9]{0,15}(,[1-9][0-9]{0,15})*$",
+            "examples": ["1,2,3"],
         }
     )

@@ -26,8 +26,8 @@ class ProjectPatchSchema(Schema):
 
     EXAMPLES: ClassVar[list[dict[str, Any]]] = [{"name": "Renamed project"}]
 
-    name = title_text()
-    description = fields.String(allow_none=True)
+    name = title_text(metadata={"description": "The new name, of 1 to 300 characters."})
+    description = fields.String(allow_none=True, metadata={"description": "The new purpose; null removes it."})
 
 
 class ProjectSchema(NewProjectSchema):

@@ -8,13 +8,26 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from werkzeug.test import Client
 
 from app.api.openapi import DESCRIPTION
 from app.domain.access import SCOPES
-from app.errors import ERRORS
+from app.domain.keys.key_text import compose
+from app.domain.listing.cursors import Cursors
+from app.errors import ERRORS, ValidationFailed
+from app.http.idempotent import read_key
 from tests.api.operations import APP, DOCUMENT, OPERATIONS, TEXT, Operation, whole
 
 pytestmark = pytest.mark.nodatabase
+
+# The headers of errors beside the common ones and those of their classes.
+MORE_HEADERS = {
+    400: {"Idempotency-Replayed"},
+    404: {"Idempotency-Replayed"},
+    409: {"Idempotency-Replayed"},
+    412: {"Idempotency-Replayed", "ETag"},
+    415: {"Accept-Patch"},
+}
 
 every_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 
@@ -45,6 +58,59 @@ def test_operation_ids_are_unique() -> None:
     assert len(ids) == len(set(ids))
 
 
+def test_every_property_is_described() -> None:
+    bare = [
+        f"{name}.{member}"
+        for name, schema in DOCUMENT["components"]["schemas"].items()
+        for member, value in schema["properties"].items()
+        if "description" not in value and "$ref" not in value
+    ]
+    assert bare == []
+
+
+@pytest.mark.parametrize(
+    ("value", "is_valid"),
+    [
+        ("import-2026", True),
+        ("!", True),
+        (255 * "x", True),
+        ('"a b"', False),
+        (r'"a\"b\\"', True),
+        ('"' + 255 * "x" + '"', True),
+        ("", False),
+        (256 * "x", False),
+        ('"', False),
+        ('""', False),
+        ('"a"b"', False),
+        ("a b", False),
+        ("é", False),
+    ],
+)
+def test_the_pattern_of_idempotency_keys_is_the_rule_of_the_service(value: str, is_valid: bool) -> None:
+    schema = DOCUMENT["components"]["parameters"]["Idempotency-Key"]["schema"]
+    assert jsonschema_rs.is_valid(schema, value) is is_valid
+    if is_valid:
+        assert read_key(value)
+    else:
+        with pytest.raises(ValidationFailed):
+            read_key(value)
+
+
+def test_the_patterns_admit_the_texts_of_the_service() -> None:
+    key = DOCUMENT["components"]["schemas"]["MintedKey"]["properties"]["key"]
+    assert jsonschema_rs.is_valid(key, compose("test", bytes(32)))
+    (listing,) = (operation for operation in OPERATIONS if operation.says["operationId"] == "list_documents")
+    cursor = next(parameter["schema"] for parameter in listing.parameters if parameter["name"] == "cursor")
+    assert jsonschema_rs.is_valid(cursor, Cursors(["secret"]).write(9, "principal", "/documents"))
+    assert not jsonschema_rs.is_valid(cursor, "https://api.dreamscript.example/documents?cursor=9")
+
+
+def test_the_server_is_where_the_document_is() -> None:
+    assert DOCUMENT["servers"] == [{"url": "/", "description": "This service."}]
+    answer = Client(APP).get("/openapi.json", environ_overrides={"SCRIPT_NAME": "/below/a prefix"})
+    assert answer.get_json()["servers"][0]["url"] == "/below/a%20prefix"
+
+
 def test_nothing_refers_to_nothing_and_nothing_is_left_over() -> None:
     referred = set(re.findall(r'"#/components/([^"]+)"', TEXT))
     kinds = ("schemas", "responses", "headers", "parameters")
@@ -69,10 +135,19 @@ def test_its_parameters_are_described(operation: Operation) -> None:
     assert {parameter["name"] for parameter in given if parameter["in"] == "path"} == set(
         re.findall("{(.*?)}", operation.path)
     )
-    assert all(parameter["description"] for parameter in given if parameter["in"] != "path")
+    assert all(parameter["description"] for parameter in given)
     sent = {parameter["name"] for parameter in given if parameter["in"] == "header"}
-    heeded = {"304": {"If-None-Match"}, "412": {"If-Match"}, "422": {"Idempotency-Key"}}
-    assert sent == {"X-Request-ID"}.union(*(heeded.get(status, set()) for status in operation.says["responses"]))
+    honoured = {"304": {"If-None-Match"}, "412": {"If-None-Match", "If-Match"}, "422": {"Idempotency-Key"}}
+    assert sent == {"X-Request-ID"}.union(*(honoured.get(status, set()) for status in operation.says["responses"]))
+
+
+@every_operation
+def test_its_parameters_have_valid_examples(operation: Operation) -> None:
+    for parameter in operation.parameters:
+        schema = parameter["schema"]
+        assert "examples" in schema or "enum" in schema, parameter["name"]
+        for example in schema.get("examples", ()):
+            jsonschema_rs.validate(schema, example)
 
 
 @every_operation
@@ -91,7 +166,8 @@ def assert_documents_errors(status: int, response: dict[str, Any]) -> None:
     """Check that a response lists the codes that share its status, with an example of each."""
     errors = [error for error in ERRORS if error.status == status]
     codes, carried = {error.code for error in errors}, {name for error in errors for name in error.default_headers}
-    assert {"X-Request-ID", "Cache-Control", "RateLimit-Policy", "RateLimit"} | carried == set(response["headers"])
+    common = {"X-Request-ID", "Cache-Control", "RateLimit-Policy", "RateLimit"}
+    assert common | carried | MORE_HEADERS.get(status, set()) == set(response["headers"])
     content = response["content"]["application/json"]
     assert set(content["examples"]) == codes
     for code, example in content["examples"].items():
@@ -99,6 +175,20 @@ def assert_documents_errors(status: int, response: dict[str, Any]) -> None:
         assert example["value"]["error"] == code
         jsonschema_rs.validate(content["schema"], example["value"])
         assert ("errors" in example["value"]) == (status == 400)
+
+
+def test_every_header_has_a_valid_example() -> None:
+    for header in DOCUMENT["components"]["headers"].values():
+        for example in header["schema"].get("examples") or header["schema"]["enum"]:
+            jsonschema_rs.validate(header["schema"], example)
+
+
+@every_operation
+def test_a_repeated_answer_is_marked(operation: Operation) -> None:
+    is_repeatable = "422" in operation.says["responses"]
+    for status, response in operation.says["responses"].items():
+        if status.startswith("2"):
+            assert ("Idempotency-Replayed" in whole(response)["headers"]) == is_repeatable
 
 
 @every_operation

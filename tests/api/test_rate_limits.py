@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from app import Application
-from app.api.openapi.components import RATE_LIMITS
+from app.api.openapi.headers import RATE_LIMITS
 from app.domain.access import SCOPES
 from app.domain.keys.key_text import compose
 from app.limits.limiter import Limiter, Verdict

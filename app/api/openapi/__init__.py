@@ -15,22 +15,24 @@ from app.schemas.values import IdentifierList
 from app.version import VERSION
 
 DESCRIPTION = """\
-Scripts, notes and assets of the Dreamscript editor: JSON **documents**, alone or in **projects**.
+Scripts, notes and assets of the Dreamscript editor: JSON **documents**, alone or in **projects**. Send a key in
+`X-API-Key` or as `Authorization: Bearer`; each operation names the scope that its key needs.
 
-**Keys.** Send a key in `X-API-Key` or as `Authorization: Bearer`. Each operation names the scope that its key needs. On
-this page, *Authorize* takes the key.
+<details>
+<summary>The rules of all operations</summary>
 
 **Pages.** A listing returns an array and, while there are more items, the URL of the next page in `x-next`: fetch it
-unchanged. An item that exists during the whole walk appears exactly once.
+unchanged, or send the `cursor` in it with the same parameters. An item that exists during the whole walk appears
+exactly once.
 
 **Tags.** Items and pages carry an `ETag`. Send it as `If-None-Match`, and the answer is an empty 304 as long as nothing
 has changed.
 
+**Changes.** Send the tag as `If-Match`, and the change is made only if nobody else has changed the item; otherwise the
+answer is a 412 with the current tag.
+
 **Errors.** All errors have one shape: `error` is a code for programs, `reason` a sentence for people, and `request_id`
 finds the request in the log. With status 400, `errors` lists every fault and its location.
-
-**Changes.** Send the tag as `If-Match`, and the change is made only if nobody else has changed the item; otherwise the
-answer is a 412 with the current tag. `COPY`, listed here as `x-copy`, makes a copy under a new id.
 
 **Repeating.** A POST, PATCH or COPY with an `Idempotency-Key` can be repeated for 24 hours: it is carried out once, and
 repetitions get the first answer again, with `Idempotency-Replayed: true`.
@@ -39,15 +41,31 @@ repetitions get the first answer again, with `Idempotency-Replayed: true`.
 limits for reads and writes, and how many are left. A 304 is free. Over the limit the answer is 429, and `Retry-After`
 says when to retry.
 
-`HEAD` is allowed wherever `GET` is. `OPTIONS` lists a path's methods in `Allow`, as does a 405. Unknown members,
-unknown or repeated parameters, and NUL characters in a text are refused, never ignored.
+**Methods.** `HEAD` is allowed wherever `GET` is. `OPTIONS` lists a path's methods in `Allow`, as does a 405. The method
+COPY makes a copy under a new id; this document has it as `x-copy`, since OpenAPI 3.1 knows no such method.
+
+**Input.** Unknown members, unknown or repeated parameters, and NUL characters in a text are refused, never ignored.
+
+</details>
 """
+# There is no licence to use the API beyond the one that the holder of a key has agreed to.
+INFO: dict[str, Any] = {
+    "summary": "Documents and projects of the Dreamscript editor, over CouchDB.",
+    "description": DESCRIPTION,
+    "contact": {"name": "Dreamscript"},
+    "license": {"name": "Proprietary", "identifier": "LicenseRef-Proprietary"},
+}
 
 
-def document(tables: Iterable[Routes]) -> dict[str, Any]:
-    """Return the OpenAPI document of all operations in ``tables``."""
+def document(tables: Iterable[Routes], server_url: str = "/") -> dict[str, Any]:
+    """Return the OpenAPI document of all operations in ``tables``.
+
+    ``server_url`` is the URL of the API's root, absolute or relative to the document's own (OpenAPI 3.1.1, section
+    4.5.1), without a slash at its end.
+    """
     marshmallow = MarshmallowPlugin()
-    spec = APISpec("Dreamscript Database", VERSION, "3.1.0", plugins=[marshmallow], info={"description": DESCRIPTION})
+    servers = [{"url": server_url, "description": "This service."}]
+    spec = APISpec("Dreamscript Database", VERSION, "3.1.0", plugins=[marshmallow], info=INFO, servers=servers)
     marshmallow.map_to_openapi_type(IdentifierList, "string", None)  # type: ignore[no-untyped-call]
     add_components(spec)
     for routes in tables:

@@ -11,7 +11,8 @@ from typing import Any
 from apispec import APISpec
 from marshmallow import Schema
 
-from app.api.openapi.components import RATE_LIMITS
+from app.api.openapi.components import response_name
+from app.api.openapi.headers import RATE_LIMITS
 from app.domain.access import SCOPES
 from app.http import idempotent
 from app.http.answers import JSON
@@ -23,7 +24,9 @@ from app.store.items import MAX_ID
 # so a COPY is described as a method that no operation has, and renamed at the end.
 STAND_IN = "trace"
 # An id in a path.
-PATH_SCHEMA: dict[str, Any] = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
+PATH_SCHEMA: dict[str, Any] = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]}
+# The request headers that an operation honours, by the statuses that show it.
+HONOURED = {"If-None-Match": {"304", "412"}, "If-Match": {"412"}, "Idempotency-Key": {"422"}}
 NOT_MODIFIED = "The client's copy is current. The headers are those of the 200."
 
 
@@ -31,9 +34,14 @@ def add_operation(spec: APISpec, operation: Operation, tag: str) -> None:
     """Describe an operation under its path."""
     names = re.findall(r"<id:(\w+)>", operation.rule)
     path = re.sub(r"<id:(\w+)>", r"{\1}", operation.rule)
-    parameters = [{"in": "path", "name": name, "required": True, "schema": PATH_SCHEMA} for name in names]
+    parameters = [_path_parameter(name) for name in names]
     method = STAND_IN if operation.method == "COPY" else operation.method.lower()
     spec.path(path, operations={method: _described(operation, tag)}, parameters=parameters)
+
+
+def _path_parameter(name: str) -> dict[str, Any]:
+    description = f"The id of the {name.removesuffix('_id')}."
+    return {"in": "path", "name": name, "required": True, "description": description, "schema": PATH_SCHEMA}
 
 
 def _described(operation: Operation, tag: str) -> dict[str, Any]:
@@ -42,8 +50,7 @@ def _described(operation: Operation, tag: str) -> dict[str, Any]:
     needs = f"Needs the scope `{scope}`: {SCOPES[scope]}." if scope else "Needs no key."
     responses = _responses(operation)
     query = [{"in": "query", "schema": operation.query}] if operation.query is not None else []
-    sent = {304: "If-None-Match", 412: "If-Match", 422: "Idempotency-Key"}
-    headers = [*(name for status, name in sent.items() if str(status) in responses), "X-Request-ID"]
+    headers = [*(name for name, statuses in HONOURED.items() if statuses & set(responses)), "X-Request-ID"]
     return {
         "tags": [tag],
         "operationId": operation.view.__name__,
@@ -65,7 +72,8 @@ def _request_body(operation: Operation) -> dict[str, Any]:
 
 def _responses(operation: Operation) -> dict[str, Any]:
     counted = RATE_LIMITS if operation.scope else ()
-    headers = {name: name for name in ("X-Request-ID", *counted, *operation.headers)}
+    replayed = ("Idempotency-Replayed",) if operation.method in idempotent.METHODS else ()
+    headers = {name: name for name in ("X-Request-ID", *counted, *replayed, *operation.headers)}
     success: dict[str, Any] = {"description": HTTPStatus(operation.status).phrase, "headers": headers}
     if operation.answer is not None:
         example = _example(operation.answer)
@@ -74,7 +82,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
     responses: dict[str, Any] = {str(operation.status): success}
     if operation.method == "GET" and "ETag" in operation.headers:
         responses["304"] = {"description": NOT_MODIFIED, "headers": headers}
-    return responses | {str(status): HTTPStatus(status).name for status in sorted(_error_statuses(operation))}
+    return responses | {str(status): response_name(status) for status in sorted(_error_statuses(operation))}
 
 
 def _error_statuses(operation: Operation) -> set[int]:
