@@ -6,9 +6,8 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from threading import Lock
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from limits.errors import StorageError
 from limits.storage import RedisStorage
@@ -28,8 +27,7 @@ RETRY_SECONDS = 5.0
 Entry = tuple[bool, float, int]
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The decision on a request, how many more are granted now, and the whole seconds until one more is.
 
     ``seconds`` is 0 while nothing has been counted.
@@ -43,9 +41,11 @@ class Verdict:
     @property
     def headers(self) -> dict[str, str]:
         """The HTTP headers that report it (draft-ietf-httpapi-ratelimit-headers)."""
-        name, item = self.policy.name, self.policy.item
-        policy = f'"{name}";q={item.amount};w={item.get_expiry()}'
-        return {"RateLimit-Policy": policy, "RateLimit": f'"{name}";r={self.remaining};t={self.seconds}'}
+        name, amount, expiry = self.policy
+        return {
+            "RateLimit-Policy": f'"{name}";q={amount};w={expiry}',
+            "RateLimit": f'"{name}";r={self.remaining};t={self.seconds}',
+        }
 
 
 class Windows(Protocol):
@@ -96,7 +96,7 @@ class Limiter:
         if not settings.rate_limit:
             return None
         if settings.rate_limit_storage == MEMORY:
-            return cls({policy: SharedWindows(policy.item.amount) for policy in settings.rate_limit}, time.monotonic)
+            return cls({policy: SharedWindows(policy.amount) for policy in settings.rate_limit}, time.monotonic)
         redis = redis_storage(settings.rate_limit_storage, f"{settings.prefix}-limits")
         return cls(dict.fromkeys(settings.rate_limit, redis), time.time)
 
@@ -114,7 +114,7 @@ class Limiter:
         return self._ask(name, who, look)
 
     def _verdict(self, policy: Policy, granted: bool, oldest: float, count: int) -> Verdict:
-        amount, expiry = policy.item.amount, policy.item.get_expiry()
+        _, amount, expiry = policy
         if granted and count <= 0:
             return Verdict(policy, True, amount, 0)
         # An entry may expire between two reads, and another host's clock may be ahead: a refusal always says to wait.
@@ -126,8 +126,7 @@ class Limiter:
         policy, reason = self._policies[name], None
         if self._steady() >= self._retry_at:
             try:
-                item = policy.item
-                entry = question(self._windows[name], f"{name}/{who}", item.amount, item.get_expiry())
+                entry = question(self._windows[name], f"{name}/{who}", policy.amount, policy.seconds)
                 return self._verdict(policy, *entry)
             except (StorageError, OSError) as error:
                 reason = error.storage_error if isinstance(error, StorageError) else error

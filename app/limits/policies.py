@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import limits
@@ -14,12 +14,12 @@ MEMORY = "memory://"
 PART = re.compile(rf"({READ}|{WRITE})=([1-9][0-9]{{0,4}}/(?:second|minute|hour|day))", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Policy:
-    """At most ``item.amount`` requests of one principal or address in any ``item.get_expiry()`` seconds."""
+class Policy(NamedTuple):
+    """At most ``amount`` requests of one principal or address in any ``seconds`` seconds."""
 
     name: str
-    item: limits.RateLimitItem
+    amount: int
+    seconds: int
 
 
 def policies(text: str) -> tuple[Policy, ...]:
@@ -36,7 +36,8 @@ def policies(text: str) -> tuple[Policy, ...]:
             "off, or both limits such as read=600/minute,write=300/minute:"
             " each 1 to 99999 requests per second, minute, hour or day"
         )
-    return Policy(READ, items[READ]), Policy(WRITE, items[WRITE]), Policy(FAILED, items[READ])
+    sizes = {name: (item.amount, item.get_expiry()) for name, item in items.items()}
+    return Policy(READ, *sizes[READ]), Policy(WRITE, *sizes[WRITE]), Policy(FAILED, *sizes[READ])
 
 
 def storage(text: str) -> str:

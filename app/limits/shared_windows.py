@@ -56,8 +56,8 @@ class SharedWindows:
                 return False, *self._window(slot, limit, expiry, now)
             self._moments[self._place(slot, entries)] = now
             self._words[head + ENTRIES] = entries + 1
-            self._words[head + FIRST] = self._first(slot, limit, now - expiry)
-            return True, *self._window(slot, limit, expiry, now)
+            self._words[head + FIRST] = first = self._first(slot, limit, now - expiry)
+            return True, self._moments[self._place(slot, first)], entries + 1 - first
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
         """Return the time of the oldest entry younger than ``expiry`` seconds (now, if none is), and their number.
@@ -79,13 +79,16 @@ class SharedWindows:
         that have expired since.
         """
         entries = self._words[slot * HEAD + ENTRIES]
+        low = max(self._words[slot * HEAD + FIRST], entries - limit)
+        if low >= entries or self._moments[self._place(slot, low)] >= horizon:
+            return low
         start = SETS * WAYS * HEAD + slot * self._places
         ring, places = self._moments[start : start + self._places], self._places
 
         def is_young(number: int) -> bool:
             return ring[number % places] >= horizon
 
-        low, step = max(self._words[slot * HEAD + FIRST], entries - limit), 1
+        step = 1
         while low + step <= entries and not is_young(low + step - 1):
             low, step = low + step, 2 * step
         return low + bisect_left(range(low, min(low + step - 1, entries)), True, key=is_young)

@@ -28,7 +28,7 @@ def clock() -> ManualClock:
 @pytest.fixture
 def limiter(clock: ManualClock) -> Limiter:
     """A limiter of one process."""
-    return Limiter({policy: SharedWindows(policy.item.amount, clock) for policy in POLICIES}, clock)
+    return Limiter({policy: SharedWindows(policy.amount, clock) for policy in POLICIES}, clock)
 
 
 def facts(verdict: Verdict | None) -> tuple[bool, int, int]:
