@@ -1,24 +1,242 @@
-"""Counts events in one process."""
+"""The metrics of the service, counted by all workers of a host in shared memory (docs/decisions/metrics.md)."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from threading import Lock
+import os
+import platform
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from app.shared_series import OWNERS, SEEN_AT, Key, SharedSeries
+from app.version import VERSION
+
+# Seconds; an answer from memory takes less than 1 ms, and none takes longer than the deadline.
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+# A gauge of a process that was not refreshed for this long is left out: the process has ended, or hangs.
+STALE_SECONDS = 5.0
+WORKER = "worker"
+
+
+class Metric(NamedTuple):
+    """A metric as docs/operations.md lists it. One with the label ``worker`` has a value for each process."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+
+    @property
+    def series_name(self) -> str:
+        """The name in the documentation and in queries, a histogram's without the suffixes."""
+        return f"{self.name}_total" if self.kind == "counter" else self.name
+
+    @property
+    def words(self) -> int:
+        """The numbers that each of its series takes: a histogram's buckets, those above them, and the sum."""
+        return len(BUCKETS) + 2 if self.kind == "histogram" else 1
+
+
+REQUESTS = Metric(
+    "dreamscript_requests",
+    "counter",
+    "Requests answered, by route pattern, method and status.",
+    ("route", "method", "status"),
+)
+REQUEST_SECONDS = Metric(
+    "dreamscript_request_seconds",
+    "histogram",
+    "Seconds from a request's headers to its answer.",
+    ("route", "method"),
+)
+IN_FLIGHT = Metric("dreamscript_requests_in_flight", "gauge", "Requests that a worker is answering.", (WORKER,))
+RATE_LIMITED = Metric(
+    "dreamscript_rate_limited",
+    "counter",
+    "Requests refused with 429, by policy; failed: wrong keys from one address.",
+    ("policy",),
+)
+READS = Metric(
+    "dreamscript_reads",
+    "counter",
+    "Reads of an item or a page: hits are answered from the cache, misses are not.",
+    ("cache",),
+)
+CACHE_BYTES = Metric(
+    "dreamscript_cache_bytes",
+    "gauge",
+    "Bytes of cached items, by database, and of cached pages.",
+    ("content", WORKER),
+)
+DATABASE_REQUESTS = Metric(
+    "dreamscript_database_requests",
+    "counter",
+    "Requests to CouchDB, by kind and outcome.",
+    ("kind", "outcome"),
+)
+DATABASE_SECONDS = Metric(
+    "dreamscript_database_seconds",
+    "histogram",
+    "Seconds of a request to CouchDB; the kind feed waits for changes.",
+    ("kind",),
+)
+FEED_LIVE = Metric(
+    "dreamscript_feed_live",
+    "gauge",
+    "1 while the database's change feed is followed; otherwise the cache is not used.",
+    ("database", WORKER),
+)
+FEED_LAG = Metric(
+    "dreamscript_feed_lag_seconds",
+    "gauge",
+    "Seconds since the change feed last showed that every change has been reported.",
+    ("database", WORKER),
+)
+FEED_CHANGES = Metric("dreamscript_feed_changes", "counter", "Changes reported by the feed.", ("database",))
+FEED_LOSSES = Metric("dreamscript_feed_losses", "counter", "How often the feed was lost.", ("database",))
+WORKERS = Metric("dreamscript_workers", "gauge", "Worker processes that there should be.")
+WORKER_UP = Metric("dreamscript_worker_up", "gauge", "1 for each worker process that runs.", (WORKER,))
+WORKER_MEMORY = Metric("dreamscript_worker_memory_bytes", "gauge", "Resident memory of a worker, on Linux.", (WORKER,))
+WORKER_RESTARTS = Metric("dreamscript_worker_restarts", "counter", "Workers that were replaced after they had ended.")
+
+BUILD = Metric(
+    "dreamscript_build_info", "gauge", "1, with the versions of the service and of Python.", ("version", "python")
+)
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        REQUESTS,
+        REQUEST_SECONDS,
+        IN_FLIGHT,
+        RATE_LIMITED,
+        READS,
+        CACHE_BYTES,
+        DATABASE_REQUESTS,
+        DATABASE_SECONDS,
+        FEED_LIVE,
+        FEED_LAG,
+        FEED_CHANGES,
+        FEED_LOSSES,
+        WORKERS,
+        WORKER_UP,
+        WORKER_MEMORY,
+        WORKER_RESTARTS,
+        BUILD,
+    )
+}
+# Methods in labels; a client can send any other.
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "COPY", "OPTIONS"})
+OTHER_METHOD, NO_ROUTE = "other", "none"
+
+
+class Sample(NamedTuple):
+    """The value of one series: a number, or a histogram's numbers by bucket and their sum."""
+
+    labels: tuple[str, ...]
+    numbers: list[float]
 
 
 class Tally:
-    """Thread-safe counters by name."""
+    """One counter of a process that does not know the others."""
 
-    def __init__(self, *names: str) -> None:
-        self._lock, self._counts = Lock(), Counter(dict.fromkeys(names, 0))
+    def __init__(self, metrics: Metrics, metric: Metric) -> None:
+        self._metrics, self._metric = metrics, metric
 
-    def count(self, name: str, times: int = 1) -> None:
-        """Add ``times`` to a counter."""
-        with self._lock:
-            self._counts[name] += times
+    def count(self, *labels: str, times: float = 1) -> None:
+        """Add to the counter."""
+        self._metrics.count(self._metric, *labels, times=times)
 
-    def counts(self) -> Mapping[str, int]:
-        """Return all counters."""
-        with self._lock:
-            return dict(self._counts)
+
+class Metrics:
+    """The metrics of up to ``processes`` processes, made before these are forked. Thread-safe.
+
+    ``clock`` counts seconds, and is the same for all processes of the host.
+    """
+
+    def __init__(self, processes: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
+        self._series, self._clock = SharedSeries(processes), clock
+        self._answers: dict[tuple[str | None, str, int], tuple[int, int]] = {}
+
+    def count(self, metric: Metric, *labels: str, times: float = 1) -> None:
+        """Add to a counter; adding 0 lets it be reported before anything happens."""
+        self._series.add(((self._place(metric, labels), times),))
+
+    def set(self, metric: Metric, *labels: str, value: float) -> None:
+        """Set a gauge of this process."""
+        self._series.set(self._place(metric, labels), value)
+
+    def answered(self, route: str | None, method: str, status: int, seconds: float) -> None:
+        """Count an answered request and its time. ``route`` is the pattern, None for a path without one."""
+        places = self._answers.get((route, method, status))
+        if places is None:
+            places = self._answer_places(route, method, status)
+        counter, histogram = places
+        bucket = histogram + bisect_left(BUCKETS, seconds)
+        self._series.add(((counter, 1), (bucket, 1), (histogram + len(BUCKETS) + 1, seconds)))
+
+    def asked_database(self, kind: str, outcome: str, seconds: float) -> None:
+        """Count a request to CouchDB and its time."""
+        histogram = self._place(DATABASE_SECONDS, (kind,))
+        self._series.add(
+            (
+                (self._place(DATABASE_REQUESTS, (kind, outcome)), 1),
+                (histogram + bisect_left(BUCKETS, seconds), 1),
+                (histogram + len(BUCKETS) + 1, seconds),
+            )
+        )
+
+    def report_process(self) -> None:
+        """Note that this process runs, and its memory; do so more often than every STALE_SECONDS."""
+        self.set(BUILD, VERSION, platform.python_version(), value=1)
+        self.set(WORKER_UP, value=1)
+        with suppress(OSError):
+            self.set(WORKER_MEMORY, value=resident_bytes())
+        self._series.set(SEEN_AT, self._clock())
+
+    def samples(self) -> Iterator[tuple[Metric, list[Sample]]]:
+        """Yield each metric with its samples; one by worker has those of the processes that were just seen."""
+        by_name: dict[str, list[tuple[Key, int]]] = {name: [] for name in METRICS if name != WORKER_RESTARTS.name}
+        for (name, *labels), place in self._series.series():
+            by_name[name].append((tuple(labels), place))
+        workers = self._running()
+        for name, entries in by_name.items():
+            metric = METRICS[name]
+            yield metric, [sample for entry in entries for sample in self._read(metric, *entry, workers)]
+        yield WORKER_RESTARTS, [Sample((), [self._restarts()])]
+
+    def _read(self, metric: Metric, labels: Key, place: int, workers: list[int]) -> Iterator[Sample]:
+        if WORKER in metric.labels:
+            values = self._series.values(place)
+            yield from (Sample((*labels, str(worker)), [values[worker]]) for worker in workers)
+        elif metric.kind == "gauge":
+            yield Sample(labels, [max(self._series.values(place))])
+        else:
+            yield Sample(labels, [self._series.total(place + offset) for offset in range(metric.words)])
+
+    def _running(self) -> list[int]:
+        """Return the numbers of the processes that were seen within STALE_SECONDS."""
+        oldest = self._clock() - STALE_SECONDS
+        return [worker for worker, seen_at in enumerate(self._series.values(SEEN_AT)) if seen_at >= oldest]
+
+    def _restarts(self) -> float:
+        """Return the number of processes that took the place of another one."""
+        return sum(max(0.0, owners - 1) for owners in self._series.values(OWNERS))
+
+    def _place(self, metric: Metric, labels: Key) -> int:
+        return self._series.place((metric.name, *labels), metric.words)
+
+    def _answer_places(self, route: str | None, method: str, status: int) -> tuple[int, int]:
+        labels = route or NO_ROUTE, method if method in METHODS else OTHER_METHOD
+        places = self._place(REQUESTS, (*labels, str(status))), self._place(REQUEST_SECONDS, labels)
+        if method in METHODS:
+            self._answers[route, method, status] = places
+        return places
+
+
+def resident_bytes() -> int:
+    """Return the memory of this process that is in use (Linux: proc(5), statm). Raises OSError elsewhere."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -21,7 +21,7 @@ from app.domain.projects import Projects
 from app.domain.readiness import Readiness
 from app.domain.resources import DOCUMENT, KEY, PROJECT, ResourceType, now, timestamp
 from app.limits.limiter import Limiter
-from app.metrics import Tally
+from app.metrics import CACHE_BYTES, RATE_LIMITED, READS, WORKERS, Metrics, Tally
 from app.request_context import Report, unreported
 from app.settings import Settings
 from app.store import Follower, Store
@@ -37,12 +37,13 @@ class Shared:
 
     limiter: Limiter | None
     write_counters: Mapping[str, WriteCounters]
+    metrics: Metrics
 
     @classmethod
     def build(cls, settings: Settings) -> Shared:
         """Make it for as many processes as the settings say. It opens no connection."""
-        types = (DOCUMENT, PROJECT)
-        return cls(Limiter.build(settings), {each.database: WriteCounters(settings.workers) for each in types})
+        counters = {each.database: WriteCounters(settings.workers) for each in (DOCUMENT, PROJECT)}
+        return cls(Limiter.build(settings), counters, Metrics(settings.workers))
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Services:
     body_caches: Mapping[str, BodyCache]
     followers: Mapping[str, Follower]
     response_cache: ResponseCache
-    reads: Tally
+    metrics: Metrics
     report: Report
 
     def close(self) -> None:
@@ -74,6 +75,15 @@ class Services:
         self.store.close()
         for follower in self.followers.values():
             follower.join()
+
+    def report_state(self) -> None:
+        """Set the metrics of this moment; the server does so each second."""
+        for name, follower in self.followers.items():
+            follower.report_state()
+            self.metrics.set(CACHE_BYTES, name, value=self.body_caches[name].bytes)
+        self.metrics.set(CACHE_BYTES, "pages", value=self.response_cache.bytes)
+        self.metrics.set(WORKERS, value=self.settings.workers)
+        self.metrics.report_process()
 
     @classmethod
     def build(
@@ -88,10 +98,11 @@ class Services:
         ``report`` receives each finished request, from the response cache and from Flask alike.
         """
         shared = shared or Shared.build(settings)
-        counters = shared.write_counters
-        store = Store(settings.couchdb_url, settings.prefix, {name: each.writing for name, each in counters.items()})
+        counters, metrics = shared.write_counters, shared.metrics
+        count_writes = {name: each.writing for name, each in counters.items()}
+        store = Store(settings.couchdb_url, settings.prefix, count_writes, metrics.asked_database)
         validators = {name: CacheValidator(each) for name, each in counters.items()}
-        followers = {name: Follower(store[name], validator) for name, validator in validators.items()}
+        followers = {name: Follower(store[name], each, metrics, name) for name, each in validators.items()}
 
         def body_cache(resource_type: ResourceType, max_bytes: int) -> BodyCache:
             name = resource_type.database
@@ -110,7 +121,11 @@ class Services:
         usage = Usage(store["meta"], idempotency.sweep)
         keys = Keys(store["keys"], allocator(KEY), usage, settings.secrets, now)
         authenticator = Authenticator(keys, usage.note, settings.out_of_scope, now, time.monotonic)
-        bodies, reads = {each.resource_type.database: each for each in caches}, Tally("hit", "miss")
+        for cache in ("hit", "miss"):
+            metrics.count(READS, cache, times=0)
+        for policy in settings.rate_limit:
+            metrics.count(RATE_LIMITED, policy.name, times=0)
+        bodies, reads = {each.resource_type.database: each for each in caches}, Tally(metrics, READS)
         return cls(
             settings=settings,
             store=store,
@@ -126,6 +141,6 @@ class Services:
             body_caches=bodies,
             followers=followers,
             response_cache=ResponseCache(settings, bodies, authenticator, shared.limiter, reads, report),
-            reads=reads,
+            metrics=metrics,
             report=report,
         )

@@ -1,64 +1,72 @@
-"""The counts of one process in Prometheus's text format, version 0.0.4."""
+"""The metrics of all workers in the formats that Prometheus reads."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
+from itertools import accumulate
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from flask import request
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from app.http.answers import Answer
 from app.http.operations import Routes
+from app.metrics import BUCKETS, Metric, Metrics, Sample
 from app.wiring import Services
 
+OPENMETRICS = "application/openmetrics-text"
 NO_STORE = {"Cache-Control": "no-store"}
-# Name and meaning of each; docs/operations.md lists them too.
-READS = ("dreamscript_reads", "Reads of an item or a page: hits are answered from the cache, misses are not.")
-LIVE = ("dreamscript_feed_live", "1 while the database's change feed is followed; otherwise the cache is not used.")
-SILENCE = (
-    "dreamscript_feed_silence_seconds",
-    "Seconds since the change feed's last sign of life.",
-)
-CHANGES = ("dreamscript_feed_changes", "Changes reported by the feed.")
-LOSSES = ("dreamscript_feed_losses", "How often the feed was lost.")
-KEPT = ("dreamscript_kept_bytes", "Bytes of cached items.")
+BOUNDS = [*map(str, BUCKETS), "+Inf"]
+Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
+
 routes = Routes("metrics", "For monitoring.")
 blueprint = routes.blueprint
-METRICS = dict([READS, LIVE, SILENCE, CHANGES, LOSSES, KEPT])
 
 
-class Measured(Collector):
-    """The metrics of one process at this moment, labelled with its process id, since any worker may answer."""
+class SharedMetrics(Collector):
+    """The metrics of all workers at this moment."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterator[Family]:
         """Yield each metric with its samples."""
-        pid, followers = str(os.getpid()), self._services.followers
-        reads = CounterMetricFamily(*READS, labels=["pid", "cache"])
-        live, silence, kept = (GaugeMetricFamily(*each, labels=["pid", "database"]) for each in (LIVE, SILENCE, KEPT))
-        changes, losses = (CounterMetricFamily(*each, labels=["pid", "database"]) for each in (CHANGES, LOSSES))
-        for name, count in self._services.reads.counts().items():
-            reads.add_metric([pid, name], count)
-        for name, follower in followers.items():
-            live.add_metric([pid, name], follower.is_live)
-            silence.add_metric([pid, name], follower.silence())
-            kept.add_metric([pid, name], self._services.body_caches[name].bytes)
-            changes.add_metric([pid, name], follower.tally.counts()["changes"])
-            losses.add_metric([pid, name], follower.tally.counts()["losses"])
-        yield from (reads, live, silence, changes, losses, kept)
+        for metric, samples in self._metrics.samples():
+            yield family(metric, samples)
+
+
+def family(metric: Metric, samples: list[Sample]) -> Family:
+    """Return a metric as prometheus_client writes it."""
+    if metric.kind == "histogram":
+        histogram = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
+        for labels, (*counts, total) in samples:
+            histogram.add_metric(labels, list(zip(BOUNDS, accumulate(counts), strict=True)), total)
+        return histogram
+    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+    single = kind(metric.name, metric.help, labels=metric.labels)
+    for labels, [value] in samples:
+        single.add_metric(labels, value)
+    return single
 
 
 @routes.operation(
-    "GET", "/metrics", scope="operate", answer={"type": "string"}, headers=NO_STORE, media_type="text/plain"
+    "GET",
+    "/metrics",
+    scope="operate",
+    answer={"type": "string"},
+    headers=NO_STORE,
+    media_type="text/plain",
+    other_media_types=(OPENMETRICS,),
+    is_free=True,
 )
 def metrics(services: Services) -> Answer:
-    """Report the counts of the process that answers
+    """Report the counts of all workers
 
-    In Prometheus's text format. Each worker counts for itself and is labelled with its process id.
+    In Prometheus's text format, or in OpenMetrics if the Accept header asks for it. Does not count against the rate
+    limit of the key.
     """
-    headers = {"Content-Type": CONTENT_TYPE_PLAIN_0_0_4, **NO_STORE}
-    return Answer(generate_latest(Measured(services)), headers=headers)
+    services.report_state()
+    accepted = ",".join(media_range for media_range, weight in request.accept_mimetypes if weight > 0)
+    encode, content_type = choose_encoder(accepted)
+    return Answer(encode(SharedMetrics(services.metrics)), headers={"Content-Type": content_type, **NO_STORE})

@@ -136,6 +136,11 @@ class ResponseCache:
         # Without a limiter, or with counters in memory, a lookup waits for nothing outside of this host.
         self.is_immediate = limiter is None or settings.rate_limit_storage == MEMORY
 
+    @property
+    def bytes(self) -> int:
+        """The memory that all pages take."""
+        return int(self._pages.currsize)
+
     def lookup(self, environ: WSGIEnvironment) -> Response | None:
         """Return the response to a request, None if Flask must answer it.
 

@@ -91,10 +91,11 @@ def _below(location: str, name: str) -> str:
     return f"{location}.{name[:100]}".removeprefix(".")
 
 
-def require_acceptable(media_type: str) -> None:
-    """Raise NotAcceptable unless the Accept header admits ``media_type``. An absent or empty header admits any."""
-    if not quality(request.headers.get("Accept"), media_type):
-        raise NotAcceptable(f"Only {media_type} is available here; the Accept header does not admit it.")
+def require_acceptable(*media_types: str) -> None:
+    """Raise NotAcceptable unless the Accept header admits one of these. An absent or empty header admits any."""
+    accept = request.headers.get("Accept")
+    if not any(quality(accept, media_type) for media_type in media_types):
+        raise NotAcceptable(f"Only {' or '.join(media_types)} is available here; the Accept header does not admit it.")
 
 
 def check_declared(request: Request) -> None:

@@ -22,6 +22,7 @@ from app.http.credentials import key_text
 from app.http.methods import accept_patch, allowed_methods
 from app.limits.limiter import Limiter, Verdict
 from app.limits.policies import FAILED, READ, WRITE
+from app.metrics import RATE_LIMITED, Metrics
 from app.request_context import current_request
 from app.store.items import WriteId
 from app.wiring import Services
@@ -49,6 +50,8 @@ class Operation:
     answer: Schema | dict[str, Any] | None = None
     headers: Collection[str] = ()
     media_type: str = JSON
+    # Further media types, which the view chooses from by the Accept header.
+    other_media_types: tuple[str, ...] = ()
     # Further statuses of errors, which cannot be derived from the other fields.
     also: tuple[int, ...] = ()
     # The databases that a read depends on.
@@ -57,6 +60,8 @@ class Operation:
     body_factor: int = 1
     # Returns the ids for the items that a request will create, from the services and the request's arguments.
     reserve: Callable[..., tuple[int, ...]] = lambda _, **__: ()
+    # Requests with a valid key do not count against its rate limits.
+    is_free: bool = False
     # A success shows something that must not be stored.
     is_secret: bool = False
     # Whether the OpenAPI document has it.
@@ -104,10 +109,10 @@ def handle(operation: Operation, services: Services, **path: int) -> Response:
 
     Keep its refusals in step with ``Precheck.body_limit``, which predicts them.
     """
-    quota, scope = Quota(services.limiter), operation.scope
+    quota, scope = Quota(services.limiter, services.metrics, operation.is_free), operation.scope
     try:
         access = authenticate(services, quota, scope) if scope else None
-        arguments.require_acceptable(operation.media_type)
+        arguments.require_acceptable(operation.media_type, *operation.other_media_types)
         given = read_arguments(operation, services, path)
         if access and operation.method in idempotent.METHODS and "Idempotency-Key" in request.headers:
             answer = idempotent.run_once(
@@ -184,8 +189,8 @@ def run(operation: Operation, **available: Any) -> Answer:
 class Quota:
     """The quota that one request is counted against (draft-ietf-httpapi-ratelimit-headers); none without a limiter."""
 
-    def __init__(self, limiter: Limiter | None) -> None:
-        self._limiter = limiter
+    def __init__(self, limiter: Limiter | None, metrics: Metrics, is_free: bool) -> None:
+        self._limiter, self._metrics, self._is_free = limiter, metrics, is_free
         self._verdict: Verdict | None = None
         self._pending: tuple[str, str] | None = None
 
@@ -199,7 +204,7 @@ class Quota:
 
         A 304 is free. A read that may become one is only checked here, and counted by ``finish``.
         """
-        if self._limiter is None:
+        if self._limiter is None or self._is_free:
             return
         policy = READ if is_read() else WRITE
         if policy == READ and "If-None-Match" in request.headers:
@@ -222,6 +227,7 @@ class Quota:
     def _enforce(self, verdict: Verdict | None) -> None:
         self._verdict = verdict
         if verdict is not None and not verdict.granted:
+            self._metrics.count(RATE_LIMITED, verdict.policy.name)
             # Spread the retries of clients that were refused together.
             wait = verdict.seconds + random.randint(0, verdict.seconds // 5)  # noqa: S311 - nobody gains by guessing it
             raise TooManyRequests(headers={"Retry-After": str(wait)})

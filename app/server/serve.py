@@ -18,6 +18,7 @@ from app import create_app
 from app.domain.keys import usage
 from app.http.cross_origin import CrossOrigin
 from app.http.precheck import Precheck
+from app.metrics import IN_FLIGHT
 from app.server import logs
 from app.server.protocol import Protocol
 from app.server.supervisor import STOPPING, supervise
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("dreamscript.server")
 
 BACKLOG = 2048
+TICKS_PER_SECOND = 10
 
 
 def register(commands: Commands) -> None:
@@ -104,7 +106,7 @@ class Worker(uvicorn.Server):
         own: dict[str, object] = {"cross_origin": cross_origin}
         if cache.is_immediate:
             own["lookup"] = staticmethod(cache.lookup)
-        self.supervisor = supervisor
+        self.supervisor, self.bridge, self.services = supervisor, bridge, application.services
         super().__init__(
             uvicorn.Config(
                 bridge,
@@ -149,6 +151,12 @@ class Worker(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
-        """Write the log, and stop as well if the supervisor was killed. uvicorn calls this ten times a second."""
+        """Write the log, set gauges, and stop as well if the supervisor was killed.
+
+        uvicorn calls this ten times a second.
+        """
         self.access_log.flush()
+        if counter % TICKS_PER_SECOND == 0:
+            self.services.metrics.set(IN_FLIGHT, value=self.bridge.in_flight)
+            self.services.report_state()
         return await super().on_tick(counter) or os.getppid() != self.supervisor

@@ -58,6 +58,8 @@ class WSGIBridge:
         self._wsgi, self._seconds, self._body_limit, self._close = wsgi, seconds, body_limit, close
         self._budget = SpoolBudget(spool_bytes)
         self._pool = ThreadPoolExecutor(THREADS)
+        # Requests whose responses are not sent yet.
+        self.in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or follow the life of the process (ASGI 3.0)."""
@@ -67,8 +69,16 @@ class WSGIBridge:
         environ = wsgi_environ(scope)
         environ[STARTED] = time.monotonic()
         body = RequestBody(receive, declared_length(environ), self._budget)
+        self.in_flight += 1
         try:
-            response = await self._answer(environ, body, "is_complete" in scope["state"])
+            await self._respond(environ, body, "is_complete" in scope["state"], send)
+        finally:
+            self.in_flight -= 1
+
+    async def _respond(self, environ: WSGIEnvironment, body: RequestBody, is_complete: bool, send: Send) -> None:
+        """Send the application's response, or a 500 if there is none."""
+        try:
+            response = await self._answer(environ, body, is_complete)
         except Exception:
             request_id = secrets.token_hex(16)
             log.exception("not answered", extra={"request_id": request_id})

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from threading import Event, Lock, Thread
 from typing import Protocol
 
 from app.errors import ServiceError
-from app.metrics import Tally
-from app.store.database import Database
+from app.metrics import FEED_CHANGES, FEED_LAG, FEED_LIVE, FEED_LOSSES, Metrics
+from app.store.database import HEARTBEAT_SECONDS, MAX_CHANGES, Database
 
 log = logging.getLogger("dreamscript.follower")
 
@@ -39,18 +39,32 @@ class Listener(Protocol):
 
 
 class Follower:
-    """Follow ``database`` from ``start`` to ``close``. A forked child starts a feed of its own."""
+    """Follow ``database`` from ``start`` to ``close``. A forked child starts a feed of its own.
 
-    def __init__(self, database: Database, listener: Listener) -> None:
+    ``name`` is the database's label in the metrics. ``clock`` counts seconds.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        listener: Listener,
+        metrics: Metrics,
+        name: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._database, self._listener = database, listener
+        self._metrics, self._name, self._clock = metrics, name, clock
         self._lock, self._pid, self._ending = Lock(), 0, Event()
         self._thread: Thread | None = None
-        self._heartbeat_at = time.monotonic()
-        self.is_live, self.tally = False, Tally("changes", "losses")
+        self._asked_at = self._caught_up_at = self._clock()
+        self.is_live = False
+        for counter in (FEED_CHANGES, FEED_LOSSES):
+            metrics.count(counter, name, times=0)
 
-    def silence(self) -> float:
-        """Return the seconds since the last heartbeat."""
-        return time.monotonic() - self._heartbeat_at
+    def report_state(self) -> None:
+        """Set the metrics of this moment."""
+        self._metrics.set(FEED_LIVE, self._name, value=self.is_live)
+        self._metrics.set(FEED_LAG, self._name, value=self._clock() - self._caught_up_at)
 
     def start(self) -> None:
         """Start the thread, unless it runs. Cheap enough to call before each read."""
@@ -74,13 +88,15 @@ class Follower:
 
     def _lose(self) -> None:
         if self.is_live:
-            self.tally.count("losses")
+            self._metrics.count(FEED_LOSSES, self._name)
         self.is_live = False
         self._listener.lost()
 
     def _beat(self) -> bool:
-        """Note a heartbeat; return whether to go on."""
-        self._heartbeat_at = time.monotonic()
+        """Note a heartbeat; return whether to go on. The database sends heartbeats while it has no change to report."""
+        now = self._clock()
+        if now - self._asked_at >= HEARTBEAT_SECONDS:
+            self._caught_up_at = now
         return not self._ending.is_set()
 
     def _run(self) -> None:
@@ -99,10 +115,14 @@ class Follower:
         since = self._database.sequence()
         self._listener.caught_up()
         self.is_live = True
+        self._caught_up_at = self._clock()
         while not self._ending.is_set():
+            self._asked_at = self._clock()
             doc_ids, since = self._database.await_changes(since, IDLE_SECONDS, self._beat)
             if self._ending.is_set():
                 return
             self._listener.changed(doc_ids)
-            self.tally.count("changes", len(doc_ids))
+            self._metrics.count(FEED_CHANGES, self._name, times=len(doc_ids))
+            if len(doc_ids) < MAX_CHANGES:
+                self._caught_up_at = self._clock()
             self._ending.wait(PAUSE_SECONDS)

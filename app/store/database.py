@@ -12,6 +12,7 @@ from app.couch.connection import Connection
 from app.couch.deadline import IdleTimeout
 from app.errors import Conflict
 from app.store.exchange import TIMEOUT_SECONDS, DocumentFailure, Exchange, Outcome
+from app.store.observation import Observe, unobserved
 
 # An absent key. None is a key, which sorts before all others.
 NOT_GIVEN: Any = object()
@@ -21,6 +22,8 @@ CountWrites = Callable[[Collection[str]], AbstractContextManager[set[str]]]
 INDEX_SECONDS = 60.0
 # Changes in one response.
 MAX_CHANGES = 1000
+# The time between two heartbeats of a feed.
+HEARTBEAT_SECONDS = 1
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,7 @@ class Database:
         The database sends a heartbeat each second; without one for ``silence`` seconds the connection is lost. When
         ``is_wanted`` returns False, the wait ends with the next heartbeat, or at once if the store is closed.
         """
-        params = {"since": sequence, "feed": "longpoll", "heartbeat": 1000, "limit": MAX_CHANGES}
+        params = {"since": sequence, "feed": "longpoll", "heartbeat": 1000 * HEARTBEAT_SECONDS, "limit": MAX_CHANGES}
         timeout, members = IdleTimeout(silence, is_wanted), ("results", "last_seq")
         changes = self._exchange.send("GET", "_changes", members=members, params=params, timeout=timeout)
         return [change["id"] for change in changes["results"]], changes["last_seq"]
@@ -211,15 +214,23 @@ class Database:
 class Store:
     """The databases of one installation; none is connected to yet. Threads may share it, and forks may inherit it.
 
-    ``count_writes`` names the databases whose writes are counted.
+    ``count_writes`` names the databases whose writes are counted. ``observe`` receives each request to CouchDB.
     """
 
-    def __init__(self, url: str, prefix: str, count_writes: Mapping[str, CountWrites] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        prefix: str,
+        count_writes: Mapping[str, CountWrites] | None = None,
+        observe: Observe = unobserved,
+    ) -> None:
         self._prefix, self._connection, self._count_writes = prefix, Connection(url), count_writes or {}
+        self._observe = observe
 
     def __getitem__(self, name: str) -> Database:
         """Return the database ``<prefix>-<name>``."""
-        return Database(Exchange(self._connection, f"{self._prefix}-{name}"), self._count_writes.get(name))
+        exchange = Exchange(self._connection, f"{self._prefix}-{name}", self._observe)
+        return Database(exchange, self._count_writes.get(name))
 
     def close(self) -> None:
         """Close the connections: those in use when their requests end, and those that await changes at once."""

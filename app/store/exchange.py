@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
@@ -11,6 +12,7 @@ from typing import Any
 from app.couch.connection import AnswerLost, Cancelled, Connection, CouchResponse, DatabaseError, Refused
 from app.errors import Conflict, Unavailable, Unconfirmed
 from app.request_context import current_request_id, remaining
+from app.store.observation import Observe, kind_of, outcome_of, unobserved
 
 log = logging.getLogger("dreamscript.store")
 
@@ -49,8 +51,8 @@ class Exchange:
     failures: a client can do nothing about a missing database or missing credentials.
     """
 
-    def __init__(self, connection: Connection, name: str) -> None:
-        self._connection, self.name = connection, name
+    def __init__(self, connection: Connection, name: str, observe: Observe = unobserved) -> None:
+        self._connection, self.name, self._observe = connection, name, observe
 
     def send(self, method: str, *path: str, members: Sequence[str] = (), **options: Any) -> dict[str, Any]:
         """Return the body of the response, which has ``members``; ``options`` are those of Connection.request."""
@@ -138,9 +140,17 @@ class Exchange:
             "headers": {"X-Couch-Request-ID": request_id} if request_id else None,
             "timeout": seconds if seconds_left is None else min(seconds, seconds_left),
         }
-        response = self._connection.request(method, self.name, *path, **defaults | options)
-        if response.status == 202 and path != BULK:
-            raise AnswerLost("202: fewer than a quorum stored it")
+        started, outcome = time.monotonic(), "lost"
+        try:
+            response = self._connection.request(method, self.name, *path, **defaults | options)
+            if response.status == 202 and path != BULK:
+                raise AnswerLost("202: fewer than a quorum stored it")
+            outcome = "ok"
+        except DatabaseError as failure:
+            outcome = outcome_of(failure)
+            raise
+        finally:
+            self._observe(kind_of(method, path, options.get("params") or {}), outcome, time.monotonic() - started)
         return response
 
     @contextmanager

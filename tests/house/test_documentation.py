@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from app import create_app
-from app.api.metrics import METRICS
 from app.cli.main import parser
 from app.domain.access import SCOPES
 from app.errors import ERRORS, ServiceError
+from app.metrics import METRICS, Metric
 from app.settings import SETTINGS
 from tests.offline_settings import OFFLINE_SETTINGS
 
@@ -147,9 +147,19 @@ def test_no_other_route_is_documented() -> None:
     assert set(re.findall(r"^\| `([A-Z]+ /[^`]*)` \|", API, re.MULTILINE)) == set(routes())
 
 
-@pytest.mark.parametrize(("metric", "meaning"), METRICS.items())
-def test_every_metric_is_documented(metric: str, meaning: str) -> None:
-    assert re.search(rf"^\| `{metric}(_total)?` \| {re.escape(meaning)} \|$", OPERATIONS, re.MULTILINE)
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+def test_every_metric_is_documented(metric: Metric) -> None:
+    assert_row(OPERATIONS, f"`{metric.series_name}`", metric.help)
+
+
+def test_no_other_metric_is_documented() -> None:
+    documented = set(re.findall(r"^\| `(dreamscript_\w+)` \|", OPERATIONS, re.MULTILINE))
+    assert documented == {metric.series_name for metric in METRICS.values()}
+
+
+@pytest.mark.parametrize("label", sorted({label for metric in METRICS.values() for label in metric.labels}))
+def test_every_label_is_documented(label: str) -> None:
+    assert re.search(rf"^\| .*`{label}`.* \|", OPERATIONS, re.MULTILINE)
 
 
 def targets() -> list[str]:

@@ -20,6 +20,7 @@ LEAVES = {
     "app.metrics",
     "app.request_context",
     "app.shared_memory",
+    "app.shared_series",
     "app.urls",
     "app.version",
 }
@@ -58,6 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "app.metrics": set(),
     "app.request_context": set(),
     "app.shared_memory": set(),
+    "app.shared_series": set(),
     "app.urls": set(),
     "app.version": set(),
     "couchapp": {"app.couch"},

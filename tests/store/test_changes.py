@@ -5,15 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from queue import Queue
 from typing import Any, cast
 
 import pytest
 
 from app.errors import Unavailable
+from app.metrics import FEED_CHANGES, FEED_LAG, FEED_LIVE, FEED_LOSSES, Metrics
 from app.store import Database, Follower, Store
 from app.store import changes as changes_module
+from app.store.database import MAX_CHANGES
+from tests.clock import ManualClock
 from tests.couch.misbehaving_server import CERTIFICATE, Behaviour, MisbehavingServer, Turn, answer, hang, reply, reset
+from tests.samples import value
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.nodatabase
@@ -47,6 +52,9 @@ class Feed:
         self.positions: list[object] = []
         self.starts = 0
 
+    def has_been_asked(self, times: int) -> bool:
+        return len(self.positions) == times
+
     def sequence(self) -> object:
         self.starts += 1
         return f"{self.starts}-0"
@@ -71,23 +79,55 @@ def recorder() -> Recorder:
     return Recorder()
 
 
-def follow(database: Any, recorder: Recorder) -> Follower:
-    follower = Follower(cast(Database, database), recorder)
+def follow(database: Any, recorder: Recorder, metrics: Metrics | None = None) -> Follower:
+    follower = Follower(cast(Database, database), recorder, metrics or Metrics(), "items")
     follower.start()
     follower.start()
     return follower
 
 
 def test_changes_are_reported_from_the_start_of_the_feed(recorder: Recorder) -> None:
-    feed = Feed()
-    follower = follow(feed, recorder)
+    feed, metrics = Feed(), Metrics()
+    follower = follow(feed, recorder, metrics)
     feed.pending.put(["a", "b"])
     feed.pending.put(["c"])
     wait_until(lambda: len(feed.positions) == 3)
     assert recorder.events == ["caught up", ["a", "b"], ["c"]]
     assert feed.positions == ["1-0", "1-0+2", "1-0+2+1"]
     assert follower.is_live
-    assert follower.tally.counts() == {"changes": 3, "losses": 0}
+    assert value(metrics, FEED_CHANGES, "items") == 3
+    assert value(metrics, FEED_LOSSES, "items") == 0
+    follower.close()
+    feed.pending.put(["late"])
+
+
+def lag(follower: Follower, metrics: Metrics) -> float:
+    """Return the lag that the follower reports now."""
+    follower.report_state()
+    metrics.report_process()
+    return value(metrics, FEED_LAG, "items", "0")
+
+
+def test_a_feed_lags_until_a_response_has_room_for_more_changes(
+    recorder: Recorder,
+) -> None:
+    feed, metrics, clock = Feed(), Metrics(), ManualClock()
+    follower = Follower(cast(Database, feed), recorder, metrics, "items", clock)
+    follower.start()
+    for full_responses in range(3):
+        wait_until(partial(feed.has_been_asked, 1 + full_responses))
+        clock.now += 0.75
+        feed.pending.put(["a"] * MAX_CHANGES)
+    wait_until(lambda: len(feed.positions) == 4)
+    assert lag(follower, metrics) == 2.25
+    feed.pending.put(["a"] * (MAX_CHANGES - 1))
+    wait_until(lambda: len(feed.positions) == 5)
+    assert lag(follower, metrics) == 0
+    clock.now += 2
+    feed.pending.put([])
+    wait_until(lambda: len(feed.positions) == 6)
+    assert lag(follower, metrics) == 0
+    assert value(metrics, FEED_LIVE, "items", "0") == 1
     follower.close()
     feed.pending.put(["late"])
 
@@ -107,15 +147,16 @@ def test_nothing_is_reported_after_the_end(recorder: Recorder) -> None:
 
 @pytest.mark.parametrize("failure", [Unavailable(), KeyError("a bug")])
 def test_a_lost_feed_is_reported_and_opened_again(recorder: Recorder, failure: Exception) -> None:
-    feed = Feed()
-    follower = follow(feed, recorder)
+    feed, metrics = Feed(), Metrics()
+    follower = follow(feed, recorder, metrics)
     feed.pending.put(["a"])
     feed.pending.put(failure)
     feed.pending.put(["b"])
     wait_until(lambda: len(feed.positions) == 4)
     assert recorder.events == ["caught up", ["a"], "lost", "caught up", ["b"]]
     assert feed.positions == ["1-0", "1-0+1", "2-0", "2-0+1"]
-    assert follower.tally.counts() == {"changes": 2, "losses": 1}
+    assert value(metrics, FEED_CHANGES, "items") == 2
+    assert value(metrics, FEED_LOSSES, "items") == 1
     follower.close()
     feed.pending.put(["late"])
 

@@ -71,14 +71,14 @@ def _request_body(operation: Operation) -> dict[str, Any]:
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
-    counted = RATE_LIMITS if operation.scope else ()
+    counted = RATE_LIMITS if operation.scope and not operation.is_free else ()
     replayed = ("Idempotency-Replayed",) if operation.method in idempotent.METHODS else ()
     headers = {name: name for name in ("X-Request-ID", *counted, *replayed, *operation.headers)}
     success: dict[str, Any] = {"description": HTTPStatus(operation.status).phrase, "headers": headers}
     if operation.answer is not None:
         example = _example(operation.answer)
         content = {"schema": operation.answer, **({"example": example} if example else {})}
-        success["content"] = {operation.media_type: content}
+        success["content"] = dict.fromkeys((operation.media_type, *operation.other_media_types), content)
     responses: dict[str, Any] = {str(operation.status): success}
     if operation.method == "GET" and "ETag" in operation.headers:
         responses["304"] = {"description": NOT_MODIFIED, "headers": headers}
