@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import re
@@ -19,6 +20,8 @@ SHARED = "_shared"
 INCLUDE = re.compile(r"^([ \t]*)// include (\S+)$", re.MULTILINE)
 # CouchDB refuses named functions, and PouchDB those that do not begin on the first line (docs/couchdb-quirks.md).
 FUNCTION = re.compile(r"\(|function\s*\(")
+NAMED = re.compile(r"async\b|function\s+\w")
+BOM = "\ufeff"
 BUILT_IN = ("_count", "_sum", "_stats")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -38,7 +41,7 @@ def load(root: Path = FOLDER) -> Tree:
     `<database>/<design document>/validate_doc_update.js`. A line `// include FILE` includes `_shared/FILE`.
     Raises TreeError.
     """
-    shared = {file.name: file.read_text() for file in _entries(root / SHARED)} if (root / SHARED).is_dir() else {}
+    shared = {file.name: _text(file) for file in _entries(root / SHARED)} if (root / SHARED).is_dir() else {}
     return {
         database.name: {design.name: _design_document(design, shared) for design in _folders(database)}
         for database in _folders(root)
@@ -59,9 +62,9 @@ def _design_document(folder: Path, shared: dict[str, str]) -> Document:
         elif entry.name == "validate_doc_update.js":
             document["validate_doc_update"] = _source(entry, shared)
         else:
-            raise TreeError(f"{entry}: a design document has the folder views and validate_doc_update.js")
+            raise TreeError(_misplaced(entry, "a design document", "views", "validate_doc_update.js"))
     if len(document) == 2:
-        raise TreeError(f"{folder}: a design document needs views or validate_doc_update.js")
+        raise TreeError(f"{folder}: add views/NAME/map.js or validate_doc_update.js, or remove the folder")
     return document
 
 
@@ -69,10 +72,10 @@ def _view(folder: Path, shared: dict[str, str]) -> dict[str, str]:
     view = {}
     for entry in _entries(folder):
         if entry.name not in ("map.js", "reduce"):
-            raise TreeError(f"{entry}: a view has map.js and reduce")
+            raise TreeError(_misplaced(entry, "a view", "map.js", "reduce"))
         view[entry.stem] = _source(entry, shared)
     if "map" not in view:
-        raise TreeError(f"{folder}: a view needs map.js")
+        raise TreeError(f"{folder}: a view needs the file map.js")
     return view
 
 
@@ -81,19 +84,55 @@ def _source(file: Path, shared: dict[str, str]) -> str:
 
     def include(match: re.Match[str]) -> str:
         if match[2] not in shared:
-            raise TreeError(f"{file}: there is no {SHARED}/{match[2]} to include")
+            names = ", ".join(shared) or "no file"
+            raise TreeError(f"{file}: there is no {SHARED}/{match[2]} to include; {SHARED} holds {names}")
         return "\n".join(match[1] + line if line else "" for line in shared[match[2]].rstrip().split("\n"))
 
-    source = INCLUDE.sub(include, file.read_text()).rstrip()
+    source = INCLUDE.sub(include, _text(file)).rstrip()
     if not FUNCTION.match(source) and not (file.name == "reduce" and source in BUILT_IN):
-        raise TreeError(f"{file}: write an anonymous function, with comments inside it")
+        raise TreeError(f"{file}: {_no_function(file, source)}")
     return source
+
+
+def _text(file: Path) -> str:
+    """Return the text of a file with Unix line ends. Raises TreeError for one that is not UTF-8 without a BOM."""
+    try:
+        text = file.read_text("utf-8")
+    except IsADirectoryError:
+        raise TreeError(f"{file}: this must be a file, and is a folder") from None
+    except OSError as error:
+        raise TreeError(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise TreeError(f"{file}: save the file in UTF-8") from None
+    if text.startswith(BOM):
+        raise TreeError(f"{file}: begins with a byte order mark (BOM); save the file in UTF-8 without BOM")
+    return text
+
+
+def _no_function(file: Path, source: str) -> str:
+    """Return the reason why ``source`` is not the function that ``file`` must hold, and the correction."""
+    if not source:
+        return "the file is empty; write an anonymous function"
+    if source.startswith(("//", "/*")):
+        return "move the comment inside the function: PouchDB needs the function on the first line"
+    if NAMED.match(source):
+        return "CouchDB accepts no named and no async function; write an anonymous one, such as (doc) => { … }"
+    built_in = f", or one of {', '.join(BUILT_IN)}" if file.name == "reduce" else ""
+    return f"write an anonymous function that begins on the first line, such as (doc) => {{ … }}{built_in}"
+
+
+def _misplaced(entry: Path, place: str, *names: str) -> str:
+    """Return the reason why ``entry`` may not be in its folder, with the name that is probably meant."""
+    similar = difflib.get_close_matches(entry.name.lower(), names, 1)
+    guess = f"; rename it to {similar[0]}" if similar and similar[0] != entry.name else ""
+    return f"{entry}: {place} holds only {' and '.join(names)}{guess}"
 
 
 def _folders(folder: Path) -> Iterator[Path]:
     for entry in _entries(folder):
         if not entry.is_dir() or not (NAME.fullmatch(entry.name) or entry.name == SHARED):
-            raise TreeError(f"{entry}: only folders may be here, named with lower-case letters, digits and _")
+            wrong = "this is a file; only folders may be here" if not entry.is_dir() else "rename the folder"
+            raise TreeError(f"{entry}: {wrong}, named with lower-case letters, digits and _, a letter first")
         yield entry
 
 

@@ -61,17 +61,28 @@ def test_hidden_files_are_ignored(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "text", "reason"),
     [
-        ("films__lists__views__all__map_js", "// Comment\n(doc) => {}", "comments inside"),
-        ("films__lists__views__all__map_js", "function all(doc) {}", "anonymous function"),
-        ("films__lists__views__all__map_js", "async (doc) => {}", "anonymous function"),
-        ("films__lists__views__all__map_js", "_count", "anonymous function"),
-        ("films__lists__views__all__map_js", "", "anonymous function"),
-        ("films__lists__views__all__reduce", "_count", "needs map.js"),
-        ("films__lists__views__all__filter_js", "(doc) => {}", "has map.js and reduce"),
+        ("films__lists__views__all__map_js", "// Comment\n(doc) => {}", "move the comment inside the function"),
+        ("films__lists__views__all__map_js", "function all(doc) {}", "no named and no async function"),
+        ("films__lists__views__all__map_js", "async (doc) => {}", "no named and no async function"),
+        ("films__lists__views__all__map_js", "_count", "an anonymous function that begins on the first line"),
+        ("films__lists__views__all__map_js", "", "the file is empty"),
+        ("films__lists__views__all__reduce", "_count", "needs the file map.js"),
+        ("films__lists__views__all__filter_js", "(doc) => {}", "a view holds only map.js and reduce"),
+        ("films__lists__views__all__Map_js", "(doc) => {}", "rename it to map.js"),
+        ("films__lists__views__all__reduce_js", "_count", "rename it to reduce"),
+        ("films__lists__view__all__map_js", "(doc) => {}", "rename it to views"),
+        ("films__rules__validate_js", "(doc) => {}", "rename it to validate_doc_update.js"),
+        ("films__lists__views__all__reduce", "count", "or one of _count, _sum, _stats"),
+        (
+            "films__lists__views__all__map_js",
+            "\ufeff(doc) => {}",
+            "byte order mark .BOM.; save the file in UTF-8 without",
+        ),
+        ("films__lists__views__all__map_js__x", "", "this must be a file, and is a folder"),
         ("films__lists__filters__all_js", "(doc) => {}", "views and validate_doc_update.js"),
         ("films__lists__rules_js", "(doc) => {}", "views and validate_doc_update.js"),
         ("films__rules__validate_doc_update_js", "(a) => {\n// include none.js\n}", "no _shared/none.js"),
-        ("Films__lists__views__all__map_js", "(doc) => {}", "lower-case"),
+        ("Films__lists__views__all__map_js", "(doc) => {}", "rename the folder, named with lower-case"),
         ("notes_js", "", "only folders"),
     ],
 )
@@ -80,9 +91,23 @@ def test_an_unknown_file_is_refused(tmp_path: Path, path: str, text: str, reason
         tree.load(write(tmp_path, **{path: text}))
 
 
+@pytest.mark.parametrize("data", [b"\xff\xfe(\x00d\x00", b"// caf\xe9"])
+def test_a_file_in_another_encoding_is_refused(tmp_path: Path, data: bytes) -> None:
+    root = write(tmp_path, films__lists__views__all__map_js="")
+    (root / "films/lists/views/all/map.js").write_bytes(data)
+    with pytest.raises(TreeError, match="save the file in UTF-8"):
+        tree.load(root)
+
+
+def test_windows_line_ends_are_no_difference(tmp_path: Path) -> None:
+    root = write(tmp_path, films__lists__views__all__map_js="")
+    (root / "films/lists/views/all/map.js").write_bytes(b"(doc) => {\r\n}\r\n")
+    assert tree.load(root)["films"]["lists"]["views"]["all"]["map"] == "(doc) => {\n}"
+
+
 def test_an_empty_design_document_is_refused(tmp_path: Path) -> None:
     (tmp_path / "films" / "lists").mkdir(parents=True)
-    with pytest.raises(TreeError, match="needs views or"):
+    with pytest.raises(TreeError, match="or remove the folder"):
         tree.load(tmp_path)
 
 
