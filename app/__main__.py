@@ -3,6 +3,7 @@
 import sys
 
 from app.cli.main import main
+from couchapp.console import exit_status
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -12,12 +12,16 @@ from typing import Self
 from app.limits.policies import MEMORY, Policy, policies, storage
 from app.local_couchdb.settings import LocalSettings
 from app.urls import ANY_ORIGIN, origins
-from couchapp.settings import SettingError, one_of, setting
+from couchapp.settings import NO_DATABASE, SettingError, one_of, setting
 
 # A batch may be this many times as large as any other request body.
 BATCH_BODY_FACTOR = 8
 # A pending request is given up some time after this (docs/decisions/writes.md), so no request may live longer.
 MAX_DEADLINE_SECONDS = 60.0
+# A generated secret has far more of both.
+MIN_SECRET_CHARS = 16
+MIN_SECRET_VARIETY = 8
+GENERATOR = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
 
 
 def positive(text: str) -> int:
@@ -34,7 +38,7 @@ def natural(text: str) -> int:
 
 def tcp_port(text: str) -> int:
     """Return a TCP port, where 0 asks the system for a free one."""
-    if natural(text) > 65535:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > 65535:
         raise ValueError("a port, 0 to 65535")
     return int(text)
 
@@ -60,6 +64,20 @@ def secret_list(text: str) -> tuple[str, ...]:
     if not all(secrets):
         raise ValueError("one or more secrets separated by commas, none of them empty")
     return secrets
+
+
+def weaknesses(secrets: Sequence[str]) -> list[str]:
+    """Return a sentence for each secret that can be guessed: a short one, or one of few different characters."""
+    sentences = []
+    for number, secret in enumerate(secrets, 1):
+        name = f"secret {number} of {len(secrets)}" if len(secrets) > 1 else "the secret"
+        if len(secret) < MIN_SECRET_CHARS or len(set(secret)) < MIN_SECRET_VARIETY:
+            sentences.append(
+                f"DREAMSCRIPT_SECRET_KEY must be hard to guess: {name} has {len(secret)} characters,"
+                f" {len(set(secret))} of them different, and needs {MIN_SECRET_CHARS} and {MIN_SECRET_VARIETY};"
+                f" make one with: {GENERATOR}"
+            )
+    return sentences
 
 
 @dataclass(frozen=True)
@@ -135,32 +153,44 @@ class Settings(LocalSettings):
 
     @classmethod
     def parse(cls, environ: Mapping[str, str]) -> Self:
-        """Return the settings in ``environ``. Raises SettingError."""
+        """Return the settings in ``environ``. Raises SettingError, which lists every faulty setting."""
         settings = super().parse(environ)
         if settings.region >= settings.regions:
-            raise SettingError("DREAMSCRIPT_REGION must be below DREAMSCRIPT_REGIONS")
+            regions = f"DREAMSCRIPT_REGIONS, which is {settings.regions}"
+            raise SettingError(f"DREAMSCRIPT_REGION must be below {regions}, not {settings.region}")
         return settings
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self:
         """Return the settings in ``environ``, and for an absent URL or secret the one that `make run` left in var/.
 
-        Raises SettingError if there is neither.
+        Raises SettingError if there is neither, and for a weak secret unless the database is that of `make run`.
         """
-        unset = cls.parse(environ)
-        files = {"COUCHDB_URL": unset.url_file, "DREAMSCRIPT_SECRET_KEY": unset.secret_file}
-        environ = dict(environ)
-        for name, file in files.items():
-            if not environ.get(name) and file.exists():
-                environ[name] = file.read_text().strip()
-            if not environ.get(name):
-                raise SettingError(f"{name} must be set, unless `make run` is running: commands then find its settings")
-        return cls.parse(environ)
+        local = cls(var=Path(environ.get("DREAMSCRIPT_VAR") or cls.var))
+        url = environ.get("COUCHDB_URL") or local.local_url
+        secret = environ.get("DREAMSCRIPT_SECRET_KEY") or local.local_secret
+        faults = [] if url else [NO_DATABASE.format(var=local.var)]
+        if not secret:
+            faults.append(f"DREAMSCRIPT_SECRET_KEY must be set; make one with: {GENERATOR}")
+        elif environ.get("COUCHDB_URL") or not url:
+            faults += weaknesses(secret_list(secret) if all(secret.split(",")) else ())
+        try:
+            settings = cls.parse({**environ, "COUCHDB_URL": url, "DREAMSCRIPT_SECRET_KEY": secret})
+        except SettingError as error:
+            faults = [*error.faults, *faults]
+        if faults:
+            raise SettingError(*faults)
+        return settings
 
     @property
     def secret_file(self) -> Path:
         """The file that holds the secret that `make run` made."""
         return self.var / "secret-key"
+
+    @property
+    def local_secret(self) -> str:
+        """The secret that `make run` made, empty if there is none."""
+        return self.secret_file.read_text().strip() if self.secret_file.exists() else ""
 
 
 SETTINGS = Settings.rows()

@@ -6,6 +6,7 @@ import os
 import sys
 
 from couchapp.cli import main
+from couchapp.console import exit_status
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], os.environ))
+    sys.exit(exit_status(lambda: main(sys.argv[1:], os.environ)))

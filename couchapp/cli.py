@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from app.couch.connection import Connection, DatabaseError
-from couchapp import tree
+from app.couch.connection import Connection, DatabaseError, Refused
+from couchapp import misspellings, tree
 from couchapp.deployment import LIMIT_SECONDS, Deployment
+from couchapp.server_check import check_server
 from couchapp.settings import CouchSettings, SettingError
 from couchapp.status import database_problems, describe
 from couchapp.tree import DeployError
@@ -50,14 +51,29 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run one verb; return the exit status, which is 2 if it failed."""
     options = parser().parse_args(arguments)
+    for warning in misspellings.warnings(environ, CouchSettings.rows(), are_all=False):
+        print(f"warning: {warning}", file=sys.stderr)
     try:
         settings = CouchSettings.parse(environ)
+        design_docs = tree.load(options.tree)
         with closing(Connection(settings.admin_url)) as connection:
-            design_docs = tree.load(options.tree)
-            return run(options.verb, Deployment(connection, settings.prefix, design_docs, print, options.limit))
+            check_server(connection, settings.admin_url_name)
+            return run(options.verb, Deployment(connection, settings.prefix, design_docs, report, options.limit))
     except FAILURES as failure:
-        print(f"{options.verb}: {failure}", file=sys.stderr)
+        print(f"{options.verb}: {explained(failure)}", file=sys.stderr)
         return 2
+
+
+def report(line: str) -> None:
+    """Print a line at once, also into a pipe: an index may take hours to build."""
+    print(line, flush=True)
+
+
+def explained(failure: Exception) -> str:
+    """Return the message of ``failure`` for an operator."""
+    if isinstance(failure, Refused) and failure.status in (401, 403):
+        return f"{failure}. Set COUCHDB_ADMIN_URL to a URL with the credentials of an administrator"
+    return str(failure)
 
 
 def run(verb: str, deployment: Deployment) -> int:
@@ -67,8 +83,10 @@ def run(verb: str, deployment: Deployment) -> int:
     if verb == "status":
         for line in describe(deployment):
             print(line)
-    else:
-        getattr(deployment, verb)()
+        return 0
+    getattr(deployment, verb)()
+    if not deployment.has_reported:
+        report(f"{verb}: nothing to do")
     return 0
 
 
@@ -79,4 +97,8 @@ def diff(deployment: Deployment) -> int:
         print(line)
     for change in changes:
         print(f"{change}\n{change.text()}\n")
-    return 1 if problems or changes else 0
+    if problems or changes:
+        return 1
+    count = sum(len(documents) for documents in deployment.tree.values())
+    print(f"no changes: the {count} design documents are deployed as they are here")
+    return 0

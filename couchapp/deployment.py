@@ -54,7 +54,12 @@ class Deployment:
         grace: float = GRACE_SECONDS,
     ) -> None:
         self.databases, self.tree = Databases(connection, prefix), tree
-        self._report, self._limit, self._grace = report, limit, grace
+        self._show, self._limit, self._grace = report, limit, grace
+        self.has_reported = False
+
+    def _report(self, line: str) -> None:
+        self.has_reported = True
+        self._show(line)
 
     def inventory(self) -> dict[str, dict[str, Document] | None]:
         """Return the design documents of the databases, by name, by database; None for a missing database."""

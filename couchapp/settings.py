@@ -6,10 +6,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
+
+from couchapp import running
+
+MAX_VALUE_CHARS = 80
+NO_DATABASE = "COUCHDB_URL must be set, unless `make run` is running with the same DREAMSCRIPT_VAR, here {var}"
 
 
 class SettingError(ValueError):
-    """A setting has a value that cannot be used; the message names the setting and the values that it accepts."""
+    """Settings have values that cannot be used; each of ``faults`` names a setting and the values that it accepts."""
+
+    def __init__(self, *faults: str) -> None:
+        lines = faults if len(faults) == 1 else (f"{len(faults)} settings are wrong:", *faults)
+        super().__init__("\n  ".join(lines))
+        self.faults = faults
 
 
 @dataclass(frozen=True)
@@ -26,13 +37,16 @@ class Setting:
     help: str
     parse: Callable[[str], Any] = str
     shown: str | None = None
+    secret: bool = False
 
     def read(self, environ: Mapping[str, str]) -> Any:
         """Return the value in ``environ``, where an empty text counts as absent. Raises SettingError."""
+        text = environ.get(self.name) or self.default
         try:
-            return self.parse(environ.get(self.name) or self.default)
+            return self.parse(text)
         except ValueError as error:
-            raise SettingError(f"{self.name} must be {error}") from error
+            value = "" if self.secret else f", not {text[:MAX_VALUE_CHARS]!r}"
+            raise SettingError(f"{self.name} must be {error}{value}") from error
 
     @property
     def shown_default(self) -> str:
@@ -50,7 +64,7 @@ def setting(
     secret: bool = False,
 ) -> Any:
     """Return a dataclass field for a Setting; the value of a ``secret`` one is left out of ``repr``."""
-    row = Setting(name, default, help, parse, shown)
+    row = Setting(name, default, help, parse, shown, secret)
     return field(default=row.read({}), repr=not secret, metadata={"setting": row})
 
 
@@ -61,9 +75,18 @@ def row_of(declared: Field[Any]) -> Setting:
 
 
 def http_url(text: str) -> str:
-    """Return an http or https URL without a trailing slash; the text never appears in an error."""
-    if text and not text.startswith(("http://", "https://")):
-        raise ValueError("an http:// or https:// URL")
+    """Return the URL of a server without a trailing slash, empty for an empty text; no error contains the text."""
+    if not text:
+        return ""
+    if not text.startswith(("http://", "https://")):
+        raise ValueError("an http:// or https:// URL, such as http://user:password@127.0.0.1:5984")
+    try:
+        parts = urlsplit(text)
+        is_server = parts.hostname and parts.port != 0 and text.count("@") == parts.netloc.count("@")
+    except ValueError:
+        is_server = False
+    if not is_server or parts.query or parts.fragment:
+        raise ValueError("the URL of a server, http://user:password@host:port with user and password percent-encoded")
     return text.rstrip("/")
 
 
@@ -127,8 +150,17 @@ class CouchSettings:
 
     @classmethod
     def parse(cls, environ: Mapping[str, str]) -> Self:
-        """Return the settings in ``environ``. Raises SettingError."""
-        return cls(**{declared.name: row_of(declared).read(environ) for declared in fields(cls)})
+        """Return the settings in ``environ``. Raises SettingError, which lists every faulty setting."""
+        values: dict[str, Any] = {}
+        faults: list[str] = []
+        for declared in fields(cls):
+            try:
+                values[declared.name] = row_of(declared).read(environ)
+            except SettingError as error:
+                faults += error.faults
+        if faults:
+            raise SettingError(*faults)
+        return cls(**values)
 
     @classmethod
     def help(cls) -> str:
@@ -141,14 +173,30 @@ class CouchSettings:
         return self.var / "couchdb-url"
 
     @property
+    def local_url(self) -> str:
+        """The URL of the database of a running `make run`; empty if none runs, even if a killed one left its file."""
+        if running.is_abandoned(self.var) or not self.url_file.exists():
+            return ""
+        return self.url_file.read_text().strip()
+
+    @property
     def admin_url(self) -> str:
         """The URL for operator commands: the one set, or that of the database of a running `make run`.
 
         Raises SettingError if there is neither.
         """
-        url = self.couchdb_admin_url or self.couchdb_url
-        if not url and self.url_file.exists():
-            url = self.url_file.read_text().strip()
+        url = self.couchdb_admin_url or self.couchdb_url or self.local_url
         if not url:
-            raise SettingError("COUCHDB_URL must be set, unless `make run` is running: commands find its database")
+            raise SettingError(NO_DATABASE.format(var=self.var))
         return url
+
+    @property
+    def admin_url_name(self) -> str:
+        """The origin of ``admin_url``, for messages."""
+        return "COUCHDB_ADMIN_URL" if self.couchdb_admin_url else self.couchdb_url_name
+
+    @property
+    def couchdb_url_name(self) -> str:
+        """The origin of the other URL, for messages."""
+        is_local = self.couchdb_url in ("", self.local_url)
+        return "the database of `make run`" if is_local else "COUCHDB_URL"

@@ -14,6 +14,8 @@ from couchapp.settings import SettingError
 
 pytestmark = pytest.mark.nodatabase
 
+SECRET = "0123456789abcdef"
+
 
 @pytest.mark.parametrize(("text", "value"), [("5", 5.0), ("2.5", 2.5), ("5s", 5.0), ("0.001", 0.001), ("60", 60.0)])
 def test_a_deadline_is_a_number_of_seconds(text: str, value: float) -> None:
@@ -35,22 +37,87 @@ def test_credentials_and_secrets_are_not_shown() -> None:
     environ = {
         "COUCHDB_URL": "http://admin:hunter2@db",
         "COUCHDB_ADMIN_URL": "http://admin:hunter2@db",
-        "DREAMSCRIPT_SECRET_KEY": "hunter2",
+        "DREAMSCRIPT_SECRET_KEY": f"hunter2-{SECRET}",
         "DREAMSCRIPT_RATE_LIMIT_STORAGE": "redis://:hunter2@db",
     }
     settings = Settings.read(environ)
-    assert (settings.secrets, settings.admin_url) == (("hunter2",), "http://admin:hunter2@db")
+    assert (settings.secrets, settings.admin_url) == ((f"hunter2-{SECRET}",), "http://admin:hunter2@db")
     assert "hunter2" not in repr(settings)
 
 
 @pytest.mark.parametrize("name", ["COUCHDB_URL", "DREAMSCRIPT_SECRET_KEY"])
 def test_a_missing_setting_is_read_from_the_files_of_make_run(name: str, tmp_path: Path) -> None:
-    environ = {"COUCHDB_URL": "http://db", "DREAMSCRIPT_SECRET_KEY": "s", "DREAMSCRIPT_VAR": str(tmp_path)}
+    environ = {"COUCHDB_URL": "http://db", "DREAMSCRIPT_SECRET_KEY": SECRET, "DREAMSCRIPT_VAR": str(tmp_path)}
     del environ[name]
     with pytest.raises(SettingError, match=f"{name} must be set"):
         Settings.read(environ)
     Settings.parse(environ).url_file.write_text("http://local\n")
-    Settings.parse(environ).secret_file.write_text("local\n")
+    Settings.parse(environ).secret_file.write_text(f"local {SECRET}\n")
     settings = Settings.read(environ)
     assert (settings.couchdb_url == "http://local") is (name == "COUCHDB_URL")
-    assert (settings.secrets == ("local",)) is (name != "COUCHDB_URL")
+    assert (settings.secrets == (f"local {SECRET}",)) is (name != "COUCHDB_URL")
+
+
+def faults(**environ: str) -> tuple[str, ...]:
+    """Return the sentences for the faulty settings of a serving process."""
+    defaults = {"COUCHDB_URL": "http://db", "DREAMSCRIPT_SECRET_KEY": SECRET, "DREAMSCRIPT_VAR": "/nonexistent"}
+    with pytest.raises(SettingError) as raised:
+        Settings.read(defaults | environ)
+    return raised.value.faults
+
+
+def test_every_faulty_setting_is_reported_at_once() -> None:
+    sentences = faults(
+        DREAMSCRIPT_PORT="x", DREAMSCRIPT_WORKERS="0", COUCHDB_URL="localhost:5984", DREAMSCRIPT_SECRET_KEY=""
+    )
+    assert [sentence.split()[0] for sentence in sentences] == [
+        "COUCHDB_URL",
+        "DREAMSCRIPT_PORT",
+        "DREAMSCRIPT_WORKERS",
+        "DREAMSCRIPT_SECRET_KEY",
+    ]
+    assert sentences[1] == "DREAMSCRIPT_PORT must be a port, 0 to 65535, not 'x'"
+    assert str(SettingError(*sentences)).splitlines()[0] == "4 settings are wrong:"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:5984",
+        "hunter2@db:5984",
+        "http://",
+        "http://u:hunter2/x@db",
+        "http://u:hunter2@db:x",
+        "http://db?hunter2",
+    ],
+)
+def test_a_malformed_url_is_refused_and_not_shown(url: str) -> None:
+    (sentence,) = faults(COUCHDB_URL=url)
+    assert sentence.startswith("COUCHDB_URL must be ")
+    assert "http://user:password@" in sentence
+    assert "hunter2" not in sentence
+
+
+@pytest.mark.parametrize("secret", ["s", "0123456789abcde", "a" * 40, "changeme" * 3])
+def test_a_weak_secret_is_refused_and_not_shown(secret: str) -> None:
+    (sentence,) = faults(DREAMSCRIPT_SECRET_KEY=secret)
+    assert "hard to guess: the secret has" in sentence
+    assert "secrets.token_urlsafe" in sentence
+    assert secret not in sentence or len(secret) == 1
+
+
+def test_each_secret_of_a_rotation_must_be_strong() -> None:
+    first, second = faults(DREAMSCRIPT_SECRET_KEY=f"weak,{SECRET},weaker")
+    assert "secret 1 of 3 has 4 characters" in first
+    assert "secret 3 of 3 has 6 characters" in second
+
+
+def test_a_weak_secret_passes_beside_make_run(tmp_path: Path) -> None:
+    environ = {"DREAMSCRIPT_SECRET_KEY": "weak", "DREAMSCRIPT_VAR": str(tmp_path)}
+    Settings.parse(environ).url_file.write_text("http://local\n")
+    assert Settings.read(environ).secrets == ("weak",)
+
+
+def test_a_region_is_below_the_number_of_regions() -> None:
+    (sentence,) = faults(DREAMSCRIPT_REGION="2", DREAMSCRIPT_REGIONS="2")
+    assert sentence == "DREAMSCRIPT_REGION must be below DREAMSCRIPT_REGIONS, which is 2, not 2"

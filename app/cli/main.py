@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Sequence
 
-from app.cli import keys, run
+from app.cli import keys, run, serve
+from app.couch.connection import Refused
 from app.errors import ServiceError, Unavailable
 from app.local_couchdb import StartError
-from app.server import serve
-from app.settings import Settings
-from couchapp.cli import FAILURES
+from app.settings import SETTINGS, Settings
+from couchapp import misspellings
+from couchapp.cli import FAILURES, explained
+from couchapp.running import RunningElsewhere
 from couchapp.settings import SettingError
 
 COMMANDS = (run, serve, keys)
+USAGE = """
+first steps:
+  make run                                      start everything on this machine
+  python -m app keys create NAME --scope …      create a key (also beside a running `make run`)
+  python -m app COMMAND --help                  show the options of one command
+
+"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,10 +33,10 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(
         prog="python -m app",
         description="The storage service behind the Dreamscript editor.",
-        epilog="Settings are environment variables:\n" + Settings.help(),
+        epilog=USAGE + "settings are environment variables:\n" + Settings.help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = root.add_subparsers(required=True, metavar="COMMAND")
+    commands = root.add_subparsers(required=True, metavar="COMMAND", title="commands")
     for command in COMMANDS:
         command.register(commands)
     return root
@@ -35,21 +45,34 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0 on success, 1 if it failed, and 2 for wrong arguments or settings."""
     options = parser().parse_args(arguments)
+    for warning in misspellings.warnings(os.environ, SETTINGS):
+        print(f"warning: {warning}", file=sys.stderr)
+    # The sentence on stderr says enough; a serving process configures a log of its own.
+    logging.getLogger("dreamscript").addHandler(logging.NullHandler())
     try:
         code: int = options.command(options, os.environ)
-    except KeyboardInterrupt:
-        # The status that shells give a command ended by Ctrl-C.
-        return 130
     except SettingError as error:
         return _fail(str(error), 2)
-    except Unavailable:
-        return _fail("the database gave no usable answer: is it running, and are its databases deployed?", 1)
+    except Unavailable as error:
+        return _fail(_unavailable(error.__cause__), 1)
     except ServiceError as error:
         faults = "".join(f"\n  {fault.location.removeprefix('body.')}: {fault.reason}" for fault in error.faults)
         return _fail(error.reason + faults, 1)
-    except (*FAILURES, StartError) as error:
-        return _fail(str(error), 1)
+    except (*FAILURES, StartError, RunningElsewhere) as error:
+        return _fail(explained(error), 1)
     return code
+
+
+def _unavailable(cause: BaseException | None) -> str:
+    """Return the sentence for a request that the database, which answers, did not carry out."""
+    if isinstance(cause, Refused) and cause.status == 404:
+        return (
+            "the databases are not deployed on this server: run `make deploy-views`, or correct COUCHDB_URL"
+            " or DREAMSCRIPT_DATABASE_PREFIX"
+        )
+    if isinstance(cause, Refused) and cause.status in (401, 403):
+        return f"the user in COUCHDB_URL may not read and write the databases ({cause}): see docs/deploying.md"
+    return f"the database gave no usable answer ({cause or 'it failed repeatedly'}): see its log, and try again"
 
 
 def _fail(sentence: str, code: int) -> int:

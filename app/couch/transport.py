@@ -10,7 +10,16 @@ import io
 import ssl
 from collections.abc import Mapping
 from functools import cached_property
-from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPMessage, HTTPResponse, HTTPSConnection
+from http.client import (
+    HTTP_PORT,
+    HTTPS_PORT,
+    BadStatusLine,
+    HTTPConnection,
+    HTTPException,
+    HTTPMessage,
+    HTTPResponse,
+    HTTPSConnection,
+)
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -21,6 +30,7 @@ from app.couch.failures import AnswerLost, Unreachable
 
 # One for each thread of a worker.
 MAX_IDLE = 32
+DEFAULT_PORTS = {"http": HTTP_PORT, "https": HTTPS_PORT}
 
 # Status, headers and body, as couchdb.http.Resource expects them of a session.
 Reply = tuple[int, HTTPMessage, io.BytesIO]
@@ -140,7 +150,7 @@ class Session(couchdb.http.Session):  # type: ignore[misc]
         try:
             connection = self.connection_pool.get(url, self._deadline)
         except (OSError, UnicodeError, HTTPException) as error:
-            raise Unreachable(f"no connection to {urlsplit(url).hostname}: {_plain(error)}") from error
+            raise Unreachable(f"no connection to {_address(url)}: {_plain(error)}") from error
         path, query = urlsplit(url)[2:4]
         try:
             response, content = _send(connection, method, f"{path}?{query}" if query else path, body, headers)
@@ -173,6 +183,13 @@ def _send(
 def _server(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     return parts.scheme, parts.netloc
+
+
+def _address(url: str) -> str:
+    """Return host and port of ``url``, also if the port is that of its scheme."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return f"{f'[{host}]' if ':' in host else host}:{parts.port or DEFAULT_PORTS[parts.scheme]}"
 
 
 def _plain(error: Exception) -> str:

@@ -1,8 +1,8 @@
-"""`python -m app serve`: the API behind uvicorn, in as many processes as DREAMSCRIPT_WORKERS says."""
+"""Serves the API behind uvicorn, in as many processes as DREAMSCRIPT_WORKERS says."""
 
 from __future__ import annotations
 
-import argparse
+import errno
 import logging
 import math
 import os
@@ -10,7 +10,6 @@ import signal
 import socket
 import sys
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -27,19 +26,10 @@ from app.settings import Settings
 from app.wiring import Shared
 from couchapp.settings import SettingError
 
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
-
 log = logging.getLogger("dreamscript.server")
 
 BACKLOG = 2048
 TICKS_PER_SECOND = 10
-
-
-def register(commands: Commands) -> None:
-    """Add the command."""
-    serving = commands.add_parser("serve", help="serve the API; the database and its views must be there")
-    serving.set_defaults(command=lambda _, environ: serve(Settings.read(environ)))
 
 
 def serve(settings: Settings) -> int:
@@ -66,10 +56,18 @@ def free_port(settings: Settings) -> int:
         with socket.create_server((settings.host, settings.port), family=family(settings)) as listener:
             port: int = listener.getsockname()[1]
     except OSError as error:
-        raise SettingError(
-            f"DREAMSCRIPT_PORT must be free; cannot listen on {settings.host}:{settings.port}: {error.strerror}"
-        ) from error
+        raise SettingError(_no_listener(settings, error)) from error
     return port
+
+
+def _no_listener(settings: Settings, error: OSError) -> str:
+    """Return the reason why the address cannot be listened on, with the setting to change."""
+    address = f"{settings.host}:{settings.port}"
+    if error.errno == errno.EADDRINUSE:
+        return f"DREAMSCRIPT_PORT must be free, and another program uses {address}: set another DREAMSCRIPT_PORT"
+    if error.errno == errno.EACCES:
+        return f"DREAMSCRIPT_PORT must be one that this user may open, from 1024 on; {address} is not"
+    return f"DREAMSCRIPT_HOST must be an address of this machine, such as 127.0.0.1 or 0.0.0.0, not {settings.host!r}"
 
 
 def listen(settings: Settings) -> list[socket.socket]:

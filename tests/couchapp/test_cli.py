@@ -42,7 +42,8 @@ def test_diff_deploy_and_rollback(
     assert "+  emit(doc._id);" in out
     assert run("status")[1].endswith("documents/_design/listing: absent\ndocuments/_design/validation: absent\n")
     assert run("deploy")[0] == 0
-    assert run("diff") == (0, "")
+    assert run("diff") == (0, "no changes: the 2 design documents are deployed as they are here\n")
+    assert run("deploy") == (0, "deploy: nothing to do\n")
     (folder / "documents" / "listing" / "views" / "by_id" / "map.js").write_text(MAP.replace("_id", "_rev"))
     assert run("diff")[0] == 1
     assert run("stage")[0] == 0
@@ -88,7 +89,9 @@ def test_a_missing_folder_or_server_is_reported(tmp_path: Path, capsys: pytest.C
     assert main(["--tree", str(tmp_path / "none"), "diff"], environ) == 2
     assert "there is no such folder" in capsys.readouterr().err
     assert main(["diff"], environ) == 2
-    assert "no connection to 127.0.0.1" in capsys.readouterr().err
+    assert (
+        "COUCHDB_URL: no connection to 127.0.0.1:1: Connection refused. Start CouchDB there" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.nodatabase
@@ -99,3 +102,17 @@ def test_help_lists_verbs_and_settings(capsys: pytest.CaptureFixture[str]) -> No
     out = capsys.readouterr().out
     for word in (*VERBS, "COUCHDB_URL", "COUCHDB_ADMIN_URL", "DREAMSCRIPT_DATABASE_PREFIX"):
         assert word in out
+
+
+def test_a_user_without_administrator_rights_is_explained(
+    folder: Path, environ: dict[str, str], server_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    anonymous = server_url.partition("://")[0] + "://" + server_url.rpartition("@")[2]
+    assert main(["--tree", str(folder), "deploy"], environ | {"COUCHDB_ADMIN_URL": anonymous}) == 2
+    assert "Set COUCHDB_ADMIN_URL to a URL with the credentials of an administrator" in capsys.readouterr().err
+
+
+@pytest.mark.nodatabase
+def test_a_probable_typing_error_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diff"], {"COUCHDB_ULR": "http://127.0.0.1:1", "DREAMSCRIPT_VAR": str(tmp_path)}) == 2
+    assert "warning: COUCHDB_ULR is not a setting and is ignored: did you mean COUCHDB_URL?" in capsys.readouterr().err

@@ -31,7 +31,7 @@ STORED = {"app.store.items"}
 # The packages of this project that each package may import, besides itself and the leaves.
 MAY_IMPORT: dict[str, set[str]] = {
     "app": {"app.api", "app.cache", "app.http", "app.wiring"},
-    "app.__main__": {"app.cli"},
+    "app.__main__": {"app.cli", "couchapp.console"},
     "app.wiring": {"app.cache", "app.domain", "app.limits", "app.store"},
     "app.server": {"app", "app.domain", "app.http", "app.wiring", "couchapp.settings"},
     "app.cli": {
