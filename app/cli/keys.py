@@ -10,12 +10,16 @@ from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from app.cli.key_table import state, table
+from app.couch.connection import Connection
 from app.domain.access import SCOPES, Key
-from app.domain.keys.keys import OVERLAP_SECONDS, Keys
+from app.domain.keys.keys import OVERLAP_SECONDS
 from app.domain.resources import now
+from app.errors import NotFound
 from app.settings import Settings
 from app.store.items import MAX_ID
 from app.wiring import Services
+from couchapp.server_check import check_server
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -25,12 +29,31 @@ MAX_LIFETIME = timedelta(days=3653)  # Ten years.
 OVERLAP_NAMES = dict(zip(("0", "1h", "24h", "7d"), OVERLAP_SECONDS, strict=True))
 
 
+EXAMPLES = """examples:
+  python -m app keys create "nightly export" --scope documents:read projects:read --expires 30d
+  python -m app keys create team --scope documents:read documents:write --project 10 11 --out-of-scope hide
+  python -m app keys list
+  python -m app keys rotate 2 --overlap 24h
+  python -m app keys revoke 2
+
+Each verb has options of its own, with --json among them: python -m app keys VERB --help
+scopes:
+"""
+
+
 def register(commands: Commands) -> None:
-    """Add the command and its three verbs."""
-    keys = commands.add_parser("keys", help="create, list, rotate and revoke API keys")
-    verbs = keys.add_subparsers(required=True, metavar="VERB")
+    """Add the command and its four verbs."""
+    keys = commands.add_parser(
+        "keys",
+        help="create, list, rotate and revoke API keys",
+        description="Create, list, rotate and revoke API keys. The settings are those of the service; beside a running"
+        " `make run` none is needed.",
+        epilog=EXAMPLES + "\n".join(f"  {scope:16} {meaning}" for scope, meaning in SCOPES.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = keys.add_subparsers(required=True, metavar="VERB", title="verbs")
     _register_create(verbs)
-    command = verbs.add_parser("list", help="list every key, without secrets")
+    command = verbs.add_parser("list", help="list every key with state, limits, scopes and last use, without secrets")
     command.add_argument("--json", action="store_true", help="print one JSON array")
     command.set_defaults(command=show)
     _register_rotate(verbs)
@@ -103,8 +126,9 @@ def duration(text: str) -> timedelta:
 def create(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Create a key and print its text, which is not shown again."""
     expires_at = now() + options.expires if options.expires else None
-    with _keys(environ) as keys:
-        key, text = keys.create(
+    with _services(environ) as services:
+        _require_existing(services, options)
+        key, text = services.keys.create(
             options.name,
             options.scope,
             projects=options.project,
@@ -118,27 +142,28 @@ def create(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def rotate(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Create a key's successor and print its text, which is not shown again."""
     overlap = OVERLAP_NAMES[options.overlap]
-    with _keys(environ) as keys:
-        return _print_new(*keys.rotate(options.id, overlap), as_json=options.json)
+    with _services(environ) as services:
+        return _print_new(*services.keys.rotate(options.id, overlap), as_json=options.json)
 
 
 def show(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Print every key."""
-    with _keys(environ) as keys:
-        listed = list(keys.all())
+    with _services(environ) as services:
+        listed = list(services.keys.all())
     if options.json:
         print(json.dumps([key.shown for key in listed], indent=2))
-    for key in () if options.json else listed:
-        used = f"\tlast used {key.last_used_at}" if key.last_used_at else ""
-        print(f"{key.id}\t{_state(key)}\t{key.name}\t{' '.join(key.scopes)}{used}")
+    elif listed:
+        print("\n".join(table(listed, now())))
+    else:
+        print("There is no key yet: `python -m app keys create NAME --scope SCOPE` creates one.")
     return 0
 
 
 def revoke(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Revoke a key and print its new state."""
-    with _keys(environ) as keys:
-        key = keys.revoke(options.id)
-    print(json.dumps(key.shown) if options.json else f"Key {key.id} ({key.name}) is {_state(key)}.")
+    with _services(environ) as services:
+        key = services.keys.revoke(options.id)
+    print(json.dumps(key.shown) if options.json else f"Key {key.id} ({key.name}) is {state(key, now())}.")
     return 0
 
 
@@ -151,14 +176,19 @@ def _print_new(key: Key, text: str, *, as_json: bool) -> int:
 
 
 @contextmanager
-def _keys(environ: Mapping[str, str]) -> Iterator[Keys]:
-    with closing(Services.build(Settings.read(environ))) as services:
-        yield services.keys
+def _services(environ: Mapping[str, str]) -> Iterator[Services]:
+    """Provide the services on a database that answers. Raises SettingError and NotCouchDB."""
+    settings = Settings.read(environ)
+    with closing(Connection(settings.couchdb_url)) as connection:
+        check_server(connection, settings.couchdb_url_name)
+    with closing(Services.build(settings)) as services:
+        yield services
 
 
-def _state(key: Key) -> str:
-    if key.revoked_at:
-        return f"revoked {key.revoked_at}"
-    if key.ends_at:
-        return f"{'ends' if key.is_alive(now()) else 'ended'} {key.ends_at}"
-    return "active"
+def _require_existing(services: Services, options: argparse.Namespace) -> None:
+    """Raise NotFound if the key would be limited to projects or documents that do not exist."""
+    for limit, items in (("project", services.projects.items), ("document", services.documents.items)):
+        ids: list[int] = getattr(options, limit) or []
+        present = items.find_many(ids) if ids else {}
+        if absent := [str(each) for each in dict.fromkeys(ids) if each not in present]:
+            raise NotFound(f"There is no {limit} {', '.join(absent)}, so no key was created: correct --{limit}.")
