@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +16,7 @@ from app.http.responses import Response, error_response
 from app.request_context import STARTED
 from app.server.environ import wsgi_environ
 from app.server.request_body import Message, Receive, RequestBody, SpoolBudget, declared_length
+from app.server.thread_pool import ThreadPool
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -57,7 +56,7 @@ class WSGIBridge:
         self._cross_origin = cross_origin
         self._wsgi, self._seconds, self._body_limit, self._close = wsgi, seconds, body_limit, close
         self._budget = SpoolBudget(spool_bytes)
-        self._pool = ThreadPoolExecutor(THREADS)
+        self._pool = ThreadPool(THREADS)
         # Requests whose responses are not sent yet.
         self.in_flight = 0
 
@@ -97,7 +96,7 @@ class WSGIBridge:
 
     def close(self) -> None:
         """Let the threads finish, and close their services."""
-        self._pool.shutdown()
+        self._pool.close()
         self._close()
 
     async def _answer(self, environ: WSGIEnvironment, body: RequestBody, is_complete: bool) -> Response:
@@ -131,18 +130,8 @@ class WSGIBridge:
 
     async def _in_thread(self, function: Callable[[WSGIEnvironment], T], environ: WSGIEnvironment) -> T:
         """Run ``function`` in a thread. Raises TimeoutError if no thread is free by the deadline."""
-        work = self._pool.submit(function, environ)
         seconds_left = environ[STARTED] + self._seconds - time.monotonic()
-        timer = asyncio.get_running_loop().call_later(seconds_left, work.cancel)
-        try:
-            return await asyncio.wrap_future(work)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            raise TimeoutError from None
-        finally:
-            timer.cancel()
+        return await self._pool.run(function, environ, seconds_left)
 
 
 def run(wsgi: WSGIApplication, environ: WSGIEnvironment) -> Response:
