@@ -80,6 +80,6 @@ format: tools ## let ruff rewrite what it can
 	$(RUN) -m ruff check --fix . && $(RUN) -m ruff format .
 
 clean: ## remove .venv and caches; the data in var/ stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/local_couchdb/pouchdb/node_modules var/pythons
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/local_couchdb/pouchdb/node_modules var/pythons var/openapi
 
 .PHONY: help install tools run test test-fast test-pythons bench bench-scale bench-memory bench-pages bench-slow bench-path prove-deploy prove-keys prove-reads prove-walk prove-faults diff-views deploy-views rollback-views lint format clean

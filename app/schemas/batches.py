@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, fields, validate
 
-from app.errors import ERRORS, PreconditionFailed
+from app.errors import PreconditionFailed
+from app.schemas.errors import CODES
 from app.schemas.values import Identifier
 from app.store.items import MAX_ID
 
@@ -71,9 +72,7 @@ class OutcomeSchema(Schema):
     )
     id = Identifier(metadata={"description": "The id of the item."})
     etag = fields.String(metadata={"description": "The item's tag, as `If-Match` takes it."})
-    error = fields.String(
-        validate=validate.OneOf([error.code for error in ERRORS]), metadata={"description": "The error's code."}
-    )
+    error = fields.String(metadata={"description": "The error's code.", "examples": CODES})
     reason = fields.String(metadata={"description": "The error's reason."})
 
 

@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from app import Application
 from app.api.reference import ASSETS
 from tests.api.browser import CHROMIUM, Browser
 from tests.api.conftest import Caller
+from tests.api.serving import serving
 
 FILES = ["/reference", "/openapi.json", *(f"/reference/{name}" for name in ASSETS)]
 
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="the page needs a browser, and there is no Chromium here")
 
 
-class Quiet(WSGIRequestHandler):
-    """Log nothing, since the service does."""
-
-    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
-
-
 @pytest.fixture(scope="module")
 def url(app: Application) -> Iterator[str]:
     """The URL of this module's application, served over HTTP."""
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(app) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""The OpenAPI document in the hands of other tools: linters, and generators of clients."""
