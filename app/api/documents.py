@@ -65,7 +65,7 @@ def create_document(services: Services, access: Access, body: dict[str, Any], wr
     "/documents/<id:document_id>",
     scope="documents:read",
     answer=DocumentSchema(),
-    headers=answers.HEADER_NAMES,
+    headers=answers.ITEM_HEADER_NAMES,
     databases=("documents",),
 )
 def get_document(services: Services, access: Access, document_id: int) -> Answer:
@@ -83,7 +83,7 @@ def get_document(services: Services, access: Access, document_id: int) -> Answer
     scope="documents:write",
     body=NewDocumentSchema(),
     answer=DocumentSchema(),
-    headers=answers.HEADER_NAMES,
+    headers=answers.ITEM_HEADER_NAMES,
     also=(409, 412),
 )
 def replace_document(services: Services, access: Access, document_id: int, body: dict[str, Any]) -> Answer:
@@ -101,7 +101,7 @@ def replace_document(services: Services, access: Access, document_id: int, body:
     scope="documents:write",
     body=DocumentPatchSchema(),
     answer=DocumentSchema(),
-    headers=answers.HEADER_NAMES,
+    headers=answers.ITEM_HEADER_NAMES,
     also=(409, 412),
 )
 def patch_document(
@@ -132,14 +132,32 @@ def delete_document(services: Services, access: Access, document_id: int) -> Ans
     status=201,
     answer=DocumentSchema(),
     headers=answers.CREATED_HEADER_NAMES,
+    also=(412, 413, 415),
     reserve=lambda services, **_: services.documents.reserve(1),
+)
+def copy_document_by_method(services: Services, access: Access, document_id: int, write_id: WriteId) -> Answer:
+    """Create a copy of a document, as `POST /documents/{document_id}/copy` does"""
+    return copy_document(services, access, document_id, write_id)
+
+
+@routes.operation(
+    "POST",
+    "/documents/<id:document_id>/copy",
+    scope="documents:write",
+    status=201,
+    answer=DocumentSchema(),
+    headers=answers.CREATED_HEADER_NAMES,
+    also=(412, 413, 415),
+    reserve=lambda services, **_: services.documents.reserve(1),
+    spelling_of="COPY",
 )
 def copy_document(services: Services, access: Access, document_id: int, write_id: WriteId) -> Answer:
     """Create a copy of a document
 
-    The copy has an id of its own and is otherwise the same.
+    The copy has an id of its own and is otherwise the same. With `If-Match`, only if the document is as the client
+    knows it. `COPY /documents/{document_id}` is the same operation, also for a repetition with its `Idempotency-Key`.
     """
-    document = services.documents.copy(access, document_id, write_id)
+    document = services.documents.copy(access, document_id, arguments.condition(), write_id)
     return answers.created(document, f"documents/{document.public_id}")
 
 

@@ -67,7 +67,7 @@ def create_project(services: Services, access: Access, body: dict[str, Any], wri
     "/projects/<id:project_id>",
     scope="projects:read",
     answer=ProjectSchema(),
-    headers=answers.HEADER_NAMES,
+    headers=answers.ITEM_HEADER_NAMES,
     databases=("projects",),
 )
 def get_project(services: Services, access: Access, project_id: int) -> Answer:
@@ -85,7 +85,7 @@ def get_project(services: Services, access: Access, project_id: int) -> Answer:
     scope="projects:write",
     body=NewProjectSchema(),
     answer=ProjectSchema(),
-    headers=answers.HEADER_NAMES,
+    headers=answers.ITEM_HEADER_NAMES,
     also=(409, 412),
 )
 def replace_project(services: Services, access: Access, project_id: int, body: dict[str, Any]) -> Answer:
@@ -103,7 +103,7 @@ def replace_project(services: Services, access: Access, project_id: int, body: d
     scope="projects:write",
     body=ProjectPatchSchema(),
     answer=ProjectSchema(),
-    headers=answers.HEADER_NAMES,
+    headers=answers.ITEM_HEADER_NAMES,
     also=(409, 412),
 )
 def patch_project(
@@ -134,14 +134,32 @@ def delete_project(services: Services, access: Access, project_id: int) -> Answe
     status=201,
     answer=ProjectSchema(),
     headers=answers.CREATED_HEADER_NAMES,
+    also=(412, 413, 415),
     reserve=lambda services, **_: services.projects.reserve(1),
+)
+def copy_project_by_method(services: Services, access: Access, project_id: int, write_id: WriteId) -> Answer:
+    """Create a copy of a project, as `POST /projects/{project_id}/copy` does"""
+    return copy_project(services, access, project_id, write_id)
+
+
+@routes.operation(
+    "POST",
+    "/projects/<id:project_id>/copy",
+    scope="projects:write",
+    status=201,
+    answer=ProjectSchema(),
+    headers=answers.CREATED_HEADER_NAMES,
+    also=(412, 413, 415),
+    reserve=lambda services, **_: services.projects.reserve(1),
+    spelling_of="COPY",
 )
 def copy_project(services: Services, access: Access, project_id: int, write_id: WriteId) -> Answer:
     """Create a copy of a project
 
-    The copy has an id of its own and is otherwise the same.
+    The copy has an id of its own and is otherwise the same. With `If-Match`, only if the project is as the client
+    knows it. `COPY /projects/{project_id}` is the same operation, also for a repetition with its `Idempotency-Key`.
     """
-    project = services.projects.copy(access, project_id, write_id)
+    project = services.projects.copy(access, project_id, arguments.condition(), write_id)
     return answers.created(project, f"projects/{project.public_id}")
 
 

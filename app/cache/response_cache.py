@@ -21,7 +21,7 @@ from app.cache.items import BodyCache
 from app.domain.access import Access
 from app.domain.keys.authenticator import Authenticator
 from app.errors import ValidationFailed
-from app.http.answers import JSON, Answer, line, names_tag, tag_headers
+from app.http.answers import JSON, Answer, item_headers, line, names_tag
 from app.http.credentials import key_text
 from app.http.cross_origin import CrossOrigin
 from app.http.request_scope import choose_request_id, trusting
@@ -216,7 +216,7 @@ class ResponseCache:
         if not (access.admits(public_id, project_id) if name == "documents" else access.admits_project(public_id)):
             return None
         body = line(item.body)
-        headers = {"Content-Type": JSON, "Content-Length": str(len(body)), **tag_headers(item.revision)}
+        headers = {"Content-Type": JSON, "Content-Length": str(len(body)), **item_headers(item)}
         return Entry(ITEM_ROUTES[name], f"{name}:read", item.revision, list(headers.items()), body)
 
     def _page(self, environ: WSGIEnvironment, access: Access) -> Entry | None:

@@ -112,12 +112,15 @@ class ItemService(ABC):
         """Store a new item. Raises Forbidden, ValidationFailed for a missing project, Conflict and OutcomeUnknown."""
         return self._create(access, lambda: fields, write_id or WriteId())
 
-    def copy(self, access: Access, public_id: int, write_id: WriteId | None = None) -> StoredItem:
-        """Store a copy of an item under an id of its own. Raises as ``get`` and ``create``."""
+    def copy(
+        self, access: Access, public_id: int, condition: Condition = ANY, write_id: WriteId | None = None
+    ) -> StoredItem:
+        """Store a copy of an item under an id of its own. Raises as ``get`` and ``create``, and PreconditionFailed."""
 
         def compose() -> Fields:
             item = self.get(access, public_id)
             self.check_copy(access, item)
+            condition.check(item)
             return self.items.members(item)
 
         return self._create(access, compose, write_id or WriteId())

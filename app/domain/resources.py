@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from app.store.items import StoredItem, digits
+from app.store.items import Fields, StoredItem, digits
 
 
 @dataclass(frozen=True)
@@ -49,17 +49,31 @@ KEY = ResourceType("key", "keys")
 
 
 class RenderedItem(NamedTuple):
-    """One revision of an item. ``body`` is its JSON in UTF-8, without a line end."""
+    """One revision of an item. ``body`` is its JSON in UTF-8, without a line end.
+
+    ``updated_at`` is in seconds since the epoch, None if the item does not have a usable time.
+    """
 
     public_id: int
     revision: str
     project_id: int | None
     body: bytes
+    updated_at: int | None = None
 
     @classmethod
     def of(cls, resource_type: ResourceType, item: StoredItem) -> RenderedItem:
         """Render a stored item."""
-        return cls(item.public_id, item.revision, item.project_id, resource_type.body(item.fields))
+        body = resource_type.body(item.fields)
+        return cls(item.public_id, item.revision, item.project_id, body, updated_at(item.fields))
+
+
+def updated_at(fields: Fields) -> int | None:
+    """Return when an item was updated, in whole seconds since the epoch; None without a usable time."""
+    try:
+        moment = datetime.fromisoformat(fields["updated_at"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
 
 
 def now() -> datetime:

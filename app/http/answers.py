@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import flask
 from flask import request
 from werkzeug.datastructures import Headers
 
-from app.domain.resources import RenderedItem
+from app.domain.resources import RenderedItem, updated_at
 from app.store.items import StoredItem
 
 if TYPE_CHECKING:
@@ -22,9 +25,11 @@ JSON = "application/json"
 # An opaque tag. Proxies may put a weakness mark before it, or the name of an encoding at its end.
 TAG = re.compile(r'(?:W/)?"([^"]*)"')
 CACHING = {"Cache-Control": "private, no-cache", "Vary": "X-API-Key, Authorization"}
-# Of items and of new items, for the OpenAPI document.
+# Of all that has a tag, of items and of new items, for the OpenAPI document.
 HEADER_NAMES = ("ETag", *CACHING)
-CREATED_HEADER_NAMES = (*HEADER_NAMES, "Location")
+ITEM_HEADER_NAMES = (*HEADER_NAMES, "Last-Modified")
+CREATED_HEADER_NAMES = (*ITEM_HEADER_NAMES, "Location")
+MAX_CACHED_DATES = 4096
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,28 @@ def tag_headers(tag: str) -> dict[str, str]:
     return {"ETag": f'"{tag}"', **CACHING}
 
 
+def item_headers(item: RenderedItem) -> dict[str, str]:
+    """Return the headers of an item that was read.
+
+    Last-Modified is for people and logs: merges and other authors may leave it as it was, so no condition uses it.
+    It is never in the future (RFC 9110, section 8.8.2.1), even where another clock is ahead.
+    """
+    if item.updated_at is None:
+        return tag_headers(item.revision)
+    return {**tag_headers(item.revision), "Last-Modified": http_date(min(item.updated_at, int(time.time())))}
+
+
+def stored_headers(item: StoredItem) -> dict[str, str]:
+    """Return the headers of an item as a write left it."""
+    return item_headers(RenderedItem(item.public_id, item.revision, None, b"", updated_at(item.fields)))
+
+
+@lru_cache(MAX_CACHED_DATES)
+def http_date(seconds: int) -> str:
+    """Return a time as HTTP writes it (RFC 9110, section 5.6.7)."""
+    return formatdate(seconds, usegmt=True)
+
+
 def tags(text: str) -> set[str]:
     """Return the opaque tags in a list of entity tags, without quotes, `W/` and `-gzip`; `*` stands for itself.
 
@@ -111,17 +138,17 @@ NO_CONTENT = Answer(status=204)
 
 def read(item: RenderedItem) -> Answer:
     """Return an item as it was read."""
-    return Answer(line(item.body), headers=tag_headers(item.revision))
+    return Answer(line(item.body), headers=item_headers(item))
 
 
 def written(item: StoredItem) -> Answer:
     """Return an item as a write left it."""
-    return Answer(item.fields, headers=tag_headers(item.revision))
+    return Answer(item.fields, headers=stored_headers(item))
 
 
 def created(item: StoredItem, path: str) -> Answer:
     """Return a new item, which can be read at ``path``."""
-    return Answer(item.fields, headers={**tag_headers(item.revision), "Location": location(path)})
+    return Answer(item.fields, headers={**stored_headers(item), "Location": location(path)})
 
 
 def location(path: str) -> str:

@@ -20,6 +20,10 @@ from app.store.items import Condition
 
 # A patch may also be declared as plain JSON.
 REQUEST_TYPES = {"PATCH": (JSON, "application/merge-patch+json")}
+UNPROMISED = (
+    "If-Unmodified-Since cannot be promised, since a merge may leave Last-Modified as it was. "
+    "Send the ETag of this response in If-Match."
+)
 INCOMPLETE = "The body could not be read to its end."
 # A body can hold a million faults: at most this many are reported, and no others are looked for.
 MAX_FAULTS = 100
@@ -44,12 +48,15 @@ def load_body(schema: Schema, max_bytes: int) -> dict[str, Any]:
     Raises BadContentType, BadRequest, TooLarge, InvalidJSON and ValidationFailed.
     """
     check_declared(request)
-    # A body without Content-Length is read up to the first byte too many.
-    request.max_content_length = max_bytes + 1
-    content = _read() if (request.content_length or 0) <= max_bytes else None
-    if content is None or len(content) > max_bytes:
-        raise TooLarge(f"The body is larger than {max_bytes} bytes.")
-    return load(schema, strict_json.parse(content), "body")
+    return load(schema, strict_json.parse(_read(max_bytes)), "body")
+
+
+def load_no_body(max_bytes: int) -> None:
+    """Raise as ``load_body`` unless the body is absent or an empty object, so that nothing is ignored silently."""
+    content = _read(max_bytes)
+    if content:
+        check_declared(request)
+        load(NO_PARAMETERS, strict_json.parse(content), "body")
 
 
 def load(schema: Schema, value: object, location: str) -> dict[str, Any]:
@@ -110,7 +117,17 @@ def check_declared(request: Request) -> None:
         raise BadRequest("The only supported Transfer-Encoding is chunked.")
 
 
-def _read() -> bytes:
+def _read(max_bytes: int) -> bytes:
+    """Return the bytes of the body. Raises TooLarge, and BadRequest for a body that ends early."""
+    # A body without Content-Length is read up to the first byte too many.
+    request.max_content_length = max_bytes + 1
+    content = _read_all() if (request.content_length or 0) <= max_bytes else None
+    if content is None or len(content) > max_bytes:
+        raise TooLarge(f"The body is larger than {max_bytes} bytes.")
+    return content
+
+
+def _read_all() -> bytes:
     """Return the bytes of the body. Raises BadRequest for wrong framing, which each server reports differently."""
     try:
         content = request.get_data(cache=False)
@@ -136,6 +153,14 @@ def bypass_cache() -> bool:
 
 
 def condition() -> Condition:
-    """Return the condition that If-Match and If-None-Match put on the revision that a write replaces."""
+    """Return the condition that the headers put on the revision that a write replaces or copies.
+
+    If-Unmodified-Since is ignored beside If-Match (RFC 9110, section 13.1.4), and alone it is never met.
+    """
     required, refused = request.headers.get("If-Match"), request.headers.get("If-None-Match")
-    return Condition(None if required is None else frozenset(tags(required)), frozenset(tags(refused or "")))
+    unpromised = required is None and "If-Unmodified-Since" in request.headers
+    return Condition(
+        frozenset() if unpromised else None if required is None else frozenset(tags(required)),
+        frozenset(tags(refused or "")),
+        UNPROMISED if unpromised else None,
+    )

@@ -30,6 +30,7 @@ SHOWN = "The first request created key {}, whose text was shown once in its answ
 def run_once(
     idempotency: Idempotency,
     principal: str,
+    target: tuple[str, str],
     arguments: dict[str, Any],
     *,
     run: Run,
@@ -38,12 +39,12 @@ def run_once(
 ) -> Answer:
     """Return the answer of ``run``, or the stored answer of an earlier request with the same Idempotency-Key.
 
-    ``arguments`` are the request's; ``reserve`` returns the ids that it needs for new items. A success that
-    ``is_secret`` is never stored: a repetition is a 409 instead. Raises ValidationFailed for a malformed key, and
-    all errors of ``Idempotency.begin``.
+    ``target`` is the method and path that identify the operation. ``arguments`` are the request's; ``reserve`` returns
+    the ids that it needs for new items. A success that ``is_secret`` is never stored: a repetition is a 409 instead.
+    Raises ValidationFailed for a malformed key, and all errors of ``Idempotency.begin``.
     """
     key = read_key(request.headers["Idempotency-Key"])
-    outcome = idempotency.begin(principal, key, digest(arguments), reserve)
+    outcome = idempotency.begin(principal, key, digest(target, arguments), reserve)
     if isinstance(outcome, StoredAnswer):
         replayed = _restored(outcome)
         return Answer(replayed.body, replayed.status, {**replayed.headers, "Idempotency-Replayed": "true"})
@@ -60,10 +61,12 @@ def read_key(text: str) -> str:
     return key
 
 
-def digest(arguments: dict[str, Any]) -> str:
-    """Return a digest of the request, the same for every spelling of the same JSON."""
-    refused = [request.headers["If-None-Match"]] if "If-None-Match" in request.headers else []
-    content = [request.method, request.path, request.headers.get("If-Match"), arguments, *refused]
+def digest(target: tuple[str, str], arguments: dict[str, Any]) -> str:
+    """Return a digest of the request, the same for every spelling of the same JSON and of the same operation."""
+    headers = request.headers
+    refused = [headers["If-None-Match"]] if "If-None-Match" in headers else []
+    unmodified = [["If-Unmodified-Since"]] if "If-Unmodified-Since" in headers else []
+    content = [*target, headers.get("If-Match"), arguments, *refused, *unmodified]
     return sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 

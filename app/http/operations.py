@@ -66,11 +66,17 @@ class Operation:
     is_secret: bool = False
     # Whether the OpenAPI document has it.
     is_listed: bool = True
+    # The method of the same operation on the path without its last segment, for clients that cannot send that method.
+    spelling_of: str | None = None
 
     @cached_property
     def parameters(self) -> frozenset[str]:
         """The names of the view's parameters."""
         return frozenset(inspect.signature(self.view).parameters)
+
+    def target(self, path: str) -> tuple[str, str]:
+        """Return the method and the path that identify the operation, the same for both of its spellings."""
+        return (self.spelling_of, path.rpartition("/")[0]) if self.spelling_of else (self.method, path)
 
 
 class Routes:
@@ -118,6 +124,7 @@ def handle(operation: Operation, services: Services, **path: int) -> Response:
             answer = idempotent.run_once(
                 services.idempotency,
                 access.principal,
+                operation.target(request.path),
                 given,
                 run=lambda write_id: run(operation, services=services, access=access, write_id=write_id, **given),
                 reserve=lambda: operation.reserve(services, **given),
@@ -169,6 +176,8 @@ def read_arguments(operation: Operation, services: Services, path: dict[str, int
         arguments.load_query(arguments.NO_PARAMETERS)
     if operation.body is not None:
         given["body"] = arguments.load_body(operation.body, operation.body_factor * services.settings.max_body_bytes)
+    elif operation.method in ("POST", "COPY"):
+        arguments.load_no_body(services.settings.max_body_bytes)
     return given
 
 

@@ -37,6 +37,8 @@ class Precheck:
             if operation is not None and operation.body is not None:
                 check_declared(request)
                 limit *= operation.body_factor
+            elif operation is not None and operation.method in ("POST", "COPY") and request.content_length:
+                check_declared(request)
             if (request.content_length or 0) > limit:
                 return 0
             if operation is not None and operation.scope is not None:

@@ -110,11 +110,12 @@ class Condition:
 
     One of ``tags`` must be current, `*` stands for any, and None sets no condition.
 
-    None of ``refused`` may be current; there, too, `*` stands for any.
+    None of ``refused`` may be current; there, too, `*` stands for any. ``reason`` explains a failure to the client.
     """
 
     tags: frozenset[str] | None = None
     refused: frozenset[str] = frozenset()
+    reason: str | None = None
 
     @property
     def is_unconditional(self) -> bool:
@@ -128,7 +129,7 @@ class Condition:
         """
         is_met = self.is_unconditional or item.revision in (self.tags or ())
         if not is_met or not self.refused.isdisjoint({item.revision, "*"}):
-            raise PreconditionFailed(headers={"ETag": f'"{item.revision}"'})
+            raise PreconditionFailed(self.reason, headers={"ETag": f'"{item.revision}"'})
 
 
 ANY = Condition()

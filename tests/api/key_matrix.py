@@ -46,6 +46,8 @@ REFUSED = {
     ("POST /documents", "document"),
     ("X-COPY /projects/{project_id}", "project"),
     ("X-COPY /documents/{document_id}", "document"),
+    ("POST /projects/{project_id}/copy", "project"),
+    ("POST /documents/{document_id}/copy", "document"),
     # The example names no project, so it would move the document out of its own.
     ("PUT /documents/{document_id}", "document"),
 }

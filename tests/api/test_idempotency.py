@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -65,6 +66,22 @@ def test_a_patch_and_a_copy_are_done_once(ada: Caller) -> None:
             assert send(ada, "PATCH", path, {"title": "Later"}).status_code == 200
         assert same(first, send(ada, method, path, value, key))
     assert ada.get(path).json["title"] == "Later"
+
+
+@pytest.mark.parametrize("kind", ["documents", "projects"])
+def test_both_spellings_of_a_copy_are_one_operation(ada: Caller, kind: str) -> None:
+    name = {"documents": "title", "projects": "name"}[kind]
+    path = f"/{kind}/{ada.post(f'/{kind}', {name: 'Source'}).json['id']}"
+    spellings: list[tuple[str, str, Any]] = [
+        ("COPY", path, None),
+        ("POST", f"{path}/copy", None),
+        ("POST", f"{path}/copy", {}),
+    ]
+    for first, second in itertools.permutations(spellings, 2):
+        key = secrets.token_hex(8)
+        assert same(send(ada, *first, key), send(ada, *second, key))
+        changed = ada.request(*second[:2], headers={"Idempotency-Key": key, "If-Unmodified-Since": "then"})
+        assert (changed.status_code, changed.json["error"]) == (422, "idempotency_mismatch")
 
 
 @pytest.mark.parametrize(

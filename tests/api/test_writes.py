@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -93,29 +95,74 @@ def test_a_tombstone_keeps_the_project(ada: Caller, services: Services) -> None:
     assert "Secret" not in str(tombstone)
 
 
+# Each write with a condition, and its success.
+CONDITIONAL = [("PUT", "", 200), ("PATCH", "", 200), ("DELETE", "", 204), ("COPY", "", 201), ("POST", "/copy", 201)]
+
+
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("method", "ok"), [("PUT", 200), ("PATCH", 200), ("DELETE", 204)])
-def test_if_match_lets_only_the_current_tag_pass(ada: Caller, kind: str, method: str, ok: int) -> None:
+@pytest.mark.parametrize(("method", "suffix", "ok"), CONDITIONAL)
+def test_if_match_lets_only_the_current_tag_pass(ada: Caller, kind: str, method: str, suffix: str, ok: int) -> None:
     path, _, old = make(ada, kind)
     current = send(ada, "PUT", path, FIELDS[kind]).headers["ETag"]
-    value = None if method == "DELETE" else FIELDS[kind]
+    value = FIELDS[kind] if method in ("PUT", "PATCH") else None
     for stale in (old, '"1-0123456789abcdef0123456789abcdef"', '"x"', "x", "", f'{old}, "x"', '"9-x*"'):
-        answer = send(ada, method, path, value, if_match=stale)
+        answer = send(ada, method, path + suffix, value, if_match=stale)
         assert (answer.status_code, answer.json["error"]) == (412, "precondition_failed"), stale
         assert answer.headers["ETag"] == current
     assert ada.get(path).headers["ETag"] == current
-    assert send(ada, method, path, value, if_match=current).status_code == ok
+    assert send(ada, method, path + suffix, value, if_match=current).status_code == ok
 
 
-@pytest.mark.parametrize(("method", "ok"), [("PUT", 200), ("PATCH", 200), ("DELETE", 204)])
-def test_if_none_match_lets_no_tag_pass_that_it_names(ada: Caller, method: str, ok: int) -> None:
+@pytest.mark.parametrize(("method", "suffix", "ok"), CONDITIONAL)
+def test_if_none_match_lets_no_tag_pass_that_it_names(ada: Caller, method: str, suffix: str, ok: int) -> None:
     path, _, tag = make(ada, "documents")
-    value = {} if method == "DELETE" else {"json": FIELDS["documents"]}
+    value = FIELDS["documents"] if method in ("PUT", "PATCH") else None
     for named in ("*", tag, f'"x", W/{tag}'):
-        answer = ada.request(method, path, headers={"If-None-Match": named}, **value)
+        answer = send(ada, method, path + suffix, value, if_none_match=named)
         assert (answer.status_code, answer.headers["ETag"]) == (412, tag), named
     assert ada.get(path).headers["ETag"] == tag
-    assert ada.request(method, path, headers={"If-None-Match": '"x"'}, **value).status_code == ok
+    assert send(ada, method, path + suffix, value, if_none_match='"x"').status_code == ok
+
+
+@pytest.mark.parametrize(("method", "suffix", "ok"), CONDITIONAL)
+def test_if_unmodified_since_is_met_only_beside_if_match(ada: Caller, method: str, suffix: str, ok: int) -> None:
+    path, _, tag = make(ada, "documents")
+    value = FIELDS["documents"] if method in ("PUT", "PATCH") else None
+    for date in (ada.get(path).headers["Last-Modified"], "Fri, 31 Dec 2099 23:59:59 GMT", "then"):
+        answer = send(ada, method, path + suffix, value, if_unmodified_since=date)
+        assert (answer.status_code, answer.headers["ETag"]) == (412, tag), date
+        assert "If-Match" in answer.json["reason"]
+        assert send(ada, method, "/documents/999999" + suffix, value, if_unmodified_since=date).status_code == 404
+    assert send(ada, method, path + suffix, value, if_match=tag, if_unmodified_since="then").status_code == ok
+
+
+def test_if_modified_since_is_ignored(ada: Caller) -> None:
+    path, item, _ = make(ada, "documents")
+    assert send(ada, "GET", path, if_modified_since="Fri, 31 Dec 2099 23:59:59 GMT").json == item
+    assert send(ada, "PUT", path, FIELDS["documents"], if_modified_since="then").status_code == 200
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_item_shows_when_it_was_updated(ada: Caller, services: Services, kind: str) -> None:
+    path, item, tag = make(ada, kind)
+    stored = services.store[kind].get(f"{kind[:-1]}:{item['id']:016d}")
+    assert stored is not None
+    moment = format_datetime(datetime.fromisoformat(stored["updated_at"]).astimezone(UTC), usegmt=True)
+    answers = [ada.get(path), send(ada, "HEAD", path), ada.get(path, if_none_match=tag), send(ada, "PATCH", path, {})]
+    assert [answer.status_code for answer in answers] == [200, 200, 304, 200]
+    assert [answer.headers["Last-Modified"] for answer in answers[:3]] == [moment] * 3
+    created = [ada.post(f"/{kind}", FIELDS[kind]), send(ada, "COPY", path), send(ada, "PUT", path, FIELDS[kind])]
+    assert all(parsedate_to_datetime(answer.headers["Last-Modified"]) for answer in created)
+    assert "Last-Modified" not in ada.get(f"/{kind}").headers
+
+
+def test_no_item_was_updated_in_the_future(ada: Caller, services: Services) -> None:
+    """Another host's clock may be ahead, and people may write any time in Fauxton."""
+    path, item, _ = make(ada, "documents")
+    database, doc_id = services.store["documents"], DOCUMENT.doc_id(item["id"])
+    database.replace({**(database.get(doc_id) or {}), "updated_at": "2099-01-01T00:00:00.000000Z"})
+    moment = parsedate_to_datetime(ada.get(path, cache_control="no-cache").headers["Last-Modified"])
+    assert moment <= datetime.now(UTC)
 
 
 @pytest.mark.parametrize("written", ["W/{}", '"{}-gzip"', 'W/"{}-gzip"', '"1-{}", {}', "*"])
@@ -126,15 +173,27 @@ def test_a_tag_may_come_back_as_proxies_leave_it(ada: Caller, written: str) -> N
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_copy_is_an_item_of_its_own(ada: Caller, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "suffix", "value"), [("COPY", "", None), ("POST", "/copy", None), ("POST", "/copy", {})]
+)
+def test_a_copy_is_an_item_of_its_own(ada: Caller, kind: str, method: str, suffix: str, value: Any) -> None:
     path, item, _ = make(ada, kind)
-    answer = send(ada, "COPY", path)
+    answer = send(ada, method, path + suffix, value)
     assert answer.status_code == 201
     assert answer.json == {**item, "id": answer.json["id"]}
     assert answer.json["id"] > item["id"]
     copy = f"/{kind}/{answer.json['id']}"
     assert answer.headers["Location"].endswith(copy)
     assert (ada.get(copy).json, ada.get(copy).headers["ETag"]) == (answer.json, answer.headers["ETag"])
+
+
+@pytest.mark.parametrize(("method", "suffix"), [("COPY", ""), ("POST", "/copy")])
+def test_a_copy_takes_no_members(ada: Caller, method: str, suffix: str) -> None:
+    path = make(ada, "documents")[0] + suffix
+    assert send(ada, method, path, {"title": "Other"}).json["errors"][0]["location"] == "body.title"
+    assert ada.request(method, path, data=b"{}", content_type="text/plain").status_code == 415
+    assert ada.request(method, path, data=b"{", content_type="application/json").json["error"] == "invalid_json"
+    assert ada.request(method, path, data=b"", content_type="text/plain").status_code == 201
 
 
 def test_of_conditional_writers_exactly_one_wins(ada: Caller) -> None:

@@ -40,6 +40,11 @@ RESPONSE_HEADERS: dict[str, dict[str, Any]] = {
         text("private, no-cache"),
     ),
     "Vary": _header("Answers differ from key to key.", text("X-API-Key, Authorization")),
+    "Last-Modified": _header(
+        "When the item was last updated, for people: a merge may leave it as it was. Use `ETag` for conditions.",
+        text("Sat, 31 Jan 2026 12:00:00 GMT"),
+        always=False,
+    ),
     "Location": _header(
         "The absolute URL of the new item.", URL | {"examples": ["https://api.dreamscript.example/documents/3"]}
     ),
