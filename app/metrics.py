@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from app.request_context import RequestRecord
 from app.shared_series import OWNERS, SEEN_AT, Key, SharedSeries
 from app.version import VERSION
 
@@ -140,17 +141,6 @@ class Sample(NamedTuple):
     numbers: list[float]
 
 
-class Tally:
-    """One counter of a process that does not know the others."""
-
-    def __init__(self, metrics: Metrics, metric: Metric) -> None:
-        self._metrics, self._metric = metrics, metric
-
-    def count(self, *labels: str, times: float = 1) -> None:
-        """Add to the counter."""
-        self._metrics.count(self._metric, *labels, times=times)
-
-
 class Metrics:
     """The metrics of up to ``processes`` processes, made before these are forked. Thread-safe.
 
@@ -159,7 +149,8 @@ class Metrics:
 
     def __init__(self, processes: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
         self._series, self._clock = SharedSeries(processes), clock
-        self._answers: dict[tuple[str | None, str, int], tuple[int, int]] = {}
+        # The places of the numbers that an answer adds to, by its labels, since they are needed for every answer.
+        self._answers: dict[tuple[str | None, str, int], tuple[int, int, int]] = {}
 
     def count(self, metric: Metric, *labels: str, times: float = 1) -> None:
         """Add to a counter; adding 0 lets it be reported before anything happens."""
@@ -169,14 +160,18 @@ class Metrics:
         """Set a gauge of this process."""
         self._series.set(self._place(metric, labels), value)
 
-    def answered(self, route: str | None, method: str, status: int, seconds: float) -> None:
-        """Count an answered request and its time. ``route`` is the pattern, None for a path without one."""
-        places = self._answers.get((route, method, status))
+    def answered(self, record: RequestRecord) -> None:
+        """Count an answered request, its time, and a hit of the cache."""
+        places = self._answers.get((record.route, record.method, record.status))
         if places is None:
-            places = self._answer_places(route, method, status)
-        counter, histogram = places
-        bucket = histogram + bisect_left(BUCKETS, seconds)
-        self._series.add(((counter, 1), (bucket, 1), (histogram + len(BUCKETS) + 1, seconds)))
+            places = self._answer_places(record)
+        counter, histogram, hit = places
+        bucket, seconds = histogram + bisect_left(BUCKETS, record.seconds), histogram + len(BUCKETS) + 1
+        self._series.add(((counter, 1), (bucket, 1), (seconds, record.seconds), (hit, record.is_cached)))
+
+    def refused(self, status: int) -> None:
+        """Count a refusal before a request was known, or one that the application did not get."""
+        self.count(REQUESTS, NO_ROUTE, OTHER_METHOD, str(status))
 
     def asked_database(self, kind: str, outcome: str, seconds: float) -> None:
         """Count a request to CouchDB and its time."""
@@ -229,11 +224,16 @@ class Metrics:
     def _place(self, metric: Metric, labels: Key) -> int:
         return self._series.place((metric.name, *labels), metric.words)
 
-    def _answer_places(self, route: str | None, method: str, status: int) -> tuple[int, int]:
-        labels = route or NO_ROUTE, method if method in METHODS else OTHER_METHOD
-        places = self._place(REQUESTS, (*labels, str(status))), self._place(REQUEST_SECONDS, labels)
-        if method in METHODS:
-            self._answers[route, method, status] = places
+    def _answer_places(self, record: RequestRecord) -> tuple[int, int, int]:
+        method = record.method if record.method in METHODS else OTHER_METHOD
+        route = record.route or NO_ROUTE
+        places = (
+            self._place(REQUESTS, (route, method, str(record.status))),
+            self._place(REQUEST_SECONDS, (route, method)),
+            self._place(READS, ("hit",)),
+        )
+        if method == record.method:
+            self._answers[record.route, method, record.status] = places
         return places
 
 

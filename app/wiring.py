@@ -21,8 +21,8 @@ from app.domain.projects import Projects
 from app.domain.readiness import Readiness
 from app.domain.resources import DOCUMENT, KEY, PROJECT, ResourceType, now, timestamp
 from app.limits.limiter import Limiter
-from app.metrics import CACHE_BYTES, RATE_LIMITED, READS, WORKERS, Metrics, Tally
-from app.request_context import Report, unreported
+from app.metrics import CACHE_BYTES, RATE_LIMITED, READS, WORKERS, Metrics
+from app.request_context import Report, RequestRecord, unreported
 from app.settings import Settings
 from app.store import Follower, Store
 from app.store.claimed_ids import Allocator
@@ -104,6 +104,16 @@ class Services:
         validators = {name: CacheValidator(each) for name, each in counters.items()}
         followers = {name: Follower(store[name], each, metrics, name) for name, each in validators.items()}
 
+        for labels in (READS, "hit"), (READS, "miss"), *((RATE_LIMITED, each.name) for each in settings.rate_limit):
+            metrics.count(*labels, times=0)
+
+        def count_miss() -> None:
+            metrics.count(READS, "miss")
+
+        def report_counted(record: RequestRecord) -> None:
+            metrics.answered(record)
+            report(record)
+
         def body_cache(resource_type: ResourceType, max_bytes: int) -> BodyCache:
             name = resource_type.database
             return BodyCache(resource_type, validators[name], followers[name].start, max_bytes)
@@ -121,11 +131,7 @@ class Services:
         usage = Usage(store["meta"], idempotency.sweep)
         keys = Keys(store["keys"], allocator(KEY), usage, settings.secrets, now)
         authenticator = Authenticator(keys, usage.note, settings.out_of_scope, now, time.monotonic)
-        for cache in ("hit", "miss"):
-            metrics.count(READS, cache, times=0)
-        for policy in settings.rate_limit:
-            metrics.count(RATE_LIMITED, policy.name, times=0)
-        bodies, reads = {each.resource_type.database: each for each in caches}, Tally(metrics, READS)
+        bodies = {each.resource_type.database: each for each in caches}
         return cls(
             settings=settings,
             store=store,
@@ -140,7 +146,7 @@ class Services:
             limiter=shared.limiter,
             body_caches=bodies,
             followers=followers,
-            response_cache=ResponseCache(settings, bodies, authenticator, shared.limiter, reads, report),
+            response_cache=ResponseCache(settings, bodies, authenticator, shared.limiter, count_miss, report_counted),
             metrics=metrics,
-            report=report,
+            report=report_counted,
         )

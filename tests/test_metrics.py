@@ -22,6 +22,7 @@ from app.metrics import (
     WORKER_UP,
     Metrics,
 )
+from app.request_context import RequestRecord
 from app.shared_series import COLUMN_WORDS, DIRECTORY_BYTES, FIRST
 from app.store.observation import KINDS, OUTCOMES
 from tests.clock import ManualClock
@@ -36,13 +37,21 @@ ROUTE = "/documents/<id:document_id>"
 STATUSES = 24
 
 
+def answer(
+    metrics: Metrics, method: str, status: int, seconds: float, route: str | None = ROUTE, is_cached: bool = False
+) -> None:
+    """Count one answer."""
+    metrics.answered(RequestRecord(method, route, "/", "", status, seconds, 0, "id", "", None, None, is_cached))
+
+
 def test_an_answer_is_counted_once_by_route_method_and_status() -> None:
     metrics = Metrics()
-    metrics.answered(ROUTE, "GET", 200, 0.0001)
-    metrics.answered(ROUTE, "GET", 200, 0.3)
-    metrics.answered(ROUTE, "GET", 404, 9.0)
+    answer(metrics, "GET", 200, 0.0001, is_cached=True)
+    answer(metrics, "GET", 200, 0.3)
+    answer(metrics, "GET", 404, 9.0)
     assert value(metrics, REQUESTS, ROUTE, "GET", "200") == 2
     assert value(metrics, REQUESTS, ROUTE, "GET", "404") == 1
+    assert value(metrics, READS, "hit") == 1
     *buckets, seconds = numbers(metrics, REQUEST_SECONDS, ROUTE, "GET")
     assert seconds == pytest.approx(9.3001)
     assert [bound for bound, count in zip((*BUCKETS, math.inf), buckets, strict=True) if count] == [
@@ -55,15 +64,17 @@ def test_an_answer_is_counted_once_by_route_method_and_status() -> None:
 
 def test_a_bucket_includes_its_bound() -> None:
     metrics = Metrics()
-    metrics.answered(ROUTE, "GET", 200, 0.001)
+    answer(metrics, "GET", 200, 0.001)
     assert numbers(metrics, REQUEST_SECONDS, ROUTE, "GET")[0] == 1
 
 
 def test_paths_without_a_route_and_unknown_methods_share_a_series() -> None:
     metrics = Metrics()
     for method in ("BREW", "WHEN", "X" * 5000):
-        metrics.answered(None, method, 404, 0.1)
+        answer(metrics, method, 404, 0.1, route=None)
+    metrics.refused(400)
     assert value(metrics, REQUESTS, "none", "other", "404") == 3
+    assert value(metrics, REQUESTS, "none", "other", "400") == 1
 
 
 def test_there_is_room_for_every_series() -> None:

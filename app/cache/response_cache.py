@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from threading import Event, Lock
@@ -28,7 +28,6 @@ from app.http.request_scope import choose_request_id, trusting
 from app.http.responses import Response
 from app.limits.limiter import Limiter
 from app.limits.policies import MEMORY, READ
-from app.metrics import Tally
 from app.request_context import Report, RequestRecord, remaining, unreported
 from app.settings import Settings
 from app.urls import HOST
@@ -116,7 +115,10 @@ class SingleFlight:
 
 
 class ResponseCache:
-    """Thread-safe. ``body_caches`` holds items by the name of their database; ``reads`` counts hits and misses."""
+    """Thread-safe. ``body_caches`` holds items by the name of their database.
+
+    ``count_miss`` is called for each read that goes on to Flask, ``report`` for each request that is answered.
+    """
 
     def __init__(
         self,
@@ -124,11 +126,11 @@ class ResponseCache:
         body_caches: Mapping[str, BodyCache],
         authenticator: Authenticator,
         limiter: Limiter | None,
-        reads: Tally,
+        count_miss: Callable[[], object],
         report: Report = unreported,
     ) -> None:
         self._body_caches, self._authenticator, self._limiter = body_caches, authenticator, limiter
-        self._reads, self._report = reads, report
+        self._count_miss, self._report = count_miss, report
         self._lock, self._flights = Lock(), SingleFlight()
         self._cross_origin = CrossOrigin(settings.cors_origins)
         self._pages: LRUCache[PageKey, Entry] = LRUCache(settings.cache_bytes // PAGES_SHARE, _size)
@@ -160,7 +162,7 @@ class ResponseCache:
         A limited key's page is never stored: the time that it takes would reveal changes outside of the key's limits.
         Neither is a response to HTTP/1.0 without Host: its links name the address of the server.
         """
-        self._reads.count("miss")
+        self._count_miss()
         if access.reach is not None or not environ.get("HTTP_HOST"):
             yield Flight()
             return
@@ -234,7 +236,6 @@ class ResponseCache:
             if verdict is not None and not verdict.granted:
                 return None
             counted = verdict.headers if verdict else {}
-        self._reads.count("hit")
         fields = [header for header in entry.headers if header[0] not in BODY_HEADERS] if is_spared else entry.headers
         body, request_id = b"" if is_spared else entry.body, choose_request_id(environ.get("HTTP_X_REQUEST_ID"))
         headers = [*fields, *counted.items(), ("X-Request-ID", request_id)]

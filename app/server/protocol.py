@@ -9,6 +9,7 @@ import asyncio
 import logging
 import secrets
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import httptools
@@ -44,17 +45,16 @@ class Protocol(HttpToolsProtocol):
     """Read requests strictly, keep to HTTP/1 whatever upgrade is offered, and respond from the cache at once."""
 
     cross_origin = CLOSED
+    # Returns a cached response without waiting for anything; a subclass has a cache.
+    lookup: Callable[[WSGIEnvironment], Response | None] = staticmethod(lambda _: None)
+    # Receives the status of a response to bytes that are not HTTP; a subclass has metrics.
+    count_refusal: Callable[[int], object] = staticmethod(lambda _: None)
     in_head = False
     head_bytes = fields = 0
     head_timer: asyncio.TimerHandle | None = None
     stall_timer: asyncio.TimerHandle | None = None
     # Whether the current request was answered from the cache, and whether bytes that are not HTTP wait for their turn.
     is_cached = is_refused = False
-
-    @staticmethod
-    def lookup(environ: WSGIEnvironment) -> Response | None:  # noqa: ARG004
-        """Return a cached response without waiting for anything; a subclass has a cache."""
-        return None
 
     @property
     def is_busy(self) -> bool:
@@ -197,7 +197,7 @@ class Protocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with the next request, or refuse it now if it is the one that is not HTTP."""
         if self.is_refused and (not self.pipeline or self.pipeline[-1][0].more_body):
-            self.write_refusal()
+            self.write_refusal(is_reported=False)
         else:
             super().on_response_complete()
 
@@ -220,16 +220,18 @@ class Protocol(HttpToolsProtocol):
         elif self.is_busy and self.cycle.response_started:
             self.transport.close()
         else:
-            self.write_refusal()
+            self.write_refusal(is_reported=self.is_busy)
 
-    def write_refusal(self) -> None:
-        """Send 400 in the contract's error shape."""
+    def write_refusal(self, is_reported: bool) -> None:
+        """Send 400 in the contract's error shape. Of a request that has begun, the application makes the record."""
         if self.transport.is_closing():
             return
         request_id = secrets.token_hex(16)
         log.warning("not HTTP", extra={"request_id": request_id})
         origin = dict(self.headers or ()).get(b"origin", b"").decode("latin-1") or None
         response = error_response(BadRequest(REASON), request_id, self.cross_origin, origin)
+        if not is_reported:
+            self.count_refusal(response.status)
         fields = [*self.server_state.default_headers, *response.encoded_headers(), (b"connection", b"close")]
         head = b"".join(b"%b: %b\r\n" % field for field in fields)
         self.transport.write(STATUS_LINE[response.status] + head + b"\r\n" + response.body)

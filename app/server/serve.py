@@ -94,14 +94,16 @@ class Worker(uvicorn.Server):
         self.access_log = logs.AccessLog(logs.form_of(settings.log), sys.stderr.fileno())
         application = create_app(settings, shared, self.access_log.report)
         cache, cross_origin = application.response_cache, CrossOrigin(settings.cors_origins)
+        count_refusal = application.services.metrics.refused
         bridge = WSGIBridge(
             application.wsgi_app if cache.is_immediate else application,
             seconds=settings.deadline,
             body_limit=Precheck(application.flask, application.services).body_limit,
             close=application.close,
             cross_origin=cross_origin,
+            count_failure=count_refusal,
         )
-        own: dict[str, object] = {"cross_origin": cross_origin}
+        own: dict[str, object] = {"cross_origin": cross_origin, "count_refusal": staticmethod(count_refusal)}
         if cache.is_immediate:
             own["lookup"] = staticmethod(cache.lookup)
         self.supervisor, self.bridge, self.services = supervisor, bridge, application.services

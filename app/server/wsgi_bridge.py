@@ -34,13 +34,16 @@ SPOOL_BYTES = 64 * 2**20
 GRACE_SECONDS = 1.0
 # Bytes that may arrive together with the headers.
 IN_ONE_READ_BYTES = 2**20
+# In the WSGI environ of a request that the application has got, and will report.
+IS_PASSED_ON = "dreamscript.is_passed_on"
 
 
 class WSGIBridge:
     """An ASGI application that runs ``wsgi`` in threads.
 
     A request has ``seconds`` from the arrival of its headers. ``body_limit`` returns, from the headers, how many bytes
-    of a body to read; it runs in a thread too. ``close`` is called at the end.
+    of a body to read; it runs in a thread too. ``count_failure`` receives the status of a response to a request that
+    the application did not get. ``close`` is called at the end.
     """
 
     def __init__(
@@ -51,9 +54,10 @@ class WSGIBridge:
         body_limit: Callable[[WSGIEnvironment], int],
         close: Callable[[], object] = lambda: None,
         cross_origin: CrossOrigin = CLOSED,
+        count_failure: Callable[[int], object] = lambda _: None,
         spool_bytes: int = SPOOL_BYTES,
     ) -> None:
-        self._cross_origin = cross_origin
+        self._cross_origin, self._count_failure = cross_origin, count_failure
         self._wsgi, self._seconds, self._body_limit, self._close = wsgi, seconds, body_limit, close
         self._budget = SpoolBudget(spool_bytes)
         self._pool = ThreadPool(THREADS)
@@ -81,6 +85,8 @@ class WSGIBridge:
         except Exception:
             request_id = secrets.token_hex(16)
             log.exception("not answered", extra={"request_id": request_id})
+            if IS_PASSED_ON not in environ:
+                self._count_failure(500)
             response = error_response(ServiceError(), request_id, self._cross_origin, environ.get("HTTP_ORIGIN"))
         await respond(send, environ, response, body)
 
@@ -143,6 +149,7 @@ def run(wsgi: WSGIApplication, environ: WSGIEnvironment) -> Response:
         started.append((status, headers))
         return written.append
 
+    environ[IS_PASSED_ON] = True
     with closing(environ["wsgi.input"]):
         parts = wsgi(environ, start_response)
         try:

@@ -15,7 +15,6 @@ from app.domain.access import Access
 from app.domain.keys.authenticator import Authenticator
 from app.domain.resources import DOCUMENT
 from app.http.answers import Answer
-from app.metrics import READS, Metrics, Tally
 from tests.offline_settings import OFFLINE_SETTINGS
 
 pytestmark = pytest.mark.nodatabase
@@ -40,7 +39,7 @@ def cache() -> ResponseCache:
     validator = CacheValidator(WriteCounters())
     validator.caught_up()
     bodies = {"documents": BodyCache(DOCUMENT, validator, lambda: None, 2**20)}
-    return ResponseCache(settings, bodies, cast(Authenticator, KnownKey()), None, Tally(Metrics(), READS))
+    return ResponseCache(settings, bodies, cast(Authenticator, KnownKey()), None, lambda: None)
 
 
 def request(host: str | None, query: str = "") -> dict[str, Any]:
