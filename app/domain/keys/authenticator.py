@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import lru_cache
 from hashlib import sha256
 from threading import Lock
 from typing import NamedTuple
@@ -21,10 +20,15 @@ MAX_ENTRIES = 10_000
 
 
 class Recognised(NamedTuple):
-    """The key of a text, None if it is unknown, and the time before it was read."""
+    """The time before a key was read, the key and its rights; both are None for the text of no key."""
 
     read_at: float
-    key: Key | None
+    key: Key | None = None
+    access: Access | None = None
+
+    def valid_access(self, now: datetime) -> Access | None:
+        """Return the rights of the key if it is valid at ``now``."""
+        return self.access if self.key is not None and self.key.is_alive(now) else None
 
 
 class Authenticator:
@@ -55,32 +59,31 @@ class Authenticator:
         Raises Unauthorized, alike for a missing, malformed, unknown, expired and revoked key, and Unavailable if the
         database does not answer.
         """
-        key = self._recognise(text) if text else None
         now = self._now()
-        if key is None or not key.is_alive(now):
+        access = self._recognise(text).valid_access(now) if text else None
+        if access is None:
             raise Unauthorized
-        self._note(key.id, now)
-        return _access(key, self._out_of_scope)
+        self._note(access.key_id, now)
+        return access
 
     def recall(self, text: str | None) -> Access | None:
         """Return the rights of a remembered valid key, None for any other text, without asking the database."""
-        if not text:
-            return None
-        entry, now = self._find(self._valid, _digest(text)), self._now()
-        if entry is None or entry.key is None or not entry.key.is_alive(now):
-            return None
-        self._note(entry.key.id, now)
-        return _access(entry.key, self._out_of_scope)
+        entry, now = self._find(self._valid, _digest(text)) if text else None, self._now()
+        access = entry.valid_access(now) if entry else None
+        if access is not None:
+            self._note(access.key_id, now)
+        return access
 
-    def _recognise(self, text: str) -> Key | None:
+    def _recognise(self, text: str) -> Recognised:
         digest, started = _digest(text), self._clock()
         entry = self._find(self._valid, digest) or self._find(self._refused, digest)
         if entry is None:
-            entry = Recognised(started, self._keys.recognise(text))
-            is_valid = entry.key is not None and entry.key.is_alive(self._now())
+            key = self._keys.recognise(text)
+            entry = Recognised(started, key, key.access(self._out_of_scope)) if key else Recognised(started)
+            is_valid = entry.valid_access(self._now()) is not None
             with self._lock:
                 (self._valid if is_valid else self._refused)[digest] = entry
-        return entry.key
+        return entry
 
     def _find(self, memory: TLRUCache[bytes, Recognised], digest: bytes) -> Recognised | None:
         with self._lock:
@@ -92,11 +95,6 @@ class Authenticator:
 
 def _memory(clock: Callable[[], float]) -> TLRUCache[bytes, Recognised]:
     return TLRUCache(MAX_ENTRIES, lambda _, entry, __: entry.read_at + VALID_SECONDS, clock)
-
-
-@lru_cache(MAX_ENTRIES)
-def _access(key: Key, out_of_scope: str) -> Access:
-    return key.access(out_of_scope)
 
 
 def _digest(text: str) -> bytes:
