@@ -57,8 +57,8 @@ class Node:
         # The lock names the process group of the server and of the keeper that started it.
         os.killpg(int((self._directory / "lock").read_text()), number)
 
-    def _installed(self, directory: Path) -> Command:
-        command = installed.prepare(LocalSettings.parse(os.environ).couchdb_home, directory)
+    def _installed(self, directory: Path, _port: int) -> Command:
+        command = installed.prepare(LocalSettings.parse(os.environ).couchdb_home, directory, 0)
         port = directory / "port.ini"
         port.write_text(f"[chttpd]\nport = {self._reserved.getsockname()[1]}\n")
         return Command([*command.arguments, str(port)], command.environ)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,13 +35,13 @@ def run(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
     # Fail before a database is started and deployed to.
     free_port(settings)
     ensure_secret(settings)
-    with database(settings, environ):
+    with database(settings, environ) as is_database_kept:
         settings = Settings.read(environ)
         with closing(Connection(settings.admin_url)) as connection:
             deployment.deploy(connection, settings.prefix, tree.load(), report=show)
         with closing(Services.build(settings)) as services:
             show(development_key(settings, services))
-        return serve(settings)
+        return serve(settings, is_database_kept)
 
 
 def show(line: str) -> None:
@@ -56,16 +56,19 @@ def ensure_secret(settings: Settings) -> None:
 
 
 @contextmanager
-def database(settings: Settings, environ: Mapping[str, str]) -> Iterator[None]:
-    """Run a database while the context lasts, unless one is set, and leave its URL where other commands find it."""
+def database(settings: Settings, environ: Mapping[str, str]) -> Iterator[Callable[[], bool]]:
+    """Run a database while the context lasts, unless one is set, and leave its URL where other commands find it.
+
+    Yields a function that restarts a database that has ended, and returns False if it keeps ending.
+    """
     if settings.couchdb_url:
-        yield
+        yield lambda: True
         return
     running = start(settings.database, settings.var, environ)
     show(f"Database: {running.name}; Fauxton: {running.url}/_utils/")
     write_private(settings.url_file, running.url)
     try:
-        yield
+        yield running.keep
     finally:
         settings.url_file.unlink(missing_ok=True)
         running.stop()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from app.local_couchdb import embedded, installed
 from app.local_couchdb.process import Server, StartError
+from app.local_couchdb.restarts import Restarts
 from app.local_couchdb.settings import LocalSettings
 from app.local_couchdb.wire import read
 
@@ -21,12 +23,16 @@ Origin = Literal["COUCHDB_URL", "docker", "installed", "embedded"]
 
 @dataclass(frozen=True)
 class Running:
-    """A running database server: its URL with credentials and no trailing slash, its name, and where it comes from."""
+    """A running database server: its URL with credentials and no trailing slash, its name, and where it comes from.
+
+    ``keep`` restarts a server that has ended, and returns False if that is no use (Restarts.keep_running).
+    """
 
     url: str = field(repr=False)
     name: str
     origin: Origin
     stop: Callable[[], None] = field(default=lambda: None, repr=False)
+    keep: Callable[[], bool] = field(default=lambda: True, repr=False)
 
 
 def start(kind: str, directory: Path, environ: Mapping[str, str] = os.environ) -> Running:
@@ -37,10 +43,12 @@ def start(kind: str, directory: Path, environ: Mapping[str, str] = os.environ) -
     """
     home = LocalSettings.parse(environ).couchdb_home
     if kind == "installed" or (kind == "auto" and installed.is_at(home)):
-        server = Server(directory.resolve() / "couchdb", lambda folder: installed.prepare(home, folder))
-        return Running(server.url, f"installed {describe(server.url)}", "installed", server.stop)
+        server = Server(directory.resolve() / "couchdb", partial(installed.prepare, home))
+        return Running(
+            server.url, f"installed {describe(server.url)}", "installed", server.stop, Restarts(server).keep_running
+        )
     server = Server(directory.resolve() / "pouchdb", embedded.prepare)
-    return Running(server.url, embedded.name(), "embedded", server.stop)
+    return Running(server.url, embedded.name(), "embedded", server.stop, Restarts(server).keep_running)
 
 
 def describe(url: str) -> str:

@@ -31,11 +31,14 @@ def name() -> str:
     return f"embedded PouchDB Server {pins['pouchdb']} (express-pouchdb {pins['express-pouchdb']})"
 
 
-def prepare(directory: Path) -> Command:
-    """Install the embedded database if necessary, and return the command to run it. Raises StartError."""
+def prepare(directory: Path, port: int) -> Command:
+    """Install the embedded database if necessary, and return the command to run it; ``port`` 0 is any free one.
+
+    Raises StartError.
+    """
     admin(directory)
-    node = install()
-    return Command([node, f"--max-old-space-size={HEAP_MEGABYTES}", str(FOLDER / "server.js"), str(directory)])
+    node, script = install(), str(FOLDER / "server.js")
+    return Command([node, f"--max-old-space-size={HEAP_MEGABYTES}", script, str(directory), str(port)])
 
 
 def install() -> str:

@@ -34,7 +34,7 @@ uri_file = {directory}/uri
 state_dir = {directory}/data
 [chttpd]
 bind_address = 127.0.0.1
-port = 0
+port = {port}
 [httpd]
 bind_address = 127.0.0.1
 port = 0
@@ -51,14 +51,17 @@ def is_at(home: Path) -> bool:
     return os.access(home / "bin" / "couchdb", os.X_OK) and os.access(home / "etc" / "default.ini", os.R_OK)
 
 
-def prepare(home: Path, directory: Path) -> Command:
-    """Return the command to run the CouchDB of ``home`` with its files in ``directory``. Raises StartError."""
+def prepare(home: Path, directory: Path, port: int) -> Command:
+    """Return the command to run the CouchDB of ``home`` with its files in ``directory``; ``port`` 0 is any free one.
+
+    Raises StartError.
+    """
     if not is_at(home):
         raise StartError(f"{home} has no Apache CouchDB that this user may run: set COUCHDB_HOME")
     name, password = admin(directory).split(":")
     ini, arguments = directory / "couchdb.ini", directory / "vm.args"
     ini.touch(0o600)
-    ini.write_text(CONFIGURATION.format(directory=directory, name=name, password=password))
+    ini.write_text(CONFIGURATION.format(directory=directory, port=port, name=name, password=password))
     arguments.write_text(ARGUMENTS)
     command = [str(home / "bin" / "couchdb"), "-couch_ini", str(home / "etc" / "default.ini"), str(ini)]
     environ = {

@@ -1,4 +1,4 @@
-"""Runs a database server while standard input stays open; run as a script, never imported.
+"""Runs a database server while standard input stays open; run as a script of its own.
 
 The starter holds the other end of that pipe, so the server ends when the starter ends, even by SIGKILL. Keeper and
 server have their own session: Ctrl-C in a terminal reaches the service only, which can then drain while its database
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 
+ENDED = "the server ended"  # Begins the last line of the log.
 GRACE_SECONDS = 10  # Then the server is killed.
 
 
@@ -26,12 +27,18 @@ def stop_at_end_of_input(server: subprocess.Popen[bytes]) -> None:
         server.kill()
 
 
+def ending(code: int) -> str:
+    """Return the words for an exit code; a negative one is a signal."""
+    return f"with status {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
+
+
 def main(lock: int, command: list[str]) -> None:
     """Run ``command``; it inherits ``lock``, which is released only when both keeper and server have ended."""
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[lock])  # noqa: S603
     signal.signal(signal.SIGTERM, lambda _number, _frame: server.terminate())
     threading.Thread(target=stop_at_end_of_input, args=[server], daemon=True).start()
-    server.wait()
+    code = server.wait()
+    print(f"{ENDED} {ending(code)}", file=sys.stderr, flush=True)  # noqa: T201 - into the log
     # Processes that the server started and left behind are in this process group.
     os.killpg(0, signal.SIGKILL)
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -79,22 +80,33 @@ def lock_folder(directory: Path) -> int:
 class Server:
     """A running database server; ``url`` contains its administrator's credentials and has no trailing slash."""
 
-    def __init__(self, directory: Path, prepare: Callable[[Path], Command]) -> None:
-        """Run the command that ``prepare`` returns for ``directory``. Raises StartError.
+    def __init__(self, directory: Path, prepare: Callable[[Path, int], Command]) -> None:
+        """Run the command that ``prepare`` returns for ``directory`` and a port, 0 for any. Raises StartError.
 
         The server writes its URL to the file ``uri`` there.
         """
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._directory, self._log = directory, directory / "log"
-        lock = lock_folder(directory)
-        try:
-            (directory / "uri").unlink(missing_ok=True)
-            self._keeper = self._spawn(prepare(directory), lock)
-            os.truncate(lock, 0)
-            os.pwrite(lock, str(self._keeper.pid).encode(), 0)
-        finally:
-            os.close(lock)
+        self._directory, self._log, self._prepare = directory, directory / "log", prepare
+        self._keeper = self._run(port=0)
         self.url = self._await_url()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the server has ended, without ``stop`` or with it."""
+        return self._keeper.poll() is not None
+
+    def restart(self) -> None:
+        """Run a server that has ended once more, at the same URL. Does not wait until it answers. Raises StartError."""
+        assert self._keeper.stdin
+        self._keeper.stdin.close()
+        with suppress(ProcessLookupError):
+            # The keeper alone may have been killed.
+            os.killpg(self._keeper.pid, signal.SIGKILL)
+        self._keeper = self._run(urlsplit(self.url).port or 0)
+
+    def last_lines(self, count: int) -> list[str]:
+        """Return the end of the server's log."""
+        return self._log.read_text(errors="replace").splitlines()[-count:]
 
     def stop(self) -> None:
         """Stop the server and all processes that it started. May be called again."""
@@ -105,6 +117,17 @@ class Server:
         except subprocess.TimeoutExpired:
             os.killpg(self._keeper.pid, signal.SIGKILL)
             self._keeper.wait()
+
+    def _run(self, port: int) -> subprocess.Popen[bytes]:
+        lock = lock_folder(self._directory)
+        try:
+            (self._directory / "uri").unlink(missing_ok=True)
+            keeper = self._spawn(self._prepare(self._directory, port), lock)
+            os.truncate(lock, 0)
+            os.pwrite(lock, str(keeper.pid).encode(), 0)
+        finally:
+            os.close(lock)
+        return keeper
 
     def _spawn(self, command: Command, lock: int) -> subprocess.Popen[bytes]:
         if self._log.exists():
@@ -146,8 +169,7 @@ class Server:
         return f"http://{admin(self._directory)}@{parts.netloc}"
 
     def _failure(self, reason: str) -> StartError:
-        lines = self._log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
-        tail = "".join(f"\n    {line}" for line in lines) or " no output"
+        tail = "".join(f"\n    {line}" for line in self.last_lines(LOG_TAIL_LINES))
         return StartError(
             f"the database server in {self._directory} did not start: {reason}. {self._log} ends with:{tail}"
         )

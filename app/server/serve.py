@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
@@ -32,8 +33,8 @@ BACKLOG = 2048
 TICKS_PER_SECOND = 10
 
 
-def serve(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT, then finish what was begun."""
+def serve(settings: Settings, is_database_kept: Callable[[], bool] = lambda: True) -> int:
+    """Serve until SIGTERM or SIGINT, then finish what was begun. Returns 1 if it ended because of ``supervise``."""
     logs.configure(logs.form_of(settings.log))
     shared, supervisor = Shared.build(settings), os.getpid()
     listeners = listen(settings)
@@ -41,10 +42,11 @@ def serve(settings: Settings) -> int:
     log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
     # Requests in flight end by their deadline; a little more lets responses be sent and last uses be written.
     grace = math.ceil(settings.deadline + usage.FLUSH_SECONDS) + 2
-    supervise(
-        lambda listener: Worker(settings, shared, supervisor, grace).run(sockets=[listener]), listeners, grace + 2
-    )
-    return 0
+
+    def work(listener: socket.socket) -> None:
+        Worker(settings, shared, supervisor, grace).run(sockets=[listener])
+
+    return 0 if supervise(work, listeners, grace + 2, is_database_kept) else 1
 
 
 def free_port(settings: Settings) -> int:

@@ -17,8 +17,16 @@ AWAITED = STOPPING | {signal.SIGCHLD, signal.SIGALRM}
 RESTART_SECONDS = 0.1
 
 
-def supervise(work: Callable[[socket.socket], None], listeners: Sequence[socket.socket], grace_seconds: int) -> None:
+def supervise(
+    work: Callable[[socket.socket], None],
+    listeners: Sequence[socket.socket],
+    grace_seconds: int,
+    is_database_kept: Callable[[], bool] = lambda: True,
+) -> bool:
     """Keep a process running ``work`` on each listener until SIGTERM or SIGINT; then end all, by force after the grace.
+
+    ``is_database_kept`` is called when a child of this process has ended. If it returns False, the workers are ended
+    as well. Returns whether a signal asked for the end.
 
     A listener outlives its worker, so that the connections that wait on it are answered by the next one. A worker keeps
     only its own: a listener that any process holds still takes connections, which nobody would accept.
@@ -26,10 +34,14 @@ def supervise(work: Callable[[socket.socket], None], listeners: Sequence[socket.
     reader, writer = socket.socketpair()
     report_signals(writer)
     running = {start(work, listener, listeners): listener for listener in listeners}
-    is_stopping = False
+    is_stopping, is_kept = False, True
+    # A child that ended before the signals were reported is noticed at once.
+    writer.send(bytes((signal.SIGCHLD,)))
     while running:
         number = reader.recv(1)[0]
-        if number in STOPPING and not is_stopping:
+        if number == signal.SIGCHLD and not is_stopping:
+            is_kept = is_database_kept()
+        if (number in STOPPING or not is_kept) and not is_stopping:
             is_stopping = True
             log.info("stopping")
             for listener in listeners:
@@ -45,6 +57,7 @@ def supervise(work: Callable[[socket.socket], None], listeners: Sequence[socket.
                 log.error("worker ended", extra={"worker": pid, "exit_code": code})
                 time.sleep(RESTART_SECONDS)
                 running[start(work, listener, listeners)] = listener
+    return is_kept
 
 
 def report_signals(writer: socket.socket) -> None:

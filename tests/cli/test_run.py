@@ -8,12 +8,15 @@ import signal
 import socket
 import stat
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from app.local_couchdb import Running
+from app.local_couchdb.restarts import MAX_RESTARTS
 from tests.server.live import PATIENCE, Live, command, environment
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -77,6 +80,40 @@ def test_a_start_after_a_crash_keeps_data_and_key(environ: dict[str, str], tmp_p
         printed = live.wait_for(lambda: "\n".join(live.said) if "curl" in "\n".join(live.said) else "")
         assert "$(cat " in printed
         assert key not in printed
+
+
+def kill_database(var: Path) -> None:
+    """Kill the processes of the database that `make run` has started."""
+    [lock] = var.glob("*/lock")
+    os.killpg(int(lock.read_text()), signal.SIGKILL)
+
+
+def has_restarted(live: Live, times: int) -> bool:
+    """Return whether the log says this often that the database is restarted."""
+    return sum("is being restarted" in line["message"] for line in live.events()) == times
+
+
+def test_a_database_that_dies_is_restarted_with_one_line(environ: dict[str, str], tmp_path: Path) -> None:
+    with Live("run", environ) as live:
+        key = (tmp_path / "var" / "development-key").read_text().strip()
+        status, created = live.request("POST", "/documents", key, {"title": "Before"})
+        assert status == 201
+        kill_database(tmp_path / "var")
+        live.wait_for(partial(has_restarted, live, 1))
+        path = f"/documents/{created['id']}"
+        wait_until(lambda: live.request("PUT", path, key, {"title": "After"})[0] == 200)
+        assert live.request("GET", path, key)[1]["title"] == "After"
+        assert has_restarted(live, 1)
+
+
+def test_a_database_that_keeps_dying_ends_the_command(environ: dict[str, str], tmp_path: Path) -> None:
+    with Live("run", environ) as live:
+        for number in range(MAX_RESTARTS):
+            kill_database(tmp_path / "var")
+            live.wait_for(partial(has_restarted, live, number + 1))
+        kill_database(tmp_path / "var")
+        assert live.wait() == 1
+        assert any("the database ended 6 times within a minute" in line for line in live.logged)
 
 
 def test_commands_find_the_running_database_without_settings(environ: dict[str, str], tmp_path: Path) -> None:

@@ -29,15 +29,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200); self.end_headers(); self.wfile.write(b'{"couchdb": "Welcome", "version": "0"}')
     def log_message(self, *_): pass
-server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+server = http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
 pathlib.Path("uri.new").write_text(f"http://127.0.0.1:{server.server_port}/")
 pathlib.Path("uri.new").rename("uri")
 server.serve_forever()
 """
 
 
-def fake(script: str = FAKE) -> Command:
-    return Command([sys.executable, "-c", script])
+def fake(script: str = FAKE, port: int = 0) -> Command:
+    return Command([sys.executable, "-c", script, str(port)])
 
 
 def tree(root: int) -> set[int]:
@@ -133,7 +133,7 @@ def test_an_installed_couchdb_listens_on_loopback(tmp_path: Path) -> None:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path, lambda _: fake())
+    server = Server(tmp_path, lambda *_: fake())
     yield server
     server.stop()
 
@@ -148,7 +148,7 @@ def test_a_server_can_be_stopped_twice(server: Server) -> None:
 
 @pytest.mark.nodatabase
 def test_the_children_of_a_server_end_with_it(tmp_path: Path) -> None:
-    parent = Server(tmp_path, lambda _: fake("import subprocess; subprocess.Popen(['sleep', '300'])" + FAKE))
+    parent = Server(tmp_path, lambda *_: fake("import subprocess; subprocess.Popen(['sleep', '300'])" + FAKE))
     family = tree(int((tmp_path / "lock").read_text()))
     assert len(family) == 3
     parent.stop()
@@ -157,7 +157,7 @@ def test_the_children_of_a_server_end_with_it(tmp_path: Path) -> None:
 
 @pytest.mark.nodatabase
 def test_only_the_owner_has_access_to_the_folder(tmp_path: Path) -> None:
-    Server(tmp_path / "new", lambda _: fake()).stop()
+    Server(tmp_path / "new", lambda *_: fake()).stop()
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
 
 
@@ -173,7 +173,7 @@ def test_a_folder_has_at_most_one_server(server: Server, tmp_path: Path, monkeyp
     monkeypatch.setattr(process, "STOP_SECONDS", 0.1)
     keeper = (tmp_path / "lock").read_text()
     with pytest.raises(StartError, match=f"already runs in {tmp_path}.* kill -9 -- -{keeper}$"):
-        Server(tmp_path, lambda _: fake())
+        Server(tmp_path, lambda *_: fake())
     assert request(server.url)[0] == 200
 
 
@@ -186,17 +186,17 @@ def test_a_server_without_its_keeper_still_locks_its_folder(
     os.kill(keeper, signal.SIGKILL)
     assert poll(lambda: not alive(keeper), PATIENCE)
     with pytest.raises(StartError, match=f"kill -9 -- -{keeper}$"):
-        Server(tmp_path, lambda _: fake())
+        Server(tmp_path, lambda *_: fake())
     assert request(server.url)[0] == 200
     os.killpg(keeper, signal.SIGKILL)
     monkeypatch.undo()
-    Server(tmp_path, lambda _: fake()).stop()
+    Server(tmp_path, lambda *_: fake()).stop()
 
 
 @pytest.mark.nodatabase
 def test_a_server_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "STOP_SECONDS", 0.1)
-    server = Server(tmp_path, lambda _: fake("import signal; signal.signal(15, signal.SIG_IGN)" + FAKE))
+    server = Server(tmp_path, lambda *_: fake("import signal; signal.signal(15, signal.SIG_IGN)" + FAKE))
     family = tree(int((tmp_path / "lock").read_text()))
     server.stop()
     assert poll(lambda: not any(alive(pid) for pid in family), PATIENCE)
@@ -206,11 +206,11 @@ def test_a_server_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: py
 def test_a_failed_start_shows_the_end_of_the_log(tmp_path: Path) -> None:
     script = "import sys; sys.exit('\\n'.join(f'line {n}' for n in range(40)))"
     with pytest.raises(StartError) as raised:
-        Server(tmp_path, lambda _: fake(script))
+        Server(tmp_path, lambda *_: fake(script))
     message = str(raised.value)
     assert "did not start: it ended" in message
     assert str(tmp_path / "log") in message
-    assert message.endswith("line 38\n    line 39")
+    assert message.endswith("line 38\n    line 39\n    the server ended with status 1")
     assert "line 20" not in message
 
 
@@ -218,7 +218,7 @@ def test_a_failed_start_shows_the_end_of_the_log(tmp_path: Path) -> None:
 def test_a_server_that_never_answers_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "START_SECONDS", 0.5)
     with pytest.raises(StartError, match="did not answer within"):
-        Server(tmp_path, lambda _: fake("import signal; signal.pause()"))
+        Server(tmp_path, lambda *_: fake("import signal; signal.pause()"))
     keeper = int((tmp_path / "lock").read_text())
     assert poll(lambda: not alive(keeper), PATIENCE)
 
@@ -228,7 +228,7 @@ def test_a_stale_uri_file_is_ignored(server: Server, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "uri").write_text((tmp_path / "uri").read_text())
-    second = Server(other, lambda _: fake())
+    second = Server(other, lambda *_: fake())
     second.stop()
     assert second.url.rpartition(":")[2] != server.url.rpartition(":")[2]
 

@@ -1,9 +1,9 @@
 // Serves PouchDB with CouchDB's HTTP API, on loopback, for machines without CouchDB.
 //
-//   node server.js DIRECTORY
+//   node server.js DIRECTORY PORT
 //
-// DIRECTORY/admin contains "name:password" of the administrator, and DIRECTORY/data the databases. When the server
-// listens, it writes its URL to DIRECTORY/uri. docs/decisions/embedded-database.md explains each guard below.
+// DIRECTORY/admin contains "name:password" of the administrator, and DIRECTORY/data the databases. PORT 0 is any free
+// one. When the server listens, it writes its URL to DIRECTORY/uri. docs/decisions/embedded-database.md explains each guard below.
 
 "use strict";
 
@@ -134,7 +134,12 @@ function announce(directory, server) {
   fs.renameSync(`${uri}.new`, uri);
 }
 
-async function main(directory) {
+function fail(error) {
+  console.error("The embedded database could not start:", error);
+  process.exit(1);
+}
+
+async function main(directory, port) {
   const [name, password] = fs.readFileSync(path.join(directory, "admin"), "utf8").trim().split(":");
   const data = path.join(directory, "data");
   fs.mkdirSync(data, { recursive: true });
@@ -143,7 +148,8 @@ async function main(directory) {
   await configure(app, "couchdb", "max_document_size", MAX_BODY_BYTES);
   await configure(app, "admins", name, password);
   await app.setPouchDB(PouchDB.defaults({ prefix: data + path.sep }));
-  const server = app.listen(0, "127.0.0.1", () => announce(directory, server));
+  const server = app.listen(port, "127.0.0.1", () => announce(directory, server));
+  server.on("error", fail); // Such as a port that another process has taken.
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   server.timeout = REQUEST_TIMEOUT_MS;
 }
@@ -153,7 +159,4 @@ process.on("uncaughtException", (error) => console.error("A request failed:", er
 process.on("unhandledRejection", (error) => console.error("A request failed:", error));
 process.on("SIGTERM", () => process.exit(0)); // Acknowledged writes are on disk; even kill -9 loses none.
 
-main(process.argv[2]).catch((error) => {
-  console.error("The embedded database could not start:", error);
-  process.exit(1);
-});
+main(process.argv[2], Number(process.argv[3])).catch(fail);
