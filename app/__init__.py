@@ -12,7 +12,8 @@ from flask import Flask
 from app.api import documents, health, keys, metrics, projects, reference, root
 from app.cache.response_cache import ResponseCache
 from app.http.cross_origin import CrossOrigin
-from app.http.request_scope import IdConverter, Request, RequestScope, install_hooks, trusting
+from app.http.proxies import behind_proxies
+from app.http.request_scope import IdConverter, Request, RequestScope, install_hooks
 from app.request_context import Report, unreported
 from app.settings import Settings
 from app.wiring import Services, Shared
@@ -66,4 +67,5 @@ def create_app(settings: Settings, shared: Shared | None = None, report: Report 
         flask.register_blueprint(module.blueprint(services))
 
     scope = RequestScope(flask.wsgi_app, settings.deadline, services.report, cross_origin)
-    return Application(flask, trusting(settings.trusted_proxies, scope), services.response_cache, services)
+    wsgi_app = behind_proxies(settings.trusted_proxies, settings.public_url, scope)
+    return Application(flask, wsgi_app, services.response_cache, services)

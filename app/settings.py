@@ -11,7 +11,7 @@ from typing import Self
 
 from app.limits.policies import MEMORY, Policy, policies, storage
 from app.local_couchdb.settings import LocalSettings
-from app.urls import ANY_ORIGIN, origins
+from app.urls import ANY_ORIGIN, origins, public_url
 from couchapp.settings import NO_DATABASE, SettingError, one_of, setting
 
 # A batch may be this many times as large as any other request body.
@@ -129,7 +129,16 @@ class Settings(LocalSettings):
         one_of("auto", "text", "json"),
     )
     trusted_proxies: int = setting(
-        "DREAMSCRIPT_TRUSTED_PROXIES", "0", "How many proxies to believe for scheme, host and client address.", natural
+        "DREAMSCRIPT_TRUSTED_PROXIES",
+        "0",
+        "How many proxies to believe for scheme, host, port, path prefix and client address.",
+        natural,
+    )
+    public_url: str = setting(
+        "DREAMSCRIPT_PUBLIC_URL",
+        "",
+        "The URL that links begin with, such as https://example/api, whatever a request or a proxy reports.",
+        public_url,
     )
     cors_origins: tuple[str, ...] = setting(
         "DREAMSCRIPT_CORS_ORIGINS",

@@ -14,6 +14,32 @@ ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._~-]+|\[[0-9a-f:.]+\])(?::[
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
+# Those that stand for themselves in a path (RFC 3986, section 3.3).
+PATH_CHARACTERS = "/:@!$&'()*+,;="
+PUBLIC_URL = re.compile(
+    rf"(https?)://({HOST.pattern})((?:/(?:[\w.~!$&'()*+,;=:@-]|%[0-9A-F]{{2}})*)*)", re.ASCII | re.IGNORECASE
+)
+
+
+def without_default_port(host: str, scheme: str) -> str:
+    """Return a legal host without an empty port and without the port that ``scheme`` implies."""
+    return host.removesuffix(DEFAULT_PORTS.get(scheme, ":")).removesuffix(":")
+
+
+def public_url(text: str) -> str:
+    """Return the URL that links begin with, without a slash at its end; empty for none. Raises ValueError."""
+    parts = PUBLIC_URL.fullmatch(text)
+    if parts is None:
+        if not text:
+            return ""
+        raise ValueError(
+            "the URL that clients use, such as https://api.example or https://example/api: http or https, a host in "
+            "ASCII and perhaps a path, without credentials, query or fragment"
+        )
+    scheme, host, path = parts[1].lower(), parts[2], parts[3]
+    return f"{scheme}://{without_default_port(host, scheme)}{path.rstrip('/')}"
+
+
 def origins(text: str) -> tuple[str, ...]:
     """Return the origins of a comma-separated list: ``("*",)`` for all, nothing for `off`. Raises ValueError."""
     if text == NO_ORIGIN:

@@ -16,6 +16,8 @@ from app.api import documents, health, keys, metrics, projects, root
 from app.api.openapi import document
 from app.http.answers import JSON, Answer
 from app.http.operations import Routes
+from app.urls import PATH_CHARACTERS
+from app.wiring import Services
 
 PAGE = Path(__file__).parent / "reference_page"
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
@@ -49,9 +51,9 @@ def serialized(server_url: str) -> bytes:
 
 
 @routes.operation("GET", "/openapi.json", answer={"type": "object"}, headers=HEADER_NAMES)
-def openapi() -> Answer:
+def openapi(services: Services) -> Answer:
     """Describe this API as OpenAPI 3.1"""
-    return answer(serialized(quote(request.root_path) or "/"), JSON)
+    return answer(serialized(services.settings.public_url or quote(request.root_path, PATH_CHARACTERS) or "/"), JSON)
 
 
 @routes.operation("GET", "/reference", answer={"type": "string"}, headers=HEADER_NAMES, media_type="text/html")

@@ -24,7 +24,8 @@ from app.errors import ValidationFailed
 from app.http.answers import JSON, Answer, item_headers, line, names_tag
 from app.http.credentials import key_text
 from app.http.cross_origin import CrossOrigin
-from app.http.request_scope import choose_request_id, trusting
+from app.http.proxies import behind_proxies
+from app.http.request_scope import choose_request_id
 from app.http.responses import Response
 from app.limits.limiter import Limiter
 from app.limits.policies import MEMORY, READ
@@ -134,7 +135,9 @@ class ResponseCache:
         self._lock, self._flights = Lock(), SingleFlight()
         self._cross_origin = CrossOrigin(settings.cors_origins)
         self._pages: LRUCache[PageKey, Entry] = LRUCache(settings.cache_bytes // PAGES_SHARE, _size)
-        self._find_behind_proxies = trusting(settings.trusted_proxies, lambda environ, _: self._find(environ))
+        self._find_behind_proxies = behind_proxies(
+            settings.trusted_proxies, settings.public_url, lambda environ, _: self._find(environ)
+        )
         # Without a limiter, or with counters in memory, a lookup waits for nothing outside of this host.
         self.is_immediate = limiter is None or settings.rate_limit_storage == MEMORY
 

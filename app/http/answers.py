@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 JSON = "application/json"
-# An opaque tag. Proxies may put a weakness mark before it, or the name of an encoding at its end.
+# An opaque tag, perhaps with a weakness mark.
 TAG = re.compile(r'(?:W/)?"([^"]*)"')
+# A proxy that encodes a response may add the coding to its tag: Apache `-gzip`, Jetty `--gzip`, others `;gzip`. All
+# registered codings of responses are here, and no tag of this service ends like that.
+CODING = re.compile(r"(?:(?:--?|[;:+.])(?:x-)?(?:gzip|br|zstd|deflate|compress|dcb|dcz)){1,2}\Z", re.IGNORECASE)
 CACHING = {"Cache-Control": "private, no-cache", "Vary": "X-API-Key, Authorization"}
 # Of all that has a tag, of items and of new items, for the OpenAPI document.
 HEADER_NAMES = ("ETag", *CACHING)
@@ -111,7 +114,7 @@ def http_date(seconds: int) -> str:
 
 
 def tags(text: str) -> set[str]:
-    """Return the opaque tags in a list of entity tags, without quotes, `W/` and `-gzip`; `*` stands for itself.
+    """Return the opaque tags in a list of entity tags, without quotes, `W/` and codings; `*` stands for itself.
 
     The list is split at its commas, which no tag of this service contains, so that a header costs time in proportion to
     its length. Anything that is not an entity tag is ignored.
@@ -119,12 +122,17 @@ def tags(text: str) -> set[str]:
     if text.strip() == "*":
         return {"*"}
     parts = (TAG.fullmatch(part.strip()) for part in text.split(","))
-    return {part[1].removesuffix("-gzip") for part in parts if part} - {"*"}
+    return {without_coding(part[1]) for part in parts if part} - {"*"}
+
+
+def without_coding(tag: str) -> str:
+    """Return a tag without the content coding that a proxy has added."""
+    return CODING.sub("", tag)
 
 
 def tags_or_bare(text: str) -> frozenset[str]:
     """Return the tags in a list of entity tags, or a single tag that is written without its quotes."""
-    bare = text.strip().removeprefix("W/").removesuffix("-gzip")
+    bare = without_coding(text.strip().removeprefix("W/"))
     return frozenset(tags(text) or {bare} - {"*"})
 
 

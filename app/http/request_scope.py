@@ -6,13 +6,12 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import flask
 from flask import Flask, request
 from werkzeug import exceptions
-from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter
 from werkzeug.utils import cached_property
 from werkzeug.wsgi import get_host
@@ -31,7 +30,7 @@ from app.request_context import (
     request_context,
     unreported,
 )
-from app.urls import DEFAULT_PORTS, HOST
+from app.urls import HOST, PATH_CHARACTERS, without_default_port
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -113,11 +112,6 @@ def choose_request_id(offered: str | None) -> str:
     return offered if offered and REQUEST_ID.fullmatch(offered) else secrets.token_hex(16)
 
 
-def trusting(hops: int, wsgi: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``wsgi`` as it answers behind ``hops`` trusted proxies, which set scheme, host and client address."""
-    return ProxyFix(wsgi, x_for=hops, x_proto=hops, x_host=hops) if hops else wsgi
-
-
 class Request(flask.Request):
     """A request whose URLs are URIs, where Werkzeug's are IRIs: a header cannot hold any other host."""
 
@@ -129,7 +123,7 @@ class Request(flask.Request):
         host = self.headers["Host"]
         if not HOST.fullmatch(host):
             return ""
-        return host.removesuffix(DEFAULT_PORTS.get(self.scheme, ":")).removesuffix(":")
+        return without_default_port(host, self.scheme)
 
     @host.setter
     def host(self, value: str) -> None:
@@ -138,7 +132,7 @@ class Request(flask.Request):
     @cached_property
     def root_url(self) -> str:
         """The URL of the application's root."""
-        return f"{self.scheme}://{self.host}{quote(self.root_path.rstrip('/'))}/"
+        return f"{self.scheme}://{self.host}{quote(self.root_path.rstrip('/'), PATH_CHARACTERS)}/"
 
     @cached_property
     def base_url(self) -> str:

@@ -137,10 +137,19 @@ def test_a_trusted_proxy_sets_the_address_in_links(
     ada: Caller, make_app: Callable[..., Application], listing: str
 ) -> None:
     behind = Caller(make_app(trusted_proxies=1), ada.key)
-    answer = behind.get(
-        f"{listing}?limit=1", x_forwarded_host="evil.example, api.example.com", x_forwarded_proto="http, https"
-    )
-    assert answer.headers["x-next"].startswith("https://api.example.com/projects/")
+    forwarded = {
+        "x_forwarded_host": "evil.example, api.example.com",
+        "x_forwarded_proto": "http, https",
+        "x_forwarded_port": "8443",
+        "x_forwarded_prefix": "/api",
+    }
+    for condition in ({}, {"if_none_match": "*"}):
+        answer = behind.get(f"{listing}?limit=1", **forwarded, **condition)
+        assert answer.headers["x-next"].startswith(f"https://api.example.com:8443/api{listing}?limit=1&cursor=")
+        assert answer.headers["Link"] == f'<{answer.headers["x-next"]}>; rel="next"'
+    headers = {name.replace("_", "-"): value for name, value in forwarded.items()}
+    created = behind.request("POST", "/documents", json={"title": "x"}, headers=headers)
+    assert created.headers["Location"] == f"https://api.example.com:8443/api/documents/{created.json['id']}"
 
 
 def test_behind_no_proxy_forwarded_headers_are_not_believed(ada: Caller, listing: str) -> None:
