@@ -6,6 +6,7 @@ from typing import Any
 
 from app.api import batches
 from app.domain.access import Access
+from app.domain.resources import DOCUMENT
 from app.http import answers, arguments, paging
 from app.http.answers import Answer
 from app.http.operations import Routes
@@ -57,7 +58,7 @@ def create_document(services: Services, access: Access, body: dict[str, Any], wr
     The answer is sent once a quorum of the database has stored it.
     """
     document = services.documents.create(access, body, write_id)
-    return answers.created(document, f"documents/{document.public_id}")
+    return answers.created(DOCUMENT, document, f"documents/{document.public_id}")
 
 
 @routes.operation(
@@ -92,7 +93,7 @@ def replace_document(services: Services, access: Access, document_id: int, body:
     Members that the body does not name are removed. With `If-Match`, only if nobody else has changed it; without,
     the last write wins.
     """
-    return answers.written(services.documents.replace(access, document_id, body, arguments.condition()))
+    return answers.written(DOCUMENT, services.documents.replace(access, document_id, body, arguments.condition()))
 
 
 @routes.operation(
@@ -112,7 +113,9 @@ def patch_document(
     A merge patch (RFC 7396): members that the body names are set, or removed where they are null. With `If-Match`,
     only if nobody else has changed it; without, the patch is applied to the current state.
     """
-    return answers.written(services.documents.patch(access, document_id, body, arguments.condition(), write_id))
+    return answers.written(
+        DOCUMENT, services.documents.patch(access, document_id, body, arguments.condition(), write_id)
+    )
 
 
 @routes.operation("DELETE", "/documents/<id:document_id>", scope="documents:write", status=204, also=(409, 412))
@@ -158,7 +161,7 @@ def copy_document(services: Services, access: Access, document_id: int, write_id
     knows it. `COPY /documents/{document_id}` is the same operation, also for a repetition with its `Idempotency-Key`.
     """
     document = services.documents.copy(access, document_id, arguments.condition(), write_id)
-    return answers.created(document, f"documents/{document.public_id}")
+    return answers.created(DOCUMENT, document, f"documents/{document.public_id}")
 
 
 @routes.operation(

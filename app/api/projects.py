@@ -6,6 +6,7 @@ from typing import Any
 
 from app.api import batches
 from app.domain.access import Access
+from app.domain.resources import PROJECT
 from app.http import answers, arguments, paging
 from app.http.answers import Answer
 from app.http.operations import Routes
@@ -59,7 +60,7 @@ def create_project(services: Services, access: Access, body: dict[str, Any], wri
     The answer is sent once a quorum of the database has stored it.
     """
     project = services.projects.create(access, body, write_id)
-    return answers.created(project, f"projects/{project.public_id}")
+    return answers.created(PROJECT, project, f"projects/{project.public_id}")
 
 
 @routes.operation(
@@ -94,7 +95,7 @@ def replace_project(services: Services, access: Access, project_id: int, body: d
     Members that the body does not name are removed. With `If-Match`, only if nobody else has changed it; without,
     the last write wins.
     """
-    return answers.written(services.projects.replace(access, project_id, body, arguments.condition()))
+    return answers.written(PROJECT, services.projects.replace(access, project_id, body, arguments.condition()))
 
 
 @routes.operation(
@@ -114,7 +115,7 @@ def patch_project(
     A merge patch (RFC 7396): members that the body names are set, or removed where they are null. With `If-Match`,
     only if nobody else has changed it; without, the patch is applied to the current state.
     """
-    return answers.written(services.projects.patch(access, project_id, body, arguments.condition(), write_id))
+    return answers.written(PROJECT, services.projects.patch(access, project_id, body, arguments.condition(), write_id))
 
 
 @routes.operation("DELETE", "/projects/<id:project_id>", scope="projects:write", status=204, also=(409, 412))
@@ -160,7 +161,7 @@ def copy_project(services: Services, access: Access, project_id: int, write_id: 
     knows it. `COPY /projects/{project_id}` is the same operation, also for a repetition with its `Idempotency-Key`.
     """
     project = services.projects.copy(access, project_id, arguments.condition(), write_id)
-    return answers.created(project, f"projects/{project.public_id}")
+    return answers.created(PROJECT, project, f"projects/{project.public_id}")
 
 
 @routes.operation(

@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ import flask
 from flask import request
 from werkzeug.datastructures import Headers
 
-from app.domain.resources import RenderedItem, updated_at
+from app.domain.resources import RenderedItem, ResourceType
 from app.store.items import StoredItem
 
 if TYPE_CHECKING:
@@ -102,11 +102,6 @@ def item_headers(item: RenderedItem) -> dict[str, str]:
     return {**tag_headers(item.revision), "Last-Modified": http_date(min(item.updated_at, int(time.time())))}
 
 
-def stored_headers(item: StoredItem) -> dict[str, str]:
-    """Return the headers of an item as a write left it."""
-    return item_headers(RenderedItem(item.public_id, item.revision, None, b"", updated_at(item.fields)))
-
-
 @lru_cache(MAX_CACHED_DATES)
 def http_date(seconds: int) -> str:
     """Return a time as HTTP writes it (RFC 9110, section 5.6.7)."""
@@ -149,14 +144,15 @@ def read(item: RenderedItem) -> Answer:
     return Answer(line(item.body), headers=item_headers(item))
 
 
-def written(item: StoredItem) -> Answer:
+def written(resource_type: ResourceType, item: StoredItem) -> Answer:
     """Return an item as a write left it."""
-    return Answer(item.fields, headers=stored_headers(item))
+    return read(RenderedItem.of(resource_type, item))
 
 
-def created(item: StoredItem, path: str) -> Answer:
+def created(resource_type: ResourceType, item: StoredItem, path: str) -> Answer:
     """Return a new item, which can be read at ``path``."""
-    return Answer(item.fields, headers={**stored_headers(item), "Location": location(path)})
+    answer = written(resource_type, item)
+    return replace(answer, headers={**answer.headers, "Location": location(path)})
 
 
 def location(path: str) -> str:

@@ -47,13 +47,7 @@ def parse(content: bytes) -> Any:
 def _parse(content: bytes) -> Any:
     _check_size(content)
     try:
-        value = json.loads(
-            content.decode("utf-8"),
-            object_pairs_hook=_object,
-            parse_int=_integer,
-            parse_float=_float,
-            parse_constant=_constant,
-        )
+        value = DECODER.decode(content.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise InvalidJSON(f"The body is not UTF-8: byte {error.start} is wrong.") from error
     except json.JSONDecodeError as error:
@@ -65,7 +59,12 @@ def _parse(content: bytes) -> Any:
 
 
 def _check_size(content: bytes) -> None:
-    """Refuse too many values and too deep nesting in one scan, before a parser allocates memory for them."""
+    """Refuse too many values and too deep nesting in one scan, before a parser allocates memory for them.
+
+    A short body with few brackets cannot have them, and needs no scan.
+    """
+    if len(content) <= MAX_VALUES and content.count(b"[") + content.count(b"{") <= MAX_DEPTH:
+        return
     structure, strings = STRING.subn(b"", content, count=2 * MAX_VALUES)
     brackets = structure.translate(None, NOT_BRACKETS)
     values = structure.count(b",") + structure.count(b"[") + structure.count(b"{")
@@ -126,3 +125,6 @@ def _check_text(text: str) -> None:
 
 def _too_deep() -> InvalidJSON:
     return InvalidJSON(f"The body is nested deeper than {MAX_DEPTH}.")
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant)

@@ -8,6 +8,7 @@ from marshmallow import Schema, fields, validate
 
 from app.errors import PreconditionFailed
 from app.schemas.errors import CODES
+from app.schemas.plain import PlainSchema
 from app.schemas.values import Identifier
 from app.store.items import MAX_ID
 
@@ -17,7 +18,7 @@ MOST_OPERATIONS = 1_000
 MEMBER = {"type": ["string", "integer", "null"], "minimum": 1, "maximum": MAX_ID}
 
 
-class OperationSchema(Schema):
+class OperationSchema(PlainSchema):
     """One operation, as if it were alone."""
 
     op = fields.String(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from marshmallow import Schema, fields
+from marshmallow import fields
 
 from app.domain.resources import DOCUMENT
 from app.schemas.pages import PageQuery
+from app.schemas.plain import PlainSchema
 from app.schemas.values import DecimalText, Identifier, title_text
 from app.store.items import MAX_ID
 
 
-class NewDocumentSchema(Schema):
+class NewDocumentSchema(PlainSchema):
     """The body that creates a document."""
 
     EXAMPLES: ClassVar[list[dict[str, Any]]] = [
@@ -24,7 +25,7 @@ class NewDocumentSchema(Schema):
     project_id = Identifier(metadata={"description": "The id of an existing project."})
 
 
-class DocumentPatchSchema(Schema):
+class DocumentPatchSchema(PlainSchema):
     """A merge patch of a document; null removes a member."""
 
     EXAMPLES: ClassVar[list[dict[str, Any]]] = [{"title": "Renamed analysis", "content": None}]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from marshmallow import Schema, fields
+from marshmallow import fields
 
 from app.domain.resources import PROJECT
+from app.schemas.plain import PlainSchema
 from app.schemas.values import Identifier, title_text
 
 
-class NewProjectSchema(Schema):
+class NewProjectSchema(PlainSchema):
     """The body that creates a project."""
 
     EXAMPLES: ClassVar[list[dict[str, Any]]] = [
@@ -21,7 +22,7 @@ class NewProjectSchema(Schema):
     description = fields.String(metadata={"description": "The purpose of the project."})
 
 
-class ProjectPatchSchema(Schema):
+class ProjectPatchSchema(PlainSchema):
     """A merge patch of a project; null removes a member."""
 
     EXAMPLES: ClassVar[list[dict[str, Any]]] = [{"name": "Renamed project"}]
