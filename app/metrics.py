@@ -60,6 +60,11 @@ RATE_LIMITED = Metric(
     "Requests refused with 429, by policy; failed: wrong keys from one address.",
     ("policy",),
 )
+UNLIMITED = Metric(
+    "dreamscript_rate_limit_failures",
+    "counter",
+    "Requests granted uncounted, since the storage of the rate limits did not answer.",
+)
 READS = Metric(
     "dreamscript_reads",
     "counter",
@@ -114,6 +119,7 @@ METRICS = {
         REQUEST_SECONDS,
         IN_FLIGHT,
         RATE_LIMITED,
+        UNLIMITED,
         READS,
         CACHE_BYTES,
         DATABASE_REQUESTS,

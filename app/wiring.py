@@ -21,7 +21,7 @@ from app.domain.projects import Projects
 from app.domain.readiness import Readiness
 from app.domain.resources import DOCUMENT, KEY, PROJECT, ResourceType, now, timestamp
 from app.limits.limiter import Limiter
-from app.metrics import CACHE_BYTES, RATE_LIMITED, READS, WORKERS, Metrics
+from app.metrics import CACHE_BYTES, RATE_LIMITED, READS, UNLIMITED, WORKERS, Metrics
 from app.request_context import Report, RequestRecord, unreported
 from app.settings import Settings
 from app.store import Follower, Store
@@ -43,7 +43,8 @@ class Shared:
     def build(cls, settings: Settings) -> Shared:
         """Make it for as many processes as the settings say. It opens no connection."""
         counters = {each.database: WriteCounters(settings.workers) for each in (DOCUMENT, PROJECT)}
-        return cls(Limiter.build(settings), counters, Metrics(settings.workers))
+        metrics = Metrics(settings.workers)
+        return cls(Limiter.build(settings, lambda: metrics.count(UNLIMITED)), counters, metrics)
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,7 @@ class Services:
         validators = {name: CacheValidator(each) for name, each in counters.items()}
         followers = {name: Follower(store[name], each, metrics, name) for name, each in validators.items()}
 
-        for labels in (READS, "hit"), (READS, "miss"), *((RATE_LIMITED, each.name) for each in settings.rate_limit):
-            metrics.count(*labels, times=0)
+        start_counters(metrics, settings)
 
         def count_miss() -> None:
             metrics.count(READS, "miss")
@@ -150,3 +150,12 @@ class Services:
             metrics=metrics,
             report=report_counted,
         )
+
+
+def start_counters(metrics: Metrics, settings: Settings) -> None:
+    """Report these as 0 before anything happens, so that queries see their first increase."""
+    metrics.count(UNLIMITED, times=0)
+    for cache in ("hit", "miss"):
+        metrics.count(READS, cache, times=0)
+    for policy in settings.rate_limit:
+        metrics.count(RATE_LIMITED, policy.name, times=0)

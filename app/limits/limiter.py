@@ -70,7 +70,7 @@ class Limiter:
     """Count requests under the named policies, each in its storage. A verdict is None while the storage is down.
 
     ``clock`` is the storages' clock, ``steady`` a monotonic one; both count seconds. ``failures`` counts the requests
-    that were granted because a storage was down.
+    that were granted because a storage was down; ``count_failure`` is called for each.
     """
 
     def __init__(
@@ -78,17 +78,18 @@ class Limiter:
         windows: Mapping[Policy, Windows],
         clock: Callable[[], float],
         steady: Callable[[], float] = time.monotonic,
+        count_failure: Callable[[], object] = lambda: None,
     ) -> None:
         self._policies = {policy.name: policy for policy in windows}
         self._windows = {policy.name: storage for policy, storage in windows.items()}
-        self._clock, self._steady = clock, steady
+        self._clock, self._steady, self._count_failure = clock, steady, count_failure
         self._lock = Lock()
         self._retry_at = -math.inf
         self._reported = 0
         self.failures = 0
 
     @classmethod
-    def build(cls, settings: Settings) -> Limiter | None:
+    def build(cls, settings: Settings, count_failure: Callable[[], object] = lambda: None) -> Limiter | None:
         """Return the limiter of these settings, None if nothing is limited. It opens no connection.
 
         Processes that are forked afterwards share its counts.
@@ -98,7 +99,7 @@ class Limiter:
         if settings.rate_limit_storage == MEMORY:
             return cls({policy: SharedWindows(policy.amount) for policy in settings.rate_limit}, time.monotonic)
         redis = redis_storage(settings.rate_limit_storage, f"{settings.prefix}-limits")
-        return cls(dict.fromkeys(settings.rate_limit, redis), time.time)
+        return cls(dict.fromkeys(settings.rate_limit, redis), time.time, count_failure=count_failure)
 
     def acquire(self, name: str, who: str) -> Verdict | None:
         """Count one request of ``who`` if the policy ``name`` grants it."""
@@ -130,6 +131,7 @@ class Limiter:
                 return self._verdict(policy, *entry)
             except (StorageError, OSError) as error:
                 reason = error.storage_error if isinstance(error, StorageError) else error
+        self._count_failure()
         with self._lock:
             self.failures += 1
             if reason is None or self._steady() < self._retry_at:

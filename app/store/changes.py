@@ -62,9 +62,10 @@ class Follower:
             metrics.count(counter, name, times=0)
 
     def report_state(self) -> None:
-        """Set the metrics of this moment."""
+        """Set the metrics of this moment. A feed that nothing has needed yet has no lag."""
+        lag_seconds = self._clock() - self._caught_up_at if self._pid == os.getpid() else 0.0
         self._metrics.set(FEED_LIVE, self._name, value=self.is_live)
-        self._metrics.set(FEED_LAG, self._name, value=self._clock() - self._caught_up_at)
+        self._metrics.set(FEED_LAG, self._name, value=lag_seconds)
 
     def start(self) -> None:
         """Start the thread, unless it runs. Cheap enough to call before each read."""
@@ -72,6 +73,7 @@ class Follower:
             return
         with self._lock:
             if self._pid != os.getpid() and not self._ending.is_set():
+                self._caught_up_at = self._clock()
                 self._thread = Thread(target=self._run, name=f"follower of {self._database.name}", daemon=True)
                 self._thread.start()
                 self._pid = os.getpid()

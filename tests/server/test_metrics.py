@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.api.conftest import deployed_settings
+from tests.deploy.queries import queries
 from tests.samples import Scrape
 from tests.server.live import SECRET, Live, command, environment
 from tests.server.raw import RawClient
@@ -130,6 +131,14 @@ def test_a_request_in_flight_is_reported(service: tuple[Live, str], monitor: Mon
         head = f"POST /documents HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n"
         client.sendall(f"{head}Content-Length: 99\r\n\r\n{{".encode())
         wait_until(lambda: monitor.scrape().total("dreamscript_requests_in_flight") >= 1)
+
+
+def test_the_dashboard_and_the_alerts_name_served_metrics(monitor: Monitor) -> None:
+    families = {family.name: family.type for family in monitor.scrape().families}
+    suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
+    served = {name + suffix for name, kind in families.items() for suffix in suffixes[kind]}
+    named = {selector.name for query in queries() for selector in query.selectors}
+    assert named - served == {"up"}
 
 
 def test_counters_go_on_when_a_worker_is_killed(service: tuple[Live, str], monitor: Monitor) -> None:

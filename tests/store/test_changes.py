@@ -113,6 +113,8 @@ def test_a_feed_lags_until_a_response_has_room_for_more_changes(
 ) -> None:
     feed, metrics, clock = Feed(), Metrics(), ManualClock()
     follower = Follower(cast(Database, feed), recorder, metrics, "items", clock)
+    clock.now += 100
+    assert lag(follower, metrics) == 0
     follower.start()
     for full_responses in range(3):
         wait_until(partial(feed.has_been_asked, 1 + full_responses))

@@ -1,0 +1,1 @@
+"""The files in deploy/ agree with the service."""
