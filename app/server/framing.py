@@ -29,3 +29,9 @@ def origin_form(target: bytes) -> bytes:
         raise httptools.HttpParserError("unknown form of target")
     end = min((at for at in map(rest.find, (b"/", b"?", b"#")) if at >= 0), default=len(rest))
     return rest[end:] if rest[end : end + 1] == b"/" else b"/" + rest[end:]
+
+
+def without_upgrade(line: tuple[bytes, bytes, bytes], fields: list[tuple[bytes, bytes]]) -> bytes:
+    """Return a head of method, target, version and fields as bytes, without the offer to change the protocol."""
+    others = [b"%b: %b\r\n" % field for field in fields if field[0] != b"upgrade"]
+    return b"%b %b HTTP/%b\r\n%b\r\n" % (*line, b"".join(others))

@@ -1,7 +1,4 @@
-"""One HTTP/1 connection: uvicorn's protocol with the limits, timers and refusals that it leaves to proxies.
-
-Only public callbacks of uvicorn's class are extended, and only public attributes of it are used.
-"""
+"""One HTTP/1 connection: uvicorn's protocol, by its public interface, with the limits that it leaves to proxies."""
 
 from __future__ import annotations
 
@@ -10,16 +7,18 @@ import logging
 import secrets
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.errors import BadRequest
 from app.http.cross_origin import CLOSED
 from app.http.responses import Response, error_response
 from app.server.environ import wsgi_environ
-from app.server.framing import CHECKED_FIELDS, is_unambiguous, origin_form
+from app.server.framing import CHECKED_FIELDS, is_unambiguous, origin_form, without_upgrade
+from app.server.wire import encoded
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -117,8 +116,7 @@ class Protocol(HttpToolsProtocol):
                 return
             except httptools.HttpParserUpgrade as upgrade:
                 line = (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
-                fields = [b"%b: %b\r\n" % field for field in self.headers if field[0] != b"upgrade"]
-                data = b"%b %b HTTP/%b\r\n%b\r\n" % (*line, b"".join(fields)) + data[upgrade.args[0] :]
+                data = without_upgrade(line, self.headers) + data[upgrade.args[0] :]
                 self.parser = httptools.HttpRequestParser(self)
 
     def on_message_begin(self) -> None:
@@ -164,28 +162,33 @@ class Protocol(HttpToolsProtocol):
         if not self.is_cached:
             super().on_headers_complete()
             self.cycle.keep_alive = self.parser.should_keep_alive()
+            self.scope["state"]["respond"] = partial(self.respond, self.cycle)
 
     def respond_from_cache(self) -> None:
         """Respond to a GET without a body at once if the cache can, which saves a task."""
         url = httptools.parse_url(self.url)
         self.scope |= {"method": "GET", "raw_path": url.path, "query_string": url.query or b""}
         response = self.lookup(wsgi_environ(self.scope))
-        if response is None:
-            return
-        self.is_cached = True
-        status, headers, body = response
-        fields = [f"{name}: {value}\r\n" for name, value in headers]
-        if not self.parser.should_keep_alive():
-            fields.append("connection: close\r\n")
-        elif self.scope["http_version"] == "1.0":
-            fields.append("connection: keep-alive\r\n")
-        defaults = [b"%b: %b\r\n" % field for field in self.server_state.default_headers]
-        self.transport.write(
-            b"".join((STATUS_LINE[status], *defaults, "".join(fields).encode("latin-1"), b"\r\n", body))
-        )
-        if not self.parser.should_keep_alive():
+        if response is not None:
+            self.is_cached = True
+            self.write(response, self.scope["http_version"], self.parser.should_keep_alive())
+            self.on_response_complete()
+
+    def respond(self, cycle: RequestResponseCycle, response: Response) -> bool:
+        """Send a whole response, which costs half of ASGI's two messages. Returns False if that has to wait."""
+        if self.flow.write_paused:
+            return False
+        if not cycle.disconnected:
+            cycle.response_started = cycle.response_complete = True
+            self.write(response, cycle.scope["http_version"], cycle.keep_alive)
+            cycle.on_response()
+        return True
+
+    def write(self, response: Response, version: str, keep_alive: bool) -> None:
+        """Write a response in one piece, and close the connection after it unless it is kept alive."""
+        self.transport.write(encoded(response, self.server_state.default_headers, version, keep_alive))
+        if not keep_alive:
             self.transport.close()
-        self.on_response_complete()
 
     def on_message_complete(self) -> None:
         """End a request. Its state lets the application know that it need not wait for the body."""
@@ -232,10 +235,7 @@ class Protocol(HttpToolsProtocol):
         response = error_response(BadRequest(REASON), request_id, self.cross_origin, origin)
         if not is_reported:
             self.count_refusal(response.status)
-        fields = [*self.server_state.default_headers, *response.encoded_headers(), (b"connection", b"close")]
-        head = b"".join(b"%b: %b\r\n" % field for field in fields)
-        self.transport.write(STATUS_LINE[response.status] + head + b"\r\n" + response.body)
-        self.transport.close()
+        self.write(response, "1.1", keep_alive=False)
 
     def pause_writing(self) -> None:
         """Hold back responses, and drop a client that reads none for too long."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.errors import ServiceError
@@ -34,6 +35,7 @@ SPOOL_BYTES = 64 * 2**20
 GRACE_SECONDS = 1.0
 # Bytes that may arrive together with the headers.
 IN_ONE_READ_BYTES = 2**20
+BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 # In the WSGI environ of a request that the application has got, and will report.
 IS_PASSED_ON = "dreamscript.is_passed_on"
 
@@ -69,17 +71,21 @@ class WSGIBridge:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
+        # Left in the scope, it would make a reference cycle of each request.
+        respond_at_once = scope["state"].pop("respond", never)
         environ = wsgi_environ(scope)
         environ[STARTED] = time.monotonic()
         body = RequestBody(receive, declared_length(environ), self._budget)
         self.in_flight += 1
         try:
-            await self._respond(environ, body, "is_complete" in scope["state"], send)
+            response = await self._response(environ, body, "is_complete" in scope["state"])
+            if body.is_unread or not respond_at_once(response):
+                await respond(send, environ, response, body)
         finally:
             self.in_flight -= 1
 
-    async def _respond(self, environ: WSGIEnvironment, body: RequestBody, is_complete: bool, send: Send) -> None:
-        """Send the application's response, or a 500 if there is none."""
+    async def _response(self, environ: WSGIEnvironment, body: RequestBody, is_complete: bool) -> Response:
+        """Return the application's response as it is sent, or a 500 if there is none."""
         try:
             response = await self._answer(environ, body, is_complete)
         except Exception:
@@ -88,7 +94,7 @@ class WSGIBridge:
             if IS_PASSED_ON not in environ:
                 self._count_failure(500)
             response = error_response(ServiceError(), request_id, self._cross_origin, environ.get("HTTP_ORIGIN"))
-        await respond(send, environ, response, body)
+        return response._replace(body=b"") if environ["REQUEST_METHOD"] == "HEAD" else response
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Wait for the end of the process; then let the threads finish, and close."""
@@ -157,8 +163,16 @@ def run(wsgi: WSGIApplication, environ: WSGIEnvironment) -> Response:
         finally:
             if hasattr(parts, "close"):
                 parts.close()
-    status, headers = started[-1]
-    return Response(int(status[:3]), headers, b"".join(written))
+    (line, headers), content = started[-1], b"".join(written)
+    status = int(line[:3])
+    if status not in BODILESS and not any(name.lower() == "content-length" for name, _ in headers):
+        headers = [*headers, ("Content-Length", str(len(content)))]
+    return Response(status, headers, content)
+
+
+def never(_: Response) -> bool:
+    """Leave a response to ASGI."""
+    return False
 
 
 async def respond(send: Send, environ: WSGIEnvironment, response: Response, body: RequestBody) -> None:
@@ -168,9 +182,8 @@ async def respond(send: Send, environ: WSGIEnvironment, response: Response, body
         headers.append((b"connection", b"close"))
     elif environ["SERVER_PROTOCOL"] == "HTTP/1.0" and environ.get("HTTP_CONNECTION", "").lower() == "keep-alive":
         headers.append((b"connection", b"keep-alive"))
-    content = b"" if environ["REQUEST_METHOD"] == "HEAD" else response.body
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": content, "more_body": body.is_unread})
+    await send({"type": "http.response.body", "body": response.body, "more_body": body.is_unread})
     if body.is_unread:
         await body.drain()
         await send({"type": "http.response.body", "body": b""})

@@ -158,7 +158,7 @@ def test_a_body_arrives_whole(build: Build, echo: Echo, size: int) -> None:
     parts = [body[at : at + 10_000] for at in range(0, size, 10_000)] or [b""]
     client = respond(build(echo), scope("POST", content_length=str(size)), Client(*parts))
     assert client.body == body
-    assert client.headers == {b"X-Of": b"Echo"}
+    assert client.headers == {b"X-Of": b"Echo", b"Content-Length": str(size).encode()}
     assert echo.closed == 1
     assert echo.environ["wsgi.input"].closed
 
