@@ -29,10 +29,10 @@ class RawResponse(NamedTuple):
 
 
 class RawClient(socket.socket):
-    """A connection to a running service."""
+    """A connection to a running service, or to the ``address`` of a proxy before it."""
 
-    def __init__(self, live: Live) -> None:
-        host, port = live.address.split(":")
+    def __init__(self, live: Live, address: str = "") -> None:
+        host, port = (address or live.address).split(":")
         super().__init__()
         self.settimeout(PATIENCE)
         self.connect((host, int(port)))
