@@ -2,24 +2,28 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
-PIP := $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 TESTS ?= tests proofs bench
 
-help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+##@ Start
 
-$(VENV)/installed: requirements.txt constraints.txt
-	$(PYTHON) -m venv $(VENV) && $(PIP) -r requirements.txt && touch $@
+run: ## start a database if none is set, deploy the views, and serve
+	@$(PYTHON) -m launcher run
 
-$(VENV)/tools-installed: $(VENV)/installed tests/requirements.txt
-	$(PIP) -r tests/requirements.txt && touch $@
+help: ## show this list
+	@echo "usage: make TARGET    (docs/configuration.md lists the settings)" && awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' Makefile
 
-install: $(VENV)/installed ## create .venv with the pinned dependencies of the service
+##@ Views and data
 
-tools: $(VENV)/tools-installed ## add those of the tests and checks
+diff-views: install ## show the changes of a deployment; fail if there are any
+	@$(RUN) -m couchapp diff
 
-run: install ## start a database if COUCHDB_URL is not set, deploy the views, serve on 127.0.0.1:8000
-	@$(RUN) -m app run
+deploy-views: install ## build changed views beside the old ones, then switch
+	@$(RUN) -m couchapp deploy
+
+rollback-views: install ## switch back to the views deployed before
+	@$(RUN) -m couchapp rollback
+
+##@ Tests and checks
 
 test: tools ## run the whole suite against a real HTTP database
 	$(RUN) -m pytest $(TESTS)
@@ -27,59 +31,62 @@ test: tools ## run the whole suite against a real HTTP database
 test-fast: tools ## run the tests that need no database, in half a minute
 	$(RUN) -m pytest -m nodatabase -p no:schemathesis $(TESTS)
 
-test-pythons: tools ## run `test-fast` on each Python 3.11 to 3.13 of this machine
+test-pythons: tools ## run test-fast on each Python 3.11 to 3.13 of this machine
 	@$(RUN) -m tests.pythons
 
-bench: tools ## compare the service with CouchDB alone, as ratios; needs wrk
-	@$(RUN) -m bench
+lint: tools ## run ruff and strict mypy
+	$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(RUN) -m mypy
 
-bench-scale: tools ## compare pages among 1,000 documents with pages among 1,000,000
-	@$(RUN) -m bench.scale
+format: tools ## let ruff rewrite the code
+	$(RUN) -m ruff check --fix . && $(RUN) -m ruff format .
 
-bench-memory: tools ## watch the memory of the workers during as many requests as an hour has; needs wrk
-	@$(RUN) -m bench.memory
+##@ Proofs (long)
 
-bench-pages: tools ## measure what pages cost, as ratios, on the tests' database
-	@$(RUN) -m bench.pages
-
-bench-slow: tools ## time ordinary requests beside 2,000 idle connections and 500 dripping bodies
-	@$(RUN) -m bench.slow_clients
-
-bench-path: tools ## count the files that a request enters and the depth of its stack, on the tests' database
-	@$(RUN) -m bench.request_path
-
-prove-deploy: tools ## read while a changed view is deployed over 50,000 documents
+prove-deploy: tools ## read while a changed view is deployed
 	DREAMSCRIPT_PROOF_DOCUMENTS=50000 $(RUN) -m pytest -s --timeout 900 proofs/test_readers.py
 
-prove-keys: tools ## revoke 1,000 keys and rotate 20 under load, and time 10,000 refusals of each kind
+prove-keys: tools ## revoke and rotate keys under load, and time refusals
 	DREAMSCRIPT_PROOF_REVOCATIONS=1000 DREAMSCRIPT_PROOF_ROTATIONS=20 $(RUN) -m pytest -s --timeout 1800 proofs/test_live_keys.py
 	@$(RUN) -m proofs.refusal_times
 
-prove-reads: tools ## write 10,000 times in one of two workers and read at once in the other
+prove-reads: tools ## write in one worker and read in another, 10,000 times
 	DREAMSCRIPT_PROOF_PAIRS=10000 $(RUN) -m pytest -s --timeout 1800 proofs/test_live_reads.py
 
-prove-walk: tools ## walk 10,000 documents, page by page, while others come and go
+prove-walk: tools ## walk 10,000 documents while others come and go
 	DREAMSCRIPT_WALK=10000 $(RUN) -m pytest -s --timeout 900 proofs/test_walk.py
 
-prove-faults: tools ## let the network, the workers and the database fail fifty times as often as in a test run
+prove-faults: tools ## let network, workers and database fail
 	DREAMSCRIPT_PROOF_ROUNDS=50 $(RUN) -m pytest -s --timeout 3600 proofs
 
-diff-views: install ## show what deploy-views would change; fails if anything
-	@$(RUN) -m couchapp diff
+##@ Benchmarks
 
-deploy-views: install ## build changed views beside the old ones, then switch to them
-	@$(RUN) -m couchapp deploy
+bench: tools ## compare the service with CouchDB alone (needs wrk)
+	@$(RUN) -m bench
 
-rollback-views: install ## switch back to the views deployed before
-	@$(RUN) -m couchapp rollback
+bench-scale: tools ## compare pages among 1,000 and 1,000,000 documents
+	@$(RUN) -m bench.scale
 
-lint: tools ## ruff and strict mypy
-	$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(RUN) -m mypy
+bench-memory: tools ## watch the memory of the workers for an hour's load (needs wrk)
+	@$(RUN) -m bench.memory
 
-format: tools ## let ruff rewrite what it can
-	$(RUN) -m ruff check --fix . && $(RUN) -m ruff format .
+bench-pages: tools ## measure the cost of pages, as ratios
+	@$(RUN) -m bench.pages
+
+bench-slow: tools ## time requests beside idle and dripping connections
+	@$(RUN) -m bench.slow_clients
+
+bench-path: tools ## count the files that a request enters
+	@$(RUN) -m bench.request_path
+
+##@ Installation
+
+install: ## create .venv with the packages of the service
+	@$(PYTHON) -m launcher install
+
+tools: ## add the packages of the tests and checks
+	@$(PYTHON) -m launcher tools
 
 clean: ## remove .venv and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/local_couchdb/pouchdb/node_modules var/pythons var/openapi
 
-.PHONY: help install tools run test test-fast test-pythons bench bench-scale bench-memory bench-pages bench-slow bench-path prove-deploy prove-keys prove-reads prove-walk prove-faults diff-views deploy-views rollback-views lint format clean
+.PHONY: run help diff-views deploy-views rollback-views test test-fast test-pythons lint format prove-deploy prove-keys prove-reads prove-walk prove-faults bench bench-scale bench-memory bench-pages bench-slow bench-path install tools clean

@@ -13,6 +13,7 @@ from app.limits.policies import MEMORY, Policy, policies, storage
 from app.local_couchdb.settings import LocalSettings
 from app.urls import ANY_ORIGIN, origins, public_url
 from couchapp.settings import NO_DATABASE, SettingError, one_of, setting
+from launcher.address import AddressSettings
 
 # A batch may be this many times as large as any other request body.
 BATCH_BODY_FACTOR = 8
@@ -34,13 +35,6 @@ def positive(text: str) -> int:
 def natural(text: str) -> int:
     """Return a whole number of at least 0."""
     return 0 if text == "0" else positive(text)
-
-
-def tcp_port(text: str) -> int:
-    """Return a TCP port, where 0 asks the system for a free one."""
-    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > 65535:
-        raise ValueError("a port, 0 to 65535")
-    return int(text)
 
 
 def body_bytes(text: str) -> int:
@@ -81,7 +75,7 @@ def weaknesses(secrets: Sequence[str]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Settings(LocalSettings):
+class Settings(LocalSettings, AddressSettings):
     """The settings of the serving process and of its command line."""
 
     secrets: tuple[str, ...] = setting(
@@ -92,8 +86,6 @@ class Settings(LocalSettings):
         shown="made by `make run` into `var/secret-key`",
         secret=True,
     )
-    host: str = setting("DREAMSCRIPT_HOST", "127.0.0.1", "The address to listen on.")
-    port: int = setting("DREAMSCRIPT_PORT", "8000", "The port to listen on.", tcp_port)
     workers: int = setting(
         "DREAMSCRIPT_WORKERS", str(os.cpu_count() or 1), "Server processes.", positive, shown="number of cores"
     )

@@ -49,7 +49,7 @@ class RunningElsewhere(Exception):
 
 
 class Claim:
-    """The use of a folder, until ``release`` or the end of this process and of those that it forks."""
+    """The use of a folder, until ``close`` or the end of this process and of those that it forks."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -61,7 +61,7 @@ class Claim:
         os.truncate(self._descriptor, 0)
         os.pwrite(self._descriptor, record, 0)
 
-    def release(self) -> None:
+    def close(self) -> None:
         """Let another `make run` use the folder."""
         os.close(self._descriptor)
 

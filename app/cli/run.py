@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import argparse
-import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+import sys
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from app import local_couchdb
+from app.cli.banner import Storage, banner, base_url
+from app.cli.development_key import development_key, write_private
 from app.couch.connection import Connection
-from app.domain.access import SCOPES
-from app.domain.resources import now
-from app.local_couchdb import start
-from app.server.serve import free_port, serve
-from app.settings import Settings
+from app.local_couchdb import Running
+from app.server.serve import serve
+from app.settings import Settings, weaknesses
 from app.wiring import Services
-from couchapp import deployment, tree
+from couchapp import deployment, running, tree
+from couchapp.running import Claim
+from couchapp.server_check import check_server
+from launcher.address import free_port
+from launcher.steps import Steps
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+# The processes of a killed `make run` end within this time.
+PREVIOUS_SECONDS = 30.0
+PAUSE_SECONDS = 0.1
 
 
 def register(commands: Commands) -> None:
@@ -31,76 +41,90 @@ def register(commands: Commands) -> None:
 
 def run(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Serve until SIGTERM or SIGINT; a database that this command started stops with it."""
-    settings = Settings.parse(environ)
+    settings, steps = Settings.parse(environ), Steps()
+    for weakness in weaknesses(settings.secrets):
+        print(f"warning: {weakness}", file=sys.stderr, flush=True)
     # Fail before a database is started and deployed to.
     free_port(settings)
-    ensure_secret(settings)
-    with database(settings, environ) as is_database_kept:
-        settings = Settings.read(environ)
-        with closing(Connection(settings.admin_url)) as connection:
-            deployment.deploy(connection, settings.prefix, tree.load(), report=show)
+    with claimed(settings, steps) as claim, database(settings, environ, steps) as server:
+        secret = ensure_secret(settings)
+        own = {"COUCHDB_URL": server.url, "COUCHDB_ADMIN_URL": server.url} if claim else {}
+        settings = Settings.parse({**environ, **own, "DREAMSCRIPT_SECRET_KEY": secret})
+        deploy(settings, steps)
         with closing(Services.build(settings)) as services:
-            show(development_key(settings, services))
-        return serve(settings, is_database_kept)
+            key = development_key(settings, services, place(server))
+
+        def ready(host: str, port: int) -> None:
+            url = base_url(host, port)
+            if claim:
+                claim.announce(url)
+            folder = settings.var.resolve() if claim else None
+            steps.print(banner(url, key, Storage(server.name, server.url, folder)))
+
+        return serve(settings, server.keep, ready)
 
 
-def show(line: str) -> None:
-    """Print a line on the terminal at once."""
-    print(line, flush=True)
-
-
-def ensure_secret(settings: Settings) -> None:
-    """Make a secret on the first start, unless one is set."""
-    if not settings.secrets and not settings.secret_file.exists():
+def ensure_secret(settings: Settings) -> str:
+    """Return the secret that is set, or else the one of the folder, which is made on the first start."""
+    if settings.secrets:
+        return ",".join(settings.secrets)
+    if not settings.local_secret:
         write_private(settings.secret_file, secrets.token_urlsafe(48))
+    return settings.local_secret
 
 
 @contextmanager
-def database(settings: Settings, environ: Mapping[str, str]) -> Iterator[Callable[[], bool]]:
-    """Run a database while the context lasts, unless one is set, and leave its URL where other commands find it.
+def claimed(settings: Settings, steps: Steps) -> Iterator[Claim | None]:
+    """Reserve the folder of the local database while the context lasts; nothing if another database is set.
 
-    Yields a function that restarts a database that has ended, and returns False if it keeps ending.
+    Wait for the last processes of a `make run` that was killed. Raises RunningElsewhere.
     """
     if settings.couchdb_url:
-        yield lambda: True
+        yield None
         return
-    running = start(settings.database, settings.var, environ)
-    show(f"Database: {running.name}; Fauxton: {running.url}/_utils/")
-    write_private(settings.url_file, running.url)
+    previous = running.current(settings.var)
+    if previous and not previous.is_alive:
+        with steps.step("Waiting for the processes of an earlier make run", "up to 30 s"):
+            deadline = time.monotonic() + PREVIOUS_SECONDS
+            while running.current(settings.var) and time.monotonic() < deadline:
+                time.sleep(PAUSE_SECONDS)
+    with closing(running.claim(settings.var)) as claim:
+        yield claim
+
+
+@contextmanager
+def database(settings: Settings, environ: Mapping[str, str], steps: Steps) -> Iterator[Running]:
+    """Provide the database that is set, or run one while the context lasts and store its URL for other commands."""
+    if settings.couchdb_url:
+        with closing(Connection(settings.couchdb_url)) as connection:
+            check_server(connection, "COUCHDB_URL")
+        yield Running(settings.couchdb_url, local_couchdb.describe(settings.couchdb_url), "COUCHDB_URL")
+        return
+    if not local_couchdb.is_installed(settings.database, environ):
+        with steps.step("Installing the embedded database, once", "45 MB, up to 2 minutes") as report:
+            local_couchdb.install(report)
+    with steps.step("Starting the database", "some seconds"):
+        server = local_couchdb.start(settings.database, settings.var, environ)
+    write_private(settings.url_file, server.url)
     try:
-        yield running.keep
+        yield server
     finally:
         settings.url_file.unlink(missing_ok=True)
-        running.stop()
+        server.stop()
 
 
-def development_key(settings: Settings, services: Services) -> str:
-    """Return a curl line for the first request; make a key if the installation has none."""
-    file = settings.var / "development-key"
-    if next(iter(services.keys.all()), None) is None:
-        _, text = services.keys.create("development", SCOPES, env="dev")
-        write_private(file, text)
-        return f"Development key, stored in {file}:\n  {text}\n" + curl(settings, text)
-    # The authenticator would record this as a use of the key.
-    key = services.keys.recognise(file.read_text().strip()) if file.exists() else None
-    if key is None or not key.is_alive(now()):
-        return (
-            f"{file} holds no valid key for this database and secret. Make one with:\n"
-            "  .venv/bin/python -m app keys create NAME --scope documents:read"
-        )
-    return "The development key still works:\n" + curl(settings, f"$(cat {file})")
+def deploy(settings: Settings, steps: Steps) -> None:
+    """Deploy the design documents. Raises NotCouchDB, DeployError and DatabaseError."""
+    design_docs = tree.load()
+    count = sum(len(documents) for documents in design_docs.values())
+    with closing(Connection(settings.admin_url)) as connection:
+        check_server(connection, settings.admin_url_name)
+        title = f"Deploying {count} design documents, where they changed"
+        # An index that takes long to build shows a progress bar of its own.
+        with steps.step(title, "seconds, or longer over many documents", is_ticking=False) as report:
+            deployment.deploy(connection, settings.prefix, design_docs, report=report)
 
 
-def curl(settings: Settings, key: str) -> str:
-    """Return a line that can be pasted into a shell."""
-    return f'  curl -H "X-API-Key: {key}" http://{settings.host}:{settings.port}/documents'
-
-
-def write_private(file: Path, text: str) -> None:
-    """Write a file that only its owner can read, atomically."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_suffix(".new")
-    new.unlink(missing_ok=True)
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
-        handle.write(text + "\n")
-    new.replace(file)
+def place(server: Running) -> str:
+    """Return the words that distinguish this database server from others that the folder may be used with."""
+    return server.origin if server.origin != "COUCHDB_URL" else urlsplit(server.url).netloc.rpartition("@")[2]

@@ -12,6 +12,7 @@ from app.couch.connection import Connection
 from app.server import serve as server
 from app.settings import Settings
 from couchapp.server_check import NotCouchDB, check_server
+from launcher.address import free_port
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -26,7 +27,7 @@ def register(commands: Commands) -> None:
 def serve(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Serve until SIGTERM or SIGINT. A database that cannot be reached yet is a warning: it may start later."""
     settings = Settings.read(environ)
-    server.free_port(settings)
+    free_port(settings)
     try:
         with closing(Connection(settings.couchdb_url)) as connection:
             check_server(connection, "COUCHDB_URL")

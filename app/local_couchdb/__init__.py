@@ -35,6 +35,20 @@ class Running:
     keep: Callable[[], bool] = field(default=lambda: True, repr=False)
 
 
+def is_installed(kind: str, environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether the server that ``start`` would start for ``kind`` is installed."""
+    return _is_couchdb(kind, LocalSettings.parse(environ).couchdb_home) or embedded.is_installed()
+
+
+def install(report: Callable[[str], None]) -> None:
+    """Install the embedded server, and report each line of the installers' output. Raises StartError."""
+    embedded.install(report)
+
+
+def _is_couchdb(kind: str, home: Path) -> bool:
+    return kind == "installed" or (kind == "auto" and installed.is_at(home))
+
+
 def start(kind: str, directory: Path, environ: Mapping[str, str] = os.environ) -> Running:
     """Start an "installed" or "embedded" server, or with "auto" an installed one if there is one.
 
@@ -42,7 +56,7 @@ def start(kind: str, directory: Path, environ: Mapping[str, str] = os.environ) -
     ends when it is stopped or when this process ends for any reason, including SIGKILL. Raises StartError.
     """
     home = LocalSettings.parse(environ).couchdb_home
-    if kind == "installed" or (kind == "auto" and installed.is_at(home)):
+    if _is_couchdb(kind, home):
         server = Server(directory.resolve() / "couchdb", partial(installed.prepare, home))
         return Running(
             server.url, f"installed {describe(server.url)}", "installed", server.stop, Restarts(server).keep_running

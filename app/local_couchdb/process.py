@@ -58,7 +58,10 @@ class Command:
 
 
 def lock_folder(directory: Path) -> int:
-    """Lock ``directory`` and return the lock's descriptor; wait for a server that is stopping. Raises StartError."""
+    """Lock ``directory`` and return the lock's descriptor. Raises StartError.
+
+    Wait for a server that is stopping, and kill one whose keeper was killed, since nothing else would end it.
+    """
     descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
 
     def locked() -> bool:
@@ -68,6 +71,8 @@ def lock_folder(directory: Path) -> int:
             return False
         return True
 
+    if not locked():
+        end_orphan(directory)
     if not poll(locked, STOP_SECONDS):
         os.close(descriptor)
         raise StartError(
@@ -75,6 +80,18 @@ def lock_folder(directory: Path) -> int:
             f"remaining processes with: kill -9 -- -{(directory / 'lock').read_text()}"
         )
     return descriptor
+
+
+def end_orphan(directory: Path) -> None:
+    """Kill the process group of the server in ``directory`` if its keeper, the group's leader, has ended."""
+    keeper = (directory / "lock").read_text()
+    if not keeper:
+        return
+    try:
+        os.kill(int(keeper), 0)
+    except ProcessLookupError:
+        with suppress(ProcessLookupError):
+            os.killpg(int(keeper), signal.SIGKILL)
 
 
 class Server:

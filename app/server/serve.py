@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import math
 import os
@@ -25,7 +24,7 @@ from app.server.supervisor import STOPPING, supervise
 from app.server.wsgi_bridge import WSGIBridge
 from app.settings import Settings
 from app.wiring import Shared
-from couchapp.settings import SettingError
+from launcher.address import free_port
 
 log = logging.getLogger("dreamscript.server")
 
@@ -33,12 +32,20 @@ BACKLOG = 2048
 TICKS_PER_SECOND = 10
 
 
-def serve(settings: Settings, is_database_kept: Callable[[], bool] = lambda: True) -> int:
-    """Serve until SIGTERM or SIGINT, then finish what was begun. Returns 1 if it ended because of ``supervise``."""
+def serve(
+    settings: Settings,
+    is_database_kept: Callable[[], bool] = lambda: True,
+    ready: Callable[[str, int], None] = lambda _host, _port: None,
+) -> int:
+    """Serve until SIGTERM or SIGINT, then finish what was begun. Call ``ready`` as soon as connections are taken.
+
+    Returns 1 if it ended because of ``supervise``.
+    """
     logs.configure(logs.form_of(settings.log))
     shared, supervisor = Shared.build(settings), os.getpid()
     listeners = listen(settings)
     host, port = listeners[0].getsockname()[:2]
+    ready(host, port)
     log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
     # Requests in flight end by their deadline; a little more lets responses be sent and last uses be written.
     grace = math.ceil(settings.deadline + usage.FLUSH_SECONDS) + 2
@@ -49,29 +56,6 @@ def serve(settings: Settings, is_database_kept: Callable[[], bool] = lambda: Tru
     return 0 if supervise(work, listeners, grace + 2, is_database_kept) else 1
 
 
-def free_port(settings: Settings) -> int:
-    """Return the port to listen on: the one that is set, or one that the system chooses for 0.
-
-    Raises SettingError if another service has it.
-    """
-    try:
-        with socket.create_server((settings.host, settings.port), family=family(settings)) as listener:
-            port: int = listener.getsockname()[1]
-    except OSError as error:
-        raise SettingError(_no_listener(settings, error)) from error
-    return port
-
-
-def _no_listener(settings: Settings, error: OSError) -> str:
-    """Return the reason why the address cannot be listened on, with the setting to change."""
-    address = f"{settings.host}:{settings.port}"
-    if error.errno == errno.EADDRINUSE:
-        return f"DREAMSCRIPT_PORT must be free, and another program uses {address}: set another DREAMSCRIPT_PORT"
-    if error.errno == errno.EACCES:
-        return f"DREAMSCRIPT_PORT must be one that this user may open, from 1024 on; {address} is not"
-    return f"DREAMSCRIPT_HOST must be an address of this machine, such as 127.0.0.1 or 0.0.0.0, not {settings.host!r}"
-
-
 def listen(settings: Settings) -> list[socket.socket]:
     """Return a listening socket for each worker, over which the system spreads connections (Linux: SO_REUSEPORT).
 
@@ -79,14 +63,9 @@ def listen(settings: Settings) -> list[socket.socket]:
     """
     address = settings.host, free_port(settings)
     return [
-        socket.create_server(address, family=family(settings), backlog=BACKLOG, reuse_port=True)
+        socket.create_server(address, family=settings.family, backlog=BACKLOG, reuse_port=True)
         for _ in range(settings.workers)
     ]
-
-
-def family(settings: Settings) -> socket.AddressFamily:
-    """Return the family of the address to listen on."""
-    return socket.AF_INET6 if ":" in settings.host else socket.AF_INET
 
 
 class Worker(uvicorn.Server):

@@ -57,6 +57,7 @@ def supervise(
                 log.error("worker ended", extra={"worker": pid, "exit_code": code})
                 time.sleep(RESTART_SECONDS)
                 running[start(work, listener, listeners)] = listener
+    signal.set_wakeup_fd(-1)
     return is_kept
 
 

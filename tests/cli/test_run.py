@@ -116,6 +116,39 @@ def test_a_database_that_keeps_dying_ends_the_command(environ: dict[str, str], t
         assert any("the database ended 6 times within a minute" in line for line in live.logged)
 
 
+def test_a_second_run_on_the_same_data_is_refused(environ: dict[str, str], tmp_path: Path) -> None:
+    with Live("run", environ) as live:
+        refused = command("run", environ={**environ, "DREAMSCRIPT_PORT": "0"})
+        assert refused.returncode == 1
+        message = f"already running on http://{live.address} with the data in {tmp_path / 'var'} (process {live.pid})"
+        assert message in refused.stderr
+        assert live.request("GET", "/readyz")[0] == 200
+
+
+def test_a_weak_secret_is_a_warning(environ: dict[str, str]) -> None:
+    with Live("run", {**environ, "DREAMSCRIPT_SECRET_KEY": "weak"}) as live:
+        assert "warning: DREAMSCRIPT_SECRET_KEY must be hard to guess" in live.logged[0]
+        assert live.request("GET", "/readyz")[0] == 200
+
+
+@pytest.mark.nodatabase
+def test_a_url_without_couchdb_is_reported(tmp_path: Path) -> None:
+    environ = environment(DREAMSCRIPT_VAR=str(tmp_path), COUCHDB_URL="http://admin:hunter2@127.0.0.1:1")
+    failed = command("run", environ={**environ, "DREAMSCRIPT_PORT": "0"})
+    assert failed.returncode == 1
+    assert failed.stderr == (
+        "error: COUCHDB_URL: no connection to 127.0.0.1:1: Connection refused."
+        " Start CouchDB there, or correct host and port in the URL\n"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_output_has_no_control_characters_in_a_pipe(environ: dict[str, str]) -> None:
+    with Live("run", environ) as live:
+        live.wait_for(lambda: "First request" in "\n".join(live.said))
+        assert all(line.isprintable() for line in live.said)
+
+
 def test_commands_find_the_running_database_without_settings(environ: dict[str, str], tmp_path: Path) -> None:
     with Live("run", environ) as live:
         assert "development" in command("keys", "list", environ=environ).stdout

@@ -60,12 +60,12 @@ def test_the_end_of_the_process_frees_the_folder(tmp_path: Path) -> None:
         assert not running.is_abandoned(tmp_path)
     assert running.is_abandoned(tmp_path)
     assert running.current(tmp_path) is None
-    running.claim(tmp_path).release()
+    running.claim(tmp_path).close()
 
 
-def test_a_claim_can_be_released(tmp_path: Path) -> None:
-    running.claim(tmp_path).release()
-    running.claim(tmp_path).release()
+def test_a_claim_can_be_closed(tmp_path: Path) -> None:
+    running.claim(tmp_path).close()
+    running.claim(tmp_path).close()
 
 
 def test_a_run_whose_process_has_ended_is_not_alive(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_damaged_record_is_no_error(tmp_path: Path, text: str) -> None:
     assert running.current(tmp_path) is None
     with pytest.raises(RunningElsewhere, match="already running with the data in"):
         running.claim(tmp_path)
-    claim.release()
+    claim.close()
 
 
 def test_the_url_of_a_killed_run_is_not_used(tmp_path: Path) -> None:

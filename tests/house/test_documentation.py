@@ -86,7 +86,7 @@ def test_every_file_that_a_page_names_exists(name: str) -> None:
 
 
 def test_every_page_that_the_code_names_exists() -> None:
-    packages = ("app", "couchapp", "tests", "proofs", "bench")
+    packages = ("app", "couchapp", "launcher", "tests", "proofs", "bench")
     files = [path for package in packages for path in (ROOT / package).rglob("*.py")]
     named = {(page, path.name) for path in files for page in NAMED_PAGE.findall(path.read_text())}
     missing = sorted(f"{page} in {file}" for page, file in named if page not in PAGES)

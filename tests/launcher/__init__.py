@@ -1,0 +1,1 @@
+"""Tests of the launcher, which prepares a machine with nothing but Python."""
