@@ -139,7 +139,10 @@ def delete_document(services: Services, access: Access, document_id: int) -> Ans
     reserve=lambda services, **_: services.documents.reserve(1),
 )
 def copy_document_by_method(services: Services, access: Access, document_id: int, write_id: WriteId) -> Answer:
-    """Create a copy of a document, as `POST /documents/{document_id}/copy` does"""
+    """Create a copy of a document with the method COPY
+
+    The same operation as `POST /documents/{document_id}/copy`, for clients that can send any method.
+    """
     return copy_document(services, access, document_id, write_id)
 
 

@@ -139,7 +139,10 @@ def delete_project(services: Services, access: Access, project_id: int) -> Answe
     reserve=lambda services, **_: services.projects.reserve(1),
 )
 def copy_project_by_method(services: Services, access: Access, project_id: int, write_id: WriteId) -> Answer:
-    """Create a copy of a project, as `POST /projects/{project_id}/copy` does"""
+    """Create a copy of a project with the method COPY
+
+    The same operation as `POST /projects/{project_id}/copy`, for clients that can send any method.
+    """
     return copy_project(services, access, project_id, write_id)
 
 

@@ -32,7 +32,10 @@ ASSETS = {
 
 # Nothing is loaded from elsewhere, even if a package's next version would like to. Swagger UI styles its elements
 # in place and draws its icons from data URLs.
-POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
+POLICY = (
+    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 # The same for everyone, and new with each version of this service.
 HEADER_NAMES = ("ETag", "Cache-Control")
@@ -59,7 +62,8 @@ def openapi(services: Services) -> Answer:
 @routes.operation("GET", "/reference", answer={"type": "string"}, headers=HEADER_NAMES, media_type="text/html")
 def reference() -> Answer:
     """Show this documentation as a page that can send requests"""
-    return answer(read(PAGE / "index.html"), "text/html", {"Content-Security-Policy": POLICY})
+    headers = {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"}
+    return answer(read(PAGE / "index.html"), "text/html", headers)
 
 
 def asset(file: Path, media_type: str) -> None:
@@ -82,7 +86,12 @@ def answer(content: bytes, media_type: str, extra_headers: Mapping[str, str] | N
     """Return the content with its digest as its tag."""
     content_type = f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
     tag = sha256(content).hexdigest()[:32]
-    headers = {"Content-Type": content_type, "ETag": f'"{tag}"', "Cache-Control": "no-cache"}
+    headers = {
+        "Content-Type": content_type,
+        "ETag": f'"{tag}"',
+        "Cache-Control": "no-cache",
+        "X-Content-Type-Options": "nosniff",
+    }
     return Answer(content, headers={**headers, **(extra_headers or {})})
 
 

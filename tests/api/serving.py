@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from app import Application
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 
 class Quiet(WSGIRequestHandler):
@@ -19,7 +21,7 @@ class Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def serving(app: Application) -> Iterator[str]:
+def serving(app: WSGIApplication) -> Iterator[str]:
     """Serve ``app`` on a free port, and yield its URL without a slash at the end."""
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever)

@@ -50,7 +50,6 @@ COPY makes a copy under a new id; this document has it as `x-copy`, since OpenAP
 """
 # There is no licence to use the API beyond the one that the holder of a key has agreed to.
 INFO: dict[str, Any] = {
-    "summary": "Documents and projects of the Dreamscript editor, over CouchDB.",
     "description": DESCRIPTION,
     "contact": {"name": "Dreamscript"},
     "license": {"name": "Proprietary", "identifier": "LicenseRef-Proprietary"},

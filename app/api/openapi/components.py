@@ -21,7 +21,7 @@ def add_components(spec: APISpec) -> None:
         "type": "apiKey",
         "in": "header",
         "name": "X-API-Key",
-        "description": "A key of this service: `ds_`, its environment, `_`, and 49 letters and digits.",
+        "description": "A key of this service, which begins with `ds_`.",
     }
     spec.components.security_scheme("ApiKey", scheme)
     bearer = {"type": "http", "scheme": "bearer", "description": "The same key as a bearer token (RFC 6750)."}
