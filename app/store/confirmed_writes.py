@@ -7,7 +7,6 @@ it is written once more on top of itself: the 201 for that proves both (docs/dec
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 from app.errors import Conflict, ServiceError, Unavailable, Unconfirmed
 from app.request_context import remaining
+from app.store.bulk_writes import write_in_parts
 from app.store.database import Database, Leaf
 from app.store.exchange import DocumentFailure, Outcome
 from app.store.group_commit import GroupCommit
@@ -29,8 +29,6 @@ MAX_RESENDS = 100
 RESERVED_SHARE = 0.25
 # The longest random pause, before the last of MAX_TRIES and before each further resend.
 MAX_PAUSE_SECONDS = 0.3
-# CouchDB accepts 8,000,000 bytes in one request, part of them for the JSON around the documents.
-MAX_REQUEST_BYTES = 7_500_000
 # The fields that a tombstone keeps, so that keys limited to a project can see the deletion.
 TOMBSTONE_FIELDS = ("type", "id", "project_id", "updated_at")
 
@@ -86,23 +84,12 @@ class ConfirmedWrites:
     def store_many(self, writes: Sequence[ItemWrite]) -> dict[str, StoredItem | ServiceError]:
         """Store revisions of different items; return by `_id` what ``store`` would return or raise for each."""
         documents = {write.doc_id: write.document() for write in writes}
-        outcomes = self._send(list(documents.values()))
+        outcomes = write_in_parts(self._database, list(documents.values()))
         results = {doc_id: self._result(document, outcomes[doc_id]) for doc_id, document in documents.items()}
         unknown = [document for doc_id, document in documents.items() if isinstance(results[doc_id], Unavailable)]
         results |= self._resolve_unknown(unknown)
         revisions = ((write, results[write.doc_id]) for write in writes)
         return {write.doc_id: write.stored(it) if isinstance(it, str) else it for write, it in revisions}
-
-    def _send(self, documents: Sequence[Document]) -> dict[str, Outcome]:
-        """Write documents in requests of at most MAX_REQUEST_BYTES."""
-        outcomes: dict[str, Outcome] = {}
-        for part in _parts(documents):
-            try:
-                outcomes |= self._database.write_many(part)
-            except Unavailable:
-                # Some may have been sent and others not; sending all of them again finds out.
-                outcomes |= {document["_id"]: DocumentFailure.UNKNOWN for document in part}
-        return outcomes
 
     def _result(self, document: Document, outcome: Outcome) -> Result:
         try:
@@ -149,7 +136,7 @@ class ConfirmedWrites:
         # The documents to send again: a write unchanged, or its proof.
         pending = {document["_id"]: document for document in documents}
         for _ in pauses(MAX_RESENDS, reserved_seconds) if documents else ():
-            outcomes = self._send(list(pending.values()))
+            outcomes = write_in_parts(self._database, list(pending.values()))
             resent = {doc_id: self._result(pending[doc_id], outcome) for doc_id, outcome in outcomes.items()}
             refused = [each for each in documents if isinstance(resent.get(each["_id"]), Conflict)]
             results |= {key: result for key, result in resent.items() if not isinstance(result, Conflict | Unavailable)}
@@ -223,18 +210,3 @@ class ConfirmedWrites:
 
 def _generation(revision: str) -> int:
     return int(revision.partition("-")[0])
-
-
-def _parts(documents: Sequence[Document]) -> Iterator[list[Document]]:
-    """Yield the documents in parts of at most MAX_REQUEST_BYTES."""
-    part: list[Document] = []
-    size = 0
-    for document in documents:
-        length = len(json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace"))
-        if part and size + length > MAX_REQUEST_BYTES:
-            yield part
-            part, size = [], 0
-        part.append(document)
-        size += length
-    if part:
-        yield part

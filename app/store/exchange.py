@@ -18,8 +18,9 @@ log = logging.getLogger("dreamscript.store")
 
 # A request to CouchDB waits no longer, so that a second can follow within the deadline (docs/couchdb-quirks.md).
 TIMEOUT_SECONDS = 3.0
-# A bulk write waits this much longer for each document, since sending a thousand again takes as long again.
-SECONDS_PER_DOCUMENT = 0.003
+# A bulk write waits this much longer for each document, since sending a thousand again takes as long again. Twice as
+# many documents may be written beside it (app/store/bulk_writes.py).
+SECONDS_PER_DOCUMENT = 0.009
 # Writes many documents; unlike a POST of keys it changes something.
 BULK = ("_bulk_docs",)
 # The reasons of a 404 for a document; a missing database has another.
