@@ -12,6 +12,7 @@ from app.couch.connection import Connection, DatabaseError, Refused
 from couchapp import misspellings, tree
 from couchapp.deployment import LIMIT_SECONDS, Deployment
 from couchapp.server_check import check_server
+from couchapp.service_user import update_user
 from couchapp.settings import CouchSettings, SettingError
 from couchapp.status import database_problems, describe
 from couchapp.tree import DeployError
@@ -27,6 +28,7 @@ VERBS = {
     "clean": "remove the staged changes, and the files of unused indexes",
     "deploy": "stage, warm, promote, and remove the staged copies; without changes, do nothing",
     "status": "show the state of each design document",
+    "user": "give the user of COUCHDB_URL its password and its role, as the administrator of COUCHDB_ADMIN_URL",
 }
 
 
@@ -58,6 +60,8 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         design_docs = tree.load(options.tree)
         with closing(Connection(settings.admin_url)) as connection:
             check_server(connection, settings.admin_url_name)
+            if options.verb == "user":
+                return user(connection, settings)
             return run(options.verb, Deployment(connection, settings.prefix, design_docs, report, options.limit))
     except FAILURES as failure:
         print(f"{options.verb}: {explained(failure)}", file=sys.stderr)
@@ -87,6 +91,14 @@ def run(verb: str, deployment: Deployment) -> int:
     getattr(deployment, verb)()
     if not deployment.has_reported:
         report(f"{verb}: nothing to do")
+    return 0
+
+
+def user(connection: Connection, settings: CouchSettings) -> int:
+    """Update the user of the service, and print each change."""
+    lines = list(update_user(connection, settings)) or ["user: nothing to do"]
+    for line in lines:
+        report(line)
     return 0
 
 

@@ -178,6 +178,6 @@ def test_every_command_is_documented(command: str) -> None:
     assert f"python -m app {command}" in OPERATIONS
 
 
-@pytest.mark.parametrize("verb", ["diff", "stage", "warm", "promote", "rollback", "clean", "deploy", "status"])
+@pytest.mark.parametrize("verb", ["diff", "stage", "warm", "promote", "rollback", "clean", "deploy", "status", "user"])
 def test_every_verb_of_the_deploy_tool_is_documented(verb: str) -> None:
     assert_row_begins(OPERATIONS, f"`{verb}`")
