@@ -42,6 +42,9 @@ format: tools ## let ruff rewrite the code
 
 ##@ Proofs (long)
 
+prove-cluster: tools ## create 1,000 documents on a new cluster of three nodes
+	DREAMSCRIPT_PROOF_CREATIONS=1000 DREAMSCRIPT_PROOF_DEADLINE=5 $(RUN) -m pytest -s --timeout 900 proofs/test_cluster.py
+
 prove-deploy: tools ## read while a changed view is deployed
 	DREAMSCRIPT_PROOF_DOCUMENTS=50000 $(RUN) -m pytest -s --timeout 900 proofs/test_readers.py
 
@@ -89,4 +92,4 @@ tools: ## add the packages of the tests and checks
 clean: ## remove .venv and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/local_couchdb/pouchdb/node_modules var/pythons var/openapi
 
-.PHONY: run help diff-views deploy-views rollback-views test test-fast test-pythons lint format prove-deploy prove-keys prove-reads prove-walk prove-faults bench bench-scale bench-memory bench-pages bench-slow bench-path install tools clean
+.PHONY: run help diff-views deploy-views rollback-views test test-fast test-pythons lint format prove-cluster prove-deploy prove-keys prove-reads prove-walk prove-faults bench bench-scale bench-memory bench-pages bench-slow bench-path install tools clean

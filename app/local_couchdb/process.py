@@ -97,13 +97,15 @@ def end_orphan(directory: Path) -> None:
 class Server:
     """A running database server; ``url`` contains its administrator's credentials and has no trailing slash."""
 
-    def __init__(self, directory: Path, prepare: Callable[[Path, int], Command]) -> None:
+    def __init__(self, directory: Path, prepare: Callable[[Path, int], Command], ready_path: str = "/_users") -> None:
         """Run the command that ``prepare`` returns for ``directory`` and a port, 0 for any. Raises StartError.
 
-        The server writes its URL to the file ``uri`` there.
+        The server writes its URL to the file ``uri`` there. It is ready once it answers at ``ready_path``: CouchDB
+        answers before it has created the database `_users`, and has no users until then.
         """
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory, self._log, self._prepare = directory, directory / "log", prepare
+        self._ready_path = ready_path
         self._keeper = self._run(port=0)
         self.url = self._await_url()
 
@@ -116,9 +118,6 @@ class Server:
         """Run a server that has ended once more, at the same URL. Does not wait until it answers. Raises StartError."""
         assert self._keeper.stdin
         self._keeper.stdin.close()
-        with suppress(ProcessLookupError):
-            # The keeper alone may have been killed.
-            os.killpg(self._keeper.pid, signal.SIGKILL)
         self._keeper = self._run(urlsplit(self.url).port or 0)
 
     def last_lines(self, count: int) -> list[str]:
@@ -166,8 +165,7 @@ class Server:
             if self._keeper.poll() is not None:
                 raise self._failure("it ended")
             url = self._announced_url()
-            # CouchDB answers before it has created this database, and has no users until then.
-            return url if url and read(url, "/_users") else None
+            return url if url and read(url, self._ready_path) else None
 
         try:
             url = poll(ready, START_SECONDS)

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from threading import Lock
 
-from app.errors import Unavailable
+from app.errors import Unavailable, Unconfirmed
 from app.request_context import remaining
 from app.store.database import Database
-from app.store.exchange import DocumentFailure
+from app.store.exchange import DocumentFailure, Outcome
 from app.store.items import MAX_ID, digits
 
 log = logging.getLogger("dreamscript.allocator")
 
 # More lost races in a row have another cause.
 MAX_TRIES = 100
+# More claims of unknown outcome are no contention either: too few nodes are up for a quorum.
+MAX_UNKNOWN = 20
 # The blocks that hold the ids of the largest batch, even in a new installation.
 MAX_BLOCKS_PER_CLAIM = 200
 # The first block of each stretch, the first id in it, and how many ids each of its blocks holds.
@@ -89,22 +91,36 @@ class Allocator:
             held.lock.release()
 
     def _claim(self, held: _Held, count: int) -> list[range]:
-        """Return new blocks of this process; they hold fewer than ``count`` ids if others won some of them."""
+        """Return new blocks of this process; they hold fewer than ``count`` ids if others won some of them.
+
+        Blocks whose claims were lost to others, or have an unknown outcome, are left behind, and the next are tried.
+        """
+        unknown = 0
         for _ in range(MAX_TRIES):
             if held.highest_seen is None:
                 held.highest_seen = self._highest_claimed()
             numbers = self._next_numbers(held.highest_seen, count)
             # Set first, so that a claim of unknown outcome is not tried again.
             held.highest_seen = numbers[-1]
-            outcomes = self._meta.write_many([self._claim_document(number) for number in numbers])
-            own = [block(number) for number in numbers if isinstance(outcomes[self._claim_id(number)], str)]
+            outcomes = self._send_claims(numbers)
+            own = [block(number) for number in numbers if isinstance(outcomes[number], str)]
             if own:
                 return own
             if DocumentFailure.CONFLICT not in outcomes.values():
-                log.error("no block of ids could be claimed", extra={"kind": self._name, "blocks": numbers})
-                raise Unavailable
+                unknown += 1
+                if unknown == MAX_UNKNOWN or DocumentFailure.FORBIDDEN in outcomes.values():
+                    log.error("no block of ids could be claimed", extra={"kind": self._name, "blocks": numbers})
+                    raise Unavailable
             held.highest_seen = max(numbers[-1], self._highest_claimed())
         raise Unavailable
+
+    def _send_claims(self, numbers: Sequence[int]) -> dict[int, Outcome]:
+        """Claim blocks in one request; return the outcome of each. Raises Unavailable if certainly none is claimed."""
+        try:
+            outcomes = self._meta.write_many([self._claim_document(number) for number in numbers])
+        except Unconfirmed:
+            return dict.fromkeys(numbers, DocumentFailure.UNKNOWN)
+        return {number: outcomes[self._claim_id(number)] for number in numbers}
 
     def _next_numbers(self, highest: int, count: int) -> list[int]:
         """Return the next block numbers of this region that hold ``count`` ids, or as many as are claimed at once."""

@@ -14,10 +14,10 @@ import pytest
 
 from app.couch.connection import Connection
 from app.domain.resources import DOCUMENT, PROJECT, ResourceType, timestamp
-from app.errors import Unavailable
+from app.errors import Unavailable, Unconfirmed
 from app.request_context import request_context
 from app.store import Database, DocumentFailure, Outcome
-from app.store.claimed_ids import Allocator
+from app.store.claimed_ids import MAX_UNKNOWN, Allocator
 from couchapp import deployment, tree
 
 Make = Callable[..., Allocator]
@@ -60,22 +60,53 @@ def test_regions_take_turns(make: Make) -> None:
     ]
 
 
-def test_a_claim_of_unknown_outcome_is_burned(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_claim_of_unknown_outcome_the_next_block_is_claimed(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The claim may be stored, as it is here, so its ids must not be used."""
     write_many = Database.write_many
 
     def stored_but_unanswered(database: Database, documents: Sequence[Mapping[str, object]]) -> NoReturn:
+        monkeypatch.setattr(Database, "write_many", write_many)
         write_many(database, documents)
-        raise Unavailable
+        raise Unconfirmed
 
     allocator = make()
     assert allocator.next_id() == 1
     monkeypatch.setattr(Database, "write_many", stored_but_unanswered)
-    with pytest.raises(Unavailable):
-        allocator.next_id()
-    monkeypatch.setattr(Database, "write_many", write_many)
     assert allocator.next_id() == 3
     assert make().next_id() == 4
+
+
+def test_a_claim_that_was_not_sent_is_unavailable(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_many = Database.write_many
+
+    def unreachable(*_: object) -> NoReturn:
+        monkeypatch.setattr(Database, "write_many", write_many)
+        raise Unavailable
+
+    allocator = make()
+    monkeypatch.setattr(Database, "write_many", unreachable)
+    with pytest.raises(Unavailable):
+        allocator.next_id()
+    # Its block may be lost.
+    assert allocator.next_id() == 2
+
+
+def test_claims_without_a_quorum_are_given_up(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries: list[object] = []
+
+    def accepted(_: Database, documents: Sequence[Mapping[str, object]]) -> dict[object, Outcome]:
+        tries.append(documents)
+        return {document["_id"]: DocumentFailure.UNKNOWN for document in documents}
+
+    monkeypatch.setattr(Database, "write_many", accepted)
+    with pytest.raises(Unavailable):
+        make().next_id()
+    assert len(tries) == MAX_UNKNOWN
+    assert "no block of ids could be claimed" in caplog.text
 
 
 def test_many_ids_are_claimed_in_one_request(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
