@@ -39,7 +39,7 @@ RESPONSE_HEADERS: dict[str, dict[str, Any]] = {
         "Who may store the answer; `no-cache` means: check the tag before each use (RFC 9111).",
         text("private, no-cache"),
     ),
-    "Vary": _header("Answers differ from key to key.", text("X-API-Key, Authorization")),
+    "Vary": _header("The request headers that the answer depends on.", text("X-API-Key, Authorization")),
     "Last-Modified": _header(
         "When the item was last updated, for people: a merge may leave it as it was. Use `ETag` for conditions.",
         text("Sat, 31 Jan 2026 12:00:00 GMT"),

@@ -27,6 +27,8 @@ STAND_IN = "trace"
 PATH_SCHEMA: dict[str, Any] = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]}
 # The request headers that an operation honours, by the statuses that show it.
 HONOURED = {"If-None-Match": {"304", "412"}, "If-Match": {"412"}, "Idempotency-Key": {"422"}}
+# The schema of any media type but the first.
+TEXT = {"type": "string"}
 NOT_MODIFIED = "The client's copy is current. The headers are those of the 200."
 
 
@@ -78,7 +80,8 @@ def _responses(operation: Operation) -> dict[str, Any]:
     if operation.answer is not None:
         example = _example(operation.answer)
         content = {"schema": operation.answer, **({"example": example} if example else {})}
-        success["content"] = dict.fromkeys((operation.media_type, *operation.other_media_types), content)
+        others = {media_type: {"schema": TEXT} for media_type in operation.other_media_types}
+        success["content"] = {operation.media_type: content, **others}
     responses: dict[str, Any] = {str(operation.status): success}
     if operation.method == "GET" and "ETag" in operation.headers:
         responses["304"] = {"description": NOT_MODIFIED, "headers": headers}
