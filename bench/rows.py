@@ -164,10 +164,10 @@ def against_both(
 OPERATIONS = {"operations": [{"op": "create", "value": value()}] * BATCH}
 
 ROWS = (
-    Row("GET one, warm", 10, lambda s: s.ours(item(ONE)), lambda s: s.theirs(s.stored(ONE))),
+    Row("GET one, warm", 12, lambda s: s.ours(item(ONE)), lambda s: s.theirs(s.stored(ONE))),
     Row(
         "GET one, 304, against 200",
-        10,
+        12,
         lambda s: s.ours(s.tagged(f"/documents/{ONE}"), expects=304),
         lambda s: s.theirs(s.stored(ONE)),
     ),
@@ -190,22 +190,22 @@ ROWS = (
         lambda s: s.ours(item(ONE), Cache_Control="no-cache"),
         lambda s: s.theirs(s.stored(ONE)),
     ),
-    Row("page of 50, warm", 25, lambda s: s.ours(Request(FIRST_PAGE)), lambda s: s.theirs(s.view())),
+    Row("page of 50, warm", 100, lambda s: s.ours(Request(FIRST_PAGE)), lambda s: s.theirs(s.view())),
     Row(
         "page of 50, 304, against 200",
-        25,
+        100,
         lambda s: s.ours(s.tagged(FIRST_PAGE), expects=304),
         lambda s: s.theirs(s.view()),
     ),
     Row(
         "pages of 50 anywhere",
-        3,
+        4,
         lambda s: s.ours(*(Request(path) for path, _ in s.places)),
         lambda s: s.theirs(*(s.view(after) for _, after in s.places)),
     ),
     Row(
         "page of 50, 50 writes/s anywhere",
-        3,
+        4,
         lambda s: s.ours(Request(FIRST_PAGE)),
         lambda s: s.theirs(s.view()),
         writes="anywhere",
