@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import select
 import socket
 import ssl
@@ -10,12 +9,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from app.couch.failures import Cancelled
 
-# More than this is sent at once instead of being collected.
-MAX_UNSENT_BYTES = 2**16
+# At most this much is read at a time.
+RECEIVED_BYTES = 2**16
 
 
 class TimeBudget(Protocol):
@@ -62,7 +61,7 @@ class IdleTimeout:
 
 
 class TimedSocket:
-    """The part of a connected socket, plain or TLS, that http.client needs, with a deadline for each request.
+    """A connected socket, plain or TLS, with a deadline for each request.
 
     Python's socket timeout applies to each call, so a server that sends one byte at a time would extend it without
     end. Here each call gets the time left until ``deadline``, which the pool replaces for each request.
@@ -70,24 +69,16 @@ class TimedSocket:
 
     def __init__(self, wrapped: socket.socket, deadline: TimeBudget) -> None:
         self._wrapped, self.deadline = wrapped, deadline
-        self._unsent: list[bytes] = []
 
-    def sendall(self, data: bytes) -> None:
-        """Queue ``data`` until flush; large data is sent at once. Raises OSError."""
-        self._unsent.append(data)
-        if len(data) > MAX_UNSENT_BYTES:
-            self.flush()
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        """Return a reader of the input; the socket stays open until both are closed."""
-        return io.BufferedReader(_Reader(self._wrapped, self.deadline))
-
-    def flush(self) -> None:
-        """Send headers and body in one piece, which wakes the other side only once. Raises OSError."""
-        data = b"".join(self._unsent)
-        self._unsent.clear()
+    def send(self, data: bytes) -> None:
+        """Send all of ``data``. Raises OSError."""
         self._wrapped.settimeout(self.deadline.remaining())
         self._wrapped.sendall(data)
+
+    def receive(self) -> bytes:
+        """Return the next bytes, none at the end of the stream. Raises OSError."""
+        self._wrapped.settimeout(self.deadline.remaining())
+        return self._wrapped.recv(RECEIVED_BYTES)
 
     def has_input(self) -> bool:
         """Return whether there is something to read, including the end of the stream."""
@@ -104,23 +95,6 @@ class TimedSocket:
     def close(self) -> None:
         """Close the socket without a TLS shutdown, since the parent of a fork may still use the connection."""
         self._wrapped.close()
-
-
-class _Reader(io.RawIOBase):
-    def __init__(self, wrapped: socket.socket, deadline: TimeBudget) -> None:
-        self._socket, self._deadline = wrapped, deadline
-        self._raw = wrapped.makefile("rb", buffering=0)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        self._socket.settimeout(self._deadline.remaining())
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
 
 
 def connect(host: str, port: int, tls: ssl.SSLContext | None, deadline: TimeBudget) -> TimedSocket:

@@ -10,30 +10,20 @@ import io
 import ssl
 from collections.abc import Mapping
 from functools import cached_property
-from http.client import (
-    HTTP_PORT,
-    HTTPS_PORT,
-    BadStatusLine,
-    HTTPConnection,
-    HTTPException,
-    HTTPMessage,
-    HTTPResponse,
-    HTTPSConnection,
-)
-from typing import cast
 from urllib.parse import urlsplit
 
 import couchdb.http
 
-from app.couch.deadline import IdleTimeout, TimeBudget, TimedSocket, connect
+from app.couch.client import DEFAULT_PORTS, NotHTTP, ServerConnection
+from app.couch.deadline import IdleTimeout, TimeBudget
 from app.couch.failures import AnswerLost, Unreachable
 
 # One for each thread of a worker.
 MAX_IDLE = 32
-DEFAULT_PORTS = {"http": HTTP_PORT, "https": HTTPS_PORT}
+HEADERS = {"User-Agent": "dreamscript-database", "Accept": "application/json"}
 
-# Status, headers and body, as couchdb.http.Resource expects them of a session.
-Reply = tuple[int, HTTPMessage, io.BytesIO]
+# Status, headers (none, since nobody needs them) and body, as couchdb.http.Resource expects them of a session.
+Reply = tuple[int, Mapping[str, str], io.BytesIO]
 
 
 class Pool(couchdb.http.ConnectionPool):  # type: ignore[misc]
@@ -44,19 +34,18 @@ class Pool(couchdb.http.ConnectionPool):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__(timeout=None)
-        self._in_use: set[HTTPConnection] = set()
+        self._in_use: set[ServerConnection] = set()
         self._is_closed = False
 
-    def get(self, url: str, deadline: TimeBudget) -> HTTPConnection:
+    def get(self, url: str, deadline: TimeBudget) -> ServerConnection:
         """Return an idle connection to the server of ``url``, or a new one.
 
-        Raises OSError if there is none in time, UnicodeError and HTTPException if the host name is not valid.
+        Raises OSError if there is none in time, UnicodeError if the host name is not valid.
         """
         deadline.remaining()
         while connection := self._idle(url):
-            sock = cast(TimedSocket, connection.sock)
-            if not sock.has_input():
-                sock.deadline = deadline
+            if not connection.sock.has_input():
+                connection.sock.deadline = deadline
                 break
             connection.close()
         else:
@@ -65,7 +54,7 @@ class Pool(couchdb.http.ConnectionPool):  # type: ignore[misc]
             self._in_use.add(connection)
         return connection
 
-    def release(self, url: str, conn: HTTPConnection) -> None:
+    def release(self, url: str, conn: ServerConnection) -> None:
         """Keep a connection whose last answer was read to its end."""
         with self.lock:
             idle = self.conns.setdefault(_server(url), [])
@@ -75,7 +64,7 @@ class Pool(couchdb.http.ConnectionPool):  # type: ignore[misc]
                 return
         self.discard(conn)
 
-    def discard(self, conn: HTTPConnection) -> None:
+    def discard(self, conn: ServerConnection) -> None:
         """Close a connection that cannot be used again."""
         with self.lock:
             self._in_use.discard(conn)
@@ -88,23 +77,18 @@ class Pool(couchdb.http.ConnectionPool):  # type: ignore[misc]
             idle = [connection for connections in self.conns.values() for connection in connections]
             self.conns.clear()
             for connection in self._in_use:
-                sock = cast(TimedSocket | None, connection.sock)
-                if sock and isinstance(sock.deadline, IdleTimeout):
-                    sock.interrupt()
+                if isinstance(connection.sock.deadline, IdleTimeout):
+                    connection.sock.interrupt()
         for connection in idle:
             connection.close()
 
-    def _idle(self, url: str) -> HTTPConnection | None:
+    def _idle(self, url: str) -> ServerConnection | None:
         with self.lock:
-            idle: list[HTTPConnection] = self.conns.get(_server(url), [])
+            idle: list[ServerConnection] = self.conns.get(_server(url), [])
             return idle.pop() if idle else None
 
-    def _new(self, url: str, deadline: TimeBudget) -> HTTPConnection:
-        scheme, host = _server(url)
-        tls = self._tls if scheme == "https" else None
-        connection = HTTPSConnection(host, context=tls) if tls else HTTPConnection(host)
-        connection.sock = connect(connection.host, connection.port, tls, deadline)
-        return connection
+    def _new(self, url: str, deadline: TimeBudget) -> ServerConnection:
+        return ServerConnection.open(url, self._tls if urlsplit(url).scheme == "https" else None, deadline)
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -135,7 +119,7 @@ class Session(couchdb.http.Session):  # type: ignore[misc]
         After its deadline a request is not sent again. Raises Unreachable if nothing was sent, and AnswerLost if
         the request was sent and no complete answer arrived.
         """
-        headers = {"User-Agent": "dreamscript-database", "Accept": "application/json", **(headers or {})}
+        headers = {**HEADERS, **(headers or {})}
         authorization = couchdb.http.basic_auth(credentials)
         if authorization:
             headers["Authorization"] = authorization.decode()
@@ -149,35 +133,22 @@ class Session(couchdb.http.Session):  # type: ignore[misc]
     def _exchange(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
         try:
             connection = self.connection_pool.get(url, self._deadline)
-        except (OSError, UnicodeError, HTTPException) as error:
+        except (OSError, UnicodeError) as error:
             raise Unreachable(f"no connection to {_address(url)}: {_plain(error)}") from error
         path, query = urlsplit(url)[2:4]
         try:
-            response, content = _send(connection, method, f"{path}?{query}" if query else path, body, headers)
-        except (OSError, HTTPException) as error:
+            answer = connection.exchange(method, f"{path}?{query}" if query else path, body, headers)
+        except (OSError, NotHTTP) as error:
             self.connection_pool.discard(connection)
             raise AnswerLost(f"no complete answer to {method} {path}: {_plain(error)}") from error
         except BaseException:
             self.connection_pool.discard(connection)
             raise
-        if response.will_close:
-            self.connection_pool.discard(connection)
-        else:
+        if answer.keeps_connection:
             self.connection_pool.release(url, connection)
-        return response.status, response.headers, io.BytesIO(content)
-
-
-def _send(
-    connection: HTTPConnection, method: str, target: str, body: bytes | None, headers: Mapping[str, str]
-) -> tuple[HTTPResponse, bytes]:
-    connection.request(method, target, body, dict(headers))
-    cast(TimedSocket, connection.sock).flush()
-    # Without `with`, a response that ends its connection would keep the socket open when its body is cut.
-    with connection.getresponse() as response:
-        if response.status < 200:
-            # The final answer is still to come, and the next request on this connection would receive it.
-            raise BadStatusLine(str(response.status))
-        return response, response.read()
+        else:
+            self.connection_pool.discard(connection)
+        return answer.status, {}, io.BytesIO(answer.body)
 
 
 def _server(url: str) -> tuple[str, str]:

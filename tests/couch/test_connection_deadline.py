@@ -62,7 +62,7 @@ def test_a_certificate_is_checked() -> None:
     "behaviour",
     [
         hang,
-        trickle(b"H"),
+        trickle(b"HTTP/1.1 200 " + b"O" * 10_000),
         trickle(b"HTTP/1.1 200 OK\r\n"),
         trickle(reply(200)[:-2] + b"Content-Length: 1000000\r\n\r\n"),
         trickle(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 10_000),

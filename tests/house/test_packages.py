@@ -77,7 +77,7 @@ ONLY_IN: dict[str, set[str]] = {
     "marshmallow": {"app.api", "app.http", "app.schemas"},
     "prometheus_client": {"app.api"},
     "redis": {"app.limits"},
-    "httptools": {"app.server"},
+    "httptools": {"app.couch", "app.server"},
     "uvicorn": {"app.server"},
     "uvloop": {"app.server"},
 }
