@@ -14,7 +14,10 @@ VERSIONS = ("3.11", "3.12", "3.13")
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 REQUIREMENTS, CONSTRAINTS = "requirements.txt", "constraints.txt"
 # The parts of tests/requirements.txt that these tests import; the constraints pin the versions.
-PACKAGES = ("hypothesis", "jsonschema_rs", "pytest", "pytest-timeout")
+PACKAGES = (
+    *("compose-spec", "hypothesis", "jsonschema_rs", "kubernetes-validate", "promql-parser"),
+    *("pytest", "pytest-timeout", "PyYAML"),
+)
 
 
 def folders(path: str, home: Path) -> list[str]:

@@ -30,6 +30,8 @@ log = logging.getLogger("dreamscript.server")
 
 BACKLOG = 2048
 TICKS_PER_SECOND = 10
+# From the moment when a worker should have cut its last connections to the moment when it is killed.
+FORCE_SECONDS = 2
 
 
 def serve(
@@ -47,13 +49,20 @@ def serve(
     host, port = listeners[0].getsockname()[:2]
     ready(host, port)
     log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
-    # Requests in flight end by their deadline; a little more lets responses be sent and last uses be written.
-    grace = math.ceil(settings.deadline + usage.FLUSH_SECONDS) + 2
+    grace = grace_seconds(settings)
 
     def work(listener: socket.socket) -> None:
-        Worker(settings, shared, supervisor, grace).run(sockets=[listener])
+        Worker(settings, shared, supervisor, grace - FORCE_SECONDS).run(sockets=[listener])
 
-    return 0 if supervise(work, listeners, grace + 2, is_database_kept) else 1
+    return 0 if supervise(work, listeners, grace, is_database_kept) else 1
+
+
+def grace_seconds(settings: Settings) -> int:
+    """Return the time from SIGTERM until the last worker has ended, by force if need be.
+
+    Requests in flight end by their deadline; a little more lets responses be sent and last uses be written.
+    """
+    return math.ceil(settings.deadline + usage.FLUSH_SECONDS) + 2 + FORCE_SECONDS
 
 
 def listen(settings: Settings) -> list[socket.socket]:
