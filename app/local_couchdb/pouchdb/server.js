@@ -12,6 +12,8 @@ const path = require("path");
 const express = require("express");
 const expressPouchDB = require("express-pouchdb");
 const PouchDB = require("pouchdb");
+const IndexUpdates = require("./index_updates");
+const guardedStores = require("./stores");
 
 const DATABASE_NAME = /^(_users|[a-z][a-z0-9_-]*)$/;
 const OPEN_PATH = /^\/($|_session$|_utils(\/|$)|favicon\.ico$)/;
@@ -73,10 +75,11 @@ function guardBulkGet(req, res, next) {
   }
 }
 
-function guards() {
+function guards(indexUpdates) {
   const router = express.Router();
   const json = express.json({ limit: MAX_BODY_BYTES });
   router.use(authorise);
+  router.use(indexUpdates.middleware);
   router.all("/:db/_changes", json, guardChanges);
   router.post("/_replicate", json, guardReplicate);
   router.post("/:db/_bulk_get", json, guardBulkGet);
@@ -112,7 +115,7 @@ function configure(app, section, key, value) {
   });
 }
 
-function buildApp(directory) {
+function buildApp(directory, indexUpdates) {
   const app = expressPouchDB({
     inMemoryConfig: true,
     logPath: path.join(directory, "pouchdb.log"),
@@ -123,7 +126,7 @@ function buildApp(directory) {
     },
   });
   app.disable("x-powered-by");
-  insertAfterAuthentication(app, guards());
+  insertAfterAuthentication(app, guards(indexUpdates));
   app.use(answerError);
   return app;
 }
@@ -143,12 +146,17 @@ async function main(directory, port) {
   const [name, password] = fs.readFileSync(path.join(directory, "admin"), "utf8").trim().split(":");
   const data = path.join(directory, "data");
   fs.mkdirSync(data, { recursive: true });
-  const app = buildApp(directory);
+  const indexUpdates = new IndexUpdates();
+  const app = buildApp(directory, indexUpdates);
   await configure(app, "log", "level", "warning");
   await configure(app, "couchdb", "max_document_size", MAX_BODY_BYTES);
   await configure(app, "admins", name, password);
-  await app.setPouchDB(PouchDB.defaults({ prefix: data + path.sep }));
-  const server = app.listen(port, "127.0.0.1", () => announce(directory, server));
+  await app.setPouchDB(PouchDB.defaults({ prefix: data + path.sep, db: guardedStores(data) }));
+  const server = app.listen(port, "127.0.0.1", () => {
+    const authorization = `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`;
+    indexUpdates.listen(`http://127.0.0.1:${server.address().port}`, authorization);
+    announce(directory, server);
+  });
   server.on("error", fail); // Such as a port that another process has taken.
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   server.timeout = REQUEST_TIMEOUT_MS;
