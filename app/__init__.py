@@ -12,8 +12,9 @@ from flask import Flask
 from app.api import documents, health, keys, metrics, projects, reference, root
 from app.cache.response_cache import ResponseCache
 from app.http.cross_origin import CrossOrigin
+from app.http.flask_app import FlaskApp
 from app.http.proxies import behind_proxies
-from app.http.request_scope import IdConverter, Request, RequestScope, install_hooks
+from app.http.request_scope import IdConverter, RequestScope, install_hooks
 from app.request_context import Report, unreported
 from app.settings import Settings
 from app.wiring import Services, Shared
@@ -54,8 +55,7 @@ def create_app(settings: Settings, shared: Shared | None = None, report: Report 
 
     It opens no connection until the first request. ``report`` receives the record of each finished request.
     """
-    flask = Flask(__name__, static_folder=None)
-    flask.request_class = Request
+    flask = FlaskApp(__name__, static_folder=None)
     # Do not redirect `//documents` to `/documents`.
     flask.url_map.merge_slashes = False
     flask.url_map.converters["id"] = IdConverter

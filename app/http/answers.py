@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import flask
 from flask import request
-from werkzeug.datastructures import Headers
 
 from app.domain.resources import RenderedItem, ResourceType
 from app.store.items import StoredItem
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 JSON = "application/json"
 # An opaque tag, perhaps with a weakness mark.
@@ -61,9 +60,10 @@ class Response(flask.Response):
 
     default_mimetype = None
 
-    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:  # noqa: ARG002
-        """Return the headers unchanged: an answer declares its length, and its links are URIs already."""
-        return self.headers
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Send the answer as it is: it declares its length, its links are URIs, and its body is in one piece."""
+        start_response(self.status, self.headers.to_wsgi_list())
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else self.iter_encoded()
 
 
 def to_response(answer: Answer, extra_headers: Mapping[str, str] | None = None) -> Response:

@@ -10,7 +10,9 @@ import marshmallow
 from flask import request
 from marshmallow import Schema
 from werkzeug.exceptions import ClientDisconnected, HTTPException
+from werkzeug.sansio.utils import get_content_length
 from werkzeug.wrappers import Request
+from werkzeug.wsgi import get_input_stream
 
 from app.errors import BadContentType, BadRequest, Fault, NotAcceptable, TooLarge, ValidationFailed
 from app.http import strict_json
@@ -107,38 +109,42 @@ def require_acceptable(*media_types: str) -> None:
 
 def check_declared(request: Request) -> None:
     """Raise BadContentType or BadRequest for a body that its headers do not declare as plain JSON."""
-    types = REQUEST_TYPES.get(request.method, (JSON,))
+    environ = request.environ
+    types = REQUEST_TYPES.get(environ["REQUEST_METHOD"], (JSON,))
     # Most requests name the type alone, which needs no parsing.
-    if request.content_type not in types:
+    if environ.get("CONTENT_TYPE") not in types:
         charset = request.mimetype_params.get("charset", "utf-8").lower()
         if request.mimetype not in types or charset not in ("utf-8", "utf8"):
             raise BadContentType(f"The Content-Type must be {' or '.join(types)}, in UTF-8.")
-    if (request.content_encoding or "identity").lower() != "identity":
+    if (environ.get("HTTP_CONTENT_ENCODING") or "identity").lower() != "identity":
         raise BadContentType("The body must not be encoded; send it without Content-Encoding.")
-    if request.headers.get("Transfer-Encoding", "chunked").strip().lower() != "chunked":
+    if environ.get("HTTP_TRANSFER_ENCODING", "chunked").strip().lower() != "chunked":
         raise BadRequest("The only supported Transfer-Encoding is chunked.")
 
 
 def _read(max_bytes: int) -> bytes:
     """Return the bytes of the body. Raises TooLarge, and BadRequest for a body that ends early."""
-    # A body without Content-Length is read up to the first byte too many.
-    request.max_content_length = max_bytes + 1
-    content = _read_all() if (request.content_length or 0) <= max_bytes else None
+    environ = request.environ
+    length = get_content_length(environ.get("CONTENT_LENGTH"), environ.get("HTTP_TRANSFER_ENCODING"))
+    content = _read_all(length, max_bytes) if (length or 0) <= max_bytes else None
     if content is None or len(content) > max_bytes:
         raise TooLarge(f"The body is larger than {max_bytes} bytes.")
     return content
 
 
-def _read_all() -> bytes:
-    """Return the bytes of the body. Raises BadRequest for wrong framing, which each server reports differently."""
+def _read_all(length: int | None, max_bytes: int) -> bytes:
+    """Return the bytes of the body, at most one more than ``max_bytes``.
+
+    Raises BadRequest for wrong framing, which each server reports differently.
+    """
     try:
-        content = request.get_data(cache=False)
+        content = get_input_stream(request.environ, max_content_length=max_bytes + 1).read()
     except Exception as error:
         if isinstance(error, HTTPException) and not isinstance(error, ClientDisconnected):
             raise
         raise BadRequest(INCOMPLETE) from error
     # A body that ends early is incomplete even where it happens to be JSON (RFC 9112, section 8).
-    if request.content_length is not None and len(content) < request.content_length:
+    if length is not None and len(content) < length:
         raise BadRequest(INCOMPLETE)
     return content
 

@@ -120,7 +120,7 @@ def handle(operation: Operation, services: Services, **path: int) -> Response:
         access = authenticate(services, quota, scope) if scope else None
         arguments.require_acceptable(operation.media_type, *operation.other_media_types)
         given = read_arguments(operation, services, path)
-        if access and operation.method in idempotent.METHODS and "Idempotency-Key" in request.headers:
+        if access and operation.method in idempotent.METHODS and "HTTP_IDEMPOTENCY_KEY" in request.environ:
             answer = idempotent.run_once(
                 services.idempotency,
                 access.principal,
@@ -150,7 +150,7 @@ def handle(operation: Operation, services: Services, **path: int) -> Response:
 
 def is_read() -> bool:
     """Return whether the request changes nothing, so that it may be a 304 and counts as a read."""
-    return request.method in ("GET", "HEAD")
+    return request.environ["REQUEST_METHOD"] in ("GET", "HEAD")
 
 
 def authenticate(services: Services, quota: Quota, scope: str) -> Access:

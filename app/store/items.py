@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -33,7 +33,7 @@ class WriteId:
     """
 
     ids: tuple[int, ...] = ()
-    nonce: str = field(default_factory=lambda: uuid.uuid4().hex)
+    nonce: str = field(default_factory=lambda: secrets.token_hex(16))
     since: str | None = None
 
     def part(self, name: str) -> WriteId:
