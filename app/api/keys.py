@@ -7,11 +7,12 @@ from typing import Any
 
 from app.domain.access import Access, Key
 from app.domain.listing.pages import Page
-from app.http import answers, paging
+from app.http import answers, arguments, paging
 from app.http.answers import Answer
 from app.http.operations import Routes
 from app.schemas.keys import KeySchema, MintedKeySchema, NewKeySchema, RotationSchema
 from app.schemas.pages import CursorQuery
+from app.store.items import ANY
 from app.wiring import Services
 
 routes = Routes("keys", "API keys: their rights, and when they end.")
@@ -62,19 +63,28 @@ def get_key(services: Services, access: Access, key_id: int) -> Answer:
     status=201,
     answer=MintedKeySchema(),
     headers=("Location", "Cache-Control"),
-    also=(409,),
+    also=(409, 412),
     is_secret=True,
 )
 def rotate_key(services: Services, access: Access, key_id: int, body: dict[str, Any]) -> Answer:
     """Create a key's successor, and show its secret this once"""
+    check_condition(services, access, key_id)
     return minted(*services.keys.rotate(key_id, body["overlap"], by=access))
 
 
-@routes.operation("DELETE", "/keys/<id:key_id>", scope="keys:manage", status=204)
+@routes.operation("DELETE", "/keys/<id:key_id>", scope="keys:manage", status=204, also=(412,))
 def revoke_key(services: Services, access: Access, key_id: int) -> Answer:
     """Revoke a key permanently"""
+    check_condition(services, access, key_id)
     services.keys.revoke(key_id, access)
     return answers.NO_CONTENT
+
+
+def check_condition(services: Services, access: Access, key_id: int) -> None:
+    """Raise PreconditionFailed unless the request's condition holds for the key, which is read only if there is one."""
+    condition = arguments.condition()
+    if condition != ANY:
+        condition.check(services.keys.get(key_id, access).revision)
 
 
 def shown(_: Access, page: Page) -> Page:

@@ -120,7 +120,7 @@ class ItemService(ABC):
         def compose() -> Fields:
             item = self.get(access, public_id)
             self.check_copy(access, item)
-            condition.check(item)
+            condition.check(item.revision)
             return self.items.members(item)
 
         return self._create(access, compose, write_id or WriteId())

@@ -171,7 +171,7 @@ class Items(ABC):
             if item is None:
                 raise self.absent(public_id)
             members = compose(item)
-            condition.check(item)
+            condition.check(item.revision)
             return self._fields(public_id, members, item)
 
         return Update(self.resource_type.doc_id(public_id), fields, write_id)
@@ -185,7 +185,7 @@ class Items(ABC):
             if item is None:
                 raise self.absent(public_id)
             check(item)
-            condition.check(item)
+            condition.check(item.revision)
             project = {"project_id": item.project_id} if item.project_id else {}
             return {"type": self.resource_type.name, "id": public_id, **project, "updated_at": timestamp()}
 

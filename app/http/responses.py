@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import NamedTuple
 
 from app.errors import ServiceError
 from app.http import errors
+from app.http.answers import json_line
 from app.http.cross_origin import CLOSED, CrossOrigin
 
 
@@ -26,7 +26,7 @@ def error_response(
     error: ServiceError, request_id: str, cross_origin: CrossOrigin = CLOSED, origin: str | None = None
 ) -> Response:
     """Return the response for ``error`` to a request, of a page of ``origin``, that never reached Flask."""
-    content = json.dumps(errors.body(error, request_id)).encode()
+    content = json_line(errors.body(error, request_id))
     headers = {
         "Content-Type": "application/json",
         "Content-Length": str(len(content)),

@@ -122,14 +122,14 @@ class Condition:
         """Whether any revision may be replaced."""
         return self.tags is None or "*" in self.tags
 
-    def check(self, item: StoredItem) -> None:
-        """Raise PreconditionFailed, with the current tag, unless ``item`` may be replaced.
+    def check(self, revision: str) -> None:
+        """Raise PreconditionFailed, with the current tag, unless ``revision`` may be replaced or copied.
 
-        The database compares the revision once more when the next one is stored on top of it.
+        The database compares the revision of an item once more when the next one is stored on top of it.
         """
-        is_met = self.is_unconditional or item.revision in (self.tags or ())
-        if not is_met or not self.refused.isdisjoint({item.revision, "*"}):
-            raise PreconditionFailed(self.reason, headers={"ETag": f'"{item.revision}"'})
+        is_met = self.is_unconditional or revision in (self.tags or ())
+        if not is_met or not self.refused.isdisjoint({revision, "*"}):
+            raise PreconditionFailed(self.reason, headers={"ETag": f'"{revision}"'})
 
 
 ANY = Condition()

@@ -154,6 +154,23 @@ def test_a_time_may_have_any_number_of_digits(ada: Caller, text: str, expected: 
     assert make(ada, expires_at=text)["expires_at"] == f"2099-01-31T12:00:00{expected}Z"
 
 
+@pytest.mark.parametrize(("method", "suffix", "ok"), [("DELETE", "", 204), ("POST", "/rotate", 201)])
+def test_conditions_hold_for_keys_too(ada: Caller, method: str, suffix: str, ok: int) -> None:
+    path = f"/keys/{make(ada)['id']}"
+    tag, value = ada.get(path).headers["ETag"], dict[str, Any]() if suffix else None
+    for headers in (
+        {"If-Match": '"1-a"'},
+        {"If-None-Match": "*"},
+        {"If-None-Match": tag},
+        {"If-Unmodified-Since": "then"},
+    ):
+        answer = ada.request(method, path + suffix, json=value, headers=headers)
+        assert (answer.status_code, answer.headers["ETag"]) == (412, tag), headers
+    assert ada.get(path).headers["ETag"] == tag
+    assert ada.request(method, path + suffix, json=value, headers={"If-Match": tag}).status_code == ok
+    assert ada.request(method, path + suffix, json=value, headers={"If-Match": tag}).status_code == 412
+
+
 def locations(answer: Answer) -> list[str]:
     """Return the locations of the faults of a 400."""
     assert answer.status_code == 400, answer.text

@@ -170,7 +170,7 @@ def test_pipelined_requests_have_a_limit(live: Live) -> None:
         client.sendall(LIVEZ * (2 * MAX_PIPELINED))
         statuses = [client.response().status for _ in range(MAX_PIPELINED)]
         assert set(statuses) == {200}
-        assert client.rest().endswith(b"}")
+        assert client.rest().endswith(b"}\n")
 
 
 @pytest.mark.parametrize("upgrade", ["websocket", "h2c"])
