@@ -123,7 +123,7 @@ def test_it_is_described(operation: Operation) -> None:
     assert not operation.says["summary"].endswith(".")
     assert len(operation.says["tags"]) == 1
     scope = operation.says.get("x-scope")
-    assert operation.says["security"] == ([{"ApiKey": []}, {"Bearer": []}] if scope else [])
+    assert operation.says["security"] == ([{"ApiKey": []}] if scope else [])
     assert operation.says["description"].endswith(
         f"Needs the scope `{scope}`: {SCOPES[scope]}." if scope else "Needs no key."
     )

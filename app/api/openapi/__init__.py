@@ -63,8 +63,16 @@ def document(tables: Iterable[Routes], server_url: str = "/") -> dict[str, Any]:
     4.5.1), without a slash at its end.
     """
     marshmallow = MarshmallowPlugin()
-    servers = [{"url": server_url, "description": "This service."}]
-    spec = APISpec("Dreamscript Database", VERSION, "3.1.0", plugins=[marshmallow], info=INFO, servers=servers)
+    spec = APISpec(
+        "Dreamscript Database",
+        VERSION,
+        "3.1.0",
+        plugins=[marshmallow],
+        info=INFO,
+        servers=[{"url": server_url, "description": "This service."}],
+        # Each operation names one of them: docs/decisions/openapi.md has the reason.
+        security=[{"ApiKey": []}, {"Bearer": []}],
+    )
     marshmallow.map_to_openapi_type(IdentifierList, "string", None)  # type: ignore[no-untyped-call]
     add_components(spec)
     for routes in tables:

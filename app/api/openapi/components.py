@@ -24,7 +24,11 @@ def add_components(spec: APISpec) -> None:
         "description": "A key of this service, which begins with `ds_`.",
     }
     spec.components.security_scheme("ApiKey", scheme)
-    bearer = {"type": "http", "scheme": "bearer", "description": "The same key as a bearer token (RFC 6750)."}
+    bearer = {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The same key as a bearer token (RFC 6750), in place of `X-API-Key`. Both at once are refused.",
+    }
     spec.components.security_scheme("Bearer", bearer)
     for name, header in RESPONSE_HEADERS.items():
         spec.components.header(name, header)

@@ -58,7 +58,8 @@ def _described(operation: Operation, tag: str) -> dict[str, Any]:
         "operationId": operation.view.__name__,
         "summary": summary,
         "description": f"{more}\n\n{needs}".strip(),
-        "security": [{"ApiKey": []}, {"Bearer": []}] if scope else [],
+        # No alternative: clients of hey-api send a key by all of them, and the API refuses two.
+        "security": [{"ApiKey": []}] if scope else [],
         **({"x-scope": scope} if scope else {}),
         "parameters": [*query, *headers],
         **({"requestBody": _request_body(operation)} if operation.body is not None else {}),
