@@ -11,13 +11,13 @@ from pathlib import Path
 from app.couch.connection import Connection, DatabaseError, Refused
 from couchapp import misspellings, tree
 from couchapp.deployment import LIMIT_SECONDS, Deployment
-from couchapp.server_check import check_server
+from couchapp.server_check import NotCouchDB, check_server
 from couchapp.service_user import update_user
 from couchapp.settings import CouchSettings, SettingError
 from couchapp.status import database_problems, describe
 from couchapp.tree import DeployError
 
-FAILURES = (DatabaseError, DeployError, SettingError)
+FAILURES = (DatabaseError, DeployError, NotCouchDB, SettingError)
 
 VERBS = {
     "diff": "show the changes of a deploy; exit 1 if there are any, 2 on failure",
@@ -58,8 +58,8 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         settings = CouchSettings.parse(environ)
         design_docs = tree.load(options.tree)
+        check_server(settings.admin_url, settings.admin_url_name)
         with closing(Connection(settings.admin_url)) as connection:
-            check_server(connection, settings.admin_url_name)
             if options.verb == "user":
                 return user(connection, settings)
             return run(options.verb, Deployment(connection, settings.prefix, design_docs, report, options.limit))
@@ -76,7 +76,7 @@ def report(line: str) -> None:
 def explained(failure: Exception) -> str:
     """Return the message of ``failure`` for an operator."""
     if isinstance(failure, Refused) and failure.status in (401, 403):
-        return f"{failure}. Set COUCHDB_ADMIN_URL to a URL with the credentials of an administrator"
+        return f"{str(failure).rstrip('.')}. COUCHDB_ADMIN_URL must contain user and password of an administrator"
     return str(failure)
 
 

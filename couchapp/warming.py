@@ -74,8 +74,9 @@ def warm(databases: Databases, database: str, design: str, document: Document, l
 
 @contextmanager
 def _progress(databases: Databases, database: str, design: str) -> Iterator[Progress]:
-    """Show a bar on a terminal, and nothing elsewhere."""
-    with tqdm(desc=f"{database}/_design/{design}", unit=" documents", disable=None, leave=False) as bar:
+    """Show a bar on a terminal if it takes long, and nothing elsewhere."""
+    title = f"{database}/_design/{design}"
+    with tqdm(desc=title, unit=" documents", disable=None, leave=False, delay=POLL_SECONDS) as bar:
         yield Progress(databases, database, design, bar)
 
 

@@ -9,6 +9,7 @@ import sys
 from couchapp import running
 from couchapp.console import exit_status
 from couchapp.running import RunningElsewhere
+from couchapp.server_check import NotCouchDB, check_server
 from couchapp.settings import SettingError
 from launcher.address import AddressSettings, free_port
 from launcher.commands import CommandFailed
@@ -23,7 +24,7 @@ def main() -> int:
     verb = " ".join(sys.argv[1:])
     try:
         if verb == "run":
-            check_free()
+            check()
             start()
         elif verb in ("install", "tools"):
             install(Steps(), (SERVICE, TOOLS) if verb == "tools" else (SERVICE,))
@@ -31,18 +32,24 @@ def main() -> int:
             return fail(USAGE, 2)
     except SettingError as error:
         return fail(f"error: {error}", 2)
-    except (CommandFailed, RunningElsewhere) as error:
+    except (CommandFailed, NotCouchDB, RunningElsewhere) as error:
         return fail(f"error: {error}", 1)
     return 0
 
 
-def check_free() -> None:
-    """Fail before anything is installed if the address, or the folder of the local database, is in use."""
+def check() -> None:
+    """Fail before anything is installed if the service could not start for reasons that can be known by now.
+
+    These are an address or a folder of a local database in use, and a URL that does not lead to CouchDB.
+    """
     settings = AddressSettings.parse(os.environ)
     run = None if settings.couchdb_url else running.current(settings.var)
     if run and run.is_alive:
         raise RunningElsewhere(settings.var, run)
     free_port(settings)
+    for url, name in ((settings.couchdb_url, "COUCHDB_URL"), (settings.couchdb_admin_url, "COUCHDB_ADMIN_URL")):
+        if url and settings.couchdb_url:
+            check_server(url, name)
 
 
 def start() -> None:

@@ -60,7 +60,9 @@ def run(purpose: str, command: Sequence[str], folder: Path, report: Report) -> N
 
 def explained(purpose: str, lines: Sequence[str]) -> str:
     """Return the message for a failure with this output."""
-    output = "\n".join(lines)
-    advice = next((f"{text} {AGAIN}" for pattern, text in ADVICE.items() if pattern.search(output)), "")
+    for pattern, text in ADVICE.items():
+        if matches := [line for line in lines if pattern.search(line)]:
+            # The lines after it only report its consequences.
+            return f"could not {purpose}.\n  {text}\n  {AGAIN}\n  {matches[-1].strip()}"
     tail = "".join(f"\n    {line}" for line in lines[-SHOWN_LINES:] if line) or "\n    (none)"
-    return "\n  ".join(filter(None, [f"could not {purpose}.", advice, f"The last lines of its output:{tail}"]))
+    return f"could not {purpose}.\n  The last lines of its output:{tail}"

@@ -33,8 +33,7 @@ def install(steps: Steps, groups: tuple[tuple[str, str], ...], root: Path = ROOT
             if stamp.exists() and stamp.read_text() == digest and python.exists():
                 continue
             _create(steps, python)
-            count = len(re.findall(r"^\w", (root / file).read_text(), re.MULTILINE))
-            with steps.step(f"Installing the {count} packages of {file} and theirs", "up to 3 minutes") as report:
+            with steps.step(f"Installing the packages of {file}", "up to 3 minutes") as report:
                 _pip(python, file, root, report)
             stamp.write_text(digest)
     return python
@@ -45,7 +44,7 @@ def _create(steps: Steps, python: Path) -> None:
     if python.exists() and subprocess.run([python, "-m", "pip", "--version"], capture_output=True).returncode == 0:  # noqa: S603
         return
     folder = python.parent.parent
-    with steps.step(f"Creating {folder.name}, a Python environment of its own", "up to 30 s") as report:
+    with steps.step(f"Creating {folder.name}, an environment for Python", "up to 30 s") as report:
         try:
             command = [sys.executable, "-m", "venv", "--clear", str(folder)]
             commands.run(f"create {folder}", command, folder.parent, report)

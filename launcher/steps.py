@@ -97,6 +97,6 @@ class _Line:
     def _draw(self) -> None:
         seconds = self._steps.now() - self._began
         expected = f" ({self._expected})" if self._expected else ""
-        text = f"{self._title}{expected} ... {seconds:.0f} s  {self._detail}"
+        text = f"{self._title} ... {seconds:.0f} s{f': {self._detail}' if self._detail else expected}"
         with self._lock:
             self._steps.write(CLEAR_LINE + text[: shutil.get_terminal_size().columns - 1])

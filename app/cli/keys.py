@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from app.cli.key_table import state, table
-from app.couch.connection import Connection
 from app.domain.access import SCOPES, Key
 from app.domain.keys.keys import OVERLAP_SECONDS
 from app.domain.resources import now
@@ -179,8 +178,7 @@ def _print_new(key: Key, text: str, *, as_json: bool) -> int:
 def _services(environ: Mapping[str, str]) -> Iterator[Services]:
     """Provide the services on a database that answers. Raises SettingError and NotCouchDB."""
     settings = Settings.read(environ)
-    with closing(Connection(settings.couchdb_url)) as connection:
-        check_server(connection, settings.couchdb_url_name)
+    check_server(settings.couchdb_url, settings.couchdb_url_name)
     with closing(Services.build(settings)) as services:
         yield services
 

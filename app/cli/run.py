@@ -96,8 +96,7 @@ def claimed(settings: Settings, steps: Steps) -> Iterator[Claim | None]:
 def database(settings: Settings, environ: Mapping[str, str], steps: Steps) -> Iterator[Running]:
     """Provide the database that is set, or run one while the context lasts and store its URL for other commands."""
     if settings.couchdb_url:
-        with closing(Connection(settings.couchdb_url)) as connection:
-            check_server(connection, "COUCHDB_URL")
+        check_server(settings.couchdb_url, "COUCHDB_URL")
         yield Running(settings.couchdb_url, local_couchdb.describe(settings.couchdb_url), "COUCHDB_URL")
         return
     if not local_couchdb.is_installed(settings.database, environ):
@@ -116,12 +115,13 @@ def database(settings: Settings, environ: Mapping[str, str], steps: Steps) -> It
 def deploy(settings: Settings, steps: Steps) -> None:
     """Deploy the design documents. Raises NotCouchDB, DeployError and DatabaseError."""
     design_docs = tree.load()
-    count = sum(len(documents) for documents in design_docs.values())
+    if settings.couchdb_admin_url:
+        check_server(settings.couchdb_admin_url, "COUCHDB_ADMIN_URL")
     with closing(Connection(settings.admin_url)) as connection:
-        check_server(connection, settings.admin_url_name)
-        title = f"Deploying {count} design documents, where they changed"
+        count = sum(len(documents) for documents in design_docs.values())
         # An index that takes long to build shows a progress bar of its own.
-        with steps.step(title, "seconds, or longer over many documents", is_ticking=False) as report:
+        expected = "seconds, or minutes if there are many documents"
+        with steps.step(f"Deploying {count} design documents", expected, is_ticking=False) as report:
             deployment.deploy(connection, settings.prefix, design_docs, report=report)
 
 

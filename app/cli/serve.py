@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping
-from contextlib import closing
 from typing import TYPE_CHECKING
 
-from app.couch.connection import Connection
 from app.server import serve as server
 from app.settings import Settings
 from couchapp.server_check import NotCouchDB, check_server
@@ -29,8 +27,7 @@ def serve(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = Settings.read(environ)
     free_port(settings)
     try:
-        with closing(Connection(settings.couchdb_url)) as connection:
-            check_server(connection, "COUCHDB_URL")
+        check_server(settings.couchdb_url, "COUCHDB_URL")
     except NotCouchDB as failure:
         print(f"warning: {failure}. Until then requests are answered with 503", file=sys.stderr, flush=True)
     return server.serve(settings)

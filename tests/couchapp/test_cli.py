@@ -109,7 +109,7 @@ def test_a_user_without_administrator_rights_is_explained(
 ) -> None:
     anonymous = server_url.partition("://")[0] + "://" + server_url.rpartition("@")[2]
     assert main(["--tree", str(folder), "deploy"], environ | {"COUCHDB_ADMIN_URL": anonymous}) == 2
-    assert "Set COUCHDB_ADMIN_URL to a URL with the credentials of an administrator" in capsys.readouterr().err
+    assert "COUCHDB_ADMIN_URL must contain user and password of an administrator" in capsys.readouterr().err
 
 
 @pytest.mark.nodatabase

@@ -64,7 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "app.urls": set(),
     "app.version": set(),
     "couchapp": {"app.couch"},
-    "launcher": {"couchapp.console", "couchapp.running", "couchapp.settings"},
+    "launcher": {"couchapp.console", "couchapp.running", "couchapp.server_check", "couchapp.settings"},
 }
 
 # Third-party packages that only some of ours may import.

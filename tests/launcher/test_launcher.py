@@ -15,6 +15,7 @@ from app.settings import SETTINGS
 from couchapp import running
 from couchapp.settings import SettingError
 from launcher.address import AddressSettings, free_port
+from tests.couch.misbehaving_server import MisbehavingServer, answer
 from tests.server.live import environment
 
 pytestmark = pytest.mark.nodatabase
@@ -55,6 +56,7 @@ def test_a_second_run_on_the_same_data_is_reported(tmp_path: Path) -> None:
         ({"DREAMSCRIPT_PORT": "eighty"}, "DREAMSCRIPT_PORT must be a port, 0 to 65535, not 'eighty'"),
         ({"DREAMSCRIPT_PORT": "80808"}, "DREAMSCRIPT_PORT must be a port, 0 to 65535, not '80808'"),
         ({"DREAMSCRIPT_HOST": "192.0.2.1"}, "DREAMSCRIPT_HOST must be an address of this machine"),
+        ({"COUCHDB_URL": "http://127.0.0.1:1", "DREAMSCRIPT_PORT": "x"}, "DREAMSCRIPT_PORT must be"),
         ({"COUCHDB_URL": "localhost:5984"}, "COUCHDB_URL must be an http:// or https:// URL"),
     ],
 )
@@ -63,6 +65,15 @@ def test_a_faulty_setting_is_reported_before_anything_is_installed(settings: dic
     assert failed.returncode == 2
     assert reason in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize("name", ["COUCHDB_URL", "COUCHDB_ADMIN_URL"])
+def test_a_url_without_couchdb_is_reported_before_anything_is_installed(name: str) -> None:
+    with MisbehavingServer(answer(200, {"couchdb": "Welcome"})) as server:
+        settings = {"COUCHDB_URL": server.url, name: "http://admin:hunter2@127.0.0.1:1"}
+        failed = launch("run", DREAMSCRIPT_PORT="0", **settings)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr.startswith(f"error: {name}: no connection to 127.0.0.1:1: Connection refused. Start CouchDB")
 
 
 @pytest.mark.parametrize("arguments", [[], ["walk"], ["run", "run"]])

@@ -64,8 +64,8 @@ def test_a_terminal_shows_details_in_one_line() -> None:
         report("flask")
         report("a\x1b[2Jb" + "x" * 200)
     lines = stream.getvalue().split(CLEAR_LINE)
-    assert lines[1:3] == ["Installing (1 minute) ... 1 s  ", "Installing (1 minute) ... 2 s  flask"]
-    assert lines[3].startswith("Installing (1 minute) ... 3 s  a[2Jbxxx")
+    assert lines[1:3] == ["Installing ... 1 s (1 minute)", "Installing ... 2 s: flask"]
+    assert lines[3].startswith("Installing ... 3 s: a[2Jbxxx")
     assert len(lines[3]) == 59
     assert lines[4:] == ["Installing: done (3 s)\n"]
 
