@@ -52,5 +52,7 @@ def translate(error: Exception) -> ServiceError:
         case HTTPException():
             return ServiceError()
         case _:
-            log.error("unexpected failure in %s", current_request().route, exc_info=error)
+            context = current_request()
+            facts = {"request_id": context.request_id}
+            log.error("unexpected failure in %s", context.route, exc_info=error, extra=facts)
             return ServiceError()

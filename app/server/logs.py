@@ -40,11 +40,19 @@ class JSONLines(JsonFormatter):
     default_msec_format = "%s.%03dZ"
     default_time_format = "%Y-%m-%dT%H:%M:%S"
 
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        return without_keys(super().format(record))
+
 
 class TextLines(logging.Formatter):
     """Render a record of Python's logging, with its facts in brackets, for people."""
 
     default_msec_format = ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, and below it the traceback."""
+        return without_keys(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """Return the line without a traceback."""
@@ -96,9 +104,7 @@ class AccessLog:
 
     def report(self, record: RequestRecord) -> None:
         """Add a line."""
-        line = self._render(record, time.time())
-        if "ds_" in line:
-            line = KEY.sub("ds_[hidden]", line)
+        line = without_keys(self._render(record, time.time()))
         try:
             self._file.write(line.encode())
         except OSError:
@@ -151,6 +157,11 @@ def as_json(record: RequestRecord, moment: float) -> str:
     if record.principal is not None:
         line += f', "principal": {quoted(record.principal)}, "key_id": {record.key_id}'
     return line + (', "cache": "hit"}\n' if record.is_cached else "}\n")
+
+
+def without_keys(line: str) -> str:
+    """Return ``line`` with the texts of keys hidden: a client may even send one as its X-Request-ID."""
+    return KEY.sub("ds_[hidden]", line) if "ds_" in line else line
 
 
 def escaped(text: str) -> str:

@@ -230,7 +230,7 @@ class Protocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         request_id = secrets.token_hex(16)
-        log.warning("not HTTP", extra={"request_id": request_id})
+        log.warning("not HTTP", extra={"request_id": request_id, "client": self.client and self.client[0]})
         origin = dict(self.headers or ()).get(b"origin", b"").decode("latin-1") or None
         response = error_response(BadRequest(REASON), request_id, self.cross_origin, origin)
         if not is_reported:

@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 import pytest
 
 from app.request_context import RequestRecord
-from app.server.logs import AccessLog, TextLines, form_of
+from app.server.logs import AccessLog, JSONLines, TextLines, form_of
 
 pytestmark = pytest.mark.nodatabase
 
@@ -210,6 +210,13 @@ def test_auto_is_text_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     with os.fdopen(main, "wb"), os.fdopen(terminal, "w") as stderr:
         monkeypatch.setattr("sys.stderr", stderr)
         assert form_of("auto") == "text"
+
+
+@pytest.mark.parametrize("formatter", [JSONLines("%(message)s"), TextLines("%(message)s")], ids=["json", "text"])
+def test_a_message_hides_keys_in_its_facts(formatter: logging.Formatter) -> None:
+    line = formatter.format(logging.makeLogRecord({"msg": "no answer", "request_id": KEY}))
+    assert "request_id" in line
+    assert KEY[-20:] not in line
 
 
 def test_a_message_for_people_shows_its_facts() -> None:
