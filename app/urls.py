@@ -8,12 +8,12 @@ ANY_ORIGIN = "*"
 NO_ORIGIN = "off"
 
 # RFC 3986, section 3.2.2. Werkzeug takes no `_`, which nginx sends where an upstream's name has one.
-HOST = re.compile(r"(?:[\w.~!$&'()*+,;=-]|%[0-9A-F]{2})+(?::[0-9]{0,5})?|\[[0-9A-F:.]+\](?::[0-9]{0,5})?", re.A | re.I)
+NAME = r"(?:[\w.~!$&'()*+,;=-]|%[0-9A-F]{2})+"
+LITERAL = r"\[(?:[0-9A-F:.]+|v[0-9A-F]+\.[\w.~!$&'()*+,;=:-]+)\]"
+HOST = re.compile(rf"(?:{NAME}|{LITERAL})(?::[0-9]{{0,5}})?", re.ASCII | re.IGNORECASE)
 # As browsers serialize it: in lower case, without the default port (RFC 6454, section 6.2).
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._~-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
-
-
 # Those that stand for themselves in a path (RFC 3986, section 3.3).
 PATH_CHARACTERS = "/:@!$&'()*+,;="
 PUBLIC_URL = re.compile(

@@ -20,7 +20,18 @@ def request(host: str | None, scheme: str = "http") -> Request:
 @pytest.mark.parametrize(
     ("host", "expected"),
     [
-        *((host, host) for host in ("app_server", "a.b-c~d", "x:8000", "xn--bcher-kva.example:8443", "[::1]:8000")),
+        *(
+            (host, host)
+            for host in (
+                "app_server",
+                "a.b-c~d",
+                "x:8000",
+                "xn--bcher-kva.example:8443",
+                "[::1]:8000",
+                "[::ffff:1.2.3.4]",
+                "[v1.a:b]",
+            )
+        ),
         *(("x:80", "x"), ("x:", "x"), ("x:443", "x:443"), (None, "server:8000")),
     ],
 )
@@ -34,6 +45,8 @@ def test_the_default_port_of_https_is_left_out() -> None:
     assert request("x:443", "https").root_url == "https://x/api/"
 
 
-@pytest.mark.parametrize("host", ["", "a b", "a/b", "b\xfccher", "user@x", "x:port", "[::1", "x%2", "x\n"])
+@pytest.mark.parametrize(
+    "host", ["", "a b", "a/b", "b\xfccher", "user@x", "x:port", "[::1", "x%2", "x\n", "[v1]", "1:2:3"]
+)
 def test_an_illegal_host_is_empty(host: str) -> None:
     assert request(host).host == ""

@@ -88,6 +88,29 @@ def test_malformed_chunks_are_400(live: Live, key: str, body: bytes) -> None:
     assert (response.status, response.json["error"], response.closes) == (400, "bad_request", True)
 
 
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        head("GET", "/livez", "Origin: https://editor.example", "X: " + "x" * 9_000),
+        head("GET", "/" + "x" * 9_000, "Origin: https://editor.example"),
+        head("SPY", "/livez", "Origin: https://editor.example"),
+        head("GET", "/livez", "Origin: https://editor.example", "Host: other"),
+    ],
+)
+def test_a_page_can_read_that_its_request_is_not_http(live: Live, request_head: bytes) -> None:
+    response = exchange(live, request_head)
+    assert (response.status, response.headers["access-control-allow-origin"]) == (400, "*")
+
+
+@pytest.mark.parametrize("path", ["/documents", "/documents/1", "/nope", "//", "*", "/metrics"])
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+def test_a_preflight_request_needs_no_key(live: Live, path: str, version: str) -> None:
+    lines = ("Origin: https://editor.example", "Access-Control-Request-Method: COPY")
+    response = exchange(live, head("OPTIONS", path, *lines, version=version), "OPTIONS")
+    assert (response.status, response.headers["access-control-max-age"]) == (204, "7200")
+    assert "COPY" in response.headers["access-control-allow-methods"]
+
+
 def test_a_body_that_ends_early_is_not_stored(live: Live, key: str) -> None:
     before = live.request("GET", "/documents?limit=1000", key)[1]
     response = exchange(live, post(key, 100) + b'{"title": "cut"}')
