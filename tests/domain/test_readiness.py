@@ -1,0 +1,121 @@
+"""Readiness looks at every database, at most once a second, and names the one that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from app.couch.connection import Connection
+from app.domain.readiness import VALID_SECONDS, Readiness
+from app.errors import Unavailable
+from app.request_context import request_context
+from app.store import Database, Store
+from couchapp import deployment, tree
+from tests.clock import ManualClock
+
+ROOMS = ("documents", "keys", "meta", "projects")
+
+
+@pytest.fixture(scope="module")
+def store(server_url: str, module_prefix: str) -> Iterator[Store]:
+    """The databases of a new installation."""
+    connection = Connection(server_url, timeout=30)
+    deployment.deploy(connection, module_prefix, tree.load(), report=lambda _: None)
+    connection.close()
+    store = Store(server_url, module_prefix)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def readiness(store: Store, clock: ManualClock) -> Readiness:
+    return Readiness(store, clock)
+
+
+@pytest.fixture
+def read_only(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Names of databases that refuse writes."""
+    names: set[str] = set()
+    probe_write = Database.probe_write
+
+    def probe(database: Database, name: str) -> None:
+        if database.name.rpartition("-")[2] in names:
+            raise Unavailable
+        probe_write(database, name)
+
+    monkeypatch.setattr(Database, "probe_write", probe)
+    return names
+
+
+def test_an_installation_is_ready(readiness: Readiness) -> None:
+    assert readiness.problems() == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_database_that_takes_no_writes_is_named(
+    room: str, readiness: Readiness, read_only: set[str], module_prefix: str
+) -> None:
+    read_only.add(room)
+    assert readiness.problems() == [f"{module_prefix}-{room} takes no writes; is its disk full?"]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_database_that_does_not_answer_is_named(
+    room: str, readiness: Readiness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    design_documents = Database.design_documents
+
+    def unanswered(database: Database) -> object:
+        if database.name.endswith(room):
+            raise Unavailable
+        return design_documents(database)
+
+    monkeypatch.setattr(Database, "design_documents", unanswered)
+    [problem] = readiness.problems()
+    assert f"-{room} does not answer" in problem
+
+
+def test_a_result_is_valid_for_a_moment(readiness: Readiness, read_only: set[str], clock: ManualClock) -> None:
+    assert readiness.problems() == []
+    read_only.update(ROOMS)
+    clock.now = VALID_SECONDS / 2
+    assert readiness.problems() == []
+    clock.now = VALID_SECONDS
+    assert len(readiness.problems()) == len(ROOMS)
+    read_only.clear()
+    clock.now = 2 * VALID_SECONDS
+    assert readiness.problems() == []
+
+
+def test_changes_are_logged_once(
+    readiness: Readiness, read_only: set[str], clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    for rooms in ((), ("keys",), ("keys",), ("keys", "meta"), (), ()):
+        read_only.clear()
+        read_only.update(rooms)
+        readiness.problems()
+        clock.now += VALID_SECONDS
+    logged = [(each.levelname, each.getMessage()) for each in caplog.records if each.name == "dreamscript.readiness"]
+    assert [level for level, _ in logged] == ["ERROR", "ERROR", "WARNING"]
+    assert "-keys takes no writes" in logged[0][1]
+    assert "-meta takes no writes" in logged[1][1]
+
+
+def test_a_caller_waits_for_another_check_only_until_its_deadline(readiness: Readiness) -> None:
+    with readiness._lock, request_context(request_id="r-1", seconds=0):
+        assert readiness.problems() == ["the databases do not answer in time"]
+
+
+def test_a_check_leaves_no_trace(readiness: Readiness, store: Store) -> None:
+    """Neither listings nor feeds nor replication see its writes."""
+    before = {room: (store[room].sequence(), store[room].ids("", "z", limit=100)) for room in ROOMS}
+    assert readiness.problems() == []
+    for room, (sequence, rows) in before.items():
+        assert store[room].ids("", "z", limit=100) == rows
+        assert store[room].changed_since(sequence, limit=10)[0] == []
