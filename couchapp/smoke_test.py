@@ -103,6 +103,9 @@ class SmokeTest:
         try:
             self._databases.request("POST", self._scratch, body=document)
         except Refused as refusal:
+            if refusal.error == "compilation_error":
+                # The server adds the source, which is that of the wrapper.
+                return f"does not compile: {refusal.reason.partition('(newDoc)')[0].rstrip(' (')}"
             return refusal.reason if refusal.status == 403 else f"{refusal.error}: {refusal.reason}"
         return None
 
