@@ -142,6 +142,8 @@ def spares(ada: Caller, keyring: Keyring) -> Spares:
     return Spares(ada, keyring)
 
 
+# A thread of the application draws its next pause from `random` while an example is generated.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @DESCRIBED.parametrize()
 def test_every_answer_is_as_documented(case: schemathesis.Case[Any], keyring: Keyring, spares: Spares) -> None:
     spares.put_into(case)
