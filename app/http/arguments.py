@@ -55,6 +55,8 @@ def load_body(schema: Schema, max_bytes: int) -> dict[str, Any]:
 
 def load_no_body(max_bytes: int) -> None:
     """Raise as ``load_body`` unless the body is absent or an empty object, so that nothing is ignored silently."""
+    if request.content_length:
+        check_declared(request)
     content = _read(max_bytes)
     if content:
         check_declared(request)

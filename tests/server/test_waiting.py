@@ -111,6 +111,8 @@ def test_dripping_bodies_end_at_the_deadline(hasty: Live, key: str, length: int 
         (413, post("KEY", 2**20 + 1)),
         (413, post("KEY", 8 * 2**20 + 1, path="/documents/batch")),
         (415, head("POST", "/documents", "X-API-Key: KEY", "Content-Type: text/plain", "Content-Length: 1000000")),
+        (415, head("COPY", "/documents/1", "X-API-Key: KEY", "Content-Type: text/plain", "Content-Length: 1000000")),
+        (413, post("KEY", 2**20 + 1, path="/documents/1/copy")),
     ],
 )
 @pytest.mark.parametrize("expectation", [b"", b"Expect: 100-continue\r\n"])
