@@ -1,0 +1,73 @@
+"""A listing by id answers at once after an import, while the database has not indexed it yet."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+from app.couch.connection import Connection
+from app.domain.resources import DOCUMENT, timestamp
+from proofs.conftest import Installation
+from tests.server.live import Live
+
+BATCHES = int(os.environ.get("DREAMSCRIPT_PROOF_BATCHES", "1"))
+REPLICATED = int(os.environ.get("DREAMSCRIPT_PROOF_REPLICATED", "1000"))
+# In the usual suite only the answers count, not their time.
+SECONDS = float(os.environ.get("DREAMSCRIPT_PROOF_SECONDS", "30"))
+BATCH_SIZE, CONTENT = 1000, "x" * 8000
+# Replicated documents have ids above those that the service assigns here.
+FIRST_REPLICATED, DOCUMENTS_PER_REQUEST = 500_001, 1000
+
+
+def first_pages(live: Live, key: str, report: Callable[[str], None], imported: str) -> list[list[int]]:
+    """Request the first page in both orders, one after the other; return their ids, and report their times."""
+    pages = []
+    for order in ("asc", "desc"):
+        began = time.monotonic()
+        status, page = live.request("GET", f"/documents?limit=10&order={order}", key)
+        seconds = time.monotonic() - began
+        report(f"first page after {imported}, {order}: {status} in {seconds:.2f} s")
+        assert status == 200, page
+        assert seconds < SECONDS
+        pages.append([document["id"] for document in page])
+    return pages
+
+
+def test_a_listing_after_batches(live: Live, installation: Installation, report: Callable[[str], None]) -> None:
+    created: list[int] = []
+    for _ in range(BATCHES):
+        creation = {"op": "create", "value": {"title": "Imported", "content": CONTENT}}
+        status, body = live.request(
+            "POST", "/documents/batch", installation.key, {"operations": [creation] * BATCH_SIZE}
+        )
+        assert status == 200, body
+        created += [outcome["id"] for outcome in body["outcomes"]]
+    pages = first_pages(live, installation.key, report, f"{BATCHES} batches of {BATCH_SIZE:,} documents of 8 KB")
+    assert pages == [sorted(created)[:10], sorted(created)[:-11:-1]]
+
+
+def test_a_listing_after_a_replication(live: Live, installation: Installation, report: Callable[[str], None]) -> None:
+    connection = Connection(installation.url, timeout=60)
+    ids = range(FIRST_REPLICATED, FIRST_REPLICATED + REPLICATED)
+    for start in range(0, REPLICATED, DOCUMENTS_PER_REQUEST):
+        documents = [replicated(public_id) for public_id in ids[start : start + DOCUMENTS_PER_REQUEST]]
+        body = {"docs": documents, "new_edits": False}
+        assert connection.post(f"{installation.prefix}-documents", "_bulk_docs", body=body).body == []
+    connection.close()
+    pages = first_pages(live, installation.key, report, f"a replication of {REPLICATED:,} documents")
+    assert pages[1] == list(ids[:-11:-1])
+
+
+def replicated(public_id: int) -> dict[str, object]:
+    """Return a document as a replication brings it, with a revision of its own."""
+    now = timestamp()
+    return {
+        "_id": DOCUMENT.doc_id(public_id),
+        "_rev": f"1-{public_id:032x}",
+        "type": "document",
+        "id": public_id,
+        "title": "Replicated",
+        "created_at": now,
+        "updated_at": now,
+    }
