@@ -113,8 +113,14 @@ class Documents(ItemService):
 
         Where others have moved or deleted the document since, they built on a write that counts.
         """
-        if change.before is not None and change.after.project_id == change.before.project_id:
-            return
+        project_before = change.before.project_id if change.before else None
+        if change.after.project_id != project_before and change.after.project_id is not None:
+            self._check_still_open(access, change, write_id, accepts_documents)
+
+    @after_a_write()
+    def _check_still_open(
+        self, access: Access, change: Change, write_id: WriteId, accepts_documents: AcceptsDocuments
+    ) -> None:
         try:
             self._check_open(access, change.after.project_id, accepts_documents)
         except (ValidationFailed, Conflict):

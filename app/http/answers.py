@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -154,8 +154,8 @@ def written(resource_type: ResourceType, item: StoredItem) -> Answer:
 
 def created(resource_type: ResourceType, item: StoredItem, path: str) -> Answer:
     """Return a new item, which can be read at ``path``."""
-    answer = written(resource_type, item)
-    return replace(answer, headers={**answer.headers, "Location": location(path)})
+    rendered = RenderedItem.of(resource_type, item)
+    return Answer(line(rendered.body), headers={**item_headers(rendered), "Location": location(path)})
 
 
 def location(path: str) -> str:

@@ -115,7 +115,7 @@ def choose_request_id(offered: str | None) -> str:
 class Request(flask.Request):
     """A request whose URLs are URIs, where Werkzeug's are IRIs: a header cannot hold any other host."""
 
-    @property
+    @cached_property
     def host(self) -> str:
         """The host and, unless it is the default, the port; empty if the Host header is not legal."""
         if "Host" not in self.headers:
@@ -124,10 +124,6 @@ class Request(flask.Request):
         if not HOST.fullmatch(host):
             return ""
         return without_default_port(host, self.scheme)
-
-    @host.setter
-    def host(self, value: str) -> None:
-        """Ignore the host that Flask sets, which is Werkzeug's."""
 
     @cached_property
     def root_url(self) -> str:

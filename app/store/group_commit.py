@@ -6,7 +6,6 @@ one took (docs/decisions/group-commit.md).
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,10 +16,11 @@ from typing import Any
 
 from app.errors import Conflict, Unavailable, Unconfirmed
 from app.request_context import remaining
+from app.store.bulk_writes import most_bytes
 from app.store.database import Database
 from app.store.exchange import DocumentFailure, Outcome
 
-# The documents of a group have at most this size as JSON; one that does not fit is sent alone.
+# The documents of a group have at most this size by an upper bound; one that does not fit is sent alone.
 MAX_GROUP_BYTES = 2**20
 # A writer that has waited this long for a write in flight is sent alone.
 MAX_WAIT_SECONDS = 0.25
@@ -36,8 +36,7 @@ class _Writer:
 
     def __init__(self, document: Document) -> None:
         self.document, self.doc_id = document, document["_id"]
-        # With escapes it is never shorter than as it is sent.
-        self.size = len(json.dumps(document))
+        self.size = most_bytes(document)
         seconds_left = remaining()
         self.deadline = math.inf if seconds_left is None else time.monotonic() + seconds_left
         self.messages: SimpleQueue[float | list[_Writer] | Outcome] = SimpleQueue()
