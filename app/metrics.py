@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from app.request_context import RequestRecord
-from app.shared_series import OWNERS, SEEN_AT, Key, SharedSeries
+from app.shared_series import OWNERS, SEEN_AT, SURPLUS, Key, SharedSeries
 from app.version import VERSION
 
 # Seconds; an answer from memory takes less than 1 ms, and none takes longer than the deadline.
@@ -156,7 +156,7 @@ class Metrics:
     def __init__(self, processes: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
         self._series, self._clock = SharedSeries(processes), clock
         # The places of the numbers that an answer adds to, by its labels, since they are needed for every answer.
-        self._answers: dict[tuple[str | None, str, int], tuple[int, int, int]] = {}
+        self._answers: dict[tuple[str | None, str, int, bool], tuple[int, int, int]] = {}
 
     def count(self, metric: Metric, *labels: str, times: float = 1) -> None:
         """Add to a counter; adding 0 lets it be reported before anything happens."""
@@ -168,12 +168,11 @@ class Metrics:
 
     def answered(self, record: RequestRecord) -> None:
         """Count an answered request, its time, and a hit of the cache."""
-        places = self._answers.get((record.route, record.method, record.status))
-        if places is None:
-            places = self._answer_places(record)
-        counter, histogram, hit = places
-        bucket, seconds = histogram + bisect_left(BUCKETS, record.seconds), histogram + len(BUCKETS) + 1
-        self._series.add(((counter, 1), (bucket, 1), (seconds, record.seconds), (hit, record.is_cached)))
+        key = record.route, record.method, record.status, record.is_cached
+        counter, hit, histogram = self._answers.get(key) or self._answer_places(record)
+        seconds = record.seconds
+        bucket, total = histogram + bisect_left(BUCKETS, seconds), histogram + len(BUCKETS) + 1
+        self._series.add_timed(counter, hit, bucket, total, seconds)
 
     def refused(self, status: int) -> None:
         """Count a refusal before a request was known, or one that the application did not get."""
@@ -181,14 +180,9 @@ class Metrics:
 
     def asked_database(self, kind: str, outcome: str, seconds: float) -> None:
         """Count a request to CouchDB and its time."""
-        histogram = self._place(DATABASE_SECONDS, (kind,))
-        self._series.add(
-            (
-                (self._place(DATABASE_REQUESTS, (kind, outcome)), 1),
-                (histogram + bisect_left(BUCKETS, seconds), 1),
-                (histogram + len(BUCKETS) + 1, seconds),
-            )
-        )
+        counter, histogram = self._place(DATABASE_REQUESTS, (kind, outcome)), self._place(DATABASE_SECONDS, (kind,))
+        bucket, total = histogram + bisect_left(BUCKETS, seconds), histogram + len(BUCKETS) + 1
+        self._series.add_timed(counter, SURPLUS, bucket, total, seconds)
 
     def report_process(self) -> None:
         """Note that this process runs, and its memory; do so more often than every STALE_SECONDS."""
@@ -235,11 +229,11 @@ class Metrics:
         route = record.route or NO_ROUTE
         places = (
             self._place(REQUESTS, (route, method, str(record.status))),
+            self._place(READS, ("hit",)) if record.is_cached else SURPLUS,
             self._place(REQUEST_SECONDS, (route, method)),
-            self._place(READS, ("hit",)),
         )
         if method == record.method:
-            self._answers[record.route, method, record.status] = places
+            self._answers[record.route, method, record.status, record.is_cached] = places
         return places
 
 

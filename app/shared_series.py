@@ -63,6 +63,17 @@ class SharedSeries:
             for place, amount in additions:
                 self._own[place] += amount
 
+    def add_timed(self, counter: int, other_counter: int, bucket: int, total: int, seconds: float) -> None:
+        """Add 1 at three places and ``seconds`` at the last, without a loop, since each answer does so."""
+        with self._lock:
+            if self._pid != os.getpid():
+                self._claim()
+            own = self._own
+            own[counter] += 1
+            own[other_counter] += 1
+            own[bucket] += 1
+            own[total] += seconds
+
     def set(self, place: int, value: float) -> None:
         """Replace a number in this process's column."""
         with self._lock:
