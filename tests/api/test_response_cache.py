@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Event
 from typing import Any
 
@@ -15,24 +16,50 @@ from app.domain.access import SCOPES
 from app.domain.keys import authenticator
 from app.domain.listing.pages import Index
 from app.limits.policies import policies
+from app.metrics import FEED_CHANGES
+from app.store import changes
 from app.store.exchange import Exchange
 from app.wiring import Services
 from tests.api import cache_comparison
 from tests.api.conftest import Caller
+from tests.samples import value
 from tests.waiting import PATIENCE, wait_until
 
 QUOTA = 6
 
 
 @pytest.fixture(scope="module", autouse=True)
-def followed(app: Application, ada: Caller) -> Iterator[None]:
-    """Wait until the feeds of changes are live, and remember keys for longer than a busy machine may pause."""
+def _patient() -> Iterator[None]:
+    """Remember keys, and take feeds for live, for longer than a busy machine may pause."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(authenticator, "VALID_SECONDS", 3600.0)
-        ada.get("/documents/1")
-        ada.get("/projects/1")
-        wait_until(lambda: None not in tokens(app))
+        patched.setattr(changes, "IDLE_SECONDS", 3600.0)
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def followed(_patient: None, app: Application, ada: Caller) -> None:
+    """Wait until the feeds of changes are live."""
+    follow(app, ada)
+
+
+def follow(app: Application, caller: Caller) -> None:
+    """Start the feeds of ``app``, and wait until they are live."""
+    for path in ("/documents/1", "/projects/1"):
+        Caller(app, caller.key).get(path)
+    wait_until(lambda: None not in tokens(app))
+
+
+def new_document(caller: Caller) -> int:
+    """Create a document; return its id once the feed of the caller's application has reported it.
+
+    The report of a write makes the cached answers invalid, even those that were read after it.
+    """
+    reported = partial(value, caller.app.services.metrics, FEED_CHANGES, "documents")
+    before = reported()
+    public_id: int = caller.new_document()["id"]
+    wait_until(lambda: reported() > before)
+    return public_id
 
 
 def tokens(app: Application) -> list[int | None]:
@@ -96,12 +123,12 @@ def test_the_whole_read_side_is_the_same_with_and_without_the_cache(ada: Caller)
 
 
 def test_rate_limit_headers_go_on_from_flask_to_the_cache(
-    make_app: Callable[..., Application], services: Services
+    make_app: Callable[..., Application], services: Services, ada: Caller
 ) -> None:
     app = make_app(rate_limit=policies(f"read={QUOTA}/hour,write={QUOTA}/hour"))
     eve = Caller(app, services.keys.create("eve", SCOPES)[1])
-    path = f"/documents/{eve.new_document()['id']}"
-    wait_until(lambda: None not in tokens(app))
+    follow(app, ada)
+    path = f"/documents/{new_document(eve)}"
     first = eve.get(path)
     headers = sent(eve, {})
     hit = cache_comparison.cached(app, path, headers)
@@ -237,9 +264,9 @@ def test_behind_a_proxy_pages_are_cached_by_the_forwarded_host(
     make_app: Callable[..., Application], ada: Caller
 ) -> None:
     app = make_app(trusted_proxies=1)
-    path = f"/documents?limit=1&ids={ada.new_document()['id']},{ada.new_document()['id']}"
-    Caller(app, ada.key).get(path)
-    wait_until(lambda: None not in tokens(app))
+    follow(app, ada)
+    caller = Caller(app, ada.key)
+    path = f"/documents?limit=1&ids={new_document(caller)},{new_document(caller)}"
     for host in ("one.example", "two.example"):
         headers = {"X-API-Key": ada.key or "", "X-Forwarded-Host": host, "X-Forwarded-Proto": "https"}
         cache_comparison.by_flask(app, path, headers)
