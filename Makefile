@@ -55,6 +55,9 @@ prove-keys: tools ## revoke and rotate keys under load, and time refusals
 prove-listing: tools ## list by id while a large import waits to be indexed
 	DREAMSCRIPT_PROOF_BATCHES=10 DREAMSCRIPT_PROOF_REPLICATED=100000 DREAMSCRIPT_PROOF_SECONDS=1 $(RUN) -m pytest -s --timeout 900 proofs/test_listing.py
 
+prove-merges: tools ## merge 20,000 random texts, in every order
+	DREAMSCRIPT_PROOF_MERGES=20000 $(RUN) -m pytest -s -p no:schemathesis tests/domain/merging/test_random_merges.py
+
 prove-reads: tools ## write in one worker and read in another, 10,000 times
 	DREAMSCRIPT_PROOF_PAIRS=10000 $(RUN) -m pytest -s --timeout 1800 proofs/test_live_reads.py
 
@@ -95,4 +98,4 @@ tools: ## add the packages of the tests and checks
 clean: ## remove .venv and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/local_couchdb/pouchdb/node_modules var/pythons var/openapi
 
-.PHONY: run help diff-views deploy-views rollback-views test test-fast test-pythons lint format prove-cluster prove-deploy prove-keys prove-listing prove-reads prove-walk prove-faults bench bench-scale bench-memory bench-pages bench-slow bench-path install tools clean
+.PHONY: run help diff-views deploy-views rollback-views test test-fast test-pythons lint format prove-cluster prove-deploy prove-keys prove-listing prove-merges prove-reads prove-walk prove-faults bench bench-scale bench-memory bench-pages bench-slow bench-path install tools clean
