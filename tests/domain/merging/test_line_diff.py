@@ -6,7 +6,7 @@ from functools import cache
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.merging import line_diff
@@ -69,21 +69,25 @@ def test_a_line_ends_with_a_newline_a_return_or_both(text: str, expected: list[s
 
 
 @given(st.text(st.sampled_from("ab\r\n\f\u2028")))
+@settings(max_examples=50)
 def test_the_lines_of_a_text_joined_are_the_text(text: str) -> None:
     assert "".join(split_lines(text)) == text
 
 
 @given(lines, lines)
+@settings(max_examples=50)
 def test_the_changes_turn_one_text_into_the_other(old: list[str], new: list[str]) -> None:
     assert replace(old, diff(old, new)) == new
 
 
 @given(lines, lines)
+@settings(max_examples=50)
 def test_the_changes_are_the_shortest_edit(old: list[str], new: list[str]) -> None:
     assert sum(end - start + len(added) for start, end, added in diff(old, new)) == shortest_edit(old, new)
 
 
 @given(lines, lines)
+@settings(max_examples=50)
 def test_there_is_a_common_line_between_two_changes(old: list[str], new: list[str]) -> None:
     assert all(one.end < other.start for one, other in pairwise(diff(old, new)))
 

@@ -15,7 +15,7 @@ from tests.domain.merging.texts import check_merge, check_orders
 pytestmark = pytest.mark.nodatabase
 
 # Merges of each of the three sorts of lines.
-MERGES = -(-int(os.environ.get("DREAMSCRIPT_PROOF_MERGES", "150")) // 3)
+MERGES = -(-int(os.environ.get("DREAMSCRIPT_PROOF_MERGES", "90")) // 3)
 SEED = int(os.environ.get("DREAMSCRIPT_TEST_SEED", "1"))
 MAX_LINES = 90
 

@@ -111,19 +111,20 @@ def test_changes_beyond_the_bounds_clash_with_others(monkeypatch: pytest.MonkeyP
 
 
 @given(versions_of(2))
-@settings(max_examples=200)
+@settings(max_examples=80)
 def test_a_merge_of_two_versions_keeps_every_promise(texts: tuple[str, list[str]]) -> None:
     check_merge(*texts)
 
 
 @given(versions_of(3))
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_a_merge_of_three_versions_keeps_every_promise(texts: tuple[str, list[str]]) -> None:
     check_merge(*texts)
     check_orders(*texts)
 
 
 @given(versions_of(2))
+@settings(max_examples=40)
 def test_a_merge_at_the_bounds_keeps_every_promise(texts: tuple[str, list[str]]) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(line_diff, "MAX_EDITS", 1)
@@ -131,6 +132,7 @@ def test_a_merge_at_the_bounds_keeps_every_promise(texts: tuple[str, list[str]])
 
 
 @given(versions_of(1))
+@settings(max_examples=40)
 def test_the_same_version_twice_or_beside_the_base_is_the_result(texts: tuple[str, list[str]]) -> None:
     base, (version,) = texts
     for versions in ([version], [version, version], [base, version], [base, version, base, version]):
