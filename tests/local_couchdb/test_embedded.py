@@ -204,6 +204,20 @@ def test_it_is_installed_once(machine: FakeMachine) -> None:
 
 
 @pytest.mark.nodatabase
+def test_downloads_are_counted_and_failures_shown(machine: FakeMachine) -> None:
+    lock: dict[str, object] = {"packages": {"": {}, "a": {}, "b": {}}}
+    (machine.project / "package-lock.json").write_text(json.dumps(lock))
+    lines: list[str] = []
+    count = embedded.counted(lines.append)
+    count("npm http fetch GET 200 https://registry.example/a 12ms (cache miss)")
+    count("npm http fetch GET https://registry.example/a/-/a-1.tgz attempt 1 failed with EAI_AGAIN")
+    count("npm http fetch GET 200 https://registry.example/a/-/a-1.tgz 12ms (cache miss)")
+    count("npm http cache https://registry.example/b/-/b-1.tgz 3ms (cache hit)")
+    assert lines[0] == "attempt 1 failed with EAI_AGAIN; trying again"
+    assert [line[:6] for line in lines[1:]] == ["1 of 2", "2 of 2"]
+
+
+@pytest.mark.nodatabase
 def test_an_interrupted_installation_is_repeated(machine: FakeMachine) -> None:
     embedded.install()
     (machine.project / "package-lock.json").write_text("{}")
