@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -62,6 +62,10 @@ def tab(profile: Path) -> str:
     return wait_until(tabs, "a tab")[0]
 
 
+class Navigated(Exception):
+    """The page was replaced by another one while it evaluated an expression."""
+
+
 class Browser(AbstractContextManager["Browser"]):
     """One tab of a new Chromium. ``profile`` is a folder for it to fill; ``events`` holds every event of the tab."""
 
@@ -76,11 +80,13 @@ class Browser(AbstractContextManager["Browser"]):
             self._opened = opened.pop_all()
 
     def call(self, method: str, **parameters: object) -> dict[str, Any]:
-        """Return the result of a command of the DevTools protocol."""
+        """Return the result of a command of the DevTools protocol. Raises Navigated."""
         number = next(self._numbers)
         self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while (message := json.loads(self._socket.recv(timeout=PATIENCE))).get("id") != number:
             self.events.append(message)
+        if "navigated" in message.get("error", {}).get("message", ""):
+            raise Navigated
         assert "result" in message, message
         result: dict[str, Any] = message["result"]
         return result
@@ -92,8 +98,13 @@ class Browser(AbstractContextManager["Browser"]):
         return reply["result"].get("value")
 
     def wait_for(self, expression: str) -> Any:
-        """Return the value of the expression as soon as it is true."""
-        return wait_until(lambda: self.evaluate(expression), expression)
+        """Return the value of the expression as soon as it is true, perhaps on a page that is still to come."""
+
+        def value() -> Any:
+            with suppress(Navigated):
+                return self.evaluate(expression)
+
+        return wait_until(value, expression)
 
     def click(self, selector: str) -> None:
         """Click the element of the selector when it exists, even while the page moves it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.http.answers import tags
+from app.http.answers import tags, tags_or_bare
 
 pytestmark = pytest.mark.nodatabase
 
@@ -49,6 +49,11 @@ CODINGS = (
 )
 def test_tags_are_read_without_additions_of_proxies(text: str, expected: set[str]) -> None:
     assert tags(text) == expected
+
+
+@pytest.mark.parametrize("text", ["1-a", '"1-a"', "W/1-a", 'W/"1-a-br"', *(f"1-a{coding}" for coding in CODINGS)])
+def test_the_tag_of_an_operation_in_a_batch_may_be_bare(text: str) -> None:
+    assert tags_or_bare(text) == {"1-a"}
 
 
 def test_a_long_header_costs_no_more_than_its_length() -> None:
