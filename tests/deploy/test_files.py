@@ -200,6 +200,12 @@ def test_a_probe_asks_for_a_path_that_exists(probe: str) -> None:
     assert APP[probe]["httpGet"]["port"] in {port["name"] for port in APP["ports"]}
 
 
+@pytest.mark.parametrize("pod", [POD, JOB], ids=["Deployment", "Job"])
+def test_no_variable_of_kubernetes_is_taken_for_a_setting(pod: dict[str, Any]) -> None:
+    """A Service named dreamscript gives pods a DREAMSCRIPT_PORT (Kubernetes's documentation of services)."""
+    assert pod["enableServiceLinks"] is False
+
+
 @pytest.mark.parametrize("container", [APP, DEPLOY_VIEWS], ids=lambda container: container["name"])
 def test_a_container_runs_without_rights_on_a_read_only_file_system(container: dict[str, Any]) -> None:
     context = container["securityContext"]
