@@ -170,9 +170,13 @@ def _keys(value: Any) -> Iterator[str]:
 
 
 def _named(value: Any, values: Mapping[str, Any], without: set[str]) -> Any:
-    """Return a copy of ``value`` with these members replaced at any depth, and ``without`` those."""
+    """Return a copy of ``value`` with these members replaced at any depth, and ``without`` those.
+
+    Of several operations, only those that name an item stay: a creation would take an id that the matrix predicts.
+    """
     if isinstance(value, list):
-        return [_named(member, values, without) for member in value]
+        naming = [member for member in value if not (values.keys() | without).isdisjoint(_keys(member))]
+        return [_named(member, values, without) for member in naming or value]
     if not isinstance(value, dict):
         return copy.deepcopy(value)
     members = {name: inner for name, inner in value.items() if name not in without}
