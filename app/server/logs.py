@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import logging.config
 import os
@@ -12,11 +13,15 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from pythonjsonlogger.json import JsonFormatter
 
 from app.request_context import RequestRecord
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 # The log shows none of these, and each costs a look-up per line (Python's logging HOWTO, "Optimization").
 logging.logThreads = logging.logMultiprocessing = logging.logAsyncioTasks = False  # type: ignore[attr-defined]
@@ -89,6 +94,20 @@ def form_of(setting: str) -> str:
     return "text" if sys.stderr.isatty() else "json"
 
 
+class Lossy(io.FileIO):
+    """A file that drops bytes instead of failing to write them."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Return the number of bytes that were written or dropped."""
+        size = len(memoryview(data))
+        try:
+            written = super().write(data)
+        except OSError:
+            return size
+        # None if the descriptor does not block and nobody reads.
+        return size if written is None else written
+
+
 class AccessLog:
     """Write a line for each finished request to ``descriptor``. Thread-safe.
 
@@ -99,25 +118,18 @@ class AccessLog:
 
     def __init__(self, form: str, descriptor: int) -> None:
         self._render: Callable[[RequestRecord, float], str] = {"text": as_text, "json": as_json}[form]
-        self._file = open(descriptor, "wb", select.PIPE_BUF, closefd=False)  # noqa: SIM115
+        self._file = io.BufferedWriter(Lossy(descriptor, "wb", closefd=False), select.PIPE_BUF)
         self._is_ending = False
 
     def report(self, record: RequestRecord) -> None:
         """Add a line."""
-        line = without_keys(self._render(record, time.time()))
-        try:
-            self._file.write(line.encode())
-        except OSError:
-            return
+        self._file.write(without_keys(self._render(record, time.time())).encode())
         if self._is_ending:
             self.flush()
 
     def flush(self) -> None:
         """Write the collected lines."""
-        try:
-            self._file.flush()
-        except OSError:
-            return
+        self._file.flush()
 
     def end(self) -> None:
         """Write the collected lines, and every later one at once."""

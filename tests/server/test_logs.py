@@ -184,6 +184,17 @@ def test_no_line_waits_after_the_end(log: Log) -> None:
     assert log.read().count("\n") == 1
 
 
+def test_a_log_that_nobody_reads_blocks_and_fails_nothing() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    log = AccessLog("json", writer)
+    for _ in range(1_000):
+        log.report(RECORD)
+    log.end()
+    os.close(reader)
+    os.close(writer)
+
+
 def test_a_log_without_a_reader_fails_nothing() -> None:
     reader, writer = os.pipe()
     os.close(reader)
