@@ -14,8 +14,8 @@ from app.shared_memory import SharedMemory
 log = logging.getLogger("dreamscript.metrics")
 
 # Numbers in a column, and bytes of all keys as JSON; pages that are never written cost no memory.
-COLUMN_WORDS = 2**14
-DIRECTORY_BYTES = 2**20
+COLUMN_WORDS = 2**15
+DIRECTORY_BYTES = 2**22
 WORD_BYTES = 8
 LENGTH_BYTES = 8
 # Words of a column that belong to no key: the number of processes that have had it, the time when the present one was

@@ -22,6 +22,7 @@ KINDS = (
     "feed",
     "local",
     "info",
+    "other",
 )
 OUTCOMES = ("ok", "absent", "conflict", "refused", "timeout", "lost", "unavailable", "cancelled")
 
@@ -33,10 +34,12 @@ def unobserved(_kind: str, _outcome: str, _seconds: float) -> None:
 def kind_of(method: str, path: tuple[str, ...], params: Mapping[str, Any]) -> str:
     """Return the kind of a request to a database: one of KINDS."""
     first = path[0] if path else "_info"
+    if not first.startswith("_"):
+        return "get" if method == "GET" else "put"
     if first == "_changes" and "feed" in params:
         return "feed"
     name = "view" if first == "_design" else first.removeprefix("_")
-    return name if first.startswith("_") and name in KINDS else method.lower()
+    return name if name in KINDS else "other"
 
 
 def outcome_of(failure: DatabaseError) -> str:
