@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -143,10 +144,13 @@ def test_a_url_without_couchdb_is_reported(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_the_output_has_no_control_characters_in_a_pipe(environ: dict[str, str]) -> None:
+def test_the_printed_curl_line_works_as_pasted(environ: dict[str, str]) -> None:
     with Live("run", environ) as live:
-        live.wait_for(lambda: "First request" in "\n".join(live.said))
-        assert all(line.isprintable() for line in live.said)
+        line = live.wait_for(lambda: next((line for line in live.said if line.startswith("  curl ")), ""))
+        pasted = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=PATIENCE, check=True)
+        assert json.loads(pasted.stdout) == []
+        # Nothing but a terminal gets control characters.
+        assert all(text.isprintable() for text in live.said)
 
 
 def test_commands_find_the_running_database_without_settings(environ: dict[str, str], tmp_path: Path) -> None:
