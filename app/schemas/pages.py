@@ -23,7 +23,6 @@ class CursorQuery(Schema):
         metadata={
             "description": "The cursor of an x-next, with the same filters.",
             "pattern": "^[A-Za-z0-9._-]+$",
-            "examples": ["2.iU4BnJpKCYx8aAJ9WmeKeMd5DSG-Z_l-XDNvRxd8NXk"],
         }
     )
     order = fields.String(

@@ -29,6 +29,9 @@ MORE_HEADERS = {
     415: {"Accept-Patch"},
 }
 
+# Tools that send an example as it is would be refused.
+WITHOUT_EXAMPLE = {"cursor", "If-Match", "If-None-Match", "Idempotency-Key"}
+
 every_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 
 
@@ -145,7 +148,7 @@ def test_its_parameters_are_described(operation: Operation) -> None:
 def test_its_parameters_have_valid_examples(operation: Operation) -> None:
     for parameter in operation.parameters:
         schema = parameter["schema"]
-        assert "examples" in schema or "enum" in schema, parameter["name"]
+        assert "examples" in schema or "enum" in schema or parameter["name"] in WITHOUT_EXAMPLE, parameter["name"]
         for example in schema.get("examples", ()):
             jsonschema_rs.validate(schema, example)
 

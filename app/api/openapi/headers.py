@@ -16,7 +16,6 @@ ENTITY_TAG = {"type": "string", "pattern": '^(W/)?"[^"]*"$', "examples": ['"1-3f
 IDEMPOTENCY_KEY = {
     "type": "string",
     "pattern": r'^([!#-~][!-~]{0,254}|"([!#-\[\]-~]|\\["\\]){1,255}")$',
-    "examples": ["import-2026-01-31-line-1"],
 }
 
 
@@ -83,19 +82,21 @@ RESPONSE_HEADERS: dict[str, dict[str, Any]] = {
     ),
 }
 
-# A malformed X-Request-ID is replaced and not refused, so that its schema has no pattern.
+# A malformed X-Request-ID is replaced and not refused, so its schema has no pattern. Tags and keys have no example:
+# tools send an example as it is, and a tag that is not current or a key that was used before is refused.
 REQUEST_HEADERS: dict[str, dict[str, Any]] = {
     "If-None-Match": {
         "description": "Entity tags that the client has. A read is an empty 304 if one of them is current; a write is "
         "refused with 412.",
-        "schema": text('"1-3f6081d2e1fe1c73d08d5ba9cb17a4ca"'),
+        "schema": {"type": "string"},
     },
     "If-Match": {
         "description": "Entity tags, one of which must be current; otherwise the answer is 412.",
-        "schema": text('"1-3f6081d2e1fe1c73d08d5ba9cb17a4ca"'),
+        "schema": {"type": "string"},
     },
     "Idempotency-Key": {
-        "description": "The client's key for the request: 1 to 255 visible ASCII characters, bare or quoted.",
+        "description": "The client's key for the request: 1 to 255 visible ASCII characters, bare or quoted, such as "
+        "`import-2026-01-31-line-1`.",
         "schema": IDEMPOTENCY_KEY,
     },
     "X-Request-ID": {
