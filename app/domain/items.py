@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from app.domain.changes.departures import departures
 from app.domain.listing.pages import Index, IndexRow, Page
 from app.domain.resources import RenderedItem, ResourceType, timestamp
 from app.errors import Conflict, NotFound, ServiceError
@@ -141,7 +142,7 @@ class Items(ABC):
         check: Callable[[StoredItem], None] = lambda _: None,
         write_id: WriteId | None = None,
     ) -> None:
-        """Leave a tombstone that keeps the item's type, id and project. Raises what ``check`` and ``update`` raise."""
+        """Leave a tombstone that keeps the item's type, id and projects. Raises what ``check`` and ``update`` raise."""
         self._store.update(self.deletion(public_id, check, condition, write_id or WriteId()))
 
     def update_many(
@@ -186,12 +187,14 @@ class Items(ABC):
                 raise self.absent(public_id)
             check(item)
             condition.check(item.revision)
-            project = {"project_id": item.project_id} if item.project_id else {}
-            return {"type": self.resource_type.name, "id": public_id, **project, "updated_at": timestamp()}
+            project, now = {"project_id": item.project_id} if item.project_id else {}, timestamp()
+            hidden = departures(item, item.project_id, now)
+            return {"type": self.resource_type.name, "id": public_id, **project, "updated_at": now, **hidden}
 
         return Update(self.resource_type.doc_id(public_id), fields, write_id, deletes=True)
 
     def _fields(self, public_id: int, members: Fields, item: StoredItem | None) -> Fields:
         now = timestamp()
         times = {"created_at": item.fields["created_at"] if item else now, "updated_at": now}
-        return {"type": self.resource_type.name, "id": public_id, **members, **times}
+        hidden = departures(item, members.get("project_id"), now)
+        return {"type": self.resource_type.name, "id": public_id, **members, **times, **hidden}

@@ -83,6 +83,11 @@ class StoredItem:
         project_id: int | None = self.fields.get("project_id")
         return project_id
 
+    @property
+    def generation(self) -> int:
+        """The number of this revision in its history, from 1."""
+        return int(self.revision.partition("-")[0])
+
     def is_by(self, write_id: WriteId) -> bool:
         """Return whether this revision was written under ``write_id``."""
         return self.nonce == write_id.nonce

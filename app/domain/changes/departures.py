@@ -1,0 +1,27 @@
+"""Records the projects that a document has left, in its hidden member `left`.
+
+A client whose key is limited to such a project is notified that the document has left its scope, also if the document
+was deleted since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.store.items import StoredItem
+
+# The hidden member: a list of {project, generation, at}, sorted by project.
+LEFT = "left"
+
+
+def departures(item: StoredItem | None, project_id: int | None, at: str) -> dict[str, list[Mapping[str, Any]]]:
+    """Return the member `left` of the revision that follows ``item`` and puts it into ``project_id``, or into none.
+
+    Each project has one entry, for the latest time that the document left it. The entry stays when the document comes
+    back: its current project decides first. ``at`` is the RFC 3339 time of the new revision.
+    """
+    entries = {} if item is None else {entry["project"]: entry for entry in item.fields.get(LEFT, ())}
+    if item is not None and item.project_id not in (None, project_id):
+        entries[item.project_id] = {"project": item.project_id, "generation": item.generation + 1, "at": at}
+    return {LEFT: [entries[project] for project in sorted(entries)]} if entries else {}
