@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from app.couch.connection import AnswerLost, Connection
-from couchapp import ddoc_ids
+from couchapp import ddoc_ids, feed_identity
 from couchapp.databases import ConcurrentChange, Databases
 from couchapp.ddoc_ids import PREVIOUS, STAGED
 from couchapp.diff import Difference, Inventory, differences
@@ -70,10 +70,12 @@ class Deployment:
         return differences(self.tree, self.inventory())
 
     def prepare(self) -> None:
-        """Create and secure the databases that need it."""
+        """Create and secure the databases that need it, and give each a feed identity."""
         for database in self.tree:
             if self.databases.create(database):
                 self._report(f"{database}: created or secured")
+            if feed_identity.create(self.databases, database):
+                self._report(f"{database}: feed identity created")
 
     def stage(self) -> None:
         """Smoke-test the changes, then store them as staged. Raises SmokeTestError before anything is stored."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from couchapp import feed_identity
 from couchapp.ddoc_ids import PREVIOUS, STAGED
 from couchapp.deployment import Deployment
 from couchapp.diff import unmanaged
@@ -11,13 +12,15 @@ from couchapp.warming import indexing_tasks
 
 
 def database_problems(deployment: Deployment) -> Iterator[str]:
-    """Yield a line for each database that is missing or not secured."""
+    """Yield a line for each database that is missing, not secured or without a feed identity."""
     databases = deployment.databases
     for name, documents in deployment.inventory().items():
         if documents is None:
             yield f"{databases.full_name(name)} is missing"
         elif databases.missing_security(name) is not None:
             yield f"{databases.full_name(name)} is not secured: its _security lacks a role"
+        elif feed_identity.find(databases, name) is None:
+            yield f"{databases.full_name(name)} has no feed identity"
 
 
 def describe(deployment: Deployment) -> Iterator[str]:

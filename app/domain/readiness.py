@@ -54,10 +54,12 @@ class Readiness:
         """Yield the problems of one database: a full disk or broken files may affect one and not another."""
         database = self._store[name]
         try:
-            deployed = database.design_documents()
+            deployed, identity = database.design_documents(), self._store.feed(name).identity()
         except Unavailable:
             yield f"{database.name} does not answer, or has not been deployed to (make deploy-views)"
             return
+        if identity is None:
+            yield f"{database.name} has no feed identity (make deploy-views)"
         for difference in diff.differences({name: self._tree[name]}, {name: deployed}):
             yield f"{name}/{difference.name} is not deployed as in this version (make deploy-views)"
         yield from _write_failure(database)

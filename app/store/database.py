@@ -1,4 +1,4 @@
-"""The databases of one installation: single documents, ranges of `_id`s, and views."""
+"""One database: single documents, ranges of `_id`s, and views."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from app.couch.connection import Connection
 from app.couch.deadline import IdleTimeout
 from app.errors import Conflict
 from app.store.exchange import TIMEOUT_SECONDS, DocumentFailure, Exchange, Outcome
-from app.store.observation import Observe, unobserved
 
 # An absent key. None is a key, which sorts before all others.
 NOT_GIVEN: Any = object()
@@ -209,32 +207,6 @@ class Database:
         with self._count_writes([document["_id"]]):
             stored = self._exchange.send("PUT", document["_id"], members=("rev",), body=dict(document))
         return str(stored["rev"])
-
-
-class Store:
-    """The databases of one installation; none is connected to yet. Threads may share it, and forks may inherit it.
-
-    ``count_writes`` names the databases whose writes are counted. ``observe`` receives each request to CouchDB.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        prefix: str,
-        count_writes: Mapping[str, CountWrites] | None = None,
-        observe: Observe = unobserved,
-    ) -> None:
-        self._prefix, self._connection, self._count_writes = prefix, Connection(url), count_writes or {}
-        self._observe = observe
-
-    def __getitem__(self, name: str) -> Database:
-        """Return the database ``<prefix>-<name>``."""
-        exchange = Exchange(self._connection, f"{self._prefix}-{name}", self._observe)
-        return Database(exchange, self._count_writes.get(name))
-
-    def close(self) -> None:
-        """Close the connections: those in use when their requests end, and those that await changes at once."""
-        self._connection.close()
 
 
 def _documents(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

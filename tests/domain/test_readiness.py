@@ -11,6 +11,7 @@ from app.domain.readiness import VALID_SECONDS, Readiness
 from app.errors import Unavailable
 from app.request_context import request_context
 from app.store import Database, Store
+from app.store.feed import Feed
 from couchapp import deployment, tree
 from tests.clock import ManualClock
 
@@ -79,6 +80,15 @@ def test_a_database_that_does_not_answer_is_named(
     monkeypatch.setattr(Database, "design_documents", unanswered)
     [problem] = readiness.problems()
     assert f"-{room} does not answer" in problem
+
+
+def test_a_database_without_a_feed_identity_is_named(
+    readiness: Readiness, monkeypatch: pytest.MonkeyPatch, module_prefix: str
+) -> None:
+    monkeypatch.setattr(Feed, "identity", lambda _: None)
+    assert readiness.problems() == [
+        f"{module_prefix}-{room} has no feed identity (make deploy-views)" for room in ROOMS
+    ]
 
 
 def test_a_result_is_valid_for_a_moment(readiness: Readiness, read_only: set[str], clock: ManualClock) -> None:

@@ -173,7 +173,9 @@ def test_every_make_target_is_documented(target: str) -> None:
     assert any(re.search(rf"\bmake {target}(?![a-z-])", page) for page in pages)
 
 
-@pytest.mark.parametrize("command", ["run", "serve", "keys create", "keys list", "keys rotate", "keys revoke"])
+@pytest.mark.parametrize(
+    "command", ["run", "serve", "keys create", "keys list", "keys rotate", "keys revoke", "feeds renew"]
+)
 def test_every_command_is_documented(command: str) -> None:
     assert f"python -m app {command}" in OPERATIONS
 
