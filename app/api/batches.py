@@ -9,6 +9,7 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError
 
 from app.domain.access import Access
+from app.domain.batches.current import with_current
 from app.domain.batches.operations import Operation, Outcome
 from app.domain.documents import Documents
 from app.domain.projects import Projects
@@ -22,7 +23,7 @@ from app.store.items import ANY, Condition, WriteId
 MAX_FAULTS = 3
 MAX_LOCATION_CHARACTERS = 40
 # The status of each operation's success.
-SUCCESS = {"create": 201, "replace": 200, "patch": 200, "delete": 204}
+SUCCESS = {"create": 201, "replace": 200, "patch": 200, "delete": 204, "merge": 200}
 
 
 OPERATION, ID = OperationSchema(), OperationSchema(only=["id"])
@@ -46,7 +47,8 @@ def answer(
     ``values`` are the shapes of values by the name of their operation.
     """
     operations = [_read(each, values, max_value_bytes) for each in body["operations"]]
-    outcomes = items.batch(access, operations, write_id)
+    outcomes = items.batch(access, operations, write_id, max_value_bytes)
+    outcomes = with_current(items, access, operations, outcomes, for_all=body.get("return_") == "current")
     reports = [report(operation, outcome) for operation, outcome in zip(operations, outcomes, strict=True)]
     # Composed by ``report``, so that no schema needs to look at a thousand reports once more.
     content, headers = json_line({"outcomes": reports}), {"Cache-Control": "no-store"}
@@ -59,8 +61,12 @@ def _read(given: object, values: Mapping[str, Schema], max_value_bytes: int) -> 
         return Operation("", fault=ValidationFailed("An operation must be an object."))
     try:
         members = arguments.load(OPERATION, given, "")
-        value = _value(members, values.get(members["op"]), max_value_bytes)
-        return Operation(members["op"], members.get("id"), _condition(members), value)
+        op, whole = members["op"], values["replace"]
+        _check_member(members, "id", is_needed=op != "create")
+        value = _value("value", members, values.get(op), max_value_bytes)
+        base = _value("base", members, whole if op == "merge" else None, max_value_bytes)
+        condition = _condition(members, whole, max_value_bytes)
+        return Operation(op, members.get("id"), condition, value, base)
     except ServiceError as fault:
         return Operation("", _id(given), fault=fault)
 
@@ -74,24 +80,30 @@ def _id(given: Mapping[str, Any]) -> int | None:
     return public_id
 
 
-def _value(members: Mapping[str, Any], schema: Schema | None, max_bytes: int) -> Mapping[str, Any] | None:
-    op = members["op"]
-    for member, is_needed in (("id", op != "create"), ("value", schema is not None)):
-        if (member in members) != is_needed:
-            raise _fault(member, "Missing data for required field." if is_needed else f"Not allowed for {op}.")
+def _check_member(members: Mapping[str, Any], name: str, *, is_needed: bool) -> None:
+    if (name in members) != is_needed:
+        raise _fault(name, "Missing data for required field." if is_needed else f"Not allowed for {members['op']}.")
+
+
+def _value(name: str, members: Mapping[str, Any], schema: Schema | None, max_bytes: int) -> Mapping[str, Any] | None:
+    """Return the member ``name`` as ``schema`` reads it; without a schema it must be absent."""
+    _check_member(members, name, is_needed=schema is not None)
     if schema is None:
         return None
-    if len(json.dumps(members["value"], ensure_ascii=False).encode()) > max_bytes:
-        raise TooLarge(f"The value is larger than {max_bytes} bytes.")
-    return arguments.load(schema, members["value"], "value")
+    if len(json.dumps(members[name], ensure_ascii=False).encode()) > max_bytes:
+        raise TooLarge(f"The {name} is larger than {max_bytes} bytes.")
+    return arguments.load(schema, members[name], name)
 
 
-def _condition(members: Mapping[str, Any]) -> Condition:
-    if "if_match" not in members:
+def _condition(members: Mapping[str, Any], schema: Schema, max_bytes: int) -> Condition:
+    """Return the condition of an operation; a value in it is a whole one, as ``schema`` reads it."""
+    if members["op"] == "create" or not ("if_match" in members or "if_value" in members):
+        for name in ("if_match", "if_value"):
+            _check_member(members, name, is_needed=False)
         return ANY
-    if members["op"] == "create":
-        raise _fault("if_match", "Not allowed for create.")
-    return Condition(tags_or_bare(members["if_match"]))
+    tags = tags_or_bare(members["if_match"]) if "if_match" in members else None
+    value = _value("if_value", members, schema, max_bytes) if "if_value" in members else None
+    return Condition(tags, value=value)
 
 
 def _fault(member: str, reason: str) -> ValidationFailed:
@@ -105,9 +117,23 @@ def report(operation: Operation, outcome: Outcome) -> dict[str, Any]:
         error = outcome.error
         tag = {"etag": error.headers["ETag"]} if "ETag" in error.headers else {}
         failure = {"error": error.code, "reason": _reason(operation, error)}
-        return {"status": error.status, **identity, **tag, **failure}
+        return {"status": error.status, **identity, **tag, **failure, **_current(outcome)}
     tag = {} if outcome.item is None else {"etag": tag_headers(outcome.item.revision)["ETag"]}
-    return {"status": SUCCESS[operation.op], **identity, **tag}
+    merged = {"merged": True, **_current(outcome)} if outcome.is_merged else {}
+    return {"status": SUCCESS[operation.op], **identity, **tag, **merged}
+
+
+def _current(outcome: Outcome) -> dict[str, Any]:
+    """Return the members of an outcome that show the item as it is now, and a merge that clashed."""
+    current, merge = outcome.current, outcome.merge
+    if current is None:
+        return {}
+    if current.is_deleted:
+        state: dict[str, Any] = {"deleted": True}
+    else:
+        state = {"omitted": True} if current.value is None else {"value": current.value}
+    members = {"current": {"etag": f'"{current.revision}"', **state}}
+    return members if merge is None else {**members, "merge": merge}
 
 
 def _reason(operation: Operation, error: ServiceError) -> str:

@@ -16,7 +16,12 @@ from app.settings import BATCH_BODY_FACTOR
 from app.store.items import WriteId
 from app.wiring import Services
 
-VALUES = {"create": NewDocumentSchema(), "replace": NewDocumentSchema(), "patch": DocumentPatchSchema()}
+VALUES = {
+    "create": NewDocumentSchema(),
+    "replace": NewDocumentSchema(),
+    "merge": NewDocumentSchema(),
+    "patch": DocumentPatchSchema(),
+}
 
 routes = Routes("documents", "Scripts, notes and assets.")
 blueprint = routes.blueprint

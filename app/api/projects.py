@@ -18,7 +18,12 @@ from app.settings import BATCH_BODY_FACTOR
 from app.store.items import WriteId
 from app.wiring import Services
 
-VALUES = {"create": NewProjectSchema(), "replace": NewProjectSchema(), "patch": ProjectPatchSchema()}
+VALUES = {
+    "create": NewProjectSchema(),
+    "replace": NewProjectSchema(),
+    "merge": NewProjectSchema(),
+    "patch": ProjectPatchSchema(),
+}
 
 routes = Routes("projects", "Containers for related documents.")
 blueprint = routes.blueprint

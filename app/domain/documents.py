@@ -62,9 +62,11 @@ class Documents(ItemService):
         rows = {row.public_id: row for row in (*rows_in_projects, *single)}.values()
         return sorted(rows, key=lambda row: row.public_id, reverse=query.descending)[:count]
 
-    def batch(self, access: Access, operations: Sequence[Operation], write_id: WriteId) -> list[Outcome]:
+    def batch(
+        self, access: Access, operations: Sequence[Operation], write_id: WriteId, max_value_bytes: int
+    ) -> list[Outcome]:
         """Carry out many operations, as ``carry_out`` does."""
-        return carry_out(self, access, operations, write_id)
+        return carry_out(self, access, operations, write_id, max_value_bytes)
 
     def check_in_scope(self, access: Access, public_id: int) -> None:
         """Raise unless a key may name this document, which need not exist if the key is limited to its very id."""

@@ -16,6 +16,8 @@ from app.store.items import ANY, Change, Condition, Fields, StoredItem, WriteId
 
 # Returns whether documents can be put into the project with this id. Raises Conflict while it is being deleted.
 AcceptsDocuments = Callable[[int], bool]
+# Returns the members that an item gets, None if it has them; the argument are its members now.
+Merge = Callable[[Fields], Fields | None]
 
 
 class ItemService(ABC):
@@ -147,6 +149,24 @@ class ItemService(ABC):
         """Apply a merge patch (RFC 7396): a member that is None is removed. Raises what ``replace`` raises."""
         return self._update(access, public_id, lambda item: self.patched(item, patch), condition, write_id)
 
+    def merge(
+        self,
+        access: Access,
+        public_id: int,
+        merge: Merge,
+        condition: Condition = ANY,
+        write_id: WriteId | None = None,
+    ) -> StoredItem:
+        """Join a client's version with the stored one. Raises as ``replace`` and ``merge`` do."""
+        return self._update(access, public_id, partial(self.merged, access, merge, condition), condition, write_id)
+
+    def merged(self, access: Access, merge: Merge, condition: Condition, item: StoredItem) -> Fields | None:
+        """Return the result of ``merge`` for an item, after the checks of scope and condition."""
+        self.check_still_in_scope(access, item)
+        members = self.items.members(item)
+        condition.check(item.revision, members)
+        return merge(members)
+
     def delete(
         self, access: Access, public_id: int, condition: Condition = ANY, write_id: WriteId | None = None
     ) -> None:
@@ -168,14 +188,15 @@ class ItemService(ABC):
         self,
         access: Access,
         public_id: int,
-        compose: Callable[[StoredItem], Fields],
+        compose: Callable[[StoredItem], Fields | None],
         condition: Condition,
         write_id: WriteId | None,
     ) -> StoredItem:
         self.check_in_scope(access, public_id)
 
-        def allowed(item: StoredItem) -> Fields:
-            return self.allowed(access, item, compose(item), self.accepts_documents)
+        def allowed(item: StoredItem) -> Fields | None:
+            fields = compose(item)
+            return None if fields is None else self.allowed(access, item, fields, self.accepts_documents)
 
         write_id = write_id or WriteId()
         change = self.items.update(public_id, allowed, condition, write_id)

@@ -96,6 +96,16 @@ class Items(ABC):
         items = self._store.find_many([self.resource_type.doc_id(public_id) for public_id in public_ids])
         return {item.public_id: item for item in items.values()}
 
+    def find_deleted(self, public_ids: Sequence[int]) -> dict[int, StoredItem]:
+        """Return the tombstones of deleted items by id."""
+        tombstones = self._store.find_deleted([self.resource_type.doc_id(public_id) for public_id in public_ids])
+        # One made in Fauxton holds nothing, not even its id.
+        ids = {doc_id: self.resource_type.public_id(doc_id) for doc_id in tombstones}
+        return {
+            public_id: replace(tombstones[doc_id], fields={**tombstones[doc_id].fields, "id": public_id})
+            for doc_id, public_id in ids.items()
+        }
+
     def reserve(self, count: int) -> tuple[int, ...]:
         """Return ``count`` ids that nobody else has been or will be given."""
         return self._allocator.next_ids(count)
@@ -125,11 +135,11 @@ class Items(ABC):
     def update(
         self,
         public_id: int,
-        compose: Callable[[StoredItem], Fields],
+        compose: Callable[[StoredItem], Fields | None],
         condition: Condition = ANY,
         write_id: WriteId | None = None,
     ) -> Change:
-        """Replace an item's members by those that ``compose`` returns for the current item.
+        """Replace an item's members by those that ``compose`` returns for the current item, or leave it for None.
 
         Raises NotFound, PreconditionFailed, and what ``compose`` and ItemStore.update raise.
         """
@@ -164,16 +174,16 @@ class Items(ABC):
         return Update(self.resource_type.doc_id(public_id), fields, write_id)
 
     def replacement(
-        self, public_id: int, compose: Callable[[StoredItem], Fields], condition: Condition, write_id: WriteId
+        self, public_id: int, compose: Callable[[StoredItem], Fields | None], condition: Condition, write_id: WriteId
     ) -> Update:
         """Return the replacement of an item's members."""
 
-        def fields(item: StoredItem | None) -> Fields:
+        def fields(item: StoredItem | None) -> Fields | None:
             if item is None:
                 raise self.absent(public_id)
             members = compose(item)
-            condition.check(item.revision)
-            return self._fields(public_id, members, item)
+            condition.check(item.revision, self.members(item))
+            return None if members is None else self._fields(public_id, members, item)
 
         return Update(self.resource_type.doc_id(public_id), fields, write_id)
 
@@ -186,7 +196,7 @@ class Items(ABC):
             if item is None:
                 raise self.absent(public_id)
             check(item)
-            condition.check(item.revision)
+            condition.check(item.revision, self.members(item))
             project, now = {"project_id": item.project_id} if item.project_id else {}, timestamp()
             hidden = departures(item, item.project_id, now)
             return {"type": self.resource_type.name, "id": public_id, **project, "updated_at": now, **hidden}

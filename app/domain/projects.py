@@ -38,9 +38,11 @@ class Projects(ItemService):
             query = replace(query, ids=tuple(ids))
         return self.items.index.page(query)
 
-    def batch(self, access: Access, operations: Sequence[Operation], write_id: WriteId) -> list[Outcome]:
+    def batch(
+        self, access: Access, operations: Sequence[Operation], write_id: WriteId, max_value_bytes: int
+    ) -> list[Outcome]:
         """Carry out many operations, as ``carry_out`` does; deletions one by one, since each looks for documents."""
-        return carry_out(self, access, operations, write_id, alone=("delete",))
+        return carry_out(self, access, operations, write_id, max_value_bytes, alone=("delete",))
 
     def delete(
         self, access: Access, public_id: int, condition: Condition = ANY, write_id: WriteId | None = None

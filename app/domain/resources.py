@@ -27,10 +27,13 @@ class ResourceType:
         """Return the public id in ``doc_id``."""
         return int(doc_id.removeprefix(f"{self.name}:"))
 
+    def public(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an item as clients read it: its id and the members that are set."""
+        return {name: fields[name] for name in ("id", *self.members) if name in fields}
+
     def body(self, fields: Mapping[str, Any]) -> bytes:
         """Return an item as clients read it: JSON of its id and of the members that are set."""
-        public = {name: fields[name] for name in ("id", *self.members) if name in fields}
-        return json.dumps(public, ensure_ascii=False, separators=(",", ":")).encode()
+        return json.dumps(self.public(fields), ensure_ascii=False, separators=(",", ":")).encode()
 
     @property
     def first(self) -> str:

@@ -12,10 +12,38 @@ from app.schemas.plain import PlainSchema
 from app.schemas.values import Identifier
 from app.store.items import MAX_ID
 
-OPERATIONS = ("create", "replace", "patch", "delete")
+OPERATIONS = ("create", "replace", "patch", "delete", "merge")
 MOST_OPERATIONS = 1_000
 # The types of any member of an item; the item's own schema checks each value later, operation by operation.
 MEMBER = {"type": ["string", "integer", "null"], "minimum": 1, "maximum": MAX_ID}
+
+
+VALUE = {"type": ["string", "integer", "null"]}
+# A member of a merge that clashed.
+MERGED_MEMBER = {
+    "type": "object",
+    "required": ["state"],
+    "properties": {
+        "state": {"type": "string", "enum": ["clean", "clash"]},
+        "value": {"type": ["string", "integer"], "description": "The merged value of a clean member."},
+        "hunks": {
+            "type": "array",
+            "description": "Consecutive parts of the member, which cover all of it.",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "merged": {"type": "string"},
+                    "base": VALUE,
+                    "versions": {
+                        "type": "object",
+                        "required": ["current", "value"],
+                        "properties": {"current": VALUE, "value": VALUE},
+                    },
+                },
+            },
+        },
+    },
+}
 
 
 class OperationSchema(PlainSchema):
@@ -26,6 +54,18 @@ class OperationSchema(PlainSchema):
     )
     id = Identifier(metadata={"description": "The id of the item; required except for create."})
     if_match = fields.String(metadata={"description": "A tag that must be current; not allowed for create."})
+    if_value = fields.Dict(
+        metadata={
+            "description": "All members but `id` that the item must have, beside `if_match` or instead of it.",
+            "additionalProperties": MEMBER,
+        },
+    )
+    base = fields.Dict(
+        metadata={
+            "description": "All members but `id` that the client started from; required for merge alone.",
+            "additionalProperties": MEMBER,
+        },
+    )
     value = fields.Dict(
         metadata={
             "description": "The body of the same request alone; not allowed for delete.",
@@ -62,6 +102,24 @@ class BatchSchema(Schema):
         validate=validate.Length(1, MOST_OPERATIONS),
         metadata={"description": "1 to 1,000 operations, carried out in their order."},
     )
+    return_ = fields.String(
+        data_key="return",
+        validate=validate.OneOf(["current"]),
+        metadata={"description": "`current`: outcomes of 404, 409 and 412 show the item as it is now."},
+    )
+
+
+class CurrentSchema(Schema):
+    """An item as it is now: its value, or that it is deleted, or that its value was left out."""
+
+    etag = fields.String(required=True, metadata={"description": "The item's tag, as `If-Match` takes it."})
+    value = fields.Dict(
+        metadata={"description": "The item, as `GET` returns it.", "additionalProperties": MEMBER},
+    )
+    deleted = fields.Boolean(metadata={"description": "The item is deleted.", "enum": [True]})
+    omitted = fields.Boolean(
+        metadata={"description": "The values before it fill 2 MiB: read the item by itself.", "enum": [True]}
+    )
 
 
 class OutcomeSchema(Schema):
@@ -75,6 +133,20 @@ class OutcomeSchema(Schema):
     etag = fields.String(metadata={"description": "The item's tag, as `If-Match` takes it."})
     error = fields.String(metadata={"description": "The error's code.", "examples": CODES})
     reason = fields.String(metadata={"description": "The error's reason."})
+    merged = fields.Boolean(
+        metadata={"description": "The result of a merge has changes of others: see `current`.", "enum": [True]}
+    )
+    current = fields.Nested(
+        CurrentSchema,
+        metadata={"description": "The item as it is now, after merges and with `return`."},
+    )
+    merge = fields.Dict(
+        metadata={
+            "description": "A merge that clashed, by member: merged hunks, and hunks with the text of the base, of the "
+            "current item and of the operation's value.",
+            "additionalProperties": MERGED_MEMBER,
+        },
+    )
 
 
 class OutcomesSchema(Schema):

@@ -74,12 +74,13 @@ class Database:
         documents = _documents(self._exchange.rows("_all_docs", params={"include_docs": True}, keys=doc_ids))
         return {document["_id"]: document for document in documents}
 
-    def leaves(self, doc_ids: Sequence[str]) -> dict[str, Leaf]:
+    def leaves(self, doc_ids: Sequence[str], *, deleted_only: bool = False) -> dict[str, Leaf]:
         """Return by `_id` the winning revision of each existing or deleted document, read in two requests."""
         if not doc_ids:
             return {}
-        rows = self._exchange.rows("_all_docs", params={}, keys=doc_ids)
-        winners = [(row["id"], row["value"]["rev"]) for row in rows if "value" in row]
+        rows = [row for row in self._exchange.rows("_all_docs", params={}, keys=doc_ids) if "value" in row]
+        rows = [row for row in rows if row["value"].get("deleted") or not deleted_only]
+        winners = [(row["id"], row["value"]["rev"]) for row in rows]
         documents = self._exchange.revisions(winners, revs=True)
         return {each["_id"]: Leaf(_lineage(each.pop("_revisions")), each) for each in documents}
 

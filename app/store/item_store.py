@@ -38,6 +38,11 @@ class ItemStore:
         """Return the existing items by `_id`, read in one request."""
         return {doc_id: StoredItem.of(each) for doc_id, each in self._database.get_many(doc_ids).items()}
 
+    def find_deleted(self, doc_ids: Sequence[str]) -> dict[str, StoredItem]:
+        """Return by `_id` the tombstones of deleted items; one made in Fauxton has no fields."""
+        leaves = self._database.leaves(doc_ids, deleted_only=True)
+        return {doc_id: StoredItem.of(leaf.document) for doc_id, leaf in leaves.items()}
+
     def create(self, update: Update) -> StoredItem:
         """Store a new item.
 
@@ -69,7 +74,11 @@ class ItemStore:
         writes: list[ItemWrite] = []
         for update in updates:
             try:
-                writes.append(_write(update, items.get(update.doc_id)))
+                item = items.get(update.doc_id)
+                if write := _write(update, item):
+                    writes.append(write)
+                elif item:
+                    results[update.doc_id] = Change(item, item)
             except ServiceError as error:
                 results[update.doc_id] = error
         for doc_id, result in self._writes.store_many(writes).items():
@@ -139,6 +148,9 @@ class ItemStore:
 
     def _send(self, update: Update, item: StoredItem | None) -> Change:
         write = _write(update, item)
+        if write is None and item:
+            return Change(item, item)
+        assert write is not None
         try:
             return Change(item, self._writes.store(write))
         except Conflict as conflict:
@@ -157,12 +169,14 @@ class ItemStore:
                 yield doc_id, result
 
 
-def _write(update: Update, item: StoredItem | None) -> ItemWrite:
+def _write(update: Update, item: StoredItem | None) -> ItemWrite | None:
+    """Return the next revision of ``item``, None if it stays as it is."""
     if item and update.write_id.since and item.is_by(update.write_id):
         # The first run's write has arrived since the first look; the next one finds it.
         raise LostRace
     replaces = item.revision if item else None
-    return ItemWrite(update.doc_id, update.compose(item), update.write_id, replaces, update.deletes)
+    fields = update.compose(item)
+    return None if fields is None else ItemWrite(update.doc_id, fields, update.write_id, replaces, update.deletes)
 
 
 def _proof(change: Change, write_id: WriteId) -> ItemWrite:

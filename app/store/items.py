@@ -116,32 +116,41 @@ class Condition:
     One of ``tags`` must be current, `*` stands for any, and None sets no condition.
 
     None of ``refused`` may be current; there, too, `*` stands for any. ``reason`` explains a failure to the client.
+
+    ``value`` holds the public members that the item must have; None sets no condition.
     """
 
     tags: frozenset[str] | None = None
     refused: frozenset[str] = frozenset()
     reason: str | None = None
+    value: Fields | None = None
 
     @property
     def is_unconditional(self) -> bool:
         """Whether any revision may be replaced."""
-        return self.tags is None or "*" in self.tags
+        return self.value is None and (self.tags is None or "*" in self.tags)
 
-    def check(self, revision: str) -> None:
+    def check(self, revision: str, members: Fields | None = None) -> None:
         """Raise PreconditionFailed, with the current tag, unless ``revision`` may be replaced or copied.
 
-        The database compares the revision of an item once more when the next one is stored on top of it.
+        ``members`` are its public members, which a condition with a ``value`` needs. The database compares the revision
+        of an item once more when the next one is stored on top of it.
         """
-        is_met = self.is_unconditional or revision in (self.tags or ())
+        is_met = self.is_unconditional or self._is_met(revision, members)
         if not is_met or not self.refused.isdisjoint({revision, "*"}):
             raise PreconditionFailed(self.reason, headers={"ETag": f'"{revision}"'})
+
+    def _is_met(self, revision: str, members: Fields | None) -> bool:
+        has_tag = self.tags is None or not self.tags.isdisjoint({revision, "*"})
+        return has_tag and (self.value is None or self.value == members)
 
 
 ANY = Condition()
 
 
-# Returns the fields of an item's next revision. It is called again for each try, with the item as it is then.
-Compose = Callable[[StoredItem | None], Fields]
+# Returns the fields of an item's next revision, None to leave an existing item as it is. It is called again for each
+# try, with the item as it is then.
+Compose = Callable[[StoredItem | None], Fields | None]
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def test_a_create_whose_id_is_taken_leaves_the_existing_item_alone(
     """An earlier operation of the same batch may have named that id."""
     taken, access = ada.new_document(content="old")["id"], Access(0, "somebody", frozenset(SCOPES))
     operations = [Operation("patch", taken, value={"title": "patched"}), Operation("create", value={"title": "new"})]
-    first, second = services.documents.batch(access, operations, WriteId((taken,)))
+    first, second = services.documents.batch(access, operations, WriteId((taken,)), 2**20)
     assert first.error is None
     assert isinstance(second.error, Conflict)
     assert ada.get(f"/documents/{taken}").json == {"id": taken, "title": "patched", "content": "old"}

@@ -6,11 +6,13 @@ Operations on different items are written together. Those on one item are writte
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 from app.domain.access import Access
+from app.domain.batches.merges import Merges
 from app.domain.batches.operations import Operation, Outcome, Step
 from app.domain.batches.working_set import WorkingSet
-from app.domain.item_service import AcceptsDocuments, ItemService
+from app.domain.item_service import AcceptsDocuments, ItemService, Merge
 from app.errors import OutcomeUnknown, ServiceError, Unavailable, Unconfirmed
 from app.store.item_store import LostRace
 from app.store.items import Change, Fields, StoredItem, Update, WriteId
@@ -22,15 +24,16 @@ def carry_out(
     access: Access,
     operations: Sequence[Operation],
     write_id: WriteId,
+    max_value_bytes: int,
     alone: Sequence[str] = (),
 ) -> list[Outcome]:
     """Return an outcome for each operation, in order. Operations named in ``alone`` are carried out one by one.
 
-    A batch is not atomic. Raises Unavailable if nothing was carried out.
+    ``max_value_bytes`` limits merged values. A batch is not atomic. Raises Unavailable if nothing was carried out.
     """
     outcomes = {place: Outcome(each.public_id, error=each.fault) for place, each in enumerate(operations) if each.fault}
     steps = list(_steps(service, operations, write_id))
-    batch = _Batch(service, access, alone, steps)
+    batch = _Batch(service, access, alone, steps, Merges(service.items.resource_type.members, max_value_bytes))
     outcomes |= batch.find_done(steps)
     # Items whose step failed with 503: a later step must not come before its repetition.
     blocked: set[int] = set()
@@ -77,8 +80,11 @@ def _rounds(steps: Iterable[Step]) -> list[list[Step]]:
 class _Batch:
     """The state that the rounds of one batch share."""
 
-    def __init__(self, service: ItemService, access: Access, alone: Sequence[str], steps: Sequence[Step]) -> None:
+    def __init__(
+        self, service: ItemService, access: Access, alone: Sequence[str], steps: Sequence[Step], merges: Merges
+    ) -> None:
         self._service, self._items, self._access, self._alone = service, service.items, access, alone
+        self._merges = merges
         self._working_set = WorkingSet(service.items, [step.public_id for step in steps])
         # The errors for items out of scope; None for items that were checked and are in scope.
         self._refusals: dict[int, ServiceError | None] = {}
@@ -156,15 +162,21 @@ class _Batch:
         def create() -> Fields:
             return service.allowed(access, None, value, accepts_documents)
 
-        def compose(item: StoredItem) -> Fields:
-            fields = value if operation.op == "replace" else service.patched(item, value)
-            return service.allowed(access, item, fields, accepts_documents)
+        def compose(item: StoredItem) -> Fields | None:
+            if operation.op == "merge":
+                fields = service.merged(access, self._merge(operation), operation.condition, item)
+            else:
+                fields = value if operation.op == "replace" else service.patched(item, value)
+            return None if fields is None else service.allowed(access, item, fields, accepts_documents)
 
         if operation.op == "create":
             return self._items.creation(step.public_id, create, step.write_id)
         if operation.op == "delete":
             return self._items.deletion(step.public_id, check, operation.condition, step.write_id)
         return self._items.replacement(step.public_id, compose, operation.condition, step.write_id)
+
+    def _merge(self, operation: Operation) -> Merge:
+        return partial(self._merges.apply, operation)
 
     def _carry_out_alone(self, step: Step) -> Outcome:
         """Carry out a step by itself, or again after others came first."""
@@ -174,8 +186,12 @@ class _Batch:
             if operation.op == "delete":
                 service.delete(self._access, step.public_id, operation.condition, step.write_id)
                 return Outcome(step.public_id)
-            write = service.replace if operation.op == "replace" else service.patch
-            item = write(self._access, step.public_id, step.value, operation.condition, step.write_id)
+            target = self._access, step.public_id
+            if operation.op == "merge":
+                item = service.merge(*target, self._merge(operation), operation.condition, step.write_id)
+            else:
+                write = service.replace if operation.op == "replace" else service.patch
+                item = write(*target, step.value, operation.condition, step.write_id)
             return Outcome(step.public_id, item)
         except ServiceError as error:
             refusal = Outcome(operation.public_id, error=error)
