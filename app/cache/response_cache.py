@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
-from threading import Event, Lock
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from cachetools import LRUCache
 
 from app.cache.items import BodyCache
+from app.cache.single_flight import Flight, SingleFlight
 from app.domain.access import Access
 from app.domain.keys.authenticator import Authenticator
 from app.errors import ValidationFailed
@@ -29,7 +30,7 @@ from app.http.request_scope import choose_request_id
 from app.http.responses import Response
 from app.limits.limiter import Limiter
 from app.limits.policies import MEMORY, READ
-from app.request_context import Report, RequestRecord, remaining, unreported
+from app.request_context import Report, RequestRecord, unreported
 from app.settings import Settings
 from app.urls import HOST
 
@@ -64,55 +65,6 @@ class Entry(NamedTuple):
     body: bytes
     tokens: Mapping[str, int | None] = {}
     key_bytes: int = 0
-
-
-class Flight:
-    """One read, the read before it, and its answer, None until the read has succeeded."""
-
-    def __init__(self, previous: Flight | None = None) -> None:
-        self.previous, self.done = previous, Event()
-        self.result: Answer | None = None
-
-
-class SingleFlight:
-    """Lets simultaneous requests for the same thing share one read. Thread-safe.
-
-    A caller that arrives during a read waits for the next one, together with all others that do. So an answer is never
-    older than its request, and a lone caller never waits.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._running: dict[Hashable, Flight] = {}
-        self._waiting: dict[Hashable, Flight] = {}
-
-    @contextmanager
-    def join(self, key: Hashable) -> Iterator[Flight]:
-        """Yield a flight with the answer of another caller with the same ``key``, or without: then set it.
-
-        A failure, or a wait beyond the request's deadline, is not shared: the caller then reads for itself.
-        """
-        with self._lock:
-            flight = self._waiting.get(key)
-            is_leader = flight is None
-            if flight is None:
-                flight = self._waiting[key] = Flight(self._running.get(key))
-        if not is_leader:
-            flight.done.wait(remaining())
-            yield flight if flight.result else Flight()
-            return
-        if flight.previous:
-            flight.previous.done.wait(remaining())
-            flight.previous = None
-        with self._lock:
-            self._running[key] = self._waiting.pop(key)
-        try:
-            yield flight
-        finally:
-            flight.done.set()
-            with self._lock:
-                if self._running.get(key) is flight:
-                    del self._running[key]
 
 
 class ResponseCache:
@@ -244,23 +196,27 @@ class ResponseCache:
         headers = [*fields, *counted.items(), ("X-Request-ID", request_id)]
         headers = self._cross_origin.with_headers(headers, environ.get("HTTP_ORIGIN"))
         response = Response(304 if is_spared else 200, headers, body)
-        self._report(
-            RequestRecord(
-                "GET",
-                entry.route,
-                environ["PATH_INFO"],
-                environ["QUERY_STRING"],
-                response.status,
-                time.monotonic() - started,
-                len(body),
-                request_id,
-                environ.get("REMOTE_ADDR", ""),
-                access.principal,
-                access.key_id,
-                is_cached=True,
-            )
-        )
+        self._report(_record(environ, access, entry.route, response, request_id, time.monotonic() - started))
         return response
+
+
+def _record(
+    environ: WSGIEnvironment, access: Access, route: str, response: Response, request_id: str, seconds: float
+) -> RequestRecord:
+    return RequestRecord(
+        "GET",
+        route,
+        environ["PATH_INFO"],
+        environ["QUERY_STRING"],
+        response.status,
+        seconds,
+        len(response.body),
+        request_id,
+        environ.get("REMOTE_ADDR", ""),
+        access.principal,
+        access.key_id,
+        is_cached=True,
+    )
 
 
 def _page_key(environ: WSGIEnvironment, access: Access) -> PageKey:

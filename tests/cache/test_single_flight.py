@@ -10,7 +10,7 @@ from threading import Event
 
 import pytest
 
-from app.cache.response_cache import SingleFlight
+from app.cache.single_flight import SingleFlight
 from app.http.answers import Answer
 from app.request_context import request_context
 from tests.waiting import wait_until
