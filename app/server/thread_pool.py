@@ -52,6 +52,11 @@ class ThreadPool:
         self._waiting: deque[_Job[Any, Any]] = deque()
         self._idle: list[SimpleQueue[_Job[Any, Any] | None]] = []
 
+    @property
+    def idle_threads(self) -> int:
+        """The number of threads that wait for a job. A thread delivers its result before it waits again."""
+        return len(self._idle)
+
     async def run(self, function: Callable[[A], T], argument: A, seconds: float) -> T:
         """Return the result of ``function`` in a thread.
 

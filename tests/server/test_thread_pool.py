@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.server.thread_pool import ThreadPool
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.nodatabase
 
@@ -62,8 +63,11 @@ def test_the_thread_that_worked_last_works_next(pool: ThreadPool) -> None:
     async def call() -> None:
         async with Busy(pool):
             pass
-        threads = [await pool.run(lambda _: threading.get_ident(), None, PATIENCE) for _ in range(5)]
-        assert len(set(threads)) == 1
+        threads = set()
+        for _ in range(5):
+            wait_until(lambda: pool.idle_threads == 2)
+            threads.add(await pool.run(lambda _: threading.get_ident(), None, PATIENCE))
+        assert len(threads) == 1
 
     asyncio.run(call())
 

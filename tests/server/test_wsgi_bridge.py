@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -242,29 +242,33 @@ def test_a_reservation_waits_for_a_release() -> None:
     asyncio.run(reserve())
 
 
-def test_a_request_that_no_thread_takes_up_in_time_is_503_and_never_run(build: Build) -> None:
-    release, run = threading.Event(), []
+def test_a_request_that_no_thread_takes_up_in_time_is_503_and_never_run(build: Build, echo: Echo) -> None:
+    """The requests that occupy the threads pass the scope by, so that none of them can be too late."""
+    seconds, release = 0.05, threading.Event()
+    bounded: Callable[..., Iterable[bytes]] = RequestScope(echo, seconds)
 
-    def wsgi(environ: dict[str, Any], start_response: Callable[..., object]) -> list[bytes]:
-        run.append(environ)
+    def wsgi(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != "/slow":
+            return bounded(environ, start_response)
         release.wait(PATIENCE)
         start_response("200 OK", [])
         return []
 
-    bridge = build(RequestScope(wsgi, 0.05), 0.05)
-    clients = [Client() for _ in range(3 * THREADS)]
+    bridge = build(wsgi, seconds)
+    slow, late = [Client() for _ in range(THREADS)], [Client() for _ in range(2 * THREADS)]
 
     async def all_together() -> None:
-        tasks = [asyncio.create_task(bridge(scope(), client.receive, client.send)) for client in clients]
-        await asyncio.wait(tasks[THREADS:])
+        occupied = [asyncio.create_task(bridge(scope(path=b"/slow"), each.receive, each.send)) for each in slow]
+        await asyncio.gather(*(bridge(scope(), each.receive, each.send) for each in late))
         release.set()
-        await asyncio.wait(tasks)
+        await asyncio.gather(*occupied)
 
     asyncio.run(all_together())
-    assert [client.status for client in clients] == [200] * THREADS + [503] * 2 * THREADS
-    assert len(run) == THREADS
-    assert clients[-1].headers[b"Retry-After"] == b"1"
-    assert clients[-1].headers[b"X-Request-ID"] in clients[-1].body
+    assert {client.status for client in slow} == {200}
+    assert {client.status for client in late} == {503}
+    assert echo.environ == {}
+    assert late[0].headers[b"Retry-After"] == b"1"
+    assert late[0].headers[b"X-Request-ID"] in late[0].body
 
 
 def test_a_failure_outside_of_flask_is_500_in_the_error_shape(build: Build) -> None:
