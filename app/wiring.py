@@ -19,6 +19,7 @@ from app.domain.listing.cursors import Cursors
 from app.domain.listing.merged_walk import MergedWalk
 from app.domain.projects import Projects
 from app.domain.readiness import Readiness
+from app.domain.reservations import Reservations
 from app.domain.resources import DOCUMENT, KEY, PROJECT, ResourceType, now, timestamp
 from app.limits.limiter import Limiter
 from app.metrics import CACHE_BYTES, RATE_LIMITED, READS, UNLIMITED, WORKERS, Metrics
@@ -60,6 +61,7 @@ class Services:
     authenticator: Authenticator
     cursors: Cursors
     idempotency: Idempotency
+    reservations: Reservations
     readiness: Readiness
     limiter: Limiter | None
     body_caches: Mapping[str, BodyCache]
@@ -142,6 +144,7 @@ class Services:
             authenticator=authenticator,
             cursors=Cursors(settings.secrets),
             idempotency=idempotency,
+            reservations=Reservations(store.feed("meta"), settings.secrets, now),
             readiness=Readiness(store),
             limiter=shared.limiter,
             body_caches=bodies,

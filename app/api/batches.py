@@ -13,11 +13,13 @@ from app.domain.batches.current import with_current
 from app.domain.batches.operations import Operation, Outcome
 from app.domain.documents import Documents
 from app.domain.projects import Projects
+from app.domain.reservations import ReservedIds
 from app.errors import Fault, ServiceError, TooLarge, ValidationFailed
 from app.http import arguments
 from app.http.answers import Answer, json_line, tag_headers, tags_or_bare
 from app.schemas.batches import OperationSchema
 from app.store.items import ANY, Condition, WriteId
+from app.wiring import Services
 
 # The outcomes of a thousand operations are stored in one document, so the report on each is short.
 MAX_FAULTS = 3
@@ -30,23 +32,27 @@ OPERATION, ID = OperationSchema(), OperationSchema(only=["id"])
 
 
 def count_creations(body: Mapping[str, Any]) -> int:
-    """Return the number of creations in the body of a batch."""
-    return sum(isinstance(each, dict) and each.get("op") == "create" for each in body["operations"])
+    """Return the number of creations in the body of a batch that need a new id."""
+    operations = (each for each in body["operations"] if isinstance(each, dict))
+    return sum(each.get("op") == "create" and "id" not in each for each in operations)
 
 
 def answer(
+    services: Services,
     items: Documents | Projects,
     values: Mapping[str, Schema],
     access: Access,
     body: Mapping[str, Any],
     write_id: WriteId,
-    max_value_bytes: int,
 ) -> Answer:
     """Carry out the body of a batch and return an outcome for each operation, in order.
 
     ``values`` are the shapes of values by the name of their operation.
     """
-    operations = [_read(each, values, max_value_bytes) for each in body["operations"]]
+    max_value_bytes, reserved_ids = services.settings.max_body_bytes, None
+    if "reservation" in body:
+        reserved_ids = services.reservations.read(body["reservation"], access.principal, items.items.resource_type)
+    operations = [_read(each, values, max_value_bytes, reserved_ids) for each in body["operations"]]
     outcomes = items.batch(access, operations, write_id, max_value_bytes)
     outcomes = with_current(items, access, operations, outcomes, for_all=body.get("return_") == "current")
     reports = [report(operation, outcome) for operation, outcome in zip(operations, outcomes, strict=True)]
@@ -55,14 +61,27 @@ def answer(
     return Answer(content, headers=headers, is_retryable=is_retryable(outcomes))
 
 
-def _read(given: object, values: Mapping[str, Schema], max_value_bytes: int) -> Operation:
+def reserve(
+    services: Services, items: Documents | Projects, access: Access, body: Mapping[str, Any], write_id: WriteId
+) -> Answer:
+    """Return ids that the principal may create items under, and the reservation that proves it."""
+    items.check_may_create(access)
+    ids = write_id.ids or items.reserve(body["count"])
+    reservation = services.reservations.issue(access.principal, items.items.resource_type, ids)
+    content = {"ids": reservation.ids, "reservation": reservation.text, "expires_at": reservation.expires_at}
+    return Answer(content, headers={"Cache-Control": "no-store"})
+
+
+def _read(
+    given: object, values: Mapping[str, Schema], max_value_bytes: int, reserved_ids: ReservedIds | None
+) -> Operation:
     """Return an operation; a fault in it is its own, even if it is no operation at all."""
     if not isinstance(given, dict):
         return Operation("", fault=ValidationFailed("An operation must be an object."))
     try:
         members = arguments.load(OPERATION, given, "")
         op, whole = members["op"], values["replace"]
-        _check_member(members, "id", is_needed=op != "create")
+        _check_id(members, reserved_ids)
         value = _value("value", members, values.get(op), max_value_bytes)
         base = _value("base", members, whole if op == "merge" else None, max_value_bytes)
         condition = _condition(members, whole, max_value_bytes)
@@ -83,6 +102,16 @@ def _id(given: Mapping[str, Any]) -> int | None:
 def _check_member(members: Mapping[str, Any], name: str, *, is_needed: bool) -> None:
     if (name in members) != is_needed:
         raise _fault(name, "Missing data for required field." if is_needed else f"Not allowed for {members['op']}.")
+
+
+def _check_id(members: Mapping[str, Any], reserved_ids: ReservedIds | None) -> None:
+    """Raise Forbidden for a creation under an id that is not reserved."""
+    if members["op"] != "create":
+        _check_member(members, "id", is_needed=True)
+    elif "id" in members:
+        if reserved_ids is None:
+            raise _fault("id", "Not allowed for create without a reservation.")
+        reserved_ids.check(members["id"])
 
 
 def _value(name: str, members: Mapping[str, Any], schema: Schema | None, max_bytes: int) -> Mapping[str, Any] | None:

@@ -12,6 +12,7 @@ from app.http.answers import Answer
 from app.http.operations import Routes
 from app.schemas.batches import BatchSchema, OutcomesSchema
 from app.schemas.documents import DocumentPageQuery, DocumentPatchSchema, DocumentSchema, NewDocumentSchema
+from app.schemas.reservations import NewReservationSchema, ReservationSchema
 from app.settings import BATCH_BODY_FACTOR
 from app.store.items import WriteId
 from app.wiring import Services
@@ -189,5 +190,23 @@ def batch_documents(services: Services, access: Access, body: dict[str, Any], wr
     Operations on the same document are carried out in order. A batch with an `Idempotency-Key` is repeated as a
     whole.
     """
-    max_value_bytes = services.settings.max_body_bytes
-    return batches.answer(services.documents, VALUES, access, body, write_id, max_value_bytes)
+    return batches.answer(services, services.documents, VALUES, access, body, write_id)
+
+
+@routes.operation(
+    "POST",
+    "/documents/reservations",
+    scope="documents:write",
+    body=NewReservationSchema(),
+    status=201,
+    answer=ReservationSchema(),
+    headers=("Cache-Control",),
+    reserve=lambda services, body: services.documents.reserve(body["count"]),
+)
+def reserve_document_ids(services: Services, access: Access, body: dict[str, Any], write_id: WriteId) -> Answer:
+    """Reserve ids for new documents
+
+    A client that is offline can create documents under these ids, and send them later in a batch with the
+    `reservation`. It is valid for 30 days, for this principal alone.
+    """
+    return batches.reserve(services, services.documents, access, body, write_id)

@@ -14,6 +14,7 @@ from app.schemas.batches import BatchSchema, OutcomesSchema
 from app.schemas.documents import DocumentSchema
 from app.schemas.pages import PageQuery
 from app.schemas.projects import NewProjectSchema, ProjectPatchSchema, ProjectSchema
+from app.schemas.reservations import NewReservationSchema, ReservationSchema
 from app.settings import BATCH_BODY_FACTOR
 from app.store.items import WriteId
 from app.wiring import Services
@@ -189,8 +190,26 @@ def batch_projects(services: Services, access: Access, body: dict[str, Any], wri
     Operations on the same project are carried out in order. A batch with an `Idempotency-Key` is repeated as a
     whole.
     """
-    max_value_bytes = services.settings.max_body_bytes
-    return batches.answer(services.projects, VALUES, access, body, write_id, max_value_bytes)
+    return batches.answer(services, services.projects, VALUES, access, body, write_id)
+
+
+@routes.operation(
+    "POST",
+    "/projects/reservations",
+    scope="projects:write",
+    body=NewReservationSchema(),
+    status=201,
+    answer=ReservationSchema(),
+    headers=("Cache-Control",),
+    reserve=lambda services, body: services.projects.reserve(body["count"]),
+)
+def reserve_project_ids(services: Services, access: Access, body: dict[str, Any], write_id: WriteId) -> Answer:
+    """Reserve ids for new projects
+
+    A client that is offline can create projects under these ids, and send them later in a batch with the
+    `reservation`. It is valid for 30 days, for this principal alone.
+    """
+    return batches.reserve(services, services.projects, access, body, write_id)
 
 
 @routes.operation(

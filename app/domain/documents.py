@@ -88,6 +88,11 @@ class Documents(ItemService):
         """Return whether the document, or the project that it is in now, is in the key's scope."""
         return access.admits(item.public_id, item.project_id)
 
+    def check_may_create(self, access: Access) -> None:
+        """Raise for a key that is limited to documents."""
+        if access.reach is not None and not access.reach.projects:
+            raise Forbidden("This key is limited to existing documents, so it cannot create any.")
+
     def check_copy(self, access: Access, item: StoredItem) -> None:
         """Raise unless the project is in scope, since the copy would be in it too."""
         if not access.admits_project(item.project_id):

@@ -64,6 +64,10 @@ class ItemService(ABC):
     def page(self, access: Access, query: ListQuery) -> Page:
         """Return the rows of a page."""
 
+    @abstractmethod
+    def check_may_create(self, access: Access) -> None:
+        """Raise Forbidden if a limited key can create no item of this type at all."""
+
     def check_copy(self, access: Access, item: StoredItem, /) -> None:  # noqa: B027 - a copied project holds nothing
         """Raise unless the key may copy an item that it may read."""
 

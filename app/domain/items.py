@@ -96,6 +96,16 @@ class Items(ABC):
         items = self._store.find_many([self.resource_type.doc_id(public_id) for public_id in public_ids])
         return {item.public_id: item for item in items.values()}
 
+    def find_each(self, public_ids: Sequence[int]) -> Iterator[StoredItem]:
+        """Yield the existing items; the size of those read decides how many are read in the next request."""
+        start, count = 0, FIRST_READ_ROWS
+        while start < len(public_ids):
+            items = self.find_many(public_ids[start : start + count]).values()
+            yield from items
+            start += count
+            size = sum(len(self.resource_type.body(item.fields)) for item in items)
+            count = max(1, MAX_PAGE_BYTES * len(items) // size) if size else FIRST_READ_ROWS
+
     def find_deleted(self, public_ids: Sequence[int]) -> dict[int, StoredItem]:
         """Return the tombstones of deleted items by id."""
         tombstones = self._store.find_deleted([self.resource_type.doc_id(public_id) for public_id in public_ids])

@@ -99,7 +99,12 @@ class Projects(ItemService):
 
     def check_allowed(self, access: Access, item: StoredItem | None, *_: object) -> None:
         """Raise for a new project of a limited key, which would be out of its scope."""
-        if item is None and access.reach is not None:
+        if item is None:
+            self.check_may_create(access)
+
+    def check_may_create(self, access: Access) -> None:
+        """Raise for a limited key."""
+        if access.reach is not None:
             raise Forbidden("This key is limited to existing items, so it cannot create projects.")
 
     def accepts_documents(self, project_id: int) -> bool:

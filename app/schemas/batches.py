@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, fields, validate
 
+from app.domain.reservations import MAX_TEXT_BYTES
 from app.errors import PreconditionFailed
 from app.schemas.errors import CODES
 from app.schemas.plain import PlainSchema
-from app.schemas.values import Identifier
+from app.schemas.values import Identifier, text_of
 from app.store.items import MAX_ID
 
 OPERATIONS = ("create", "replace", "patch", "delete", "merge")
@@ -52,7 +53,9 @@ class OperationSchema(PlainSchema):
     op = fields.String(
         required=True, validate=validate.OneOf(OPERATIONS), metadata={"description": "The kind of operation."}
     )
-    id = Identifier(metadata={"description": "The id of the item; required except for create."})
+    id = Identifier(
+        metadata={"description": "The id of the item; required except for create, where it must be a reserved one."}
+    )
     if_match = fields.String(metadata={"description": "A tag that must be current; not allowed for create."})
     if_value = fields.Dict(
         metadata={
@@ -101,6 +104,9 @@ class BatchSchema(Schema):
         required=True,
         validate=validate.Length(1, MOST_OPERATIONS),
         metadata={"description": "1 to 1,000 operations, carried out in their order."},
+    )
+    reservation = text_of(
+        1, MAX_TEXT_BYTES, metadata={"description": "The `reservation` of the ids that creations name."}
     )
     return_ = fields.String(
         data_key="return",

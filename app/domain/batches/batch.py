@@ -11,6 +11,7 @@ from functools import partial
 from app.domain.access import Access
 from app.domain.batches.merges import Merges
 from app.domain.batches.operations import Operation, Outcome, Step
+from app.domain.batches.reserved import find_created, find_deleted
 from app.domain.batches.working_set import WorkingSet
 from app.domain.item_service import AcceptsDocuments, ItemService, Merge
 from app.errors import OutcomeUnknown, ServiceError, Unavailable, Unconfirmed
@@ -58,7 +59,8 @@ def _may_be_done(outcome: Outcome) -> bool:
 
 def _steps(service: ItemService, operations: Sequence[Operation], write_id: WriteId) -> Iterator[Step]:
     """Yield the well-formed operations, new items with the ids that are reserved for them."""
-    missing = sum(each.op == "create" and each.fault is None for each in operations) - len(write_id.ids)
+    new = [each for each in operations if each.op == "create" and each.fault is None and not each.is_reserved]
+    missing = len(new) - len(write_id.ids)
     reserved = iter((*write_id.ids, *(service.reserve(missing) if missing > 0 else ())))
     for place, operation in enumerate(operations):
         if operation.fault is None:
@@ -126,7 +128,13 @@ class _Batch:
         return step.operation.op != "create" and not self._is_alone(step) and self._refusals[step.public_id] is None
 
     def _carry_out(self, steps: Sequence[Step]) -> dict[int, Outcome]:
-        refused = {step.place: error for step in steps if (error := self._refusals.get(step.public_id))}
+        refused: dict[int, Change | ServiceError] = {**find_deleted(self._service, steps)}
+        for step in steps:
+            if step.operation.op == "create":
+                # Earlier steps may have looked for the item in vain.
+                self._refusals.pop(step.public_id, None)
+            elif error := self._refusals.get(step.public_id):
+                refused[step.place] = error
         accepted = [step for step in steps if step.place not in refused]
         together = [step for step in accepted if not self._is_alone(step)]
         results = refused | self._write_together(together)
@@ -138,10 +146,12 @@ class _Batch:
         lost_races = {step.place for step in together if isinstance(results[step.place], LostRace)}
         for step in accepted:
             if step.operation.op == "create" and step.place in lost_races:
-                self._items.log_taken(step.public_id)
+                if not step.is_reserved:
+                    self._items.log_taken(step.public_id)
             elif self._is_alone(step) or step.place in lost_races:
                 outcomes[step.place] = self._carry_out_alone(step)
-        return outcomes
+        taken = [step for step in accepted if step.is_reserved and step.place in lost_races]
+        return outcomes | find_created(self._service, self._access, taken)
 
     def _write_together(self, steps: Sequence[Step]) -> dict[int, Change | ServiceError]:
         accepts_documents = self._service.preload_projects(self._access, [step.value for step in steps])

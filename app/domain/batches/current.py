@@ -34,10 +34,10 @@ def with_current(
 ) -> list[Outcome]:
     """Return the outcomes with the items as they are now, where the key may read them.
 
-    A merge always shows the item that it met; ``for_all``, so does each outcome in STATUSES. If the database does not
-    answer any more, the outcomes stay as they are, since the operations were carried out.
+    Merges and reserved creations always show the item that they met; ``for_all``, so does each outcome in STATUSES.
+    If the database does not answer any more, the outcomes stay as they are, since the operations were carried out.
     """
-    if not for_all and all(operation.op != "merge" for operation in operations):
+    if not for_all and not any(operation.op == "merge" or operation.is_reserved for operation in operations):
         return list(outcomes)
     pairs = list(
         zip(operations, [_marked(service, *pair) for pair in zip(operations, outcomes, strict=True)], strict=True)
@@ -66,7 +66,7 @@ def _marked(service: ItemService, operation: Operation, outcome: Outcome) -> Out
 
 def _is_refused(operation: Operation, outcome: Outcome, for_all: bool) -> bool:
     """Return whether an operation was refused with a status that shows the current item."""
-    is_shown = for_all or operation.op == "merge"
+    is_shown = for_all or operation.op == "merge" or operation.is_reserved
     return is_shown and outcome.error is not None and outcome.error.status in STATUSES
 
 

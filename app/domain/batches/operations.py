@@ -24,6 +24,11 @@ class Operation:
     base: Mapping[str, Any] | None = None
     fault: ServiceError | None = None
 
+    @property
+    def is_reserved(self) -> bool:
+        """Whether it creates an item under an id that the client has reserved."""
+        return self.op == "create" and self.public_id is not None
+
 
 @dataclass(frozen=True)
 class Step:
@@ -33,6 +38,11 @@ class Step:
     public_id: int
     write_id: WriteId
     operation: Operation
+
+    @property
+    def is_reserved(self) -> bool:
+        """Whether it creates an item under an id that the client has reserved."""
+        return self.operation.is_reserved
 
     @property
     def value(self) -> Mapping[str, Any]:

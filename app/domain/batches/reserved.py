@@ -1,0 +1,42 @@
+"""Creations under ids that the client has reserved: an id may hold the item already, or a tombstone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.domain.access import Access
+from app.domain.batches.operations import Outcome, Step
+from app.domain.item_service import ItemService
+from app.errors import Conflict
+
+DELETED = "The item with this id was deleted."
+OTHER_VALUE = "There is an item with this id and another value."
+
+
+def find_deleted(service: ItemService, steps: Sequence[Step]) -> dict[int, Conflict]:
+    """Return by place the refusals of creations whose reserved ids are deleted. Raises Unavailable.
+
+    CouchDB would accept them: the item would exist until the service had deleted it again.
+    """
+    reserved = [step for step in steps if step.is_reserved]
+    tombstones = service.items.find_deleted([step.public_id for step in reserved])
+    return {step.place: Conflict(DELETED) for step in reserved if step.public_id in tombstones}
+
+
+def find_created(service: ItemService, access: Access, steps: Sequence[Step]) -> dict[int, Outcome]:
+    """Return by place the outcomes of creations whose reserved ids are taken: a success if it is the same item.
+
+    So a creation can be repeated without an Idempotency-Key. Raises Unavailable.
+    """
+    values = {step.public_id: step.value for step in steps}
+    same = {
+        item.public_id: item
+        for item in service.items.find_each(list(values))
+        if service.items.members(item) == values[item.public_id] and service.admits(access, item)
+    }
+    return {
+        step.place: Outcome(step.public_id, same[step.public_id])
+        if step.public_id in same
+        else Outcome(step.public_id, error=Conflict(OTHER_VALUE))
+        for step in steps
+    }
