@@ -40,6 +40,11 @@ class SharedMemory:
         fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
 
 
+# A lock is held for some microseconds, and going to sleep and being woken takes many times as long. So it is tried
+# this often before the process waits for it.
+TRIES = 20
+
+
 class Locked(AbstractContextManager[None]):
     """Hold the lock of a byte in a file. Every limited request does; a generator would double the time it takes."""
 
@@ -49,10 +54,17 @@ class Locked(AbstractContextManager[None]):
     def __enter__(self) -> None:
         self._threads.acquire()
         try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX, 1, self._place)
+            self._lock()
         except BaseException:
             self._threads.release()
             raise
+
+    def _lock(self) -> None:
+        for _ in range(TRIES):
+            with suppress(BlockingIOError, PermissionError):
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, self._place)
+                return
+        fcntl.lockf(self._file, fcntl.LOCK_EX, 1, self._place)
 
     def __exit__(self, *_: object) -> None:
         try:
