@@ -60,8 +60,11 @@ def test_a_second_run_on_the_same_data_is_reported(tmp_path: Path) -> None:
         ({"COUCHDB_URL": "localhost:5984"}, "COUCHDB_URL must be an http:// or https:// URL"),
     ],
 )
-def test_a_faulty_setting_is_reported_before_anything_is_installed(settings: dict[str, str], reason: str) -> None:
-    failed = launch("run", **settings)
+def test_a_faulty_setting_is_reported_before_anything_is_installed(
+    settings: dict[str, str], reason: str, tmp_path: Path
+) -> None:
+    # The folder of this checkout may be in use by `make run`.
+    failed = launch("run", DREAMSCRIPT_VAR=str(tmp_path), **settings)
     assert failed.returncode == 2
     assert reason in failed.stderr
     assert "Traceback" not in failed.stderr
@@ -108,7 +111,9 @@ def test_the_address_is_among_the_settings_of_the_service() -> None:
 
 
 def test_make_help_lists_every_target_in_groups() -> None:
-    output = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    # Within `make test`, make would also report the folders that it enters and leaves.
+    command = ["make", "--no-print-directory", "help"]
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     lines = output.splitlines()
     assert max(map(len, lines)) <= 80
     makefile = (ROOT / "Makefile").read_text()
