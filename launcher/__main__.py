@@ -6,6 +6,9 @@ import os
 import signal
 import sys
 
+# Ctrl-C waits until the program is loaded: exit_status then ends it without a traceback.
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
 from couchapp import running
 from couchapp.console import exit_status
 from couchapp.running import RunningElsewhere

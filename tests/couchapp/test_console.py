@@ -47,6 +47,25 @@ sys.exit(exit_status(lambda: print("it ran") or 0))
     assert (ended.returncode, ended.stdout, ended.stderr) == (INTERRUPTED, "", "")
 
 
+@pytest.mark.parametrize(
+    ("module", "loaded"), [("app", "app.cli.main"), ("couchapp", "couchapp.cli"), ("launcher", "couchapp.running")]
+)
+def test_an_interruption_while_a_command_is_loaded_ends_it_without_a_traceback(module: str, loaded: str) -> None:
+    program = f"""
+import runpy
+class Interruption:
+    def find_spec(self, name, path, target=None):
+        if name == {loaded!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interruption())
+sys.argv[1:] = ["--help"]
+runpy.run_module({module!r}, run_name="__main__", alter_sys=True)
+"""
+    command = [sys.executable, "-c", f"import os, signal, sys{program}"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment(), check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (INTERRUPTED, "", "")
+
+
 @pytest.mark.parametrize("module", ["app", "couchapp"])
 @pytest.mark.parametrize(
     ("arguments", "hint"), [([], "the following arguments are required"), (["srve"], "choose from")]
