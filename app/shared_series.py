@@ -124,7 +124,7 @@ class SharedSeries:
         self._read_directory()
 
     def _read_directory(self) -> None:
-        """Learn the keys that this or other processes have entered."""
+        """Read the keys that this or other processes have entered."""
         end = int.from_bytes(self._shared.bytes[:LENGTH_BYTES], "little")
         for line in self._shared.bytes[self._read_bytes : end].splitlines():
             words, *key = json.loads(line)

@@ -1,4 +1,7 @@
-"""One connection to a server, and HTTP/1.1 on it (RFC 9112); httptools parses the answers."""
+"""One connection to a server, and HTTP/1.1 on it (RFC 9112); httptools parses the answers.
+
+docs/decisions/database-client.md has the reasons for a client of our own.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,14 @@ import httptools
 
 from app.couch.deadline import TimeBudget, TimedSocket, connect
 
-# Longer headers are not CouchDB's.
+# CouchDB sends some hundred bytes of headers.
 MAX_HEAD_BYTES = 2**16
 DEFAULT_PORTS = {"http": HTTP_PORT, "https": HTTPS_PORT}
 METHODS_WITH_BODY = frozenset({"POST", "PUT"})
 
 
 class NotHTTP(Exception):
-    """The server sends something else than one answer to one request."""
+    """The server sent anything but one final answer."""
 
 
 class Answer(NamedTuple):
@@ -47,7 +50,7 @@ class ServerConnection:
     def exchange(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         """Send a request and return its answer. Raises OSError and NotHTTP."""
         self.sock.send(self._request(method, target, body, headers))
-        answer = _Answer()
+        answer = _AnswerBuilder()
         answer.parser, head_bytes = httptools.HttpResponseParser(answer), 0
         try:
             while not answer.is_complete:
@@ -83,8 +86,8 @@ class ServerConnection:
         return head.encode("latin-1") + b"\r\n\r\n" + (body or b"")
 
 
-class _Answer:
-    """Receives the parts of an answer from its parser. ``is_followed``: something else comes after it."""
+class _AnswerBuilder:
+    """Collects the parts of an answer from its parser. ``is_followed``: another message comes after it."""
 
     def __init__(self) -> None:
         self.parser: httptools.HttpResponseParser | None = None
