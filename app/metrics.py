@@ -166,7 +166,7 @@ class Metrics:
         """Set a gauge of this process."""
         self._series.set(self._place(metric, labels), value)
 
-    def answered(self, record: RequestRecord) -> None:
+    def count_answer(self, record: RequestRecord) -> None:
         """Count an answered request, its time, and a hit of the cache."""
         key = record.route, record.method, record.status, record.is_cached
         counter, hit, histogram = self._answers.get(key) or self._answer_places(record)
@@ -174,11 +174,11 @@ class Metrics:
         bucket, total = histogram + bisect_left(BUCKETS, seconds), histogram + len(BUCKETS) + 1
         self._series.add_timed(counter, hit, bucket, total, seconds)
 
-    def refused(self, status: int) -> None:
+    def count_refusal(self, status: int) -> None:
         """Count a refusal before a request was known, or one that the application did not get."""
         self.count(REQUESTS, NO_ROUTE, OTHER_METHOD, str(status))
 
-    def asked_database(self, kind: str, outcome: str, seconds: float) -> None:
+    def count_database_request(self, kind: str, outcome: str, seconds: float) -> None:
         """Count a request to CouchDB and its time."""
         counter, histogram = self._place(DATABASE_REQUESTS, (kind, outcome)), self._place(DATABASE_SECONDS, (kind,))
         bucket, total = histogram + bisect_left(BUCKETS, seconds), histogram + len(BUCKETS) + 1

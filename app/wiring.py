@@ -103,7 +103,7 @@ class Services:
         shared = shared or Shared.build(settings)
         counters, metrics = shared.write_counters, shared.metrics
         count_writes = {name: each.writing for name, each in counters.items()}
-        store = Store(settings.couchdb_url, settings.prefix, count_writes, metrics.asked_database)
+        store = Store(settings.couchdb_url, settings.prefix, count_writes, metrics.count_database_request)
         validators = {name: CacheValidator(each) for name, each in counters.items()}
         followers = {name: Follower(store[name], each, metrics, name) for name, each in validators.items()}
 
@@ -113,7 +113,7 @@ class Services:
             metrics.count(READS, "miss")
 
         def report_counted(record: RequestRecord) -> None:
-            metrics.answered(record)
+            metrics.count_answer(record)
             report(record)
 
         def body_cache(resource_type: ResourceType, max_bytes: int) -> BodyCache:

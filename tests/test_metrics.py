@@ -41,7 +41,7 @@ def answer(
     metrics: Metrics, method: str, status: int, seconds: float, route: str | None = ROUTE, is_cached: bool = False
 ) -> None:
     """Count one answer."""
-    metrics.answered(RequestRecord(method, route, "/", "", status, seconds, 0, "id", "", None, None, is_cached))
+    metrics.count_answer(RequestRecord(method, route, "/", "", status, seconds, 0, "id", "", None, None, is_cached))
 
 
 def test_an_answer_is_counted_once_by_route_method_and_status() -> None:
@@ -72,7 +72,7 @@ def test_paths_without_a_route_and_unknown_methods_share_a_series() -> None:
     metrics = Metrics()
     for method in ("BREW", "WHEN", "X" * 5000):
         answer(metrics, method, 404, 0.1, route=None)
-    metrics.refused(400)
+    metrics.count_refusal(400)
     assert value(metrics, REQUESTS, "none", "other", "404") == 3
     assert value(metrics, REQUESTS, "none", "other", "400") == 1
 

@@ -161,7 +161,7 @@ def copy_document_by_method(services: Services, access: Access, document_id: int
     headers=answers.CREATED_HEADER_NAMES,
     also=(412, 413, 415),
     reserve=lambda services, **_: services.documents.reserve(1),
-    spelling_of="COPY",
+    alias_of="COPY",
 )
 def copy_document(services: Services, access: Access, document_id: int, write_id: WriteId) -> Answer:
     """Create a copy of a document

@@ -58,7 +58,7 @@ def family(metric: Metric, samples: list[Sample]) -> Family:
     headers=NO_STORE,
     media_type="text/plain",
     other_media_types=(OPENMETRICS,),
-    is_free=True,
+    is_uncounted=True,
 )
 def metrics(services: Services) -> Answer:
     """Report the counts of all workers

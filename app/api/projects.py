@@ -161,7 +161,7 @@ def copy_project_by_method(services: Services, access: Access, project_id: int, 
     headers=answers.CREATED_HEADER_NAMES,
     also=(412, 413, 415),
     reserve=lambda services, **_: services.projects.reserve(1),
-    spelling_of="COPY",
+    alias_of="COPY",
 )
 def copy_project(services: Services, access: Access, project_id: int, write_id: WriteId) -> Answer:
     """Create a copy of a project

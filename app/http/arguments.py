@@ -22,7 +22,7 @@ from app.store.items import Condition
 
 # A patch may also be declared as plain JSON.
 REQUEST_TYPES = {"PATCH": (JSON, "application/merge-patch+json")}
-UNPROMISED = (
+NO_UNMODIFIED_SINCE = (
     "If-Unmodified-Since cannot be promised, since a merge may leave Last-Modified as it was. "
     "Send the ETag of this response in If-Match."
 )
@@ -168,9 +168,9 @@ def condition() -> Condition:
     If-Unmodified-Since is ignored beside If-Match (RFC 9110, section 13.1.4), and alone it is never met.
     """
     required, refused = request.headers.get("If-Match"), request.headers.get("If-None-Match")
-    unpromised = required is None and "If-Unmodified-Since" in request.headers
+    is_unsupported = required is None and "If-Unmodified-Since" in request.headers
     return Condition(
-        frozenset() if unpromised else None if required is None else frozenset(tags(required)),
+        frozenset() if is_unsupported else None if required is None else frozenset(tags(required)),
         frozenset(tags(refused or "")),
-        UNPROMISED if unpromised else None,
+        NO_UNMODIFIED_SINCE if is_unsupported else None,
     )

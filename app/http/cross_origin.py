@@ -82,7 +82,7 @@ class CrossOrigin:
         return PREFLIGHT if is_preflight and self.allows(environ.get("HTTP_ORIGIN")) else None
 
 
-CLOSED = CrossOrigin(())
+NO_ORIGINS = CrossOrigin(())
 
 
 def _varied(headers: Headers) -> Headers:

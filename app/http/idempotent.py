@@ -62,7 +62,7 @@ def read_key(text: str) -> str:
 
 
 def digest(target: tuple[str, str], arguments: dict[str, Any]) -> str:
-    """Return a digest of the request, the same for every spelling of the same JSON and of the same operation."""
+    """Return a digest of the request, the same for an alias, and for the same JSON however it is written."""
     headers = request.headers
     refused = [headers["If-None-Match"]] if "If-None-Match" in headers else []
     unmodified = [["If-Unmodified-Since"]] if "If-Unmodified-Since" in headers else []

@@ -61,13 +61,13 @@ class Operation:
     # Returns the ids for the items that a request will create, from the services and the request's arguments.
     reserve: Callable[..., tuple[int, ...]] = lambda _, **__: ()
     # Requests with a valid key do not count against its rate limits.
-    is_free: bool = False
+    is_uncounted: bool = False
     # A success shows something that must not be stored.
     is_secret: bool = False
     # Whether the OpenAPI document has it.
     is_listed: bool = True
     # The method of the same operation on the path without its last segment, for clients that cannot send that method.
-    spelling_of: str | None = None
+    alias_of: str | None = None
 
     @cached_property
     def parameters(self) -> frozenset[str]:
@@ -75,8 +75,8 @@ class Operation:
         return frozenset(inspect.signature(self.view).parameters)
 
     def target(self, path: str) -> tuple[str, str]:
-        """Return the method and the path that identify the operation, the same for both of its spellings."""
-        return (self.spelling_of, path.rpartition("/")[0]) if self.spelling_of else (self.method, path)
+        """Return the method and the path that identify the operation, the same for it and its alias."""
+        return (self.alias_of, path.rpartition("/")[0]) if self.alias_of else (self.method, path)
 
 
 class Routes:
@@ -115,7 +115,7 @@ def handle(operation: Operation, services: Services, **path: int) -> Response:
 
     Keep its refusals in step with ``Precheck.body_limit``, which predicts them.
     """
-    quota, scope = Quota(services.limiter, services.metrics, operation.is_free), operation.scope
+    quota, scope = Quota(services.limiter, services.metrics, operation.is_uncounted), operation.scope
     try:
         access = authenticate(services, quota, scope) if scope else None
         arguments.require_acceptable(operation.media_type, *operation.other_media_types)
@@ -198,8 +198,8 @@ def run(operation: Operation, **available: Any) -> Answer:
 class Quota:
     """The quota that one request is counted against (draft-ietf-httpapi-ratelimit-headers); none without a limiter."""
 
-    def __init__(self, limiter: Limiter | None, metrics: Metrics, is_free: bool) -> None:
-        self._limiter, self._metrics, self._is_free = limiter, metrics, is_free
+    def __init__(self, limiter: Limiter | None, metrics: Metrics, is_uncounted: bool) -> None:
+        self._limiter, self._metrics, self._is_uncounted = limiter, metrics, is_uncounted
         self._verdict: Verdict | None = None
         self._pending: tuple[str, str] | None = None
 
@@ -213,7 +213,7 @@ class Quota:
 
         A 304 is free. A read that may become one is only checked here, and counted by ``finish``.
         """
-        if self._limiter is None or self._is_free:
+        if self._limiter is None or self._is_uncounted:
             return
         policy = READ if is_read() else WRITE
         if policy == READ and "If-None-Match" in request.headers:

@@ -19,7 +19,7 @@ from werkzeug.wsgi import get_host
 from app.errors import BadRequest, Unavailable
 from app.http import errors
 from app.http.answers import Answer, Response, to_response
-from app.http.cross_origin import CLOSED, CrossOrigin
+from app.http.cross_origin import NO_ORIGINS, CrossOrigin
 from app.http.methods import allow_headers, starts_with_two_slashes
 from app.request_context import (
     STARTED,
@@ -46,7 +46,7 @@ class RequestScope:
         wrapped: WSGIApplication,
         seconds: float,
         report: Report = unreported,
-        cross_origin: CrossOrigin = CLOSED,
+        cross_origin: CrossOrigin = NO_ORIGINS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._wrapped, self._seconds, self._report, self._clock = wrapped, seconds, report, clock

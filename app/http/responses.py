@@ -7,7 +7,7 @@ from typing import NamedTuple
 from app.errors import ServiceError
 from app.http import errors
 from app.http.answers import json_line
-from app.http.cross_origin import CLOSED, CrossOrigin
+from app.http.cross_origin import NO_ORIGINS, CrossOrigin
 
 
 class Response(NamedTuple):
@@ -23,7 +23,7 @@ class Response(NamedTuple):
 
 
 def error_response(
-    error: ServiceError, request_id: str, cross_origin: CrossOrigin = CLOSED, origin: str | None = None
+    error: ServiceError, request_id: str, cross_origin: CrossOrigin = NO_ORIGINS, origin: str | None = None
 ) -> Response:
     """Return the response for ``error`` to a request, of a page of ``origin``, that never reached Flask."""
     content = json_line(errors.body(error, request_id))

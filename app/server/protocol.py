@@ -14,7 +14,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.errors import BadRequest
-from app.http.cross_origin import CLOSED
+from app.http.cross_origin import NO_ORIGINS
 from app.http.responses import Response, error_response
 from app.server.environ import wsgi_environ
 from app.server.framing import CHECKED_FIELDS, is_unambiguous, origin_form, without_upgrade
@@ -43,7 +43,7 @@ STALLED_SECONDS = 120.0
 class Protocol(HttpToolsProtocol):
     """Read requests strictly, keep to HTTP/1 whatever upgrade is offered, and respond from the cache at once."""
 
-    cross_origin = CLOSED
+    cross_origin = NO_ORIGINS
     # Returns a cached response without waiting for anything; a subclass has a cache.
     lookup: Callable[[WSGIEnvironment], Response | None] = staticmethod(lambda _: None)
     # Receives the status of a response to bytes that are not HTTP; a subclass has metrics.

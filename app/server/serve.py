@@ -87,7 +87,7 @@ class Worker(uvicorn.Server):
         self.access_log = logs.AccessLog(logs.form_of(settings.log), sys.stderr.fileno())
         application = create_app(settings, shared, self.access_log.report)
         cache, cross_origin = application.response_cache, CrossOrigin(settings.cors_origins)
-        count_refusal = application.services.metrics.refused
+        count_refusal = application.services.metrics.count_refusal
         bridge = WSGIBridge(
             application.wsgi_app if cache.is_immediate else application,
             seconds=settings.deadline,

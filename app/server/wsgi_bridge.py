@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.errors import ServiceError
-from app.http.cross_origin import CLOSED, CrossOrigin
+from app.http.cross_origin import NO_ORIGINS, CrossOrigin
 from app.http.responses import Response, error_response
 from app.request_context import STARTED
 from app.server.environ import wsgi_environ
@@ -55,7 +55,7 @@ class WSGIBridge:
         seconds: float,
         body_limit: Callable[[WSGIEnvironment], int],
         close: Callable[[], object] = lambda: None,
-        cross_origin: CrossOrigin = CLOSED,
+        cross_origin: CrossOrigin = NO_ORIGINS,
         count_failure: Callable[[int], object] = lambda _: None,
         spool_bytes: int = SPOOL_BYTES,
     ) -> None:

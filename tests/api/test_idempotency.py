@@ -69,15 +69,15 @@ def test_a_patch_and_a_copy_are_done_once(ada: Caller) -> None:
 
 
 @pytest.mark.parametrize("kind", ["documents", "projects"])
-def test_both_spellings_of_a_copy_are_one_operation(ada: Caller, kind: str) -> None:
+def test_a_copy_and_its_alias_are_one_operation(ada: Caller, kind: str) -> None:
     name = {"documents": "title", "projects": "name"}[kind]
     path = f"/{kind}/{ada.post(f'/{kind}', {name: 'Source'}).json['id']}"
-    spellings: list[tuple[str, str, Any]] = [
+    requests: list[tuple[str, str, Any]] = [
         ("COPY", path, None),
         ("POST", f"{path}/copy", None),
         ("POST", f"{path}/copy", {}),
     ]
-    for first, second in itertools.permutations(spellings, 2):
+    for first, second in itertools.permutations(requests, 2):
         key = secrets.token_hex(8)
         assert same(send(ada, *first, key), send(ada, *second, key))
         changed = ada.request(*second[:2], headers={"Idempotency-Key": key, "If-Unmodified-Since": "then"})

@@ -74,7 +74,7 @@ def _request_body(operation: Operation) -> dict[str, Any]:
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
-    counted = RATE_LIMITS if operation.scope and not operation.is_free else ()
+    counted = RATE_LIMITS if operation.scope and not operation.is_uncounted else ()
     replayed = ("Idempotency-Replayed",) if operation.method in idempotent.METHODS else ()
     headers = {name: name for name in ("X-Request-ID", *counted, *replayed, *operation.headers)}
     success: dict[str, Any] = {"description": HTTPStatus(operation.status).phrase, "headers": headers}
