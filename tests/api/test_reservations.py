@@ -13,6 +13,8 @@ from app import Application
 from app.couch.connection import Connection
 from app.domain import reservations
 from app.domain.access import SCOPES
+from app.domain.items import Items
+from app.errors import Unavailable
 from app.settings import Settings
 from app.store import Database
 from app.wiring import Services
@@ -77,6 +79,24 @@ def test_a_repeated_creation_is_a_success_again(ada: Caller) -> None:
     assert first == send(ada, *operations, reservation=reserved["reservation"])
     both = send(ada, *operations, *operations, reservation=reserved["reservation"])
     assert both == [*first, *first]
+
+
+def test_a_failed_look_at_a_taken_id_leaves_other_outcomes_as_they_are(
+    ada: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise Unavailable
+
+    reserved = reserve(ada, 2).json
+    operations = [create(public_id, title="Offline") for public_id in reserved["ids"]]
+    send(ada, operations[0], reservation=reserved["reservation"])
+    with monkeypatch.context() as patched:
+        patched.setattr(Items, "find_each", fail)
+        results = send(ada, *operations, reservation=reserved["reservation"])
+    assert [outcome["status"] for outcome in results] == [503, 201]
+    again = send(ada, *operations, reservation=reserved["reservation"])
+    assert [outcome["status"] for outcome in again] == [201, 201]
+    assert again[1] == results[1]
 
 
 def test_an_id_that_holds_another_value_is_a_conflict_with_the_current_item(ada: Caller) -> None:

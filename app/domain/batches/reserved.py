@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from app.domain.access import Access
 from app.domain.batches.operations import Outcome, Step
 from app.domain.item_service import ItemService
-from app.errors import Conflict
+from app.errors import Conflict, Unavailable
 
 DELETED = "The item with this id was deleted."
 OTHER_VALUE = "There is an item with this id and another value."
@@ -26,14 +26,18 @@ def find_deleted(service: ItemService, steps: Sequence[Step]) -> dict[int, Confl
 def find_created(service: ItemService, access: Access, steps: Sequence[Step]) -> dict[int, Outcome]:
     """Return by place the outcomes of creations whose reserved ids are taken: a success if it is the same item.
 
-    So a creation can be repeated without an Idempotency-Key. Raises Unavailable.
+    So a creation can be repeated without an Idempotency-Key. A failed read is the outcome of these steps alone, since
+    other steps have been written by then.
     """
     values = {step.public_id: step.value for step in steps}
-    same = {
-        item.public_id: item
-        for item in service.items.find_each(list(values))
-        if service.items.members(item) == values[item.public_id] and service.admits(access, item)
-    }
+    try:
+        same = {
+            item.public_id: item
+            for item in service.items.find_each(list(values))
+            if service.items.members(item) == values[item.public_id] and service.admits(access, item)
+        }
+    except Unavailable as error:
+        return {step.place: Outcome(step.public_id, error=error) for step in steps}
     return {
         step.place: Outcome(step.public_id, same[step.public_id])
         if step.public_id in same
