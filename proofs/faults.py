@@ -141,7 +141,8 @@ def html(answer: Answer) -> Answer:
 CORRUPT = [
     corrupt("status line", lambda answer: replace(answer, start=b"\x16\x03\x01\x00\xff").sealed()),
     corrupt("status number", lambda answer: status(answer, "2o1 Created").sealed()),
-    corrupt("header line", lambda answer: replace(answer, headers=(b"X-Long: " + b"x" * 70_000,)).sealed()),
+    corrupt("long header", lambda answer: replace(answer, headers=(b"X-Long: " + b"x" * 70_000,)).sealed()),
+    corrupt("no colon", lambda answer: replace(answer, headers=(b"no colon", *answer.headers)).sealed()),
     corrupt("length", lambda answer: answer.sealed(str(len(answer.body) + 1).encode())),
     corrupt("shortened JSON", lambda answer: replace(answer, body=answer.body.rstrip()[:-1]).sealed()),
     corrupt("garbled JSON", lambda answer: replace(answer, body=answer.body.replace(b":", b"\xff")).sealed()),
@@ -152,10 +153,9 @@ CORRUPT = [
     corrupt("500 with HTML", lambda answer: html(status(answer, "500 Internal Server Error")).sealed()),
     corrupt("200 with HTML", lambda answer: html(status(answer, "200 OK")).sealed()),
 ]
-# A wrong media type alone is harmless (docs/couchdb-quirks.md), and so is a malformed header.
+# A wrong media type alone is harmless (docs/couchdb-quirks.md).
 HARMLESS = [
     corrupt("content type", lambda answer: typed(answer, "text/html").sealed(), keep=True),
-    corrupt("no length", lambda answer: replace(answer, headers=(b"no colon", *answer.headers)).sealed()),
 ]
 LOST = [CUT_BEFORE, RESET_BEFORE, CUT_AFTER, CUT_HEADERS, CUT_WITHIN]
 SILENT = [HANG, STALL, delay(30)]

@@ -94,12 +94,18 @@ class _AnswerBuilder:
         self.status = 0
         self.parts: list[bytes] = []
         self.keeps_connection = self.is_complete = self.is_followed = False
+        self.header_bytes = 0
 
     def on_message_begin(self) -> None:
         self.is_followed = self.is_complete
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.header_bytes += len(name) + len(value)
+
     def on_headers_complete(self) -> None:
         assert self.parser
+        if self.header_bytes > MAX_HEAD_BYTES:
+            raise NotHTTP
         if not self.is_complete:
             self.status, self.keeps_connection = self.parser.get_status_code(), self.parser.should_keep_alive()
 

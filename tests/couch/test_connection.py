@@ -107,6 +107,7 @@ def test_a_redirect_is_not_followed(status: int) -> None:
         reply(200, b"[" * 200_000, JSON),
         b"no HTTP at all\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"X-Long: " + b"x" * 100_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Long: " + b"x" * 70_000 + b"\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1_000 + b"\r\n",
         b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + reply(200, b"{}"),
         b"",
