@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from threading import Lock
 
 from app.errors import Unavailable
@@ -15,7 +17,7 @@ from couchapp import diff, tree
 log = logging.getLogger("dreamscript.readiness")
 
 PROBE = "readiness"
-# A result answers all requests until it is this old, so that probes cost the databases little.
+# Whether a database takes writes is known for this time, since each such test is a write to the disk.
 VALID_SECONDS = 1.0
 
 
@@ -24,21 +26,23 @@ class Readiness:
 
     def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
         self._store, self._tree, self._clock = store, tree.load(), clock
-        self._lock, self._valid_until = Lock(), float("-inf")
+        self._lock, self._checked_at = Lock(), float("-inf")
+        # By database, the problem with writes to it, and when it is tested again.
+        self._writes: dict[str, tuple[list[str], float]] = {}
         self._problems: list[str] = []
 
     def problems(self) -> list[str]:
         """Return the problems, in words for an operator; an empty list if the service is ready.
 
-        Simultaneous callers share a check, and every change of the result is logged.
+        A check that began after the call serves all callers, and every change of the result is logged.
         """
-        seconds_left = remaining()
+        called_at, seconds_left = self._clock(), remaining()
         if not self._lock.acquire(timeout=-1 if seconds_left is None else max(seconds_left, 0)):
             return ["the databases do not answer in time"]
         try:
-            if self._clock() >= self._valid_until:
-                self._report([problem for name in self._tree for problem in self._check(name)])
-                self._valid_until = self._clock() + VALID_SECONDS
+            if self._checked_at < called_at:
+                self._checked_at = self._clock()
+                self._report(self._check_all())
             return self._problems
         finally:
             self._lock.release()
@@ -49,6 +53,12 @@ class Readiness:
         elif self._problems and not problems:
             log.warning("ready again")
         self._problems = problems
+
+    def _check_all(self) -> list[str]:
+        """Return the problems of all databases, checked at once within the time of this request."""
+        with ThreadPoolExecutor(len(self._tree)) as pool:
+            checks = [pool.submit(copy_context().run, lambda name=name: list(self._check(name))) for name in self._tree]
+            return [problem for check in checks for problem in check.result()]
 
     def _check(self, name: str) -> Iterator[str]:
         """Yield the problems of one database: a full disk or broken files may affect one and not another."""
@@ -62,12 +72,16 @@ class Readiness:
             yield f"{database.name} has no feed identity (make deploy-views)"
         for difference in diff.differences({name: self._tree[name]}, {name: deployed}):
             yield f"{name}/{difference.name} is not deployed as in this version (make deploy-views)"
-        yield from _write_failure(database)
+        yield from self._write_problems(database)
 
-
-def _write_failure(database: Database) -> Iterator[str]:
-    """Write a document, since reads still succeed on a full disk (docs/couchdb-quirks.md)."""
-    try:
-        database.probe_write(PROBE)
-    except Unavailable:
-        yield f"{database.name} takes no writes; is its disk full?"
+    def _write_problems(self, database: Database) -> list[str]:
+        """Write a document, since reads still succeed on a full disk (docs/couchdb-quirks.md)."""
+        problems, valid_until = self._writes.get(database.name, ([], float("-inf")))
+        if self._clock() >= valid_until:
+            try:
+                database.probe_write(PROBE)
+                problems = []
+            except Unavailable:
+                problems = [f"{database.name} takes no writes; is its disk full?"]
+            self._writes[database.name] = problems, self._clock() + VALID_SECONDS
+        return problems

@@ -1,8 +1,10 @@
-"""Readiness looks at every database, at most once a second, and names the one that fails."""
+"""Readiness reads every database at each check, writes to it at most once a second, and names the one that fails."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock, patch
 
 import pytest
 
@@ -91,7 +93,29 @@ def test_a_database_without_a_feed_identity_is_named(
     ]
 
 
-def test_a_result_is_valid_for_a_moment(readiness: Readiness, read_only: set[str], clock: ManualClock) -> None:
+def test_a_database_that_stops_answering_is_noticed_at_once(
+    readiness: Readiness, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert readiness.problems() == []
+    clock.now += VALID_SECONDS / 100
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "design_documents", Mock(side_effect=Unavailable))
+        assert len(readiness.problems()) == len(ROOMS)
+    clock.now += VALID_SECONDS / 100
+    assert readiness.problems() == []
+
+
+def test_simultaneous_callers_share_a_check(readiness: Readiness, clock: ManualClock) -> None:
+    """All of them call before the first check begins."""
+    with patch.object(Readiness, "_check", Mock(return_value=[])) as check, ThreadPoolExecutor(8) as pool:
+        clock.now += VALID_SECONDS
+        assert list(pool.map(lambda _: readiness.problems(), range(8))) == [[]] * 8
+    assert check.call_count == len(ROOMS)
+
+
+def test_the_result_of_a_write_is_valid_for_a_moment(
+    readiness: Readiness, read_only: set[str], clock: ManualClock
+) -> None:
     assert readiness.problems() == []
     read_only.update(ROOMS)
     clock.now = VALID_SECONDS / 2
