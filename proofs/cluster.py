@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
-import socket
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 from app.local_couchdb import installed
 from app.local_couchdb.process import Command, Server, poll
 from app.local_couchdb.settings import LocalSettings
 from app.local_couchdb.wire import read, request
+from proofs.process_group import ProcessGroup
+from tests.ports import free_port
 
 NODES = 3
 JOIN_SECONDS = 60.0
@@ -47,6 +46,7 @@ class Member:
     def __init__(self, number: int, directory: Path, cookie: str, port: int) -> None:
         self.name = f"dream{number}@127.0.0.{number}"
         self._cookie, self._port, self._directory = cookie, port, directory / f"node{number}"
+        self._processes = ProcessGroup(self._directory)
         self._directory.mkdir()
         (self._directory / "admin").write_text(f"admin:{cookie}")
         # The system databases exist once the nodes have joined.
@@ -59,7 +59,7 @@ class Member:
 
     def kill(self) -> None:
         """Kill all processes of the node at once, like a power loss."""
-        self._signal(signal.SIGKILL)
+        self._processes.kill()
         poll(lambda: self._server.has_ended, JOIN_SECONDS)
 
     def restart(self) -> None:
@@ -67,18 +67,9 @@ class Member:
         self._server.restart()
         assert poll(lambda: read(self.url), JOIN_SECONDS), f"{self.name} did not answer"
 
-    @contextmanager
-    def paused(self) -> Iterator[None]:
+    def paused(self) -> AbstractContextManager[None]:
         """Stop the processes: the others wait for this node until they take it for lost."""
-        self._signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self._signal(signal.SIGCONT)
-
-    def _signal(self, number: signal.Signals) -> None:
-        # The lock names the process group of the node and of the keeper that started it.
-        os.killpg(int((self._directory / "lock").read_text()), number)
+        return self._processes.paused()
 
     def _prepare(self, directory: Path, port: int) -> Command:
         command = installed.prepare(LocalSettings.parse(os.environ).couchdb_home, directory, port)
@@ -124,10 +115,3 @@ class Cluster:
     def _is_complete(member: Member) -> bool:
         nodes = read(member.url, "/_membership") or {}
         return len(nodes.get("cluster_nodes", ())) == len(nodes.get("all_nodes", ())) == NODES
-
-
-def free_port() -> int:
-    """Return a port that is free at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port

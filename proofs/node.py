@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from app.local_couchdb import embedded, installed
 from app.local_couchdb.process import Command, Server
 from app.local_couchdb.settings import LocalSettings
+from proofs.process_group import ProcessGroup
 
 
 class Node:
@@ -19,6 +18,7 @@ class Node:
 
     def __init__(self, kind: str, directory: Path) -> None:
         self._directory = directory.resolve() / kind
+        self._processes = ProcessGroup(self._directory)
         self._prepare = self._installed if kind == "installed" else embedded.prepare
         # Bound without listening, so that no other process gets the port while the server is down.
         self._reserved = socket.socket()
@@ -36,7 +36,7 @@ class Node:
 
     def kill(self) -> None:
         """Kill the server and all of its processes at once, like a power loss; data written by the system stays."""
-        self._signal(signal.SIGKILL)
+        self._processes.kill()
         self._server.stop()
 
     def start(self) -> None:
@@ -44,18 +44,9 @@ class Node:
         self._server = Server(self._directory, self._prepare)
         assert self._server.url == self.url
 
-    @contextmanager
-    def paused(self) -> Iterator[None]:
+    def paused(self) -> AbstractContextManager[None]:
         """Stop the processes: connections are accepted and never answered."""
-        self._signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self._signal(signal.SIGCONT)
-
-    def _signal(self, number: signal.Signals) -> None:
-        # The lock names the process group of the server and of the keeper that started it.
-        os.killpg(int((self._directory / "lock").read_text()), number)
+        return self._processes.paused()
 
     def _installed(self, directory: Path, _port: int) -> Command:
         command = installed.prepare(LocalSettings.parse(os.environ).couchdb_home, directory, 0)

@@ -13,7 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.deploy.files import DEPLOY
-from tests.server.nginx import NGINX, frame, free_port, is_listening, site
+from tests.ports import free_port
+from tests.server.nginx import NGINX, frame, is_listening, site
 from tests.waiting import PATIENCE, wait_until
 
 pytestmark = [pytest.mark.nodatabase, pytest.mark.skipif(NGINX is None, reason="nginx is not installed")]

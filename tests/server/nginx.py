@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.ports import free_port
 from tests.waiting import PATIENCE, wait_until
 
 # Debian puts it where only administrators look.
@@ -40,13 +41,6 @@ def frame(folder: Path) -> str:
         f"{user} daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log; events {{}}"
         f"http {{ access_log off; {places} include {folder}/site.conf; }}"
     )
-
-
-def free_port() -> int:
-    """Return an unused port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 def is_listening(port: int) -> bool:

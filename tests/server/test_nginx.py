@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from app.settings import Settings
+from tests.ports import free_port
 from tests.server import nginx
 from tests.server.live import PATIENCE, Live
 from tests.server.raw import RawClient, head
@@ -184,7 +185,7 @@ def test_http_1_0_needs_no_host(address: str, key: str, live: Live) -> None:
 
 
 def test_a_service_that_is_down_is_a_503_in_json(key: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder, nowhere = tmp_path_factory.mktemp("alone"), f"127.0.0.1:{nginx.free_port()}"
+    folder, nowhere = tmp_path_factory.mktemp("alone"), f"127.0.0.1:{free_port()}"
     with nginx.running(folder, nowhere) as address, Client(address, key) as client:
         answer = client.request("GET", "/api/documents")
     assert (answer.status, answer.json["error"], answer.headers["Retry-After"]) == (503, "unavailable", "1")
