@@ -17,7 +17,7 @@ from app.store.feed import Feed
 from couchapp import deployment, tree
 from tests.clock import ManualClock
 
-ROOMS = ("documents", "keys", "meta", "projects")
+NAMES = ("documents", "keys", "meta", "projects")
 
 
 @pytest.fixture(scope="module")
@@ -60,28 +60,28 @@ def test_an_installation_is_ready(readiness: Readiness) -> None:
     assert readiness.problems() == []
 
 
-@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_database_that_takes_no_writes_is_named(
-    room: str, readiness: Readiness, read_only: set[str], module_prefix: str
+    name: str, readiness: Readiness, read_only: set[str], module_prefix: str
 ) -> None:
-    read_only.add(room)
-    assert readiness.problems() == [f"{module_prefix}-{room} takes no writes; is its disk full?"]
+    read_only.add(name)
+    assert readiness.problems() == [f"{module_prefix}-{name} takes no writes; is its disk full?"]
 
 
-@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_database_that_does_not_answer_is_named(
-    room: str, readiness: Readiness, monkeypatch: pytest.MonkeyPatch
+    name: str, readiness: Readiness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     design_documents = Database.design_documents
 
     def unanswered(database: Database) -> object:
-        if database.name.endswith(room):
+        if database.name.endswith(name):
             raise Unavailable
         return design_documents(database)
 
     monkeypatch.setattr(Database, "design_documents", unanswered)
     [problem] = readiness.problems()
-    assert f"-{room} does not answer" in problem
+    assert f"-{name} does not answer" in problem
 
 
 def test_a_database_without_a_feed_identity_is_named(
@@ -89,7 +89,7 @@ def test_a_database_without_a_feed_identity_is_named(
 ) -> None:
     monkeypatch.setattr(Feed, "identity", lambda _: None)
     assert readiness.problems() == [
-        f"{module_prefix}-{room} has no feed identity (make deploy-views)" for room in ROOMS
+        f"{module_prefix}-{name} has no feed identity (make deploy-views)" for name in NAMES
     ]
 
 
@@ -100,7 +100,7 @@ def test_a_database_that_stops_answering_is_noticed_at_once(
     clock.now += VALID_SECONDS / 100
     with monkeypatch.context() as patched:
         patched.setattr(Database, "design_documents", Mock(side_effect=Unavailable))
-        assert len(readiness.problems()) == len(ROOMS)
+        assert len(readiness.problems()) == len(NAMES)
     clock.now += VALID_SECONDS / 100
     assert readiness.problems() == []
 
@@ -110,18 +110,18 @@ def test_simultaneous_callers_share_a_check(readiness: Readiness, clock: ManualC
     with patch.object(Readiness, "_check", Mock(return_value=[])) as check, ThreadPoolExecutor(8) as pool:
         clock.now += VALID_SECONDS
         assert list(pool.map(lambda _: readiness.problems(), range(8))) == [[]] * 8
-    assert check.call_count == len(ROOMS)
+    assert check.call_count == len(NAMES)
 
 
 def test_the_result_of_a_write_is_valid_for_a_moment(
     readiness: Readiness, read_only: set[str], clock: ManualClock
 ) -> None:
     assert readiness.problems() == []
-    read_only.update(ROOMS)
+    read_only.update(NAMES)
     clock.now = VALID_SECONDS / 2
     assert readiness.problems() == []
     clock.now = VALID_SECONDS
-    assert len(readiness.problems()) == len(ROOMS)
+    assert len(readiness.problems()) == len(NAMES)
     read_only.clear()
     clock.now = 2 * VALID_SECONDS
     assert readiness.problems() == []
@@ -130,9 +130,9 @@ def test_the_result_of_a_write_is_valid_for_a_moment(
 def test_changes_are_logged_once(
     readiness: Readiness, read_only: set[str], clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for rooms in ((), ("keys",), ("keys",), ("keys", "meta"), (), ()):
+    for names in ((), ("keys",), ("keys",), ("keys", "meta"), (), ()):
         read_only.clear()
-        read_only.update(rooms)
+        read_only.update(names)
         readiness.problems()
         clock.now += VALID_SECONDS
     logged = [(each.levelname, each.getMessage()) for each in caplog.records if each.name == "dreamscript.readiness"]
@@ -148,8 +148,8 @@ def test_a_caller_waits_for_another_check_only_until_its_deadline(readiness: Rea
 
 def test_a_check_leaves_no_trace(readiness: Readiness, store: Store) -> None:
     """Neither listings nor feeds nor replication see its writes."""
-    before = {room: (store[room].sequence(), store[room].ids("", "z", limit=100)) for room in ROOMS}
+    before = {name: (store[name].sequence(), store[name].ids("", "z", limit=100)) for name in NAMES}
     assert readiness.problems() == []
-    for room, (sequence, rows) in before.items():
-        assert store[room].ids("", "z", limit=100) == rows
-        assert store[room].changed_since(sequence, limit=10)[0] == []
+    for name, (sequence, rows) in before.items():
+        assert store[name].ids("", "z", limit=100) == rows
+        assert store[name].changed_since(sequence, limit=10)[0] == []

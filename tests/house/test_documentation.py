@@ -24,8 +24,8 @@ PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in (*ROOT.glob("
 API, KEYS, CONFIGURATION, OPERATIONS, CONTRIBUTING = (
     PAGES[f"docs/{name}.md"] for name in ("api", "keys", "configuration", "operations", "contributing")
 )
-ROOMS = "app|couchapp|design_docs|tests|proofs|bench|deploy|docs"
-NAMED_FILE = re.compile(rf"`((?:{ROOMS})/[\w./*-]+)`")
+FOLDERS = "app|couchapp|launcher|design_docs|tests|proofs|bench|deploy|docs"
+NAMED_FILE = re.compile(rf"`((?:{FOLDERS})/[\w./*-]+)`")
 NAMED_PAGE = re.compile(r"docs/[\w./-]+\.md")
 LINK = re.compile(r"\[[^\]]+\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
 
