@@ -204,9 +204,7 @@ def test_a_client_that_never_pauses_is_held_to_the_deadline(build: Build, echo: 
             await asyncio.sleep(0)
             return {"type": "http.request", "body": b"x", "more_body": True}
 
-    started = time.monotonic()
     respond(build(echo, 0.1, limit=2**40), scope("POST", transfer_encoding="chunked"), Dripping())
-    assert time.monotonic() - started < 2
     assert isinstance(echo.failure, ValueError)
 
 
@@ -214,7 +212,7 @@ def test_a_client_that_never_pauses_is_held_to_the_deadline(build: Build, echo: 
 def test_large_bodies_wait_for_room_until_the_deadline(
     build: Build, echo: Echo, spool_bytes: int, expected: int
 ) -> None:
-    """There is room for one at a time, or for none; a small one needs none."""
+    """There is room for one at a time, or for none."""
     seconds = PATIENCE if expected == 200 else 0.05
     bridge = build(RequestScope(echo, seconds), seconds, spool_bytes=spool_bytes)
     clients = [Client(*[bytes(MEMORY_BYTES)] * 2) for _ in range(3)]
@@ -225,7 +223,10 @@ def test_large_bodies_wait_for_room_until_the_deadline(
 
     asyncio.run(together())
     assert [client.status for client in clients] == [expected] * 3
-    assert respond(bridge, scope("POST", content_length="2"), Client(b"{}")).body == b"{}"
+
+
+def test_a_small_body_needs_no_room(build: Build, echo: Echo) -> None:
+    assert respond(build(echo, spool_bytes=0), scope("POST", content_length="2"), Client(b"{}")).body == b"{}"
 
 
 def test_a_reservation_waits_for_a_release() -> None:
@@ -234,10 +235,12 @@ def test_a_reservation_waits_for_a_release() -> None:
         await budget.reserve(8)
         waiting = asyncio.create_task(budget.reserve(3))
         await budget.reserve(2)
-        for size, is_done in ((1, False), (2, True)):
-            budget.release(size)
-            await asyncio.sleep(0.01)
-            assert waiting.done() is is_done
+        budget.release(1)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        budget.release(2)
+        await asyncio.wait_for(waiting, PATIENCE)
 
     asyncio.run(reserve())
 
@@ -303,9 +306,11 @@ def test_a_cancelled_request_is_still_carried_out(build: Build, echo: Echo) -> N
 
 def test_the_end_waits_for_threads_and_then_closes(build: Build) -> None:
     order: list[str] = []
+    begun, release = threading.Event(), threading.Event()
 
     def slow(_: dict[str, Any], start_response: Callable[..., object]) -> list[bytes]:
-        time.sleep(0.05)
+        begun.set()
+        release.wait(PATIENCE)
         order.append("thread")
         start_response("200 OK", [])
         return []
@@ -314,15 +319,18 @@ def test_the_end_waits_for_threads_and_then_closes(build: Build) -> None:
     messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
     sent: list[Any] = []
 
+    async def receive() -> Any:
+        message = next(messages)
+        if message["type"] == "lifespan.shutdown":
+            threading.Timer(0.05, release.set).start()
+        return message
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
     async def live() -> None:
-        async def receive() -> Any:
-            return next(messages)
-
-        async def send(message: Any) -> None:
-            sent.append(message["type"])
-
         request = asyncio.create_task(bridge(scope(), Client().receive, Client().send))
-        await asyncio.sleep(0.01)
+        await asyncio.to_thread(begun.wait, PATIENCE)
         await bridge({"type": "lifespan"}, receive, send)
         await request
 
