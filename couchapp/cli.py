@@ -66,6 +66,12 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     except FAILURES as failure:
         print(f"{options.verb}: {explained(failure)}", file=sys.stderr)
         return 2
+    except OSError as failure:
+        # A file in the folder of the data, such as one that another user owns.
+        if failure.filename is None:
+            raise
+        print(f"{options.verb}: {failure.filename}: {failure.strerror}", file=sys.stderr)
+        return 2
 
 
 def report(line: str) -> None:

@@ -16,6 +16,7 @@ from couchapp.server_check import NotCouchDB, check_server
 from couchapp.settings import SettingError
 from launcher.address import AddressSettings, free_port
 from launcher.commands import CommandFailed
+from launcher.folder import require_folder
 from launcher.packages import ROOT, SERVICE, TOOLS, install
 from launcher.steps import Steps
 
@@ -43,7 +44,8 @@ def main() -> int:
 def check() -> None:
     """Fail before anything is installed if the service could not start for reasons that can be known by now.
 
-    These are an address or a folder of a local database in use, and a URL that does not lead to CouchDB.
+    These are an address or a folder of a local database in use, a URL that does not lead to CouchDB, and a folder that
+    cannot be written to.
     """
     settings = AddressSettings.parse(os.environ)
     run = None if settings.couchdb_url else running.current(settings.var)
@@ -53,6 +55,7 @@ def check() -> None:
     for url, name in ((settings.couchdb_url, "COUCHDB_URL"), (settings.couchdb_admin_url, "COUCHDB_ADMIN_URL")):
         if url and settings.couchdb_url:
             check_server(url, name)
+    require_folder(settings)
 
 
 def start() -> None:

@@ -60,6 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error.reason + faults, 1)
     except (*FAILURES, StartError, RunningElsewhere) as error:
         return _fail(explained(error), 1)
+    except OSError as error:
+        # A file in the folder of the data, such as one that another user owns.
+        if error.filename is None:
+            raise
+        return _fail(f"{error.filename}: {error.strerror}", 1)
     return code
 
 

@@ -23,6 +23,7 @@ from couchapp import deployment, running, tree
 from couchapp.running import Claim
 from couchapp.server_check import check_server
 from launcher.address import free_port
+from launcher.folder import require_folder
 from launcher.steps import Steps
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def run(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
         print(f"warning: {weakness}", file=sys.stderr, flush=True)
     # Fail before a database is started and deployed to.
     free_port(settings)
+    require_folder(settings)
     with claimed(settings, steps) as claim, database(settings, environ, steps) as server:
         secret = ensure_secret(settings)
         own = {"COUCHDB_URL": server.url, "COUCHDB_ADMIN_URL": server.url} if claim else {}

@@ -66,6 +66,16 @@ runpy.run_module({module!r}, run_name="__main__", alter_sys=True)
     assert (ended.returncode, ended.stdout, ended.stderr) == (INTERRUPTED, "", "")
 
 
+@pytest.mark.parametrize("arguments", [("app", "keys", "list"), ("couchapp", "diff")])
+def test_a_file_that_cannot_be_read_is_named(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    file = tmp_path / "couchdb-url"
+    file.mkdir()
+    command = [sys.executable, "-m", *arguments]
+    environ = environment(DREAMSCRIPT_VAR=str(tmp_path))
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environ, check=False)
+    assert ended.stderr.partition(": ")[2] == f"{file}: Is a directory\n"
+
+
 @pytest.mark.parametrize("module", ["app", "couchapp"])
 @pytest.mark.parametrize(
     ("arguments", "hint"), [([], "the following arguments are required"), (["srve"], "choose from")]

@@ -13,8 +13,9 @@ import pytest
 
 from app.settings import SETTINGS
 from couchapp import running
-from couchapp.settings import SettingError
+from couchapp.settings import CouchSettings, SettingError
 from launcher.address import AddressSettings, free_port
+from launcher.folder import require_folder
 from tests.couch.misbehaving_server import MisbehavingServer, answer
 from tests.server.live import environment
 
@@ -68,6 +69,19 @@ def test_a_faulty_setting_is_reported_before_anything_is_installed(
     assert failed.returncode == 2
     assert reason in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize("name", ["file", "file/var"])
+def test_a_folder_that_cannot_be_written_to_is_reported_before_anything_is_installed(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    failed = launch("run", DREAMSCRIPT_PORT="0", DREAMSCRIPT_VAR=str(tmp_path / name))
+    assert (failed.returncode, failed.stdout) == (2, "")
+    assert failed.stderr.startswith("error: DREAMSCRIPT_VAR must be a folder where this user may create files, not")
+
+
+def test_the_check_of_the_folder_leaves_no_file(tmp_path: Path) -> None:
+    require_folder(CouchSettings(var=tmp_path / "new" / "var"))
+    assert [*tmp_path.rglob("*")] == [tmp_path / "new", tmp_path / "new" / "var"]
 
 
 @pytest.mark.parametrize("name", ["COUCHDB_URL", "COUCHDB_ADMIN_URL"])
