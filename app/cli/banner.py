@@ -52,7 +52,12 @@ def banner(url: str, key: DevelopmentKey, storage: Storage) -> str:
 
 def _key_lines(url: str, key: DevelopmentKey) -> list[str]:
     if key.file is None:
-        return ["  No stored development key is valid for this database and secret. Create one with:", f"  {NEW_KEY}"]
+        reason = "No stored development key is valid for this database and secret."
+        return [
+            f"  {reason}",
+            "  Create one in a second terminal, with the same settings as in this one:",
+            f"  {NEW_KEY}",
+        ]
     lines = [f"  Development key, stored in {key.file}:", f"  {key.text}", ""] if key.text else []
     sent = key.text or f"$(cat {shlex.quote(str(key.file))})"
     return [*lines, "  First request:", f'  curl -H "X-API-Key: {sent}" {url}/documents']

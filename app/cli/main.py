@@ -56,8 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Unavailable as error:
         return _fail(_unavailable(error.__cause__), 1)
     except ServiceError as error:
-        faults = "".join(f"\n  {fault.location.removeprefix('body.')}: {fault.reason}" for fault in error.faults)
-        return _fail(error.reason + faults, 1)
+        faults = [f"{fault.location.removeprefix('body.')}: {fault.reason}" for fault in error.faults]
+        return _fail("\n  ".join(faults or [error.reason]), 1)
     except (*FAILURES, StartError, RunningElsewhere) as error:
         return _fail(explained(error), 1)
     except OSError as error:

@@ -107,6 +107,8 @@ def test_an_error_is_one_sentence(environ: dict[str, str], arguments: list[str],
     assert failed.returncode == code
     assert message in failed.stderr
     assert "Traceback" not in failed.stderr
+    # A command has no member `errors`, as an answer of the API has.
+    assert "errors lists" not in failed.stderr
 
 
 def test_an_unreachable_database_is_reported(environ: dict[str, str]) -> None:
