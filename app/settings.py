@@ -27,19 +27,21 @@ GENERATOR = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
 
 def positive(text: str) -> int:
     """Return a whole number of at least 1."""
-    if not re.fullmatch(r"[1-9][0-9]{0,8}", text):
-        raise ValueError("a whole number of at least 1")
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", text, re.ASCII):
+        raise ValueError("a whole number from 1 to 999999999")
     return int(text)
 
 
 def natural(text: str) -> int:
     """Return a whole number of at least 0."""
-    return 0 if text == "0" else positive(text)
+    if not re.fullmatch(r"0|[1-9][0-9]{0,8}", text, re.ASCII):
+        raise ValueError("a whole number from 0 to 999999999")
+    return int(text)
 
 
 def body_bytes(text: str) -> int:
     """Return a size that leaves room in CouchDB's limit of 8,000,000 bytes for the members stored with a body."""
-    if positive(text) > 7_000_000:
+    if not re.fullmatch(r"[1-9][0-9]{0,6}", text, re.ASCII) or int(text) > 7_000_000:
         raise ValueError("a number of bytes from 1 to 7000000; CouchDB takes no document over 8000000")
     return int(text)
 

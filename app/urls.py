@@ -10,7 +10,7 @@ NO_ORIGIN = "off"
 # RFC 3986, section 3.2.2. Werkzeug takes no `_`, which nginx sends where an upstream's name has one.
 NAME = r"(?:[\w.~!$&'()*+,;=-]|%[0-9A-F]{2})+"
 LITERAL = r"\[(?:[0-9A-F:.]+|v[0-9A-F]+\.[\w.~!$&'()*+,;=:-]+)\]"
-HOST = re.compile(rf"(?:{NAME}|{LITERAL})(?::[0-9]{{0,5}})?", re.ASCII | re.IGNORECASE)
+HOST = re.compile(rf"(?:{NAME}|{LITERAL})(?::[0-9]*)?", re.ASCII | re.IGNORECASE)
 # As browsers serialize it: in lower case, without the default port (RFC 6454, section 6.2).
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._~-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}

@@ -81,6 +81,22 @@ def test_every_faulty_setting_is_reported_at_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "accepted"),
+    [
+        ("DREAMSCRIPT_TRUSTED_PROXIES", "yes", "a whole number from 0 to"),
+        ("DREAMSCRIPT_REGION", "-1", "a whole number from 0 to"),
+        ("DREAMSCRIPT_WORKERS", "0", "a whole number from 1 to"),
+        ("DREAMSCRIPT_CACHE_BYTES", "9" * 10, "a whole number from 1 to 999999999"),
+        ("DREAMSCRIPT_MAX_BODY_BYTES", "1MiB", "a number of bytes from 1 to 7000000"),
+        ("DREAMSCRIPT_MAX_BODY_BYTES", "7000001", "a number of bytes from 1 to 7000000"),
+    ],
+)
+def test_the_message_about_a_number_names_the_range(name: str, text: str, accepted: str) -> None:
+    (sentence,) = faults(**{name: text})
+    assert sentence.startswith(f"{name} must be {accepted}")
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "localhost:5984",

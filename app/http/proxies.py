@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -12,6 +13,10 @@ from app.urls import DEFAULT_PORTS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
+
+
+# Some proxies report a client with its port, which differs from connection to connection.
+CLIENT = re.compile(r"\[([^]]+)\](?::[0-9]+)?|([^:]+):[0-9]+", re.ASCII)
 
 
 def behind_proxies(hops: int, public_url: str, wsgi: Callable[..., Any]) -> Callable[..., Any]:
@@ -28,6 +33,7 @@ def behind_proxies(hops: int, public_url: str, wsgi: Callable[..., Any]) -> Call
         scheme, received = environ["wsgi.url_scheme"].lower(), environ["werkzeug.proxy_fix.orig"]["wsgi.url_scheme"]
         environ["wsgi.url_scheme"] = scheme if scheme in DEFAULT_PORTS else received
         environ["SCRIPT_NAME"] = path_prefix(environ["SCRIPT_NAME"])
+        environ["REMOTE_ADDR"] = without_port(environ.get("REMOTE_ADDR", ""))
         environ.update(published)
         return wsgi(environ, start_response)
 
@@ -48,3 +54,9 @@ def path_prefix(text: str) -> str:
     """Return a path prefix as WSGI has it: decoded, with a slash before it and none after it, or empty."""
     segments = unquote(text, "latin-1").strip("/ ")
     return f"/{segments}" if segments else ""
+
+
+def without_port(client: str) -> str:
+    """Return the address of a client without a port and without brackets."""
+    matched = CLIENT.fullmatch(client)
+    return client if matched is None else matched[1] or matched[2]

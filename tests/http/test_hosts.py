@@ -26,6 +26,7 @@ def request(host: str | None, scheme: str = "http") -> Request:
                 "app_server",
                 "a.b-c~d",
                 "x:8000",
+                "x:0008000",
                 "xn--bcher-kva.example:8443",
                 "[::1]:8000",
                 "[::ffff:1.2.3.4]",

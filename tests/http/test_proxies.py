@@ -112,6 +112,17 @@ def test_any_other_public_url_is_refused(text: str) -> None:
         Settings.parse({"DREAMSCRIPT_PUBLIC_URL": text})
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("192.0.2.1:1000", "192.0.2.1:2000"), ("192.0.2.1", "192.0.2.1:1"), ("[2001:db8::1]:1000", "2001:db8::1")],
+)
+def test_the_client_behind_a_proxy_has_no_port(first: str, second: str) -> None:
+    """Azure's and IIS's proxies report one, which must not give each connection failures of its own."""
+    client = Client(create_app(replace(OFFLINE_SETTINGS, trusted_proxies=1)))
+    answers = [client.get("/documents", headers={"X-Forwarded-For": address}) for address in (first, second)]
+    assert [answer.headers["RateLimit"].split(";")[1] for answer in answers] == ["r=599", "r=598"]
+
+
 def test_the_client_behind_a_proxy_is_not_the_proxy() -> None:
     """Failed authentications are counted by address."""
     app = create_app(replace(OFFLINE_SETTINGS, trusted_proxies=1))
