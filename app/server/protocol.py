@@ -41,7 +41,7 @@ STALLED_SECONDS = 120.0
 
 
 class Protocol(HttpToolsProtocol):
-    """Read requests strictly, keep to HTTP/1 whatever upgrade is offered, and respond from the cache at once."""
+    """Read requests strictly, ignore offers to upgrade, and respond from the cache at once."""
 
     cross_origin = NO_ORIGINS
     # Returns a cached response without waiting for anything; a subclass has a cache.

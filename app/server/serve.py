@@ -33,7 +33,7 @@ BACKLOG = 2048
 # New objects between two collections of the young ones; a request makes some hundred, nearly all of them no garbage.
 COLLECTED_OBJECTS = 10_000
 TICKS_PER_SECOND = 10
-# From the moment when a worker should have cut its last connections to the moment when it is killed.
+# Between the time when a worker should have cut its last connections and its kill.
 FORCE_SECONDS = 2
 
 
@@ -80,6 +80,26 @@ def listen(settings: Settings) -> list[socket.socket]:
     ]
 
 
+def config(bridge: WSGIBridge, protocol: type[Protocol], settings: Settings, grace_seconds: int) -> uvicorn.Config:
+    """Return uvicorn's settings for serving ``bridge`` by ``protocol``."""
+    return uvicorn.Config(
+        bridge,
+        interface="asgi3",
+        http=protocol,
+        ws="none",
+        loop="uvloop",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        # DREAMSCRIPT_TRUSTED_PROXIES alone decides which proxies are trusted, in app.http.
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=settings.keep_alive,
+        timeout_graceful_shutdown=grace_seconds,
+    )
+
+
 class Worker(uvicorn.Server):
     """A server process. It builds its own application, so that no connection is shared with other processes."""
 
@@ -100,24 +120,7 @@ class Worker(uvicorn.Server):
         if cache.is_immediate:
             own["lookup"] = staticmethod(cache.lookup)
         self.supervisor, self.bridge, self.services = supervisor, bridge, application.services
-        super().__init__(
-            uvicorn.Config(
-                bridge,
-                interface="asgi3",
-                http=type("CachingProtocol", (Protocol,), own),
-                ws="none",
-                loop="uvloop",
-                lifespan="on",
-                log_config=None,
-                access_log=False,
-                # DREAMSCRIPT_TRUSTED_PROXIES alone decides which proxies are trusted, in app.http.
-                proxy_headers=False,
-                server_header=False,
-                backlog=BACKLOG,
-                timeout_keep_alive=settings.keep_alive,
-                timeout_graceful_shutdown=grace_seconds,
-            )
-        )
+        super().__init__(config(bridge, type("CachingProtocol", (Protocol,), own), settings, grace_seconds))
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve; the signals are blocked until this process has handlers of its own."""
