@@ -18,8 +18,8 @@ COLUMN_WORDS = 2**15
 DIRECTORY_BYTES = 2**22
 WORD_BYTES = 8
 LENGTH_BYTES = 8
-# Words of a column that belong to no key: the number of processes that have had it, the time when the present one was
-# last seen, and those that receive the additions of keys that find no room; then the first key's.
+# Places in a column: the number of processes that have used it, the time when the last of them was seen, the surplus,
+# which receives the additions of all keys that do not fit, and the first place of a key.
 OWNERS, SEEN_AT, SURPLUS, FIRST = 0, 1, 2, 32
 
 Key = tuple[str, ...]
@@ -111,7 +111,7 @@ class SharedSeries:
             return self._places[key]
 
     def _append(self, key: Key, words: int) -> None:
-        """Enter a key into the directory, or let all its numbers be added to the surplus if there is no room."""
+        """Enter a key into the directory, or add its numbers to the surplus if it does not fit."""
         entry = json.dumps([words, *key]).encode() + b"\n"
         end = self._read_bytes + len(entry)
         if end > DIRECTORY_BYTES or self._next_place + words > COLUMN_WORDS:

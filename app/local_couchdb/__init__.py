@@ -25,7 +25,7 @@ Origin = Literal["COUCHDB_URL", "docker", "installed", "embedded"]
 class Running:
     """A running database server: its URL with credentials and no trailing slash, its name, and where it comes from.
 
-    ``keep`` restarts a server that has ended, and returns False if that is no use (Restarts.keep_running).
+    ``keep`` restarts a server that has ended, and returns False if that would not help (Restarts.keep_running).
     """
 
     url: str = field(repr=False)

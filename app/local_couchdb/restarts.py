@@ -23,7 +23,7 @@ class Restarts:
         self._times: list[float] = []
 
     def keep_running(self) -> bool:
-        """Restart the server if it has ended, at the same URL; return False if that is no use. Logs both."""
+        """Restart the server if it has ended, at the same URL; return False if that would not help. Logs both."""
         if not self._server.has_ended:
             return True
         now = self._clock()
