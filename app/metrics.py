@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from app.request_context import RequestRecord
+from app.request_context import METHODS, RequestRecord
 from app.shared_series import OWNERS, SEEN_AT, SURPLUS, Key, SharedSeries
 from app.version import VERSION
 
@@ -135,8 +135,7 @@ METRICS = {
         BUILD,
     )
 }
-# Methods in labels; a client can send any other.
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "COPY", "OPTIONS"})
+# The labels of any other method than the API's, and of a path without a route.
 OTHER_METHOD, NO_ROUTE = "other", "none"
 
 

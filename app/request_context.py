@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 # A server puts the arrival of the headers, in seconds of the monotonic clock, under this key of the WSGI environ.
 STARTED = "dreamscript.started"
+# The methods of the API. A client can send any other.
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "COPY", "OPTIONS")
 
 
 class RequestRecord(NamedTuple):

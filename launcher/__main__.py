@@ -42,10 +42,10 @@ def main() -> int:
 
 
 def check() -> None:
-    """Fail before anything is installed if the service could not start for reasons that can be known by now.
+    """Fail before anything is installed if the service could not start afterwards.
 
-    These are an address or a folder of a local database in use, a URL that does not lead to CouchDB, and a folder that
-    cannot be written to.
+    The reasons are an address or a folder of a local database in use, a URL that does not lead to CouchDB, and a folder
+    that cannot be written to.
     """
     settings = AddressSettings.parse(os.environ)
     run = None if settings.couchdb_url else running.current(settings.var)

@@ -12,7 +12,6 @@ from app.metrics import (
     DATABASE_REQUESTS,
     DATABASE_SECONDS,
     FEED_LIVE,
-    METHODS,
     METRICS,
     READS,
     REQUEST_SECONDS,
@@ -22,7 +21,7 @@ from app.metrics import (
     WORKER_UP,
     Metrics,
 )
-from app.request_context import RequestRecord
+from app.request_context import METHODS, RequestRecord
 from app.shared_series import COLUMN_WORDS, DIRECTORY_BYTES, FIRST
 from app.store.observation import KINDS, OUTCOMES
 from tests.clock import ManualClock

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from app.request_context import METHODS
 from app.urls import ANY_ORIGIN
 
 if TYPE_CHECKING:
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
 
 Headers = list[tuple[str, str]]
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "COPY", "OPTIONS")
 # Browsers let a page send only these, and those that need no permission.
 REQUEST_HEADERS = (
     "X-API-Key",

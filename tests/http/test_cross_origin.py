@@ -8,7 +8,8 @@ import pytest
 from werkzeug.test import Client, TestResponse
 
 from app import create_app
-from app.http.cross_origin import METHODS, REQUEST_HEADERS, RESPONSE_HEADERS, CrossOrigin
+from app.http.cross_origin import REQUEST_HEADERS, RESPONSE_HEADERS, CrossOrigin
+from app.request_context import METHODS
 from tests.offline_settings import OFFLINE_SETTINGS
 
 pytestmark = pytest.mark.nodatabase
