@@ -1,4 +1,4 @@
-"""Check that requirements.txt alone is enough to run the service."""
+"""Check that requirements.txt alone is enough to run the service, and that constraints.txt pins everything."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
-from importlib.metadata import packages_distributions, requires
+from importlib.metadata import distributions, packages_distributions, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 pytestmark = pytest.mark.nodatabase
 
@@ -49,3 +50,14 @@ def test_the_service_imports_only_its_own_requirements() -> None:
     foreign = set(imported()) - OWN - TYPES_ONLY - sys.stdlib_module_names
     providers = packages_distributions()
     assert {name for name in foreign if not {distribution(each) for each in providers[name]} & available} == set()
+
+
+# redis needs async-timeout before Python 3.11.3, which is newer than the one of Debian 12.
+@pytest.mark.parametrize("version", ["3.11.0", "3.11.3", "3.12.0", "3.13.0"])
+def test_every_dependency_is_pinned_for_every_python(version: str) -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = {distribution(line) for line in lines if not line.startswith("#")}
+    python = {"python_full_version": version, "python_version": version.rpartition(".")[0], "extra": ""}
+    installed = [each for each in distributions() if distribution(each.name) in pinned]
+    needed = [Requirement(line) for each in installed for line in each.requires or ()]
+    assert {distribution(each.name) for each in needed if not each.marker or each.marker.evaluate(python)} <= pinned
