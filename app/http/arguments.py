@@ -14,7 +14,15 @@ from werkzeug.sansio.utils import get_content_length
 from werkzeug.wrappers import Request
 from werkzeug.wsgi import get_input_stream
 
-from app.errors import BadContentType, BadRequest, Fault, NotAcceptable, TooLarge, ValidationFailed
+from app.errors import (
+    BadContentType,
+    BadRequest,
+    Fault,
+    NotAcceptable,
+    PreconditionFailed,
+    TooLarge,
+    ValidationFailed,
+)
 from app.http import strict_json
 from app.http.accept import quality
 from app.http.answers import JSON, tags
@@ -25,6 +33,10 @@ REQUEST_TYPES = {"PATCH": (JSON, "application/merge-patch+json")}
 NO_UNMODIFIED_SINCE = (
     "If-Unmodified-Since cannot be promised, since a merge may leave Last-Modified as it was. "
     "Send the ETag of this response in If-Match."
+)
+NO_ITEM = (
+    "This request writes to no single item whose ETag could be compared: send it without If-Match and "
+    "If-Unmodified-Since. An operation of a batch takes if_match."
 )
 INCOMPLETE = "The body could not be read to its end."
 # A body can hold a million faults: at most this many are reported, and no others are looked for.
@@ -174,3 +186,14 @@ def condition() -> Condition:
         frozenset(tags(refused or "")),
         NO_UNMODIFIED_SINCE if is_unsupported else None,
     )
+
+
+def refuse_condition() -> None:
+    """Raise PreconditionFailed for a condition of a request that writes to a collection.
+
+    It must not be carried out as if there were no condition (RFC 9110, sections 13.1.1 and 13.1.4). `*` always holds,
+    and If-None-Match does too, since the new item is none that the client could know.
+    """
+    tags_required = condition().tags
+    if tags_required is not None and "*" not in tags_required:
+        raise PreconditionFailed(NO_ITEM)

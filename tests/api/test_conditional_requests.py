@@ -79,3 +79,27 @@ def test_the_key_is_checked_before_a_304(nobody: Caller, project: dict[str, Any]
 
 def test_a_missing_item_has_no_304(ada: Caller) -> None:
     assert ada.get("/documents/999999999", if_none_match="*").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "ok"),
+    [
+        ("/documents", {"title": "New"}, 201),
+        ("/projects", {"name": "New"}, 201),
+        ("/documents/batch", {"operations": [{"op": "create", "value": {"title": "New"}}]}, 200),
+        ("/documents/reservations", {"count": 1}, 201),
+    ],
+)
+def test_a_condition_on_a_collection_is_never_met(ada: Caller, path: str, value: Any, ok: int) -> None:
+    before = ada.get("/documents").json
+    for headers in (
+        {"If-Match": '"1-a"'},
+        {"If-Match": "1-a"},
+        {"If-Unmodified-Since": "Fri, 31 Dec 2099 23:59:59 GMT"},
+    ):
+        answer = ada.request("POST", path, json=value, headers=headers)
+        assert (answer.status_code, answer.json["error"]) == (412, "precondition_failed"), headers
+        assert "if_match" in answer.json["reason"]
+    assert ada.get("/documents").json == before
+    for headers in ({"If-Match": "*"}, {"If-None-Match": "*"}, {}):
+        assert ada.request("POST", path, json=value, headers=headers).status_code == ok
