@@ -1,8 +1,43 @@
-"""The feed of changes of one database: its identity and its places."""
+"""The feed of changes of one database: its identity, its places, and its rows."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
+from app.errors import Unavailable
 from app.store.exchange import Exchange
+from app.store.items import StoredItem
+
+
+@dataclass(frozen=True)
+class FeedState:
+    """The identity of a feed, and its present place.
+
+    ``is_exact``: there is one copy of the database, so that the numbers of its places can be compared. The copies in a
+    cluster count differently (docs/couchdb-quirks.md).
+    """
+
+    identity: str
+    sequence: int | str
+    is_exact: bool
+
+
+@dataclass(frozen=True)
+class FeedRow:
+    """The latest revision of an item, or its tombstone, and its place. Without its document it has no fields."""
+
+    item: StoredItem
+    sequence: int | str
+
+
+@dataclass(frozen=True)
+class FeedPart:
+    """Consecutive rows of the feed, the place after them, and whether the feed ends there."""
+
+    rows: tuple[FeedRow, ...]
+    sequence: int | str
+    is_last: bool
 
 
 class Feed:
@@ -15,3 +50,34 @@ class Feed:
         """Return the random id of the feed, which `python -m couchapp deploy` writes; None if there is none."""
         document = self._exchange.find("_local", "feed")
         return None if document is None else str(document.get("identity"))
+
+    def state(self) -> FeedState:
+        """Return the present state. Raises Unavailable also if the feed has no identity, which `/readyz` reports."""
+        identity = self.identity()
+        if identity is None:
+            raise Unavailable
+        information = self._exchange.send("GET", members=("update_seq",))
+        copies = information.get("cluster", {}).get("n", 1)
+        return FeedState(identity, information["update_seq"], copies == 1)
+
+    def read(self, sequence: int | str, *, limit: int, with_documents: bool) -> FeedPart:
+        """Return up to ``limit`` rows after ``sequence``, each item once, in its latest revision.
+
+        CouchDB starts an unknown sequence at 0 or ends silently, so check the state first.
+        """
+        params = {"since": sequence, "limit": limit} | ({"include_docs": True} if with_documents else {})
+        changes = self._exchange.send("GET", "_changes", members=("results", "last_seq"), params=params)
+        results = changes["results"]
+        rows = (FeedRow(_item(row), row["seq"]) for row in results if not row["id"].startswith("_design/"))
+        return FeedPart(tuple(rows), changes["last_seq"], len(results) < limit)
+
+
+def _item(row: dict[str, Any]) -> StoredItem:
+    if document := row.get("doc"):
+        return StoredItem.of(document)
+    return StoredItem(row["id"], row["changes"][0]["rev"], {}, bool(row.get("deleted")))
+
+
+def number(sequence: int | str) -> int:
+    """Return the number at the start of a sequence; it grows with each change of one copy of a database."""
+    return int(str(sequence).partition("-")[0])

@@ -71,6 +71,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 ONLY_IN: dict[str, set[str]] = {
     "cachetools": {"app.cache", "app.domain"},
     "couchdb": {"app.couch"},
+    "cryptography": {"app.domain"},
     "flask": {"app", "app.api", "app.http"},
     "werkzeug": {"app", "app.api", "app.http"},
     "limits": {"app.limits", "app.limits.policies"},
