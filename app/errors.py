@@ -145,6 +145,16 @@ class IdempotencyMismatch(ServiceError):
     reason = "This Idempotency-Key was used for a different request. Use a new one."
 
 
+class Gone(ServiceError):
+    """A client that follows the changes cannot continue from its cursor."""
+
+    code, status = "gone", 410
+    reason = (
+        "The changes cannot be continued from this cursor. Start again without since, "
+        "and drop the items that the new pass does not show."
+    )
+
+
 class PreconditionFailed(ServiceError):
     """If-Match does not name the current tag; ``headers`` may hold it."""
 

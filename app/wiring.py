@@ -10,6 +10,8 @@ from datetime import datetime
 from app.cache.items import BodyCache, CachedItems
 from app.cache.response_cache import ResponseCache
 from app.cache.validity import CacheValidator, WriteCounters
+from app.domain.changes.changes import Changes
+from app.domain.changes.cursor import ChangeCursors
 from app.domain.documents import Documents
 from app.domain.idempotency import Idempotency
 from app.domain.keys.authenticator import Authenticator
@@ -60,6 +62,8 @@ class Services:
     usage: Usage
     authenticator: Authenticator
     cursors: Cursors
+    changes: Changes
+    change_cursors: ChangeCursors
     idempotency: Idempotency
     reservations: Reservations
     readiness: Readiness
@@ -129,6 +133,16 @@ class Services:
             CachedItems(store[each.resource_type.database], allocator(each.resource_type), each) for each in caches
         )
         projects = Projects(containers, stored, now)
+        documents = Documents(stored, projects, MergedWalk(store[DOCUMENT.database]))
+        item_services = {PROJECT: projects, DOCUMENT: documents}
+        changes = Changes(
+            {each: store.feed(each.database) for each in item_services},
+            {each: followers[each.database].older_place for each in item_services},
+            item_services,
+            settings.region,
+            settings.secrets[0],
+            now,
+        )
         idempotency = Idempotency(store["meta"], settings.deadline + 2, now)
         usage = Usage(store["meta"], idempotency.sweep)
         keys = Keys(store["keys"], allocator(KEY), usage, settings.secrets, now)
@@ -137,12 +151,14 @@ class Services:
         return cls(
             settings=settings,
             store=store,
-            documents=Documents(stored, projects, MergedWalk(store[DOCUMENT.database])),
+            documents=documents,
             projects=projects,
             keys=keys,
             usage=usage,
             authenticator=authenticator,
             cursors=Cursors(settings.secrets),
+            changes=changes,
+            change_cursors=ChangeCursors(settings.secrets),
             idempotency=idempotency,
             reservations=Reservations(store.feed("meta"), settings.secrets, now),
             readiness=Readiness(store),

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import flask_swagger_ui
 from flask import request
 
-from app.api import documents, health, keys, metrics, projects, root
+from app.api import changes, documents, health, keys, metrics, projects, root
 from app.api.openapi import document
 from app.http.answers import JSON, Answer
 from app.http.operations import Routes
@@ -41,7 +41,7 @@ POLICY = (
 HEADER_NAMES = ("ETag", "Cache-Control")
 
 
-TABLES = (documents.routes, projects.routes, keys.routes, root.routes, health.routes, metrics.routes)
+TABLES = (documents.routes, projects.routes, changes.routes, keys.routes, root.routes, health.routes, metrics.routes)
 
 routes = Routes("reference", "This documentation.")
 blueprint = routes.blueprint

@@ -48,10 +48,10 @@ class Access:
     reach: Reach | None = None
     hides: bool = False
 
-    def require(self, scope: str) -> None:
-        """Raise Forbidden unless the key has ``scope``."""
-        if scope not in self.scopes:
-            raise Forbidden(f"This key lacks the scope {scope}.")
+    def require(self, *scopes: str) -> None:
+        """Raise Forbidden unless the key has one of ``scopes``."""
+        if self.scopes.isdisjoint(scopes):
+            raise Forbidden(f"This key lacks the scope {' or '.join(scopes)}.")
 
     def admits(self, document_id: int, project_id: int | None) -> bool:
         """Return whether a document is inside the limits of the key."""

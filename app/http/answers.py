@@ -40,7 +40,8 @@ class Answer:
     """``body`` is bytes, or a value that the operation's schema renders, or None.
 
     ``status`` is the operation's own unless set. ``is_cacheable`` answers stay right until something in the operation's
-    databases changes. ``is_retryable`` answers are not stored for repeated requests, which run again.
+    databases changes. ``is_retryable`` answers are not stored for repeated requests, which run again. ``is_uncounted``
+    answers do not count against the rate limit, if the operation declares that there may be some.
     """
 
     body: Any = None
@@ -48,6 +49,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     is_cacheable: bool = False
     is_retryable: bool = False
+    is_uncounted: bool = False
 
     @property
     def tag(self) -> str | None:

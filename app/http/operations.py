@@ -43,6 +43,8 @@ class Operation:
     view: View
     # The scope that a key needs; no key is needed without one.
     scope: str | None = None
+    # Scopes that suffice as well.
+    other_scopes: tuple[str, ...] = ()
     query: Schema | None = None
     body: Schema | None = None
     # Of a success: its status, its schema or OpenAPI type, its headers, its media type.
@@ -62,6 +64,8 @@ class Operation:
     reserve: Callable[..., tuple[int, ...]] = lambda _, **__: ()
     # Requests with a valid key do not count against its rate limits.
     is_uncounted: bool = False
+    # An answer may turn out not to count, so a request is counted once it is answered.
+    may_be_uncounted: bool = False
     # A success shows something that must not be stored.
     is_secret: bool = False
     # Whether the OpenAPI document has it.
@@ -115,9 +119,9 @@ def handle(operation: Operation, services: Services, **path: int) -> Response:
 
     Keep its refusals in step with ``Precheck.body_limit``, which predicts them.
     """
-    quota, scope = Quota(services.limiter, services.metrics, operation.is_uncounted), operation.scope
+    quota, scope = Quota(services.limiter, services.metrics, operation), operation.scope
     try:
-        access = authenticate(services, quota, scope) if scope else None
+        access = authenticate(services, quota, scope, *operation.other_scopes) if scope else None
         arguments.require_acceptable(operation.media_type, *operation.other_media_types)
         given = read_arguments(operation, services, path)
         if access and operation.method in idempotent.METHODS and "HTTP_IDEMPOTENCY_KEY" in request.environ:
@@ -142,7 +146,7 @@ def handle(operation: Operation, services: Services, **path: int) -> Response:
         if answer.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
             answer = replace(answer, headers={**answer.headers, **accept_patch(allowed_methods())})
     try:
-        quota.finish(answer.status)
+        quota.finish(is_free=answer.is_uncounted or answer.status == HTTPStatus.NOT_MODIFIED)
     except TooManyRequests as error:
         answer = errors.answer(error)
     return to_response(answer, quota.headers)
@@ -153,7 +157,7 @@ def is_read() -> bool:
     return request.environ["REQUEST_METHOD"] in ("GET", "HEAD")
 
 
-def authenticate(services: Services, quota: Quota, scope: str) -> Access:
+def authenticate(services: Services, quota: Quota, *scopes: str) -> Access:
     """Return the access of the request's key. Raises Unauthorized, TooManyRequests, Forbidden and ValidationFailed."""
     try:
         access = services.authenticator.authenticate(key_text(request.environ))
@@ -163,7 +167,7 @@ def authenticate(services: Services, quota: Quota, scope: str) -> Access:
     context = current_request()
     context.principal, context.key_id = access.principal, access.key_id
     quota.admit(access.principal)
-    access.require(scope)
+    access.require(*scopes)
     return access
 
 
@@ -203,8 +207,8 @@ def run(operation: Operation, **available: Any) -> Answer:
 class Quota:
     """The quota that one request is counted against (draft-ietf-httpapi-ratelimit-headers); none without a limiter."""
 
-    def __init__(self, limiter: Limiter | None, metrics: Metrics, is_uncounted: bool) -> None:
-        self._limiter, self._metrics, self._is_uncounted = limiter, metrics, is_uncounted
+    def __init__(self, limiter: Limiter | None, metrics: Metrics, operation: Operation) -> None:
+        self._limiter, self._metrics, self._operation = limiter, metrics, operation
         self._verdict: Verdict | None = None
         self._pending: tuple[str, str] | None = None
 
@@ -218,10 +222,10 @@ class Quota:
 
         A 304 is free. A read that may become one is only checked here, and counted by ``finish``.
         """
-        if self._limiter is None or self._is_uncounted:
+        if self._limiter is None or self._operation.is_uncounted:
             return
         policy = READ if is_read() else WRITE
-        if policy == READ and "If-None-Match" in request.headers:
+        if policy == READ and (self._operation.may_be_uncounted or "If-None-Match" in request.headers):
             self._enforce(self._limiter.look(policy, principal))
             # If the storage is down, it is not asked again.
             self._pending = (policy, principal) if self._verdict else None
@@ -233,9 +237,9 @@ class Quota:
         if self._limiter is not None:
             self._enforce(self._limiter.acquire(FAILED, request.remote_addr or ""))
 
-    def finish(self, status: int | None) -> None:
-        """Count a read that was only checked, now that its status shows that it is not free. Raises TooManyRequests."""
-        if self._limiter and self._pending and status != HTTPStatus.NOT_MODIFIED:
+    def finish(self, *, is_free: bool) -> None:
+        """Count a read that was only checked, unless it has turned out to be free. Raises TooManyRequests."""
+        if self._limiter and self._pending and not is_free:
             self._enforce(self._limiter.acquire(*self._pending))
 
     def _enforce(self, verdict: Verdict | None) -> None:

@@ -42,7 +42,9 @@ class Precheck:
             if (request.content_length or 0) > limit:
                 return 0
             if operation is not None and operation.scope is not None:
-                self._services.authenticator.authenticate(key_text(environ)).require(operation.scope)
+                self._services.authenticator.authenticate(key_text(environ)).require(
+                    operation.scope, *operation.other_scopes
+                )
         except Unavailable:
             # The application asks again, and may get an answer then.
             return limit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from threading import Event, Lock, Thread
 from typing import Protocol
@@ -21,6 +22,8 @@ IDLE_SECONDS = 3.0
 PAUSE_SECONDS = 0.2
 # The time until a lost feed is opened again.
 RETRY_SECONDS = 5.0
+# Places are remembered for this time.
+PLACE_SECONDS = 10.0
 # The longest wait for the thread at the end of the process, which a database that hangs must not delay.
 JOIN_SECONDS = 0.25
 
@@ -58,6 +61,8 @@ class Follower:
         self._thread: Thread | None = None
         self._asked_at = self._caught_up_at = self._clock()
         self.is_live = False
+        # The recent places of the feed, each with the moment when it was the present one.
+        self._places: deque[tuple[float, object]] = deque()
         for counter in (FEED_CHANGES, FEED_LOSSES):
             metrics.count(counter, name, times=0)
 
@@ -66,6 +71,19 @@ class Follower:
         lag_seconds = self._clock() - self._caught_up_at if self._pid == os.getpid() else 0.0
         self._metrics.set(FEED_LIVE, self._name, value=self.is_live)
         self._metrics.set(FEED_LAG, self._name, value=lag_seconds)
+
+    def older_place(self, seconds: float) -> object | None:
+        """Return a place of the feed that is at least ``seconds`` old, None if none is known yet. Starts the thread."""
+        self.start()
+        moment = self._clock() - seconds
+        return next((place for at, place in reversed(self._places.copy()) if at <= moment), None)
+
+    def _note(self, place: object) -> None:
+        """Remember the present place, and forget those older than PLACE_SECONDS except the last of them."""
+        now = self._clock()
+        self._places.append((now, place))
+        while len(self._places) > 1 and self._places[1][0] < now - PLACE_SECONDS:
+            self._places.popleft()
 
     def start(self) -> None:
         """Start the thread, unless it runs. Cheap enough to call before each read."""
@@ -115,6 +133,7 @@ class Follower:
     def _follow(self) -> None:
         """Report changes until the feed is lost or closed. Raises ServiceError, as the database does."""
         since = self._database.sequence()
+        self._note(since)
         self._listener.caught_up()
         self.is_live = True
         self._caught_up_at = self._clock()
@@ -123,6 +142,7 @@ class Follower:
             doc_ids, since = self._database.await_changes(since, IDLE_SECONDS, self._beat)
             if self._ending.is_set():
                 return
+            self._note(since)
             self._listener.changed(doc_ids)
             self._metrics.count(FEED_CHANGES, self._name, times=len(doc_ids))
             if len(doc_ids) < MAX_CHANGES:

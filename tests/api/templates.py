@@ -24,7 +24,7 @@ NAMES: dict[str, str | None] = {
     "ids": None,
 }
 # Query parameters that name no item, with a value for each.
-PLAIN = {"limit": "2", "order": "desc"}
+PLAIN = {"limit": "2", "order": "desc", "since": "now", "include": "value", "type": "document", "feed": "poll"}
 CURSOR = "cursor"
 # Headers to send where they are documented.
 CONDITIONS = ("If-None-Match", "If-Match")
@@ -87,6 +87,12 @@ class Template:
         self.headers = {parameter["name"] for parameter in operation.parameters if parameter["in"] == "header"}
         for name in self.headers - HEADER_NAMES:
             raise Incomplete(f"{operation}: name {name} in HEADER_NAMES, and send it in tests/api/key_matrix.py")
+
+    @property
+    def plain(self) -> dict[str, str]:
+        """The query parameters that name no item, with a value for each."""
+        names = {parameter["name"] for parameter in self.operation.parameters}
+        return {name: value for name, value in PLAIN.items() if name in names}
 
     @property
     def methods(self) -> tuple[str, ...]:

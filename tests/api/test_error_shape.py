@@ -13,6 +13,7 @@ from app import Application
 from app.errors import ERRORS, Conflict
 from app.limits.policies import policies
 from app.store import Database, exchange
+from app.store.feed import Feed
 from tests.api.conftest import Answer, Caller
 
 NOTHING_LISTENS_HERE = "http://user:hunter2@127.0.0.1:1"
@@ -74,6 +75,7 @@ PRODUCERS: list[tuple[str, Producer]] = [
     ("validation_failed", lambda ada: ada.get("/documents?nope=1")),
     ("validation_failed", lambda ada: ada.post("/documents", {"title": "x", "project_id": 987654321})),
     ("invalid_cursor", lambda ada: ada.get("/documents?cursor=x")),
+    ("invalid_cursor", lambda ada: ada.get("/changes?since=x")),
     ("unauthorized", lambda ada: Caller(ada.app, None).get("/documents")),
     ("unauthorized", lambda ada: Caller(ada.app, "YOUR_API_KEY").get("/documents")),
     ("not_found", lambda ada: ada.get("/documents/999999999")),
@@ -106,6 +108,12 @@ def test_too_many_requests(make_app: Callable[..., Application], ada: Caller) ->
     hurried = Caller(make_app(rate_limit=policies("read=1/hour,write=1/hour")), ada.key)
     assert hurried.get("/documents").status_code == 200
     assert_error(hurried.get("/documents"), "too_many_requests")
+
+
+def test_a_cursor_that_cannot_be_continued(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    since = ada.get("/changes?since=now").json["next"]
+    monkeypatch.setattr(Feed, "identity", lambda _: "that of a restored database")
+    assert_error(ada.get(f"/changes?since={since}"), "gone")
 
 
 def test_an_id_that_stays_taken(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:

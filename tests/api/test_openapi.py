@@ -127,9 +127,9 @@ def test_it_is_described(operation: Operation) -> None:
     assert len(operation.says["tags"]) == 1
     scope = operation.says.get("x-scope")
     assert operation.says["security"] == ([{"ApiKey": []}] if scope else [])
-    assert operation.says["description"].endswith(
-        f"Needs the scope `{scope}`: {SCOPES[scope]}." if scope else "Needs no key."
-    )
+    scopes = [scope, *operation.says.get("x-other-scopes", ())] if scope else []
+    needs = ", or ".join(f"the scope `{each}`: {SCOPES[each]}" for each in scopes) or "no key"
+    assert operation.says["description"].endswith(f"Needs {needs}.")
 
 
 @every_operation

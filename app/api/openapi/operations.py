@@ -49,7 +49,8 @@ def _path_parameter(name: str) -> dict[str, Any]:
 def _described(operation: Operation, tag: str) -> dict[str, Any]:
     summary, _, more = inspect.cleandoc(operation.view.__doc__ or "").partition("\n\n")
     scope = operation.scope
-    needs = f"Needs the scope `{scope}`: {SCOPES[scope]}." if scope else "Needs no key."
+    scopes = (scope, *operation.other_scopes) if scope else ()
+    needs = f"Needs {', or '.join(f'the scope `{each}`: {SCOPES[each]}' for each in scopes) or 'no key'}."
     responses = _responses(operation)
     query = [{"in": "query", "schema": operation.query}] if operation.query is not None else []
     headers = [*(name for name, statuses in HONOURED.items() if statuses & set(responses)), "X-Request-ID"]
@@ -61,6 +62,7 @@ def _described(operation: Operation, tag: str) -> dict[str, Any]:
         # No alternative: clients of hey-api send a key by all of them, and the API refuses two.
         "security": [{"ApiKey": []}] if scope else [],
         **({"x-scope": scope} if scope else {}),
+        **({"x-other-scopes": list(operation.other_scopes)} if operation.other_scopes else {}),
         "parameters": [*query, *headers],
         **({"requestBody": _request_body(operation)} if operation.body is not None else {}),
         "responses": responses,

@@ -1,0 +1,202 @@
+"""The changes that a client polls: first the listing of all that it sees, then the feeds, under one checkpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from app.domain.access import Access
+from app.domain.changes.cursor import Checkpoint, Place
+from app.domain.changes.first_sync import FirstSync
+from app.domain.changes.reading import Budget, Reader, Reading
+from app.domain.changes.visibility import Shown, View, visible
+from app.domain.item_service import ItemService
+from app.domain.items import MAX_PAGE_BYTES
+from app.domain.resources import DOCUMENT, PROJECT, ResourceType, stamp
+from app.errors import Forbidden, Gone, NotFound, Unavailable
+from app.store.feed import Feed, FeedState, number
+from app.store.items import StoredItem
+
+# The types in the order of an answer, and the scopes that show them.
+TYPE_SCOPES = {PROJECT: "projects:read", DOCUMENT: "documents:read"}
+# A client that was away for longer begins again.
+MAX_AGE = timedelta(days=30)
+# The nodes of a cluster may lag by this time, so a first sync notes a place that is older (docs/couchdb-quirks.md).
+LAG_SECONDS = 5.0
+
+# Returns a place of a database's feed that is at least this number of seconds old, None if none is known yet.
+OlderPlace = Callable[[float], object | None]
+
+
+@dataclass(frozen=True)
+class ChangesQuery:
+    """At most ``limit`` changes, of ``resource_type`` and in ``project_id`` if they are set.
+
+    They follow ``since``; without it, the first sync begins. ``from_now`` begins at the present instead.
+    """
+
+    limit: int
+    resource_type: ResourceType | None = None
+    project_id: int | None = None
+    since: Checkpoint | None = None
+    from_now: bool = False
+    with_values: bool = False
+
+    def types(self, access: Access) -> list[ResourceType]:
+        """Return the types to read, projects first. Raises Forbidden if the key may not read them."""
+        if self.resource_type is not None:
+            access.require(TYPE_SCOPES[self.resource_type])
+            return [self.resource_type]
+        return [each for each, scope in TYPE_SCOPES.items() if scope in access.scopes]
+
+
+@dataclass(frozen=True)
+class Poll:
+    """The changes, projects first, the checkpoint after them, and whether there is nothing more at the moment."""
+
+    changes: tuple[Shown, ...]
+    checkpoint: Checkpoint
+    is_caught_up: bool
+
+    @property
+    def tag(self) -> str:
+        """The ETag: a digest of the changes and of ``is_caught_up``."""
+        rows = [[*each.key, each.tag, each.is_deleted, each.value is not None] for each in self.changes]
+        return sha256(json.dumps([rows, self.is_caught_up]).encode()).hexdigest()[:32]
+
+
+class Changes:
+    """The changes of one installation. ``secret`` is the key of the tags of removals."""
+
+    def __init__(
+        self,
+        feeds: Mapping[ResourceType, Feed],
+        older_places: Mapping[ResourceType, OlderPlace],
+        services: Mapping[ResourceType, ItemService],
+        region: int,
+        secret: str,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._feeds, self._older_places, self._first_sync = feeds, older_places, FirstSync(services)
+        self._region, self._secret, self._now = region, secret, now
+
+    def poll(self, access: Access, query: ChangesQuery) -> Poll:
+        """Return the next changes. Raises Forbidden, Gone and Unavailable."""
+        types, view = query.types(access), View(access, query.project_id)
+        if query.project_id is not None and not access.admits_project(query.project_id) and not access.hides:
+            raise access.refusal(NotFound())
+        if not types:
+            raise Forbidden("This key may read neither documents nor projects.")
+        started_at = stamp(self._now())
+        if query.since is None:
+            checkpoint = self._begin(access, types, started_at, from_now=query.from_now)
+            if query.from_now:
+                return Poll((), checkpoint, is_caught_up=True)
+        else:
+            checkpoint = query.since
+            self._check(checkpoint, access, types)
+        listed: list[Shown] = []
+        if checkpoint.listing:
+            listed, listing = self._first_sync.read(
+                view, types, checkpoint.listing, query.limit, with_values=query.with_values
+            )
+            checkpoint = replace(checkpoint, listing=listing)
+            is_full = len(listed) >= query.limit or sum(len(each.value or b"") for each in listed) >= MAX_PAGE_BYTES
+            if listing or is_full:
+                return Poll(_ordered(listed), checkpoint, is_caught_up=False)
+        poll = self._follow(view, types, checkpoint, replace(query, limit=query.limit - len(listed)), started_at)
+        return replace(poll, changes=_ordered([*listed, *poll.changes]))
+
+    def _begin(self, access: Access, types: Sequence[ResourceType], time: str, *, from_now: bool) -> Checkpoint:
+        """Return the checkpoint of a first sync, or of the present."""
+        places = {each.name: self._begin_at(each, from_now=from_now) for each in types}
+        listing = None if from_now else (types[0].name, 0)
+        return Checkpoint(self._region, _scope(access, types), time, places, listing)
+
+    def _begin_at(self, resource_type: ResourceType, *, from_now: bool) -> Place:
+        """Return a place so old that every node lists all earlier writes. Raises Unavailable."""
+        state = self._feeds[resource_type].state()
+        if from_now or state.is_exact:
+            return Place(state.identity, state.sequence)
+        sequence = self._older_places[resource_type](LAG_SECONDS)
+        if not isinstance(sequence, int | str):
+            # This process has only begun to follow the database.
+            raise Unavailable(headers={"Retry-After": str(round(LAG_SECONDS))})
+        return Place(state.identity, sequence)
+
+    def _check(self, checkpoint: Checkpoint, access: Access, types: Sequence[ResourceType]) -> None:
+        """Raise Gone if a client cannot continue from ``checkpoint`` in any state of the databases."""
+        is_same = (checkpoint.region, checkpoint.scope) == (self._region, _scope(access, types))
+        if not is_same or checkpoint.time < stamp(self._now() - MAX_AGE):
+            raise Gone
+
+    def _follow(
+        self, view: View, types: Sequence[ResourceType], checkpoint: Checkpoint, query: ChangesQuery, started_at: str
+    ) -> Poll:
+        """Return the changes of the feeds.
+
+        Documents are read before the projects that they are in, so that no document comes before its project.
+        """
+        budget = Budget()
+        readings = {each: self._read(each, view, checkpoint, query, budget) for each in reversed(types)}
+        count = query.limit
+        changes: list[Shown] = []
+        places = dict(checkpoint.places)
+        is_caught_up = True
+        for resource_type in types:
+            reading = readings[resource_type]
+            if not is_caught_up or (reading.changes and not count):
+                is_caught_up = False
+                break
+            reading = reading.cut(count)
+            changes += (change for change, _ in reading.changes)
+            count -= len(reading.changes)
+            places[resource_type.name] = places[resource_type.name]._replace(sequence=reading.sequence)
+            is_caught_up = reading.is_last
+        time = started_at if is_caught_up else checkpoint.time
+        return Poll(tuple(changes), replace(checkpoint, places=places, time=time), is_caught_up)
+
+    def _read(
+        self, resource_type: ResourceType, view: View, checkpoint: Checkpoint, query: ChangesQuery, budget: Budget
+    ) -> Reading:
+        feed, place = self._feeds[resource_type], checkpoint.places[resource_type.name]
+        state = feed.state()
+        _check_place(place, state)
+        if state.is_exact and number(place.sequence) == number(state.sequence):
+            return Reading((), place.sequence, is_last=True)
+
+        def shows(item: StoredItem) -> Shown | None:
+            known_at, with_value = checkpoint.time, query.with_values
+            return visible(resource_type, item, view, known_at, self._secret, with_value=with_value)
+
+        with_documents = query.with_values or not view.is_unlimited
+        reader = Reader(feed, resource_type, shows, with_documents=with_documents)
+        return reader.read(place.sequence, query.limit, budget)
+
+
+def _check_place(place: Place, state: FeedState) -> None:
+    """Raise Gone if the database was restored or made again since ``place`` was noted.
+
+    CouchDB answers a place that is ahead of a database with silence.
+    """
+    is_ahead = state.is_exact and number(place.sequence) > number(state.sequence)
+    if is_ahead or place.identity != state.identity:
+        raise Gone
+
+
+def _scope(access: Access, types: Sequence[ResourceType]) -> str:
+    """Return a digest of the limits of a key; a client begins again when it changes."""
+    reach = access.reach and [sorted(access.reach.projects), sorted(access.reach.documents)]
+    return sha256(json.dumps([[each.name for each in types], reach]).encode()).hexdigest()[:32]
+
+
+def _ordered(changes: Sequence[Shown]) -> tuple[Shown, ...]:
+    """Return the latest state of each item, projects first."""
+    latest: dict[tuple[str, int], Shown] = {}
+    for change in changes:
+        latest.pop(change.key, None)
+        latest[change.key] = change
+    return tuple(sorted(latest.values(), key=lambda change: change.resource_type is not PROJECT))

@@ -1,0 +1,69 @@
+"""The first sync of a client: the listing of all that it sees, by id, projects first, without tombstones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from app.domain.changes.visibility import Shown, View
+from app.domain.item_service import ItemService
+from app.domain.listing.pages import IndexRow, ListQuery
+from app.domain.resources import PROJECT, RenderedItem, ResourceType
+
+
+class Listed(NamedTuple):
+    """A part of the listing, and where the next part begins; None at the end."""
+
+    changes: list[Shown]
+    listing: tuple[str, int] | None
+
+
+class FirstSync:
+    """Lists items by the pages of `GET /projects` and `GET /documents`, at their cost."""
+
+    def __init__(self, services: Mapping[ResourceType, ItemService]) -> None:
+        self._services = services
+
+    def read(
+        self, view: View, types: Sequence[ResourceType], listing: tuple[str, int], limit: int, *, with_values: bool
+    ) -> Listed:
+        """Return up to ``limit`` items of ``types`` from ``listing`` on.
+
+        ``listing`` is the name of a resource type, and the id before the next item. Raises Unavailable.
+        """
+        changes: list[Shown] = []
+        name, position = listing
+        for resource_type in types[[each.name for each in types].index(name) :]:
+            if len(changes) >= limit:
+                return Listed(changes, (resource_type.name, position))
+            page, next_position = self._page(
+                view, resource_type, position, limit - len(changes), with_values=with_values
+            )
+            changes += page
+            if next_position is not None:
+                return Listed(changes, (resource_type.name, next_position))
+            position = 0
+        return Listed(changes, None)
+
+    def _page(
+        self, view: View, resource_type: ResourceType, position: int, limit: int, *, with_values: bool
+    ) -> tuple[list[Shown], int | None]:
+        """Return a page of one type, and the id after which the next one begins."""
+        query, service = _query(view, resource_type, position, limit), self._services[resource_type]
+        page = service.page(view.access, query)
+        if with_values:
+            page = service.load(view.access, page)
+            return [_shown(resource_type, item, item.body) for item in page.items], page.last_position
+        return [_shown(resource_type, row) for row in page.rows], page.last_position
+
+
+def _query(view: View, resource_type: ResourceType, position: int, limit: int) -> ListQuery:
+    if view.project_id is None:
+        return ListQuery(limit, position=position)
+    if resource_type is PROJECT:
+        return ListQuery(limit, position=position, ids=(view.project_id,))
+    return ListQuery(limit, position=position, project_id=view.project_id)
+
+
+def _shown(resource_type: ResourceType, item: IndexRow | RenderedItem, value: bytes | None = None) -> Shown:
+    return Shown(resource_type, item.public_id, item.revision, value=value)
