@@ -110,6 +110,8 @@ class Follower:
         if self.is_live:
             self._metrics.count(FEED_LOSSES, self._name)
         self.is_live = False
+        # The database may be another one when the feed is opened again.
+        self._places.clear()
         self._listener.lost()
 
     def _beat(self) -> bool:

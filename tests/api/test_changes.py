@@ -321,6 +321,30 @@ def test_a_database_without_an_identity_is_503(ada: Caller, monkeypatch: pytest.
 
 
 @pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database has several copies."""
+    state = Feed.state
+    monkeypatch.setattr(Feed, "state", lambda feed: replace(state(feed), is_exact=False))
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_first_sync_on_a_cluster_waits_for_an_older_place(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It repeats the changes since that place, and misses none that a node did not list yet."""
+    changes = ada.app.services.changes
+    older: dict[Any, Any] = dict.fromkeys(changes._feeds, lambda _: None)
+    monkeypatch.setattr(changes, "_older_places", older)
+    answer = ada.get("/changes")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    places = {each: feed.state().sequence for each, feed in changes._feeds.items()}
+    monkeypatch.setattr(changes, "_older_places", {each: lambda _, at=at: at for each, at in places.items()})
+    document_id = ada.new_document()["id"]
+    ada.request("DELETE", f"/documents/{document_id}")
+    follower = Follower(ada)
+    assert document_id in [each["id"] for each in follower.sync() if each.get("deleted")]
+    assert follower.sync() == []
+
+
+@pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading has no time beyond its first request."""
     monkeypatch.setattr("app.domain.changes.reading.TIME_SHARE", 0.0)

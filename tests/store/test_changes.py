@@ -134,6 +134,31 @@ def test_a_feed_lags_until_a_response_has_room_for_more_changes(
     feed.pending.put(["late"])
 
 
+def test_places_of_the_last_seconds_are_remembered(recorder: Recorder) -> None:
+    feed, clock = Feed(), ManualClock()
+    follower = Follower(cast(Database, feed), recorder, Metrics(), "items", clock)
+    follower.start()
+    for seconds, requests in ((4, 1), (3, 2)):
+        wait_until(partial(feed.has_been_asked, requests))
+        clock.now += seconds
+        feed.pending.put(["a"])
+    wait_until(partial(feed.has_been_asked, 3))
+    assert [follower.older_place(seconds) for seconds in (0, 2, 3, 6, 7, 8)] == [
+        "1-0+1+1",
+        "1-0+1",
+        "1-0+1",
+        "1-0",
+        "1-0",
+        None,
+    ]
+    feed.pending.put(Unavailable())
+    wait_until(partial(feed.has_been_asked, 4))
+    assert follower.older_place(0) == "2-0"
+    assert follower.older_place(1) is None
+    follower.close()
+    feed.pending.put(["late"])
+
+
 def test_nothing_is_reported_after_the_end(recorder: Recorder) -> None:
     feed = Feed()
     follower = follow(feed, recorder)
