@@ -36,3 +36,8 @@ def accept_patch(methods: list[str]) -> dict[str, str]:
 def starts_with_two_slashes(environ: WSGIEnvironment) -> bool:
     """Return whether a path begins with an empty segment, which Werkzeug's router would ignore."""
     return bool(environ["PATH_INFO"].startswith("//"))
+
+
+def is_read() -> bool:
+    """Return whether the request changes nothing, so that it may be a 304 and counts as a read."""
+    return request.environ["REQUEST_METHOD"] in ("GET", "HEAD")
