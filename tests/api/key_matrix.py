@@ -321,7 +321,9 @@ class Matrix:
                 request = template.request(ids, method=method, media_type=media_type)
                 item = request.url if template.reads else f"/{LISTS[place.kind]}/{number}"
                 for condition in conditions if method != "HEAD" else (None,):
-                    yield Ask(request, status, item, condition)
+                    # A collection has no tag that could match.
+                    is_refused = condition == "If-Match" and condition not in template.headers
+                    yield Ask(request, 412 if is_refused else status, item, condition)
                 for header in CONDITIONS[: len(conditions) - 1] if method != "HEAD" else ():
                     starred = 304 if template.reads and status == 200 and header == "If-None-Match" else status
                     yield Ask(replace(request, headers={header: "*"}), starred, item)
