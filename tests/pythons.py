@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 VERSIONS = ("3.11", "3.12", "3.13")
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
+OTHERS = "--others"
 REQUIREMENTS, CONSTRAINTS = "requirements.txt", "constraints.txt"
 # The parts of tests/requirements.txt that these tests import; the constraints pin the versions.
 PACKAGES = (
@@ -51,10 +52,16 @@ def prepare(version: str, python: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the tests on each Python and return 0 if all passed; ``arguments`` go to pytest."""
+    """Run the tests on each Python and return 0 if all passed.
+
+    With ``--others`` first, this Python is left out. All other ``arguments`` go to pytest.
+    """
     places = folders(os.environ.get("PATH", ""), Path.home())
-    outcomes = {}
-    for version in VERSIONS:
+    outcomes: dict[str, str] = {}
+    versions: tuple[str, ...] = VERSIONS
+    if arguments[:1] == [OTHERS]:
+        arguments, versions = arguments[1:], tuple(version for version in VERSIONS if version != RUNNING)
+    for version in versions:
         python = find(version, places)
         if python is None:
             outcomes[version] = "not installed here, so not tested"
