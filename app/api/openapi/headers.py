@@ -91,7 +91,7 @@ REQUEST_HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string"},
     },
     "If-Match": {
-        "description": "Entity tags, one of which must be current; otherwise the answer is 412.",
+        "description": "Entity tags. One of them must be current, or the answer is 412.",
         "schema": {"type": "string"},
     },
     "Idempotency-Key": {

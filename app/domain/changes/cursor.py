@@ -89,7 +89,7 @@ def _encode(content: bytes) -> str:
 
 
 def _decode(cursor: str) -> bytes:
-    """Return the bytes in ``cursor``, of which only one spelling is valid. Raises InvalidCursor."""
+    """Return the bytes in ``cursor``. Only one spelling of them is valid. Raises InvalidCursor."""
     try:
         content = urlsafe_b64decode(cursor.encode("ascii") + b"==")
     except ValueError as error:

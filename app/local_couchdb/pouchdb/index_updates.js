@@ -18,7 +18,7 @@ module.exports = class IndexUpdates {
     this.headers = { Accept: "application/json", Authorization: authorization };
   }
 
-  // Express's middleware: notices the writes that succeed, all of which are 201 but for deletions by DELETE.
+  // Express's middleware: notices the writes that succeed. They are 201, except deletions by DELETE.
   get middleware() {
     return (req, res, next) => {
       const database = req.path.split("/")[1];
