@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,10 +22,23 @@ hypothesis.settings.load_profile("project")
 
 ROOMS = ("documents", "projects", "keys", "meta")
 DATABASE = pytest.StashKey[TestDatabase]()
+# A script starts its background jobs with these signals ignored (POSIX, Shell Command Language, 2.11).
+IGNORED_IN_BACKGROUND = {signal.SIGINT: signal.default_int_handler, signal.SIGQUIT: signal.SIG_DFL}
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    _restore_signals()
     config.stash[DATABASE] = TestDatabase()
+
+
+def _restore_signals() -> None:
+    """Handle as usual the signals that this process ignores, since the tests' processes inherit it if it ignores them.
+
+    Python raises no KeyboardInterrupt in a process that was started with SIGINT ignored.
+    """
+    for number, usual in IGNORED_IN_BACKGROUND.items():
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
