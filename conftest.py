@@ -23,7 +23,7 @@ hypothesis.settings.load_profile("project")
 ROOMS = ("documents", "projects", "keys", "meta")
 DATABASE = pytest.StashKey[TestDatabase]()
 # A script starts its background jobs with these signals ignored (POSIX, Shell Command Language, 2.11).
-IGNORED_IN_BACKGROUND = {signal.SIGINT: signal.default_int_handler, signal.SIGQUIT: signal.SIG_DFL}
+IGNORED_IN_BACKGROUND = (signal.SIGINT, signal.SIGQUIT)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,9 +36,9 @@ def _restore_signals() -> None:
 
     Python raises no KeyboardInterrupt in a process that was started with SIGINT ignored.
     """
-    for number, usual in IGNORED_IN_BACKGROUND.items():
+    for number in IGNORED_IN_BACKGROUND:
         if signal.getsignal(number) == signal.SIG_IGN:
-            signal.signal(number, usual)
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
