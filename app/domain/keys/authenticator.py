@@ -59,12 +59,13 @@ class Authenticator:
         Raises Unauthorized, alike for a missing, malformed, unknown, expired and revoked key, and Unavailable if the
         database does not answer.
         """
-        now = self._now()
-        access = self._recognise(text).valid_access(now) if text else None
-        if access is None:
+        if not text:
             raise Unauthorized
-        self._note(access.key_id, now)
-        return access
+        return self._authenticate(_digest(text), lambda: self._keys.recognise(text))
+
+    def authenticate_id(self, key_id: int) -> Access:
+        """Return the rights of a key that was authenticated before, such as of a stream. Raises as ``authenticate``."""
+        return self._authenticate(_digest_of_id(key_id), lambda: self._keys.find(key_id))
 
     def recall(self, text: str | None) -> Access | None:
         """Return the rights of a remembered valid key, None for any other text, without asking the database."""
@@ -74,11 +75,19 @@ class Authenticator:
             self._note(access.key_id, now)
         return access
 
-    def _recognise(self, text: str) -> Recognised:
-        digest, started = _digest(text), self._clock()
+    def _authenticate(self, digest: bytes, find: Callable[[], Key | None]) -> Access:
+        now = self._now()
+        access = self._recognise(digest, find).valid_access(now)
+        if access is None:
+            raise Unauthorized
+        self._note(access.key_id, now)
+        return access
+
+    def _recognise(self, digest: bytes, find: Callable[[], Key | None]) -> Recognised:
+        started = self._clock()
         entry = self._find(self._valid, digest) or self._find(self._refused, digest)
         if entry is None:
-            key = self._keys.recognise(text)
+            key = find()
             entry = Recognised(started, key, key.access(self._out_of_scope)) if key else Recognised(started)
             is_valid = entry.valid_access(self._now()) is not None
             with self._lock:
@@ -100,3 +109,8 @@ def _memory(clock: Callable[[], float]) -> TLRUCache[bytes, Recognised]:
 def _digest(text: str) -> bytes:
     """Return the name under which a key is remembered, so that its text is not."""
     return sha256(text.encode("utf-8", "surrogateescape")).digest()
+
+
+def _digest_of_id(key_id: int) -> bytes:
+    """Return the name under which a key is remembered by its id; no text has it, since digests have 32 bytes."""
+    return f"key:{key_id}".encode()

@@ -34,8 +34,7 @@ OVERLAP_SECONDS = (0, 3_600, 86_400, 604_800)
 DEFAULT_OVERLAP_SECONDS = 86_400
 # Most projects, and most documents, that a key can be limited to.
 MAX_IDS = 1_000
-# An id without a key: public ids begin with 1.
-NO_KEY = 0
+NO_KEY = 0  # Public ids begin with 1.
 # The members that a successor inherits.
 INHERITED = ("principal", "name", "scopes", "projects", "documents", "out_of_scope", "expires_at")
 
@@ -176,15 +175,19 @@ class Keys:
         key_id = pointers[f"digest:{known[0]}"]["key"] if known else NO_KEY
         if known and known[0] != marks[0]:
             self._point(marks[0], key_id)
+        return self.find(key_id)
+
+    def find(self, key_id: int) -> Key | None:
+        """Return the key with this id, valid or not, None if it does not exist."""
         return next(iter(self._read([key_id])), None)
 
     def _mint(self, members: dict[str, Any], env: str) -> tuple[Key, str]:
         """Store a new key with these ``members``; unless they name a principal, it gets its own."""
-        key_id, text, created_at = self._allocator.next_id(), compose(env, os.urandom(32)), stamp(self._now())
+        key_id, text = self._allocator.next_id(), compose(env, os.urandom(32))
         mark = digest(self._secrets[0], text)
         head = {"type": "key", "id": key_id, "principal": f"p{key_id}"}
-        fields = {**head, **members, "digest": mark, "created_at": created_at}
-        fields = {name: value for name, value in fields.items() if value is not None}
+        given = {name: value for name, value in members.items() if value is not None}
+        fields = head | given | {"digest": mark, "created_at": stamp(self._now())}
         self._keys.create(new_document(KEY.doc_id(key_id), fields))
         # The digest comes second, so that a key is usable only when it is complete.
         self._keys.create(self._pointer(mark, key_id))

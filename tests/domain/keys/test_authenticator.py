@@ -33,6 +33,11 @@ class FakeKeys:
             raise Unavailable
         return self.key if text == "good" else None
 
+    def find(self, key_id: int) -> Key | None:
+        """Return the key if ``key_id`` is its id."""
+        self.lookups += 1
+        return self.key if key_id == 7 else None
+
 
 class Desk:
     """An authenticator with a manual clock."""
@@ -132,3 +137,15 @@ def test_an_unreachable_database_is_503_and_not_401(desk: Desk) -> None:
     desk.seconds, desk.keys.fails = VALID_SECONDS, True
     with pytest.raises(Unavailable):
         desk.accepts("good")
+
+
+def test_a_key_is_authenticated_again_by_its_id(desk: Desk) -> None:
+    assert [desk.authenticator.authenticate_id(7).key_id for _ in range(2)] == [7, 7]
+    assert desk.keys.lookups == 1
+    with pytest.raises(Unauthorized):
+        desk.authenticator.authenticate_id(8)
+    assert desk.keys.key is not None
+    desk.seconds, desk.keys.key = 5.0, replace(desk.keys.key, revoked_at=stamp(NOON))
+    with pytest.raises(Unauthorized):
+        desk.authenticator.authenticate_id(7)
+    assert [key_id for key_id, _ in desk.noted] == [7, 7]
