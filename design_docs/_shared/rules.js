@@ -43,6 +43,15 @@ const listOf = (kind, min) => ({
     value.every((item, index) => kind.holds(item) && value.indexOf(item) === index),
   must: `be a list of at least ${min} distinct values, and each must ${kind.must}`,
 });
+const revision = matching(/^[1-9]\d*-[0-9a-f]{32}$/, "be a revision like 3- and 32 hexadecimal digits");
+const revisions = {
+  holds: (value) =>
+    listOf(revision, 1).holds(value) && value.every((item, index) => index === 0 || value[index - 1] < item),
+  must: "be a sorted list of at least 1 distinct revisions",
+};
+// The hidden members that say how a revision came about: the principal or "merge", the leaves that a merge joined, and
+// the version that was restored.
+const origin = {updated_by: textOf(1, 100), merged_from: revisions, restored_from: revision};
 const digits = (number) => ("0".repeat(15) + number).slice(-16);
 
 const demand = (holds, reason) => {
