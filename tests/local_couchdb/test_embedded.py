@@ -288,3 +288,44 @@ def test_after_a_failed_write_a_store_takes_none_until_a_restart(tmp_path: Path)
     assert ended.returncode == 74
     assert ended.stderr.endswith(f"the disk takes writes again, after: {error}\n")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def validated(server: Running) -> str:
+    """Return the path of a database that refuses documents with the member `bad`."""
+    request(server.url, "PUT", "/validated")
+    code = "function (newDoc) { if (newDoc.bad) { throw({forbidden: 'bad'}); } }"
+    assert request(server.url, "PUT", "/validated/_design/rules", {"validate_doc_update": code})[0] == 201
+    return "/validated"
+
+
+def replicate(server: Running, database: str, doc_id: str, hashes: list[str], **members: Any) -> Any:
+    """Store a revision as replication does; ``hashes`` are those of its ancestors too, its own first."""
+    revisions = {"start": len(hashes), "ids": hashes}
+    document = {"_id": doc_id, "_rev": f"{len(hashes)}-{hashes[0]}", "_revisions": revisions, **members}
+    return request(server.url, "POST", f"{database}/_bulk_docs", {"docs": [document], "new_edits": False})
+
+
+def test_replicated_conflicts_are_stored_where_a_validator_stands(server: Running, validated: str) -> None:
+    first, ours, theirs, unrelated = ("".join([digit] * 32) for digit in "abcd")
+    for hashes in ([first], [ours, first], [theirs, first], [unrelated]):
+        replicate(server, validated, "scene", hashes, text=hashes[0])
+    _, document = request(server.url, path=f"{validated}/scene?conflicts=true")
+    assert document["_rev"] == f"2-{theirs}"
+    assert sorted(document["_conflicts"]) == [f"1-{unrelated}", f"2-{ours}"]
+    _, loser = request(server.url, path=f"{validated}/scene?rev=2-{ours}&revs=true")
+    assert (loser["text"], loser["_revisions"]["ids"]) == (ours, [ours, first])
+
+
+def test_a_replicated_put_keeps_its_revisions(server: Running, validated: str) -> None:
+    present, other = "e" * 32, "f" * 32
+    replicate(server, validated, "put", [present])
+    document = {"_rev": f"1-{other}", "_revisions": {"start": 1, "ids": [other]}}
+    assert request(server.url, "PUT", f"{validated}/put?new_edits=false", document)[0] == 201
+    assert request(server.url, path=f"{validated}/put?conflicts=true")[1]["_conflicts"] == [f"1-{present}"]
+
+
+def test_a_replicated_revision_is_validated(server: Running, validated: str) -> None:
+    _, outcomes = replicate(server, validated, "refused", ["a" * 32], bad=True)
+    assert [outcome["error"] for outcome in outcomes] == ["forbidden"]
+    assert request(server.url, path=f"{validated}/refused")[0] == 404

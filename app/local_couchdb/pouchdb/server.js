@@ -109,6 +109,31 @@ function insertAfterAuthentication(app, handler) {
   stack.splice(cookies + 2, 0, stack.pop());
 }
 
+// Validation replaces `_revisions` by those of the present document. A replicated revision would move to another place
+// in the tree, so that a conflict is lost, and the hash of a new one would depend on them. An accessor prevents both.
+function keepRevisions(doc) {
+  if (doc) {
+    const revisions = doc._revisions;
+    Object.defineProperty(doc, "_revisions", { configurable: true, enumerable: true, get: () => revisions, set() {} });
+  }
+}
+
+function guardRevisions(name, db, next) {
+  const { bulkDocs, put } = db;
+  db.bulkDocs = function (request, ...rest) {
+    const docs = Array.isArray(request) ? request : request.docs;
+    if (Array.isArray(docs)) {
+      docs.forEach(keepRevisions);
+    }
+    return bulkDocs.call(this, request, ...rest);
+  };
+  db.put = function (doc, ...rest) {
+    keepRevisions(doc);
+    return put.call(this, doc, ...rest);
+  };
+  return next();
+}
+
 function configure(app, section, key, value) {
   return new Promise((resolve, reject) => {
     app.couchConfig.set(section, key, value, (error) => (error ? reject(error) : resolve()));
@@ -127,6 +152,7 @@ function buildApp(directory, indexUpdates) {
   });
   app.disable("x-powered-by");
   insertAfterAuthentication(app, guards(indexUpdates));
+  app.dbWrapper.registerWrapper(guardRevisions);
   app.use(answerError);
   return app;
 }
