@@ -192,7 +192,8 @@ def undo_write(documents: Items, change: Change, write_id: WriteId) -> StoredIte
 
     if before is None:
         with suppress(Modified):
-            documents.delete(after.public_id, check=check_not_modified, write_id=write_id.compensation)
+            compensation = write_id.compensation
+            documents.delete(after.public_id, after.updated_by, check=check_not_modified, write_id=compensation)
             return None
         before = without_project(after)
     project = {name: value for name, value in before.fields.items() if name == "project_id"}
@@ -200,11 +201,11 @@ def undo_write(documents: Items, change: Change, write_id: WriteId) -> StoredIte
     def compose(item: StoredItem) -> Fields:
         check_not_superseded(item)
         if item.revision == after.revision:
-            return documents.members(before)
+            return documents.state(before)
         # Others have changed it since. Their changes stay, but not in this project.
-        return {**documents.members(without_project(item)), **project}
+        return {**documents.state(without_project(item)), **project}
 
-    return documents.update(after.public_id, compose, write_id=write_id.compensation).after
+    return documents.update(after.public_id, compose, None, write_id=write_id.compensation).after
 
 
 def without_project(document: StoredItem) -> StoredItem:

@@ -176,7 +176,7 @@ class ItemService(ABC):
     ) -> None:
         """Delete an item permanently. Raises NotFound, Forbidden, PreconditionFailed and Conflict."""
         self.check_in_scope(access, public_id)
-        self.items.delete(public_id, condition, partial(self.check_still_in_scope, access), write_id)
+        self.items.delete(public_id, access.principal, condition, partial(self.check_still_in_scope, access), write_id)
 
     def _create(self, access: Access, compose: Callable[[], Fields], write_id: WriteId) -> StoredItem:
         """Store the members that ``compose`` returns.
@@ -184,7 +184,11 @@ class ItemService(ABC):
         The project is checked before the write, to refuse without a trace, and after it: it may have been deleted
         meanwhile, and its deletion marks the project before it looks for documents (docs/decisions/writes.md).
         """
-        item = self.items.create(lambda: self.allowed(access, None, compose(), self.accepts_documents), write_id)
+
+        def allowed() -> Fields:
+            return self.allowed(access, None, compose(), self.accepts_documents)
+
+        item = self.items.create(allowed, access.principal, write_id)
         self.check_project_still_open(access, Change(None, item), write_id, self.accepts_documents)
         return item
 
@@ -203,6 +207,6 @@ class ItemService(ABC):
             return None if fields is None else self.allowed(access, item, fields, self.accepts_documents)
 
         write_id = write_id or WriteId()
-        change = self.items.update(public_id, allowed, condition, write_id)
+        change = self.items.update(public_id, allowed, access.principal, condition, write_id)
         self.check_project_still_open(access, change, write_id, self.accepts_documents)
         return change.after

@@ -39,6 +39,10 @@ class Items(ABC):
         """Return the members of an item that clients have set."""
         return {name: item.fields[name] for name in self.resource_type.members if name in item.fields}
 
+    def state(self, item: StoredItem) -> dict[str, Any]:
+        """Return the members of an item that clients have set, and its principal, for a write that restores both."""
+        return {**self.members(item), **_origin(item.updated_by)}
+
     def absent(self, public_id: int) -> NotFound:
         """Return the error for an item that does not exist."""
         return NotFound(f"There is no {self.resource_type.name} {public_id}.")
@@ -120,12 +124,12 @@ class Items(ABC):
         """Return ``count`` ids that nobody else has been or will be given."""
         return self._allocator.next_ids(count)
 
-    def create(self, compose: Callable[[], Fields], write_id: WriteId) -> StoredItem:
+    def create(self, compose: Callable[[], Fields], updated_by: str, write_id: WriteId) -> StoredItem:
         """Store a new item under the id that is reserved for the write, or under the next one.
 
-        ``compose`` returns its members. Raises what ``compose`` and ItemStore.create raise. A taken id means that
-        `-meta` is older than the items, which happens when one is restored from a backup without the other; the next
-        ids are tried.
+        ``updated_by`` is the principal, and ``compose`` returns the members. Raises what ``compose`` and
+        ItemStore.create raise. A taken id means that `-meta` is older than the items, which happens when one is
+        restored from a backup without the other; the next ids are tried.
         """
         compose = cache(compose)
         if not write_id.ids:
@@ -133,7 +137,7 @@ class Items(ABC):
             compose()
         for public_id in write_id.ids or (self._allocator.next_id() for _ in range(MAX_TAKEN_IDS)):
             try:
-                return self._store.create(self.creation(public_id, compose, write_id))
+                return self._store.create(self.creation(public_id, compose, updated_by, write_id))
             except LostRace:
                 self.log_taken(public_id)
         raise Conflict("No free id was found; try again.")
@@ -146,24 +150,28 @@ class Items(ABC):
         self,
         public_id: int,
         compose: Callable[[StoredItem], Fields | None],
+        updated_by: str | None,
         condition: Condition = ANY,
         write_id: WriteId | None = None,
     ) -> Change:
         """Replace an item's members by those that ``compose`` returns for the current item, or leave it for None.
 
+        A write that restores a state has no principal of its own: ``updated_by`` is None, and among the members.
+
         Raises NotFound, PreconditionFailed, and what ``compose`` and ItemStore.update raise.
         """
-        return self._store.update(self.replacement(public_id, compose, condition, write_id or WriteId()))
+        return self._store.update(self.replacement(public_id, compose, updated_by, condition, write_id or WriteId()))
 
     def delete(
         self,
         public_id: int,
+        updated_by: str | None,
         condition: Condition = ANY,
         check: Callable[[StoredItem], None] = lambda _: None,
         write_id: WriteId | None = None,
     ) -> None:
         """Leave a tombstone that keeps the item's type, id and projects. Raises what ``check`` and ``update`` raise."""
-        self._store.update(self.deletion(public_id, check, condition, write_id or WriteId()))
+        self._store.update(self.deletion(public_id, check, updated_by, condition, write_id or WriteId()))
 
     def update_many(
         self, updates: Sequence[Update], items: Mapping[str, StoredItem | None]
@@ -175,16 +183,21 @@ class Items(ABC):
         """Return the results of an earlier run of writes by public id, as ItemStore.find_done does."""
         return self._store.find_done({self.resource_type.doc_id(each): ids for each, ids in write_ids.items()})
 
-    def creation(self, public_id: int, compose: Callable[[], Fields], write_id: WriteId) -> Update:
+    def creation(self, public_id: int, compose: Callable[[], Fields], updated_by: str, write_id: WriteId) -> Update:
         """Return the creation of an item with the members that ``compose`` returns."""
 
         def fields(_: StoredItem | None) -> Fields:
-            return self._fields(public_id, compose(), None)
+            return self._fields(public_id, compose(), updated_by, None)
 
         return Update(self.resource_type.doc_id(public_id), fields, write_id)
 
     def replacement(
-        self, public_id: int, compose: Callable[[StoredItem], Fields | None], condition: Condition, write_id: WriteId
+        self,
+        public_id: int,
+        compose: Callable[[StoredItem], Fields | None],
+        updated_by: str | None,
+        condition: Condition,
+        write_id: WriteId,
     ) -> Update:
         """Return the replacement of an item's members."""
 
@@ -193,12 +206,17 @@ class Items(ABC):
                 raise self.absent(public_id)
             members = compose(item)
             condition.check(item.revision, self.members(item))
-            return None if members is None else self._fields(public_id, members, item)
+            return None if members is None else self._fields(public_id, members, updated_by, item)
 
         return Update(self.resource_type.doc_id(public_id), fields, write_id)
 
     def deletion(
-        self, public_id: int, check: Callable[[StoredItem], None], condition: Condition, write_id: WriteId
+        self,
+        public_id: int,
+        check: Callable[[StoredItem], None],
+        updated_by: str | None,
+        condition: Condition,
+        write_id: WriteId,
     ) -> Update:
         """Return the deletion of an item."""
 
@@ -208,13 +226,17 @@ class Items(ABC):
             check(item)
             condition.check(item.revision, self.members(item))
             project, now = {"project_id": item.project_id} if item.project_id else {}, timestamp()
-            hidden = departures(item, item.project_id, now)
-            return {"type": self.resource_type.name, "id": public_id, **project, "updated_at": now, **hidden}
+            hidden = {"updated_at": now, **_origin(updated_by), **departures(item, item.project_id, now)}
+            return {"type": self.resource_type.name, "id": public_id, **project, **hidden}
 
         return Update(self.resource_type.doc_id(public_id), fields, write_id, deletes=True)
 
-    def _fields(self, public_id: int, members: Fields, item: StoredItem | None) -> Fields:
+    def _fields(self, public_id: int, members: Fields, updated_by: str | None, item: StoredItem | None) -> Fields:
         now = timestamp()
         times = {"created_at": item.fields["created_at"] if item else now, "updated_at": now}
-        hidden = departures(item, members.get("project_id"), now)
+        hidden = {**_origin(updated_by), **departures(item, members.get("project_id"), now)}
         return {"type": self.resource_type.name, "id": public_id, **members, **times, **hidden}
+
+
+def _origin(updated_by: str | None) -> Fields:
+    return {} if updated_by is None else {"updated_by": updated_by}

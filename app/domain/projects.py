@@ -16,7 +16,7 @@ from app.domain.items import Items
 from app.domain.listing.pages import ListQuery, Page
 from app.domain.resources import RenderedItem, stamp
 from app.errors import Conflict, Forbidden, NotFound, PreconditionFailed, ProjectNotEmpty, ServiceError, Unavailable
-from app.store.items import ANY, Condition, Fields, StoredItem, WriteId
+from app.store.items import ANY, Change, Condition, Fields, StoredItem, WriteId
 
 # Projects that are read in one request.
 PROJECTS_PER_READ = 100
@@ -59,26 +59,26 @@ class Projects(ItemService):
         if condition.is_unconditional:
             # Others may have changed the project since an earlier run marked it. Only a condition is older than that.
             mark = mark.as_new()
-        is_marked = self._mark(public_id, condition, mark)
+        change = self._mark(access, public_id, condition, mark)
+        former, is_marked = change.before or change.after, Condition(frozenset({change.after.revision}))
         try:
             self._check_empty(public_id)
         except ProjectNotEmpty:
             with suppress(PreconditionFailed, NotFound):
-                self.items.update(public_id, self.items.members, is_marked, mark.compensation)
+                self.items.update(public_id, lambda _: self.items.state(former), None, is_marked, mark.compensation)
             raise
         try:
-            self.items.delete(public_id, is_marked, write_id=write_id)
+            self.items.delete(public_id, access.principal, is_marked, write_id=write_id)
         except PreconditionFailed as error:
             raise Conflict from error
 
-    def _mark(self, project_id: int, condition: Condition, write_id: WriteId) -> Condition:
-        """Mark a project as being deleted; return the condition that it has not been changed since."""
+    def _mark(self, access: Access, project_id: int, condition: Condition, write_id: WriteId) -> Change:
+        """Mark a project as being deleted, so that it accepts no documents."""
 
         def compose(item: StoredItem) -> Fields:
             return {**self.items.members(item), "deleting_at": stamp(self._now())}
 
-        change = self.items.update(project_id, compose, condition, write_id)
-        return Condition(frozenset({change.after.revision}))
+        return self.items.update(project_id, compose, access.principal, condition, write_id)
 
     def _check_empty(self, project_id: int) -> None:
         if not self._documents.index.is_empty(project_id):
@@ -142,7 +142,7 @@ class Projects(ItemService):
             raise Conflict(f"Project {project_id} is being deleted.")
         # A new revision without the mark also stops a deletion that was only late.
         try:
-            self.items.update(project_id, self.items.members, Condition(frozenset({project.revision})))
+            self.items.update(project_id, self.items.state, None, Condition(frozenset({project.revision})))
         except (PreconditionFailed, NotFound):
             # Others came first, with another document or another deletion.
             return self.accepts_documents(project_id)

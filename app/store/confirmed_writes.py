@@ -30,7 +30,7 @@ RESERVED_SHARE = 0.25
 # The longest random pause, before the last of MAX_TRIES and before each further resend.
 MAX_PAUSE_SECONDS = 0.3
 # The fields that a tombstone keeps, so that keys limited to a project can see the deletion.
-TOMBSTONE_FIELDS = ("type", "id", "project_id", "updated_at")
+TOMBSTONE_FIELDS = ("type", "id", "project_id", "updated_at", "updated_by")
 
 Document = Mapping[str, Any]
 # A revision, or the reason why there is none.

@@ -84,6 +84,12 @@ class StoredItem:
         return project_id
 
     @property
+    def updated_by(self) -> str | None:
+        """The principal that wrote this revision, None if it is not known."""
+        updated_by: str | None = self.fields.get("updated_by")
+        return updated_by
+
+    @property
     def generation(self) -> int:
         """The number of this revision in its history, from 1."""
         return int(self.revision.partition("-")[0])

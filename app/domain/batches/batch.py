@@ -180,10 +180,11 @@ class _Batch:
             return None if fields is None else service.allowed(access, item, fields, accepts_documents)
 
         if operation.op == "create":
-            return self._items.creation(step.public_id, create, step.write_id)
+            return self._items.creation(step.public_id, create, access.principal, step.write_id)
+        terms = access.principal, operation.condition, step.write_id
         if operation.op == "delete":
-            return self._items.deletion(step.public_id, check, operation.condition, step.write_id)
-        return self._items.replacement(step.public_id, compose, operation.condition, step.write_id)
+            return self._items.deletion(step.public_id, check, *terms)
+        return self._items.replacement(step.public_id, compose, *terms)
 
     def _merge(self, operation: Operation) -> Merge:
         return partial(self._merges.apply, operation)
