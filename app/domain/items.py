@@ -1,4 +1,4 @@
-"""The items of one resource type: single ones, many of them, and their changes."""
+"""The items of one resource type: single ones, many of them, and their writes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
-from app.domain.changes.departures import departures
+from app.domain.item_updates import UpdateBuilder
 from app.domain.listing.pages import Index, IndexRow, Page
-from app.domain.resources import RenderedItem, ResourceType, timestamp
-from app.errors import Conflict, NotFound, ServiceError
+from app.domain.resources import RenderedItem, ResourceType
+from app.errors import Conflict, ServiceError
 from app.store import Database
 from app.store.claimed_ids import Allocator
 from app.store.item_store import ItemStore, LostRace
@@ -28,24 +27,13 @@ MAX_PAGE_BYTES = 2**23
 FIRST_READ_ROWS = 50
 
 
-class Items(ABC):
+class Items(UpdateBuilder, ABC):
     """All items of one resource type. All of it raises Unavailable."""
 
     def __init__(self, resource_type: ResourceType, database: Database, allocator: Allocator) -> None:
-        self.resource_type, self._allocator = resource_type, allocator
+        super().__init__(resource_type)
+        self._allocator = allocator
         self.index, self._store = Index(resource_type, database), ItemStore(database)
-
-    def members(self, item: StoredItem) -> dict[str, Any]:
-        """Return the members of an item that clients have set."""
-        return {name: item.fields[name] for name in self.resource_type.members if name in item.fields}
-
-    def state(self, item: StoredItem) -> dict[str, Any]:
-        """Return the members of an item that clients have set, and its principal, for a write that restores both."""
-        return {**self.members(item), **_origin(item.updated_by)}
-
-    def absent(self, public_id: int) -> NotFound:
-        """Return the error for an item that does not exist."""
-        return NotFound(f"There is no {self.resource_type.name} {public_id}.")
 
     def get(self, public_id: int) -> StoredItem:
         """Return one item. Raises NotFound."""
@@ -182,61 +170,3 @@ class Items(ABC):
     def find_done(self, write_ids: Mapping[int, Sequence[WriteId]]) -> dict[WriteId, Change | ServiceError]:
         """Return the results of an earlier run of writes by public id, as ItemStore.find_done does."""
         return self._store.find_done({self.resource_type.doc_id(each): ids for each, ids in write_ids.items()})
-
-    def creation(self, public_id: int, compose: Callable[[], Fields], updated_by: str, write_id: WriteId) -> Update:
-        """Return the creation of an item with the members that ``compose`` returns."""
-
-        def fields(_: StoredItem | None) -> Fields:
-            return self._fields(public_id, compose(), updated_by, None)
-
-        return Update(self.resource_type.doc_id(public_id), fields, write_id)
-
-    def replacement(
-        self,
-        public_id: int,
-        compose: Callable[[StoredItem], Fields | None],
-        updated_by: str | None,
-        condition: Condition,
-        write_id: WriteId,
-    ) -> Update:
-        """Return the replacement of an item's members."""
-
-        def fields(item: StoredItem | None) -> Fields | None:
-            if item is None:
-                raise self.absent(public_id)
-            members = compose(item)
-            condition.check(item.revision, self.members(item))
-            return None if members is None else self._fields(public_id, members, updated_by, item)
-
-        return Update(self.resource_type.doc_id(public_id), fields, write_id)
-
-    def deletion(
-        self,
-        public_id: int,
-        check: Callable[[StoredItem], None],
-        updated_by: str | None,
-        condition: Condition,
-        write_id: WriteId,
-    ) -> Update:
-        """Return the deletion of an item."""
-
-        def fields(item: StoredItem | None) -> Fields:
-            if item is None:
-                raise self.absent(public_id)
-            check(item)
-            condition.check(item.revision, self.members(item))
-            project, now = {"project_id": item.project_id} if item.project_id else {}, timestamp()
-            hidden = {"updated_at": now, **_origin(updated_by), **departures(item, item.project_id, now)}
-            return {"type": self.resource_type.name, "id": public_id, **project, **hidden}
-
-        return Update(self.resource_type.doc_id(public_id), fields, write_id, deletes=True)
-
-    def _fields(self, public_id: int, members: Fields, updated_by: str | None, item: StoredItem | None) -> Fields:
-        now = timestamp()
-        times = {"created_at": item.fields["created_at"] if item else now, "updated_at": now}
-        hidden = {**_origin(updated_by), **departures(item, members.get("project_id"), now)}
-        return {"type": self.resource_type.name, "id": public_id, **members, **times, **hidden}
-
-
-def _origin(updated_by: str | None) -> Fields:
-    return {} if updated_by is None else {"updated_by": updated_by}
