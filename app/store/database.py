@@ -63,15 +63,19 @@ class Database:
         """The database's full name."""
         return self._exchange.name
 
-    def get(self, doc_id: str) -> dict[str, Any] | None:
-        """Return a document with its `_id` and `_rev`, or None if it is absent or deleted."""
-        return self._exchange.find(doc_id)
+    def get(self, doc_id: str, *, conflicts: bool = False) -> dict[str, Any] | None:
+        """Return a document with its `_id` and `_rev`, or None if it is absent or deleted.
 
-    def get_many(self, doc_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Return the existing documents by `_id`, read in one request."""
+        With ``conflicts``, `_conflicts` lists its other live leaves, if there are any.
+        """
+        return self._exchange.find(doc_id, params={"conflicts": True} if conflicts else None)
+
+    def get_many(self, doc_ids: Sequence[str], *, conflicts: bool = False) -> dict[str, dict[str, Any]]:
+        """Return the existing documents by `_id`, read in one request, with ``conflicts`` as ``get`` does."""
         if not doc_ids:
             return {}
-        documents = _documents(self._exchange.rows("_all_docs", params={"include_docs": True}, keys=doc_ids))
+        params = {"include_docs": True, **({"conflicts": True} if conflicts else {})}
+        documents = _documents(self._exchange.rows("_all_docs", params=params, keys=doc_ids))
         return {document["_id"]: document for document in documents}
 
     def leaves(self, doc_ids: Sequence[str], *, deleted_only: bool = False) -> dict[str, Leaf]:

@@ -31,12 +31,13 @@ class ItemStore:
 
     def find(self, doc_id: str) -> StoredItem | None:
         """Return an item, None if it is absent or deleted."""
-        document = self._database.get(doc_id)
+        document = self._database.get(doc_id, conflicts=True)
         return None if document is None else StoredItem.of(document)
 
     def find_many(self, doc_ids: Sequence[str]) -> dict[str, StoredItem]:
         """Return the existing items by `_id`, read in one request."""
-        return {doc_id: StoredItem.of(each) for doc_id, each in self._database.get_many(doc_ids).items()}
+        documents = self._database.get_many(doc_ids, conflicts=True)
+        return {doc_id: StoredItem.of(each) for doc_id, each in documents.items()}
 
     def find_deleted(self, doc_ids: Sequence[str]) -> dict[str, StoredItem]:
         """Return by `_id` the tombstones of deleted items; one made in Fauxton has no fields."""
@@ -174,9 +175,11 @@ def _write(update: Update, item: StoredItem | None) -> ItemWrite | None:
     if item and update.write_id.since and item.is_by(update.write_id):
         # The first run's write has arrived since the first look; the next one finds it.
         raise LostRace
-    replaces = item.revision if item else None
+    replaces, conflicts = (item.revision, item.conflicts) if item else (None, ())
     fields = update.compose(item)
-    return None if fields is None else ItemWrite(update.doc_id, fields, update.write_id, replaces, update.deletes)
+    if fields is None:
+        return None
+    return ItemWrite(update.doc_id, fields, update.write_id, replaces, update.deletes, conflicts)
 
 
 def _proof(change: Change, write_id: WriteId) -> ItemWrite:

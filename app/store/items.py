@@ -12,7 +12,7 @@ from app.errors import PreconditionFailed
 
 Fields = Mapping[str, Any]
 # CouchDB's members and ours, which are no fields of an item.
-OWN = frozenset({"_id", "_rev", "_deleted", "nonce"})
+OWN = frozenset({"_id", "_rev", "_deleted", "_conflicts", "nonce"})
 # JSON numbers are exact up to here in every client (RFC 8259, section 6).
 MAX_ID = 2**53 - 1
 
@@ -57,19 +57,24 @@ class WriteId:
 
 @dataclass(frozen=True)
 class StoredItem:
-    """One revision of an item. Of a deleted one, ``fields`` are those that its tombstone keeps."""
+    """One revision of an item. Of a deleted one, ``fields`` are those that its tombstone keeps.
+
+    ``conflicts`` are the other live leaves: revisions that replication has brought beside the current one.
+    """
 
     doc_id: str
     revision: str
     fields: Fields
     is_deleted: bool = False
     nonce: str | None = field(default=None, repr=False)
+    conflicts: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> StoredItem:
         """Return the item in a document as CouchDB returns it."""
         fields = {name: value for name, value in document.items() if name not in OWN}
-        return cls(document["_id"], document["_rev"], fields, bool(document.get("_deleted")), document.get("nonce"))
+        is_deleted, conflicts = bool(document.get("_deleted")), tuple(document.get("_conflicts", ()))
+        return cls(document["_id"], document["_rev"], fields, is_deleted, document.get("nonce"), conflicts)
 
     @property
     def public_id(self) -> int:
@@ -171,13 +176,17 @@ class Update:
 
 @dataclass(frozen=True)
 class ItemWrite:
-    """The next revision of an item: it replaces the revision ``replaces``, or creates the item without one."""
+    """The next revision of an item: it replaces the revision ``replaces``, or creates the item without one.
+
+    ``conflicts`` are the other live leaves, which stay.
+    """
 
     doc_id: str
     fields: Fields
     write_id: WriteId
     replaces: str | None = None
     deletes: bool = False
+    conflicts: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """Return the document that CouchDB stores."""
@@ -188,4 +197,4 @@ class ItemWrite:
 
     def stored(self, revision: str) -> StoredItem:
         """Return the item as it is once this is stored."""
-        return StoredItem(self.doc_id, revision, self.fields, self.deletes, self.write_id.nonce)
+        return StoredItem(self.doc_id, revision, self.fields, self.deletes, self.write_id.nonce, self.conflicts)

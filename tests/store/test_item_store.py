@@ -11,6 +11,7 @@ from app.errors import NotFound, OutcomeUnknown, ServiceError
 from app.store import Database, confirmed_writes
 from app.store.item_store import ItemStore
 from app.store.items import Change, Fields, StoredItem, Update, WriteId
+from tests.replication import replicate, revision
 from tests.store.losing import Losing
 
 BEFORE, SINCE, AFTER = (f"2026-01-01T00:0{minute}" for minute in range(3))
@@ -138,3 +139,27 @@ def test_the_finished_ones_of_many_writes_are_proven_together(documents: Databas
     revisions = {each.after.doc_id: each.after.revision[0] for each in results.values() if isinstance(each, Change)}
     assert revisions == {"a": "2", "b": "2"}
     assert database.sent == 2
+
+
+def test_an_item_is_read_with_its_other_live_leaves(server_url: str, documents: Database) -> None:
+    first = documents.create({"_id": "a", "n": 0})
+    documents.create({"_id": "b", "n": 0})
+    leaves = [revision(2, letter) for letter in "edc"]
+    branches = [({"_id": "a", "n": n}, (leaf, first)) for n, leaf in enumerate(leaves)]
+    replicate(server_url, documents.name, *branches, ({"_id": "a", "_deleted": True}, (revision(3, "f"), first)))
+    store = ItemStore(documents)
+    items = [store.find("a"), store.find_many(["a"])["a"]]
+    assert [item and (item.revision, sorted(item.conflicts)) for item in items] == [(leaves[0], sorted(leaves[1:]))] * 2
+    assert [item and item.fields for item in items] == [{"n": 0}] * 2
+    unconflicted = [store.find("b"), store.find_many(["b"])["b"]]
+    assert [item and item.conflicts for item in unconflicted] == [()] * 2
+
+
+def test_an_item_keeps_its_other_live_leaves_when_it_is_updated(server_url: str, documents: Database) -> None:
+    first = documents.create({"_id": "a", "n": 0})
+    leaves = [revision(2, letter) for letter in "ed"]
+    replicate(server_url, documents.name, *(({"_id": "a", "n": 1}, (leaf, first)) for leaf in leaves))
+    store = ItemStore(documents)
+    after = store.update(Update("a", adding, WriteId())).after
+    assert after.conflicts == (leaves[1],)
+    assert store.find("a") == after
