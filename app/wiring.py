@@ -12,6 +12,7 @@ from app.cache.response_cache import ResponseCache
 from app.cache.validity import CacheValidator, WriteCounters
 from app.domain.changes.changes import Changes
 from app.domain.changes.cursor import ChangeCursors
+from app.domain.changes.tickets import Tickets
 from app.domain.documents import Documents
 from app.domain.idempotency import Idempotency
 from app.domain.keys.authenticator import Authenticator
@@ -64,6 +65,7 @@ class Services:
     cursors: Cursors
     changes: Changes
     change_cursors: ChangeCursors
+    change_tickets: Tickets
     idempotency: Idempotency
     reservations: Reservations
     readiness: Readiness
@@ -143,6 +145,7 @@ class Services:
             settings.secrets[0],
             now,
         )
+        change_cursors = ChangeCursors(settings.secrets)
         idempotency = Idempotency(store["meta"], settings.deadline + 2, now)
         usage = Usage(store["meta"], idempotency.sweep)
         keys = Keys(store["keys"], allocator(KEY), usage, settings.secrets, now)
@@ -158,7 +161,8 @@ class Services:
             authenticator=authenticator,
             cursors=Cursors(settings.secrets),
             changes=changes,
-            change_cursors=ChangeCursors(settings.secrets),
+            change_cursors=change_cursors,
+            change_tickets=Tickets(settings.secrets, change_cursors, now),
             idempotency=idempotency,
             reservations=Reservations(store.feed("meta"), settings.secrets, now),
             readiness=Readiness(store),

@@ -24,6 +24,7 @@ METHODS = ("POST", "PATCH", "COPY")
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
 # A string of structured fields (RFC 9651, section 3.3.3). A value that begins with a quote must be one.
 QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
+STATELESS = "This request stores nothing and takes no Idempotency-Key: repeat it without one."
 SHOWN = "The first request created key {}, whose text was shown once in its answer. Revoke that key and create another."
 
 
@@ -59,6 +60,12 @@ def read_key(text: str) -> str:
         reason = "Must be 1 to 255 visible ASCII characters, bare or in quotes; a backslash escapes quotes and itself."
         raise ValidationFailed(faults=(Fault("header.Idempotency-Key", reason),))
     return key
+
+
+def refuse_key() -> None:
+    """Raise ValidationFailed for a request with an Idempotency-Key, which is promised the first answer again."""
+    if "Idempotency-Key" in request.headers:
+        raise ValidationFailed(faults=(Fault("header.Idempotency-Key", STATELESS),))
 
 
 def digest(target: tuple[str, str], arguments: dict[str, Any]) -> str:

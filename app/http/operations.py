@@ -65,6 +65,8 @@ class Operation:
     may_be_uncounted: bool = False
     # A success shows something that must not be stored.
     is_secret: bool = False
+    # An Idempotency-Key is refused, since nothing is stored.
+    is_stateless: bool = False
     # Whether the OpenAPI document has it.
     is_listed: bool = True
     # The method of the same operation on the path without its last segment, for clients that cannot send that method.
@@ -74,6 +76,11 @@ class Operation:
     def parameters(self) -> frozenset[str]:
         """The names of the view's parameters."""
         return frozenset(inspect.signature(self.view).parameters)
+
+    @property
+    def is_idempotent(self) -> bool:
+        """Whether a request with an Idempotency-Key is carried out once."""
+        return self.method in idempotent.METHODS and not self.is_stateless
 
     def target(self, path: str) -> tuple[str, str]:
         """Return the method and the path that identify the operation, the same for it and its alias."""
@@ -121,7 +128,7 @@ def handle(operation: Operation, services: Services, **path: int) -> Response:
         access = authenticate(services, quota, scope, *operation.other_scopes) if scope else None
         arguments.require_acceptable(operation.media_type, *operation.other_media_types)
         given = read_arguments(operation, services, path)
-        if access and operation.method in idempotent.METHODS and "HTTP_IDEMPOTENCY_KEY" in request.environ:
+        if access and operation.is_idempotent and "HTTP_IDEMPOTENCY_KEY" in request.environ:
             answer = idempotent.run_once(
                 services.idempotency,
                 access.principal,
@@ -179,6 +186,8 @@ def read_arguments(operation: Operation, services: Services, path: dict[str, int
         arguments.load_no_body(services.settings.max_body_bytes)
     if operation.method == "POST" and HTTPStatus.PRECONDITION_FAILED not in operation.also:
         arguments.refuse_condition()
+    if operation.is_stateless:
+        idempotent.refuse_key()
     return given
 
 

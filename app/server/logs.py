@@ -34,8 +34,8 @@ MAX_TEXT_CHARACTERS = 1000
 PLAIN = re.compile(rf"[!-$&-~]{{0,{MAX_TEXT_CHARACTERS}}}", re.ASCII)
 # The parameters that are shown, unless their value is long; a cursor or a ticket is not.
 SHOWN_PARAMETERS = re.compile(r"(?<![^&])(?:limit|order|project_id|ids)=[0-9a-z,%]{1,100}(?![^&])", re.ASCII)
-# The text of a key, which a client may send in the wrong place.
-KEY = re.compile(r"ds_[a-z0-9]{1,16}_[0-9A-Za-z]{12,}", re.ASCII)
+# The text of a key or a ticket, which a client may send in the wrong place.
+KEY = re.compile(r"ds_[a-z0-9]{1,16}_[0-9A-Za-z._-]{12,}", re.ASCII)
 
 
 class JSONLines(JsonFormatter):

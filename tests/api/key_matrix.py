@@ -39,6 +39,11 @@ OTHER_STATUSES = {
     # An operation of a batch is refused on its own.
     ("body", "id"): {"forbid": 200, "hide": 200},
 }
+# The statuses of operations that treat a place as no other operation does.
+OWN_STATUSES = {
+    # A ticket for a stream that will be empty.
+    ("POST /changes/tickets", "project_id"): {"forbid": 403, "hide": 201},
+}
 # Operations that limited keys may not call even on their own items, since the result is outside their limits.
 REFUSED = {
     ("POST /projects", "project"),
@@ -316,7 +321,8 @@ class Matrix:
             ids = {**named, place: number}
             if any(other.where == "path" and other not in ids for other in template.places):
                 continue
-            status = OTHER_STATUSES.get((place.where, place.name), STATUSES[place.where])[mode]
+            others = OTHER_STATUSES.get((place.where, place.name), STATUSES[place.where])
+            status = OWN_STATUSES.get((str(template.operation), place.name), others)[mode]
             for method in template.methods:
                 request = template.request(ids, method=method, media_type=media_type)
                 item = request.url if template.reads else f"/{LISTS[place.kind]}/{number}"
@@ -401,12 +407,12 @@ def _dead(world: World, past: Keys, owner: Own) -> dict[str, str | None]:
 
 
 def essence(answer: Answer) -> tuple[int, list[tuple[str, str]], str]:
-    """Return the parts of an answer that must be equal: all but the rate limit, the date and encrypted cursors."""
+    """Return the parts of an answer that must be equal: all but the rate limit, the date, cursors and tickets."""
     headers = [
         (name, re.sub("[0-9]+", "#", value) if "ratelimit" in name.lower() else value)
         for name, value in answer.headers.items()
         if name != "Date"
     ]
-    # A cursor of the changes is encrypted, so that only its length can be compared.
-    text = re.sub('(?<="next":")[^"]+', lambda cursor: "#" * len(cursor[0]), answer.text)
+    # A cursor of the changes is encrypted, and a ticket is new each time, so that only their lengths can be compared.
+    text = re.sub('(?<="next":")[^"]+|ds_ticket_[^"]+', lambda secret: "#" * len(secret[0]), answer.text)
     return answer.status_code, sorted(headers), text

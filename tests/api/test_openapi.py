@@ -203,8 +203,8 @@ def test_its_success_is_documented(operation: Operation) -> None:
     is_counted = operation.says["security"] and operation.path != "/metrics"
     assert len(counted) == (2 if is_counted else 0)
     assert ("content" in response) == (success != "204")
-    # Nothing is stored at a place of its own for a reservation.
-    is_located = success == "201" and not operation.path.endswith("/reservations")
+    # Nothing is stored at a place of its own for a reservation or a ticket.
+    is_located = success == "201" and not operation.path.endswith(("/reservations", "/tickets"))
     assert ("Location" in response["headers"]) == is_located
     assert "Cache-Control" in response["headers"] or success == "204"
     assert all(header["description"] and header["schema"] for header in response["headers"].values())

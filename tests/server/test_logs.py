@@ -18,6 +18,7 @@ from app.server.logs import AccessLog, JSONLines, TextLines, form_of
 pytestmark = pytest.mark.nodatabase
 
 KEY = f"ds_dev_{'a1B' * 16}x"
+TICKET = f"ds_ticket_WyJ{'a1B' * 16}.o6y-z_1x{'a1B' * 8}"
 RECORD = RequestRecord(
     method="GET",
     route="/documents/<id:document_id>",
@@ -133,14 +134,17 @@ def test_no_path_breaks_or_bloats_a_line(form: str, path: str) -> None:
         RECORD._replace(request_id=KEY),
         RECORD._replace(client=KEY),
         RECORD._replace(query=f"ids=1&ids={KEY}"),
+        RECORD._replace(path=f"/changes/{TICKET}"),
+        RECORD._replace(request_id=TICKET),
     ],
-    ids=["path", "request_id", "client", "query"],
+    ids=["path", "request_id", "client", "query", "ticket in path", "ticket in request_id"],
 )
-def test_a_key_in_the_wrong_place_is_hidden(form: str, record: RequestRecord) -> None:
+def test_a_key_or_ticket_in_the_wrong_place_is_hidden(form: str, record: RequestRecord) -> None:
     with closing(Log(form)) as log:
         line = log.line(record)
-    assert KEY[:20] not in line
-    assert KEY[-20:] not in line
+    for secret in (KEY, TICKET):
+        assert secret[:20] not in line
+        assert secret[-20:] not in line
 
 
 @pytest.mark.parametrize(

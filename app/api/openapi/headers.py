@@ -58,6 +58,9 @@ RESPONSE_HEADERS: dict[str, dict[str, Any]] = {
         text('<https://api.dreamscript.example/documents?limit=2&cursor=2.iU4BnJpKCYx8>; rel="next"'),
         always=False,
     ),
+    "Referrer-Policy": _header(
+        "No page that this answer leads to learns its URL.", {"type": "string", "enum": ["no-referrer"]}
+    ),
     "Idempotency-Replayed": _header(
         "The answer is that of an earlier request with this `Idempotency-Key`.",
         {"type": "string", "enum": ["true"]},

@@ -14,7 +14,6 @@ from marshmallow import Schema
 from app.api.openapi.components import response_name
 from app.api.openapi.headers import RATE_LIMITS
 from app.domain.access import SCOPES
-from app.http import idempotent
 from app.http.answers import JSON
 from app.http.arguments import REQUEST_TYPES
 from app.http.operations import Operation
@@ -77,7 +76,7 @@ def _request_body(operation: Operation) -> dict[str, Any]:
 
 def _responses(operation: Operation) -> dict[str, Any]:
     counted = RATE_LIMITS if operation.scope and not operation.is_uncounted else ()
-    replayed = ("Idempotency-Replayed",) if operation.method in idempotent.METHODS else ()
+    replayed = ("Idempotency-Replayed",) if operation.is_idempotent else ()
     headers = {name: name for name in ("X-Request-ID", *counted, *replayed, *operation.headers)}
     success: dict[str, Any] = {"description": HTTPStatus(operation.status).phrase, "headers": headers}
     if operation.answer is not None:
@@ -96,7 +95,7 @@ def _error_statuses(operation: Operation) -> set[int]:
     statuses = {400, 406, 500, *operation.also}
     if operation.scope is not None:
         statuses |= {401, 403, 429, 503}
-    if operation.method in idempotent.METHODS:
+    if operation.is_idempotent:
         statuses |= {409, 422}
     if operation.body is not None:
         statuses |= {413, 415}

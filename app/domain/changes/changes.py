@@ -46,7 +46,12 @@ class ChangesQuery:
     with_values: bool = False
 
     def types(self, access: Access) -> list[ResourceType]:
-        """Return the types to read, projects first. Raises Forbidden if the key may not read them."""
+        """Return the types to read, projects first. Raises Forbidden if the key may not read them, or not the project.
+
+        Where a key hides items outside its limits, their project is empty.
+        """
+        if self.project_id is not None and not access.admits_project(self.project_id) and not access.hides:
+            raise access.refusal(NotFound())
         if self.resource_type is not None:
             access.require(TYPE_SCOPES[self.resource_type])
             return [self.resource_type]
@@ -86,8 +91,6 @@ class Changes:
     def poll(self, access: Access, query: ChangesQuery) -> Poll:
         """Return the next changes. Raises Forbidden, Gone and Unavailable."""
         types, view = query.types(access), View(access, query.project_id)
-        if query.project_id is not None and not access.admits_project(query.project_id) and not access.hides:
-            raise access.refusal(NotFound())
         if not types:
             raise Forbidden("This key may read neither documents nor projects.")
         started_at = stamp(self._now())

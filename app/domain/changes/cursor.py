@@ -36,7 +36,8 @@ class Checkpoint:
 
     ``scope`` is a digest of the limits of its key, and ``places`` are by resource type. Everything that changed before
     ``time`` (RFC 3339) is known to the client. During the first sync, ``listing`` names the resource type that is
-    listed and the id after which the next page begins.
+    listed and the id after which the next page begins. ``ticket`` is the id of the ticket of the stream that has sent
+    the cursor, if any.
     """
 
     region: int
@@ -44,6 +45,7 @@ class Checkpoint:
     time: str
     places: Mapping[str, Place]
     listing: tuple[str, int] | None = None
+    ticket: str | None = None
 
 
 class ChangeCursors:
