@@ -120,6 +120,23 @@ class ProjectNotEmpty(ServiceError):
     reason = "The project still holds documents. Move or delete them first."
 
 
+class UnresolvedConflict(ServiceError):
+    """An item has an open conflict, and the write names no version that it replaces."""
+
+    code, status = "unresolved_conflict", 409
+    reason = (
+        "The item has an open conflict, which GET …/conflicts shows. Resolve it with POST …/resolve, "
+        "or send the item's ETag in If-Match."
+    )
+
+
+class Orphan(ServiceError):
+    """A version belongs to a project that does not exist."""
+
+    code, status = "orphan", 409
+    reason = "The project of this version does not exist. Choose another one, or none."
+
+
 class OutcomeUnknown(ServiceError):
     """It cannot be determined any more whether an earlier run of a repeated request was carried out."""
 

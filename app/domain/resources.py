@@ -54,7 +54,8 @@ KEY = ResourceType("key", "keys")
 class RenderedItem(NamedTuple):
     """One revision of an item. ``body`` is its JSON in UTF-8, without a line end.
 
-    ``updated_at`` is in seconds since the epoch, None if the item does not have a usable time.
+    ``updated_at`` is in seconds since the epoch, None if the item does not have a usable time. ``is_conflicted``:
+    replication has brought other versions that could not be merged with this one.
     """
 
     public_id: int
@@ -62,12 +63,13 @@ class RenderedItem(NamedTuple):
     project_id: int | None
     body: bytes
     updated_at: int | None = None
+    is_conflicted: bool = False
 
     @classmethod
-    def of(cls, resource_type: ResourceType, item: StoredItem) -> RenderedItem:
+    def of(cls, resource_type: ResourceType, item: StoredItem, *, is_conflicted: bool = False) -> RenderedItem:
         """Render a stored item."""
         body = resource_type.body(item.fields)
-        return cls(item.public_id, item.revision, item.project_id, body, updated_at(item.fields))
+        return cls(item.public_id, item.revision, item.project_id, body, updated_at(item.fields), is_conflicted)
 
 
 def updated_at(fields: Fields) -> int | None:

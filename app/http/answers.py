@@ -30,8 +30,9 @@ CODING = re.compile(rf"(?:(?:--?|[;:+.])(?:x-)?(?:{'|'.join(CODINGS)})){{1,2}}\Z
 CACHING = {"Cache-Control": "private, no-cache", "Vary": "X-API-Key, Authorization"}
 # Of all that has a tag, of items and of new items, for the OpenAPI document.
 HEADER_NAMES = ("ETag", *CACHING)
-ITEM_HEADER_NAMES = (*HEADER_NAMES, "Last-Modified")
-CREATED_HEADER_NAMES = (*ITEM_HEADER_NAMES, "Location")
+CREATED_HEADER_NAMES = (*HEADER_NAMES, "Last-Modified", "Location")
+ITEM_HEADER_NAMES = (*HEADER_NAMES, "Last-Modified", "x-conflict")
+CONFLICT = {"x-conflict": "true"}
 MAX_CACHED_DATES = 4096
 
 
@@ -100,9 +101,10 @@ def item_headers(item: RenderedItem) -> dict[str, str]:
     Last-Modified is for people and logs: merges and other authors may leave it as it was, so no condition uses it.
     It is never in the future (RFC 9110, section 8.8.2.1), even where another clock is ahead.
     """
-    if item.updated_at is None:
-        return tag_headers(item.revision)
-    return {**tag_headers(item.revision), "Last-Modified": http_date(min(item.updated_at, int(time.time())))}
+    headers = tag_headers(item.revision)
+    if item.updated_at is not None:
+        headers["Last-Modified"] = http_date(min(item.updated_at, int(time.time())))
+    return headers | CONFLICT if item.is_conflicted else headers
 
 
 @lru_cache(MAX_CACHED_DATES)

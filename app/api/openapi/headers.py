@@ -44,6 +44,11 @@ RESPONSE_HEADERS: dict[str, dict[str, Any]] = {
         text("Sat, 31 Jan 2026 12:00:00 GMT"),
         always=False,
     ),
+    "x-conflict": _header(
+        "The item has an open conflict: `GET …/conflicts` shows its versions. Absent otherwise.",
+        {"type": "string", "enum": ["true"]},
+        always=False,
+    ),
     "Location": _header(
         "The absolute URL of the new item.", URL | {"examples": ["https://api.dreamscript.example/documents/3"]}
     ),
