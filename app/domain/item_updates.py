@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from app.domain.changes.departures import departures
 from app.domain.resources import ResourceType, timestamp
 from app.errors import NotFound
-from app.store.items import Condition, Fields, StoredItem, Update, WriteId
+from app.store.items import RESTORED_FROM, Condition, Fields, StoredItem, Update, WriteId
 
 
 class UpdateBuilder:
@@ -76,6 +77,32 @@ class UpdateBuilder:
             return {"type": self.resource_type.name, "id": public_id, **project, **hidden}
 
         return Update(self.resource_type.doc_id(public_id), fields, write_id, deletes=True)
+
+    def restoration(
+        self,
+        version: StoredItem,
+        tombstones: Callable[[], Mapping[int, StoredItem]],
+        compose: Callable[[StoredItem], Fields],
+        updated_by: str,
+        condition: Condition,
+        write_id: WriteId,
+    ) -> Update:
+        """Return the write that gives an item the content of an earlier ``version``, over its own tombstone as well.
+
+        ``tombstones`` reads the tombstone of a deleted item. ``compose`` returns the members that the current item, or
+        its tombstone, gets.
+        """
+
+        def fields(item: StoredItem | None) -> Fields:
+            current = item or tombstones().get(version.public_id)
+            if current is None:
+                raise self.absent(version.public_id)
+            members = compose(current)
+            condition.check(current.revision, self.members(current))
+            current = replace(current, fields={"created_at": version.fields["created_at"], **current.fields})
+            return {**self._fields(version.public_id, members, updated_by, current), RESTORED_FROM: version.revision}
+
+        return Update(version.doc_id, fields, write_id)
 
     def _fields(self, public_id: int, members: Fields, updated_by: str | None, item: StoredItem | None) -> Fields:
         now = timestamp()

@@ -6,7 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 from app.domain.item_updates import UpdateBuilder
 from app.domain.listing.pages import Index, IndexRow, Page
@@ -160,6 +160,18 @@ class Items(UpdateBuilder, ABC):
     ) -> None:
         """Leave a tombstone that keeps the item's type, id and projects. Raises what ``check`` and ``update`` raise."""
         self._store.update(self.deletion(public_id, check, updated_by, condition, write_id or WriteId()))
+
+    def restore(
+        self,
+        version: StoredItem,
+        compose: Callable[[StoredItem], Fields],
+        updated_by: str,
+        condition: Condition,
+        write_id: WriteId,
+    ) -> Change:
+        """Give an item the content of an earlier version. Raises NotFound, PreconditionFailed and as ``update``."""
+        tombstones = partial(self.find_deleted, [version.public_id])
+        return self._store.update(self.restoration(version, tombstones, compose, updated_by, condition, write_id))
 
     def update_many(
         self, updates: Sequence[Update], items: Mapping[str, StoredItem | None]

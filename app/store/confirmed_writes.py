@@ -19,7 +19,7 @@ from app.store.bulk_writes import write_in_parts
 from app.store.database import Database, Leaf
 from app.store.exchange import DocumentFailure, Outcome
 from app.store.group_commit import GroupCommit
-from app.store.items import ItemWrite, StoredItem
+from app.store.items import RESTORED_FROM, ItemWrite, StoredItem
 
 # Tries of a write that loses races.
 MAX_TRIES = 6
@@ -110,10 +110,13 @@ class ConfirmedWrites:
     def _must_be_first(self, document: Document) -> bool:
         """Return whether a revision of ``document`` on top of a tombstone is a resurrection, not a create.
 
-        CouchDB accepts a new document over a tombstone, but a deleted id stays deleted. A verb that restores an item
-        over its own tombstone is to be exempt here.
+        CouchDB accepts a new document over a tombstone, but a deleted id stays deleted unless the item is restored.
         """
-        return "_rev" not in document and not self._reuses_ids
+        return "_rev" not in document and not self._may_follow_tombstone(document)
+
+    def _may_follow_tombstone(self, document: Document) -> bool:
+        """Return whether ``document`` may stand on a tombstone, which CouchDB does not accept as its `_rev`."""
+        return self._reuses_ids or RESTORED_FROM in document
 
     def _delete_resurrected(self, document: Document, revision: str) -> None:
         """Delete a resurrected item unless others have changed it since. Raises Unconfirmed: it may be alive."""
@@ -172,7 +175,7 @@ class ConfirmedWrites:
         """Return the revision in the lineage that ``document`` would have made."""
         if leaf is None:
             return None
-        if self._reuses_ids and "_rev" not in document:
+        if self._may_follow_tombstone(document) and "_rev" not in document:
             # It may have started at any generation; only as the newest can it be told from earlier ones.
             return leaf.lineage[0]
         generation = 1 + _generation(document.get("_rev", "0-"))

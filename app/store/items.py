@@ -13,6 +13,8 @@ from app.errors import PreconditionFailed
 Fields = Mapping[str, Any]
 # CouchDB's members and ours, which are no fields of an item.
 OWN = frozenset({"_id", "_rev", "_deleted", "_conflicts", "nonce"})
+# The hidden member of a restored item: the revision that its content comes from.
+RESTORED_FROM = "restored_from"
 # JSON numbers are exact up to here in every client (RFC 8259, section 6).
 MAX_ID = 2**53 - 1
 

@@ -229,3 +229,18 @@ def test_no_request_is_larger_than_couchdb_accepts(
     assert [len(body) for body in bodies if len(body) >= 8_000_000] == []
     # There are no more requests than necessary.
     assert len(bodies) == requests
+
+
+@pytest.mark.parametrize("script", [[], ["lost before"], ["lost after"], ["lost after"] * 3])
+@pytest.mark.parametrize("many", [False, True])
+def test_a_restored_item_stands_on_its_tombstone(documents: Database, script: list[str], many: bool) -> None:
+    delete_first(documents)
+    item = store(losing(documents, *script)[0], write(n=1, restored_from="1-a"), many=many)
+    assert (stored(documents)["_rev"], stored(documents)["n"]) == (item.revision, 1)
+
+
+def test_a_restoration_that_another_write_preceded_is_a_conflict(documents: Database) -> None:
+    documents.create({"_id": "a", "n": 2})
+    with pytest.raises(Conflict):
+        losing(documents)[0].store(write(n=1, restored_from="1-a"))
+    assert stored(documents)["n"] == 2
