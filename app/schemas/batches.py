@@ -9,6 +9,7 @@ from marshmallow import Schema, fields, validate
 from app.domain.reservations import MAX_TEXT_BYTES
 from app.errors import PreconditionFailed
 from app.schemas.errors import CODES
+from app.schemas.merges import VALUE, merged_member
 from app.schemas.plain import PlainSchema
 from app.schemas.values import Identifier, text_of
 from app.store.items import MAX_ID
@@ -17,34 +18,6 @@ OPERATIONS = ("create", "replace", "patch", "delete", "merge")
 MOST_OPERATIONS = 1_000
 # The types of any member of an item; the item's own schema checks each value later, operation by operation.
 MEMBER = {"type": ["string", "integer", "null"], "minimum": 1, "maximum": MAX_ID}
-
-
-VALUE = {"type": ["string", "integer", "null"]}
-# A member of a merge that clashed.
-MERGED_MEMBER = {
-    "type": "object",
-    "required": ["state"],
-    "properties": {
-        "state": {"type": "string", "enum": ["clean", "clash"]},
-        "value": {"type": ["string", "integer"], "description": "The merged value of a clean member."},
-        "hunks": {
-            "type": "array",
-            "description": "Consecutive parts of the member, which cover all of it.",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "merged": {"type": "string"},
-                    "base": VALUE,
-                    "versions": {
-                        "type": "object",
-                        "required": ["current", "value"],
-                        "properties": {"current": VALUE, "value": VALUE},
-                    },
-                },
-            },
-        },
-    },
-}
 
 
 class OperationSchema(PlainSchema):
@@ -150,7 +123,9 @@ class OutcomeSchema(Schema):
         metadata={
             "description": "A merge that clashed, by member: merged hunks, and hunks with the text of the base, of the "
             "current item and of the operation's value.",
-            "additionalProperties": MERGED_MEMBER,
+            "additionalProperties": merged_member(
+                {"required": ["current", "value"], "properties": {"current": VALUE, "value": VALUE}}
+            ),
         },
     )
 

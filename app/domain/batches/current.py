@@ -9,10 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from app.domain.access import Access
-from app.domain.batches.merges import Clash, compare, describe
+from app.domain.batches.merges import LABELS, Clash, compare
 from app.domain.batches.operations import Current, Operation, Outcome
 from app.domain.item_service import ItemService
 from app.domain.listing.pages import ListQuery
+from app.domain.merging.description import describe
 from app.errors import Unavailable
 from app.request_context import remaining
 
@@ -97,7 +98,7 @@ class _Composer:
         if seconds is not None and seconds < COMPARISON_SECONDS:
             return None
         merge = compare(members, operation, {name: value[name] for name in members if name in value})
-        description = describe(merge)
+        description = describe(merge, LABELS)
         return description if merge.value is None and self._admits(description) else None
 
     def _admits(self, value: object) -> bool:

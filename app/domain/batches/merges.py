@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.domain.batches.operations import Operation
-from app.domain.merging import text_merge
 from app.domain.merging.item_merge import ItemMerge, merge_items
 from app.errors import Conflict, Unavailable
 from app.request_context import remaining
@@ -17,6 +16,8 @@ from app.store.items import Fields
 # Texts exist whose merge takes seconds. No merge begins after this share of the time that the request has left at the
 # start of a batch, so that those before it are stored in time.
 TIME_SHARE = 0.3
+# The versions of a merge, in the order of ``compare``.
+LABELS = ("current", "value")
 
 
 class Clash(Conflict):
@@ -50,24 +51,6 @@ class Merges:
 def compare(names: Sequence[str], operation: Operation, stored: Fields) -> ItemMerge:
     """Return the merge of a stored item's members with those of an operation."""
     return merge_items(names, operation.base or {}, [stored, operation.value or {}])
-
-
-def describe(merge: ItemMerge) -> dict[str, Any]:
-    """Return a merge as JSON values: the state of each member, with the merged value or with the hunks."""
-    return {
-        name: {"state": "clash", "hunks": [_hunk(hunk) for hunk in outcome.hunks]}
-        if isinstance(outcome, text_merge.Clash)
-        else {"state": "clean"} | ({} if outcome.value is None else {"value": outcome.value})
-        for name, outcome in merge.members.items()
-    }
-
-
-def _hunk(hunk: text_merge.Hunk) -> dict[str, Any]:
-    """Return a hunk: merged text, or the parts of the base, of the current item and of the client's value."""
-    if hunk.merged is not None:
-        return {"merged": hunk.merged}
-    stored, own = hunk.versions
-    return {"base": hunk.base, "versions": {"current": stored, "value": own}}
 
 
 def _size(members: Mapping[str, Any]) -> int:
