@@ -60,6 +60,12 @@ class Exchange:
         with self._translated(method, path):
             return _holding(self._ask(method, path, **options).body, *members)
 
+    def send_for_list(self, method: str, *path: str, **options: Any) -> list[dict[str, Any]]:
+        """Return the body of the response, a list of objects; ``options`` are those of Connection.request."""
+        with self._translated(method, path):
+            body = self._ask(method, path, **options).body
+            return [_holding(each) for each in _list({"body": body}, "body")]
+
     def find(self, *path: str, params: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
         """Return the document at ``path``, None if it is absent or deleted."""
         with self._translated("GET", path):

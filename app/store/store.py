@@ -8,6 +8,7 @@ from app.couch.connection import Connection
 from app.store.database import CountWrites, Database
 from app.store.exchange import Exchange
 from app.store.feed import Feed
+from app.store.leaves import Leaves
 from app.store.observation import Observe, unobserved
 
 
@@ -34,6 +35,10 @@ class Store:
     def feed(self, name: str) -> Feed:
         """Return the feed of changes of the database ``<prefix>-<name>``."""
         return Feed(self._exchange(name))
+
+    def leaves(self, name: str) -> Leaves:
+        """Return the leaves of the documents in the database ``<prefix>-<name>``."""
+        return Leaves(self._exchange(name), self._count_writes.get(name))
 
     def _exchange(self, name: str) -> Exchange:
         return Exchange(self._connection, f"{self._prefix}-{name}", self._observe)

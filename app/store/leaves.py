@@ -1,0 +1,125 @@
+"""The leaves of documents: reads the live ones in CouchDB's order, and stores revisions on top of some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from app.store.database import CountWrites
+from app.store.exchange import DocumentFailure, Exchange
+from app.store.items import Fields, ItemWrite, StoredItem, WriteId
+
+# Live leaves of one document that are read. More of them show that programs or people make them faster than they can
+# be merged.
+MAX_LEAVES = 50
+# Leaves and documents that one request reads; a leaf has up to 8 MB.
+LEAVES_PER_READ, DOCUMENTS_PER_READ = 10, 50
+# The number of the rules for merges: releases with different rules must not write the same nonce.
+ALGORITHM = 1
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A revision without a successor, and the revisions up to it, the latest first."""
+
+    item: StoredItem
+    lineage: tuple[str, ...] = ()
+
+    @property
+    def revision(self) -> str:
+        """The revision that the leaf is."""
+        return self.item.revision
+
+
+def winner_order(revision: str) -> tuple[int, str]:
+    """Return the sort key of a live revision; CouchDB's winner has the highest.
+
+    The rule is in CouchDB's documentation ("Conflicts and revision trees"): the longest history, then the highest hash.
+    """
+    generation, _, digest = revision.partition("-")
+    return int(generation), digest
+
+
+class Leaves:
+    """The leaves in one database. All of it raises Unavailable."""
+
+    def __init__(self, exchange: Exchange, count_writes: CountWrites | None = None) -> None:
+        self._exchange, self._count_writes = exchange, count_writes or (lambda _: nullcontext(set()))
+
+    def revisions(self, doc_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Return the live leaves of each existing document by `_id`, the winner first, without reading the others."""
+        revisions: dict[str, tuple[str, ...]] = {}
+        for part in _parts(doc_ids, DOCUMENTS_PER_READ):
+            rows = self._exchange.rows("_all_docs", params={"include_docs": True, "conflicts": True}, keys=part)
+            for document in (row["doc"] for row in rows if row.get("doc")):
+                live = {document["_rev"], *document.get("_conflicts", ())}
+                revisions[document["_id"]] = tuple(sorted(live, key=winner_order, reverse=True))
+        return revisions
+
+    def read(self, doc_ids: Sequence[str]) -> dict[str, tuple[Leaf, ...]]:
+        """Return up to MAX_LEAVES live leaves of each existing document by `_id`, the winner first."""
+        return self.read_revisions({doc_id: live[:MAX_LEAVES] for doc_id, live in self.revisions(doc_ids).items()})
+
+    def read_revisions(self, revisions: Mapping[str, Sequence[str]]) -> dict[str, tuple[Leaf, ...]]:
+        """Return those of the revisions by `_id` whose bodies exist, in the same order, as if they were leaves."""
+        leaves: dict[str, tuple[Leaf, ...]] = {}
+        for doc_id, each in revisions.items():
+            parts = _parts(each, LEAVES_PER_READ)
+            documents = [document for part in parts for document in self._documents(doc_id, part)]
+            by_revision = {leaf.revision: leaf for leaf in map(_leaf, documents)}
+            leaves[doc_id] = tuple(by_revision[revision] for revision in each if revision in by_revision)
+        return leaves
+
+    def read_all(self, doc_id: str) -> tuple[Leaf, ...]:
+        """Return all leaves of a document, tombstones included, in no order.
+
+        Each merge leaves tombstones, so there may be hundreds of them.
+        """
+        params = {"open_revs": "all", "revs": True}
+        results = self._exchange.send_for_list("GET", doc_id, params=params)
+        return tuple(_leaf(result["ok"]) for result in results if "ok" in result)
+
+    def store(self, writes: Sequence[ItemWrite]) -> None:
+        """Store revisions, each on top of the leaf that it replaces; there may be several for one document.
+
+        Each is stored or not independently, and the answers for those of one document look alike: read the leaves
+        afterwards. A leaf that has a successor by then is refused.
+        """
+        if not writes:
+            return
+        doc_ids = {write.doc_id for write in writes}
+        with self._count_writes(doc_ids) as unknown:
+            outcomes = self._exchange.write_many([write.document() for write in writes])
+            if DocumentFailure.UNKNOWN in outcomes.values():
+                unknown |= doc_ids
+
+    def _documents(self, doc_id: str, revisions: Sequence[str]) -> list[dict[str, Any]]:
+        return self._exchange.revisions([(doc_id, revision) for revision in revisions], revs=True)
+
+
+def merge_write(winner: Leaf, revisions: Collection[str], fields: Fields) -> ItemWrite:
+    """Return the merge of ``revisions`` on top of the winner; its nonce is a function of the revisions alone."""
+    return ItemWrite(winner.item.doc_id, fields, _write_id("merge", *sorted(revisions)), winner.revision)
+
+
+def tombstone_write(leaf: Leaf, fields: Fields) -> ItemWrite:
+    """Return the tombstone of a leaf; its nonce is a function of the leaf alone."""
+    return ItemWrite(leaf.item.doc_id, fields, _write_id("tombstone", leaf.revision), leaf.revision, deletes=True)
+
+
+def _write_id(*names: str) -> WriteId:
+    return WriteId(nonce=sha256(" ".join((str(ALGORITHM), *names)).encode()).hexdigest()[:32])
+
+
+def _leaf(document: Mapping[str, Any]) -> Leaf:
+    revisions = document["_revisions"]
+    lineage = tuple(f"{revisions['start'] - age}-{digest}" for age, digest in enumerate(revisions["ids"]))
+    return Leaf(StoredItem.of({name: it for name, it in document.items() if name != "_revisions"}), lineage)
+
+
+def _parts(values: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
