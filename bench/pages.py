@@ -160,7 +160,7 @@ def main() -> None:
         with Live("serve", environ) as live:
             measure(live, key, limited)
     finally:
-        for name in ("documents", "projects", "keys", "meta"):
+        for name in ("documents", "projects", "keys", "meta", "history"):
             connection.delete(f"{prefix}-{name}")
         connection.close()
         server.stop()

@@ -132,7 +132,7 @@ class CouchSettings:
     prefix: str = setting(
         "DREAMSCRIPT_DATABASE_PREFIX",
         "dreamscript",
-        "Databases are named `<prefix>-documents`, `-projects`, `-keys` and `-meta`.",
+        "Databases are named `<prefix>-documents`, `-projects`, `-history`, `-keys` and `-meta`.",
         database_prefix,
     )
     var: Path = setting(

@@ -172,7 +172,7 @@ def main() -> None:
     finally:
         services.close()
         connection = Connection(url, timeout=60)
-        for name in ("documents", "projects", "keys", "meta"):
+        for name in ("documents", "projects", "keys", "meta", "history"):
             connection.delete(f"{prefix}-{name}")
         connection.close()
         server.stop()

@@ -17,7 +17,7 @@ def test_a_renewal_gives_every_database_another_identity(server_url: str, module
     store = Store(server_url, module_prefix)
 
     def identities() -> dict[str, str | None]:
-        names = ("documents", "keys", "meta", "projects")
+        names = ("documents", "history", "keys", "meta", "projects")
         return {f"{module_prefix}-{name}": store.feed(name).identity() for name in names}
 
     before = identities()

@@ -17,7 +17,7 @@ from app.store.feed import Feed
 from couchapp import deployment, tree
 from tests.clock import ManualClock
 
-NAMES = ("documents", "keys", "meta", "projects")
+NAMES = ("documents", "history", "keys", "meta", "projects")
 
 
 @pytest.fixture(scope="module")

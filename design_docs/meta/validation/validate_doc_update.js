@@ -8,7 +8,14 @@
     demandMembers({}, {type: oneOf(["usage", "idempotency"]), key: id});
     return;
   }
-  demand(["claim", "usage", "idempotency"].includes(newDoc.type), "type must be one of claim, usage, idempotency");
+  const types = ["claim", "usage", "idempotency", "lease"];
+  demand(types.includes(newDoc.type), `type must be one of ${types.join(", ")}`);
+  if (newDoc.type === "lease") {
+    const name = matching(/^[a-z]{1,40}$/, "be 1 to 40 letters from a to z");
+    demandMembers({type: exactly("lease"), name, holder: nonce, until: time}, {});
+    demandId(`lease:${newDoc.name}`);
+    return;
+  }
   if (newDoc.type === "usage") {
     demandMembers({type: exactly("usage"), key: id, last_used_at: time}, {});
     demandId(`usage:${digits(newDoc.key)}`);
