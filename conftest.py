@@ -20,7 +20,7 @@ from tests.databases import TestDatabase
 hypothesis.settings.register_profile("project", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("project")
 
-ROOMS = ("documents", "projects", "keys", "meta")
+ROOMS = ("documents", "projects", "history", "keys", "meta")
 DATABASE = pytest.StashKey[TestDatabase]()
 # A script starts its background jobs with these signals ignored (POSIX, Shell Command Language, 2.11).
 IGNORED_IN_BACKGROUND = (signal.SIGINT, signal.SIGQUIT)

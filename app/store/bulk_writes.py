@@ -79,7 +79,8 @@ def parts(documents: Sequence[Document]) -> Iterator[list[Document]]:
 def most_bytes(document: Document) -> int:
     """Return at least the bytes of a document whose members are texts and numbers, much faster than ``_bytes``."""
     characters = sum(len(value) for value in document.values() if isinstance(value, str))
-    return CHARACTER_BYTES * characters + MEMBER_BYTES * len(document)
+    nested = sum(most_bytes(value) for value in document.values() if isinstance(value, dict))
+    return CHARACTER_BYTES * characters + MEMBER_BYTES * len(document) + nested
 
 
 def _bytes(document: Document) -> int:

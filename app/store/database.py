@@ -95,6 +95,13 @@ class Database:
         """
         return self._exchange.revisions(revision_ids)
 
+    def taken(self, doc_ids: Sequence[str]) -> set[str]:
+        """Return those of the `_id`s that a document has or had: a deleted one counts."""
+        if not doc_ids:
+            return set()
+        rows = self._exchange.rows("_all_docs", params={}, keys=doc_ids)
+        return {row["id"] for row in rows if "value" in row}
+
     def create(self, document: Mapping[str, Any]) -> str:
         """Store a document under its new `_id`; return its revision.
 

@@ -10,6 +10,7 @@ from app.store.exchange import Exchange
 from app.store.feed import Feed
 from app.store.leaves import Leaves
 from app.store.observation import Observe, unobserved
+from app.store.versions import VersionStore
 
 
 class Store:
@@ -39,6 +40,11 @@ class Store:
     def leaves(self, name: str) -> Leaves:
         """Return the leaves of the documents in the database ``<prefix>-<name>``."""
         return Leaves(self._exchange(name), self._count_writes.get(name))
+
+    @property
+    def versions(self) -> VersionStore:
+        """The versions of items, in the database ``<prefix>-history``."""
+        return VersionStore(self["history"])
 
     def _exchange(self, name: str) -> Exchange:
         return Exchange(self._connection, f"{self._prefix}-{name}", self._observe)

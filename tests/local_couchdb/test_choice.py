@@ -86,7 +86,7 @@ def test_the_databases_of_a_prefix_are_deleted(server_url: str, tmp_path: Path) 
 import pathlib
 from app.local_couchdb.wire import request
 def test_it(server_url, prefix):
-    for database in ("documents", "projects", "keys", "meta"):
+    for database in ("documents", "projects", "history", "keys", "meta"):
         assert request(server_url, "PUT", f"/{prefix}-{database}")[0] in (201, 202)
     pathlib.Path(__file__).with_name("prefix").write_text(prefix)
 """
