@@ -10,6 +10,7 @@ from datetime import datetime
 from app.cache.items import BodyCache, CachedItems
 from app.cache.response_cache import ResponseCache
 from app.cache.validity import CacheValidator, WriteCounters
+from app.domain.background import Background, Job
 from app.domain.changes.changes import Changes
 from app.domain.changes.cursor import ChangeCursors
 from app.domain.changes.tickets import Tickets
@@ -75,11 +76,13 @@ class Services:
     response_cache: ResponseCache
     metrics: Metrics
     report: Report
+    background: Background
 
     def close(self) -> None:
         """Write the last uses of keys that were not written yet, and let go of the database."""
         for follower in self.followers.values():
             follower.close()
+        self.background.close()
         self.usage.close()
         self.store.close()
         for follower in self.followers.values():
@@ -150,6 +153,7 @@ class Services:
         usage = Usage(store["meta"], idempotency.sweep)
         keys = Keys(store["keys"], allocator(KEY), usage, settings.secrets, now)
         authenticator = Authenticator(keys, usage.note, settings.out_of_scope, now, time.monotonic)
+        jobs: list[Job] = []
         bodies = {each.resource_type.database: each for each in caches}
         return cls(
             settings=settings,
@@ -172,6 +176,7 @@ class Services:
             response_cache=ResponseCache(settings, bodies, authenticator, shared.limiter, count_miss, report_counted),
             metrics=metrics,
             report=report_counted,
+            background=Background(store["meta"], jobs, now),
         )
 
 

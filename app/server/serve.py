@@ -143,6 +143,7 @@ class Worker(uvicorn.Server):
         gc.collect()
         gc.freeze()
         gc.set_threshold(COLLECTED_OBJECTS)
+        self.services.background.start()
         log.info("worker started")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
