@@ -103,6 +103,18 @@ FEED_LAG = Metric(
 )
 FEED_CHANGES = Metric("dreamscript_feed_changes", "counter", "Changes reported by the feed.", ("database",))
 FEED_LOSSES = Metric("dreamscript_feed_losses", "counter", "How often the feed was lost.", ("database",))
+CONFLICTS_OPEN = Metric(
+    "dreamscript_conflicts_open",
+    "gauge",
+    "Items whose versions cannot be merged, by reason, as the process that resolves conflicts last counted them.",
+    ("reason",),
+)
+MERGES = Metric(
+    "dreamscript_merges",
+    "counter",
+    "Conflicts judged, by result: merged, reduced (only tombstones were needed), a reason, or failed.",
+    ("result",),
+)
 WORKERS = Metric("dreamscript_workers", "gauge", "Worker processes that there should be.")
 WORKER_UP = Metric("dreamscript_worker_up", "gauge", "1 for each worker process that runs.", (WORKER,))
 WORKER_MEMORY = Metric("dreamscript_worker_memory_bytes", "gauge", "Resident memory of a worker, on Linux.", (WORKER,))
@@ -128,6 +140,8 @@ METRICS = {
         FEED_LAG,
         FEED_CHANGES,
         FEED_LOSSES,
+        CONFLICTS_OPEN,
+        MERGES,
         WORKERS,
         WORKER_UP,
         WORKER_MEMORY,

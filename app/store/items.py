@@ -15,6 +15,8 @@ Fields = Mapping[str, Any]
 OWN = frozenset({"_id", "_rev", "_deleted", "_conflicts", "nonce"})
 # The hidden member of a restored item: the revision that its content comes from.
 RESTORED_FROM = "restored_from"
+# The hidden member of a merge: the revisions that it joined, sorted.
+MERGED_FROM = "merged_from"
 # JSON numbers are exact up to here in every client (RFC 8259, section 6).
 MAX_ID = 2**53 - 1
 

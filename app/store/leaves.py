@@ -15,6 +15,8 @@ from app.store.items import Fields, ItemWrite, StoredItem, WriteId
 # Live leaves of one document that are read. More of them show that programs or people make them faster than they can
 # be merged.
 MAX_LEAVES = 50
+# The texts of a document's leaves that are read, in characters.
+MAX_CHARACTERS = 2**25
 # Leaves and documents that one request reads; a leaf has up to 8 MB.
 LEAVES_PER_READ, DOCUMENTS_PER_READ = 10, 50
 # The number of the rules for merges: releases with different rules must not write the same nonce.
@@ -61,17 +63,20 @@ class Leaves:
 
     def read(self, doc_ids: Sequence[str]) -> dict[str, tuple[Leaf, ...]]:
         """Return up to MAX_LEAVES live leaves of each existing document by `_id`, the winner first."""
-        return self.read_revisions({doc_id: live[:MAX_LEAVES] for doc_id, live in self.revisions(doc_ids).items()})
+        return {doc_id: self.read_revisions(doc_id, live) for doc_id, live in self.revisions(doc_ids).items()}
 
-    def read_revisions(self, revisions: Mapping[str, Sequence[str]]) -> dict[str, tuple[Leaf, ...]]:
-        """Return those of the revisions by `_id` whose bodies exist, in the same order, as if they were leaves."""
-        leaves: dict[str, tuple[Leaf, ...]] = {}
-        for doc_id, each in revisions.items():
-            parts = _parts(each, LEAVES_PER_READ)
-            documents = [document for part in parts for document in self._documents(doc_id, part)]
-            by_revision = {leaf.revision: leaf for leaf in map(_leaf, documents)}
-            leaves[doc_id] = tuple(by_revision[revision] for revision in each if revision in by_revision)
-        return leaves
+    def read_revisions(self, doc_id: str, revisions: Sequence[str]) -> tuple[Leaf, ...]:
+        """Return those of the revisions that have bodies, as if they were leaves, in the same order.
+
+        At most MAX_LEAVES are read, and none after MAX_CHARACTERS.
+        """
+        leaves: dict[str, Leaf] = {}
+        for part in _parts(revisions[:MAX_LEAVES], LEAVES_PER_READ):
+            if sum(map(_characters, leaves.values())) > MAX_CHARACTERS:
+                break
+            documents = self._exchange.revisions([(doc_id, revision) for revision in part], revs=True)
+            leaves |= {leaf.revision: leaf for leaf in map(_leaf, documents)}
+        return tuple(leaves[revision] for revision in revisions if revision in leaves)
 
     def read_all(self, doc_id: str) -> tuple[Leaf, ...]:
         """Return all leaves of a document, tombstones included, in no order.
@@ -81,6 +86,20 @@ class Leaves:
         params = {"open_revs": "all", "revs": True}
         results = self._exchange.send_for_list("GET", doc_id, params=params)
         return tuple(_leaf(result["ok"]) for result in results if "ok" in result)
+
+    def sequence(self) -> object:
+        """Return the present place in the feed of the database."""
+        return self._exchange.send("GET", members=("update_seq",))["update_seq"]
+
+    def branched_since(self, sequence: object, *, limit: int) -> tuple[list[str], object, bool]:
+        """Return the `_id`s of those documents with several leaves that are among ``limit`` changes after ``sequence``.
+
+        The leaves may be tombstones. Also returns the place after them, and whether the feed ends there.
+        """
+        params = {"since": sequence, "limit": limit, "style": "all_docs"}
+        changes = self._exchange.send("GET", "_changes", members=("results", "last_seq"), params=params)
+        results = changes["results"]
+        return [row["id"] for row in results if len(row["changes"]) > 1], changes["last_seq"], len(results) < limit
 
     def store(self, writes: Sequence[ItemWrite]) -> None:
         """Store revisions, each on top of the leaf that it replaces; there may be several for one document.
@@ -95,9 +114,6 @@ class Leaves:
             outcomes = self._exchange.write_many([write.document() for write in writes])
             if DocumentFailure.UNKNOWN in outcomes.values():
                 unknown |= doc_ids
-
-    def _documents(self, doc_id: str, revisions: Sequence[str]) -> list[dict[str, Any]]:
-        return self._exchange.revisions([(doc_id, revision) for revision in revisions], revs=True)
 
 
 def merge_write(winner: Leaf, revisions: Collection[str], fields: Fields) -> ItemWrite:
@@ -118,6 +134,10 @@ def _leaf(document: Mapping[str, Any]) -> Leaf:
     revisions = document["_revisions"]
     lineage = tuple(f"{revisions['start'] - age}-{digest}" for age, digest in enumerate(revisions["ids"]))
     return Leaf(StoredItem.of({name: it for name, it in document.items() if name != "_revisions"}), lineage)
+
+
+def _characters(leaf: Leaf) -> int:
+    return sum(len(value) for value in leaf.item.fields.values() if isinstance(value, str))
 
 
 def _parts(values: Sequence[str], size: int) -> Iterator[Sequence[str]]:

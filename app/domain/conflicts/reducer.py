@@ -1,0 +1,78 @@
+"""Carries out judgements: stores merges and tombstones, so that one live leaf of an item stays."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from app.domain.conflicts.judge import Judge
+from app.domain.conflicts.judgement import Judgement
+from app.domain.resources import ResourceType
+from app.errors import ServiceError
+from app.metrics import MERGES, Metrics
+from app.store.items import ItemWrite
+from app.store.leaves import Leaf, Leaves
+
+log = logging.getLogger("dreamscript.resolver")
+
+# Items whose leaves are looked up together.
+ITEMS_PER_READ = 50
+
+# Stores the versions of leaves in the history, unless it has them.
+Keep = Callable[[Sequence[Leaf]], None]
+
+
+class Reducer:
+    """Reduces the leaves of items to one. Several may work on one item: they store the same revisions."""
+
+    def __init__(self, judge: Judge, leaves: Mapping[ResourceType, Leaves], keep: Keep, metrics: Metrics) -> None:
+        self._judge, self._leaves, self._keep, self._metrics = judge, leaves, keep, metrics
+
+    def reduce_each(
+        self, resource_type: ResourceType, doc_ids: Sequence[str]
+    ) -> Iterator[tuple[str, Judgement | None]]:
+        """Judge the items that have several live leaves, and carry it out; yield each judgement, None if that failed.
+
+        Raises Unavailable if the leaves cannot be looked up.
+        """
+        for start in range(0, len(doc_ids), ITEMS_PER_READ):
+            live = self._leaves[resource_type].revisions(doc_ids[start : start + ITEMS_PER_READ])
+            for doc_id, revisions in live.items():
+                if len(revisions) > 1:
+                    yield doc_id, self._reduce(resource_type, doc_id, revisions)
+
+    def _reduce(self, resource_type: ResourceType, doc_id: str, revisions: tuple[str, ...]) -> Judgement | None:
+        try:
+            judgement = self._judge.judge(resource_type, doc_id, revisions)
+            if judgement and judgement.writes:
+                self._carry_out(self._leaves[resource_type], judgement)
+        except ServiceError:
+            # The store has logged it.
+            judgement = None
+        except Exception:
+            log.exception("%s could not be judged", doc_id)
+            judgement = None
+        if judgement is None:
+            self._metrics.count(MERGES, "failed")
+        return judgement
+
+    def _carry_out(self, leaves: Leaves, judgement: Judgement) -> None:
+        """Store the merge, and the tombstones only if it is stored. The others' next look finishes a half of it."""
+        self._keep(judgement.leaves)
+        merge, tombstones = judgement.writes.merge, judgement.writes.tombstones
+        if merge:
+            leaves.store([merge])
+            stored = self._find(leaves, merge, judgement.revisions)
+            if stored is None:
+                # Others came first. The next look judges the leaves that there are then.
+                return
+            self._keep([stored])
+        leaves.store(tombstones)
+        self._metrics.count(MERGES, "merged" if merge else "reduced")
+
+    @staticmethod
+    def _find(leaves: Leaves, write: ItemWrite, known: Sequence[str]) -> Leaf | None:
+        """Return the leaf that ``write`` made, None if it is none; the answer to a write does not show that."""
+        live = leaves.revisions([write.doc_id]).get(write.doc_id, ())
+        new = leaves.read_revisions(write.doc_id, [revision for revision in live if revision not in known])
+        return next((leaf for leaf in new if leaf.item.is_by(write.write_id)), None)

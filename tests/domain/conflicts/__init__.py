@@ -1,0 +1,1 @@
+"""Tests of the judgement of conflicts, and of the resolver on databases in memory."""
