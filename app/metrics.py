@@ -115,6 +115,9 @@ MERGES = Metric(
     "Conflicts judged, by result: merged, reduced (only tombstones were needed), a reason, or failed.",
     ("result",),
 )
+WAITING_CLIENTS = Metric("dreamscript_waiting_clients", "gauge", "Clients that wait for changes.", ("kind", WORKER))
+EVENTS = Metric("dreamscript_events", "counter", "Changes sent as events of streams.")
+SLOW_STREAMS = Metric("dreamscript_slow_streams", "counter", "Streams that were ended since nobody read them.")
 WORKERS = Metric("dreamscript_workers", "gauge", "Worker processes that there should be.")
 WORKER_UP = Metric("dreamscript_worker_up", "gauge", "1 for each worker process that runs.", (WORKER,))
 WORKER_MEMORY = Metric("dreamscript_worker_memory_bytes", "gauge", "Resident memory of a worker, on Linux.", (WORKER,))
@@ -142,6 +145,9 @@ METRICS = {
         FEED_LOSSES,
         CONFLICTS_OPEN,
         MERGES,
+        WAITING_CLIENTS,
+        EVENTS,
+        SLOW_STREAMS,
         WORKERS,
         WORKER_UP,
         WORKER_MEMORY,

@@ -20,7 +20,8 @@ class RequestRecord(NamedTuple):
 
     ``route`` is the pattern of the path, None if there is none. ``path`` and ``query`` are those of WSGI, and the query
     may hold a cursor. ``principal`` and ``key_id`` are None without a valid key. ``client`` is the client's address, as
-    the trusted proxies report it. ``is_cached``: the response cache answered.
+    the trusted proxies report it. ``is_cached``: the response cache answered. ``seconds`` are without
+    ``waited_seconds``, when the client waited for changes.
     """
 
     method: str
@@ -35,6 +36,7 @@ class RequestRecord(NamedTuple):
     principal: str | None
     key_id: int | None
     is_cached: bool
+    waited_seconds: float = 0.0
 
 
 # Receives the record of each request once it is answered, in any thread; must be quick and raise nothing.

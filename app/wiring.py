@@ -13,6 +13,8 @@ from app.cache.validity import CacheValidator, WriteCounters
 from app.domain.background import Background, Job
 from app.domain.changes.changes import Changes
 from app.domain.changes.cursor import ChangeCursors
+from app.domain.changes.hub import Hub
+from app.domain.changes.subscription import Channel
 from app.domain.changes.tickets import Tickets
 from app.domain.documents import Documents
 from app.domain.idempotency import Idempotency
@@ -26,7 +28,16 @@ from app.domain.readiness import Readiness
 from app.domain.reservations import Reservations
 from app.domain.resources import DOCUMENT, KEY, PROJECT, ResourceType, now, timestamp
 from app.limits.limiter import Limiter
-from app.metrics import CACHE_BYTES, RATE_LIMITED, READS, UNLIMITED, WORKERS, Metrics
+from app.metrics import (
+    CACHE_BYTES,
+    EVENTS,
+    RATE_LIMITED,
+    READS,
+    SLOW_STREAMS,
+    UNLIMITED,
+    WORKERS,
+    Metrics,
+)
 from app.request_context import Report, RequestRecord, unreported
 from app.settings import Settings
 from app.store import Follower, Store
@@ -114,7 +125,13 @@ class Services:
         count_writes = {name: each.writing for name, each in counters.items()}
         store = Store(settings.couchdb_url, settings.prefix, count_writes, metrics.count_database_request)
         validators = {name: CacheValidator(each) for name, each in counters.items()}
-        followers = {name: Follower(store[name], each, metrics, name) for name, each in validators.items()}
+        hubs = {each: Hub(each, settings.secrets[0], now) for each in (PROJECT, DOCUMENT)}
+        followers = {
+            each.database: Follower(
+                store[each.database], validators[each.database], metrics, each.database, audience=hub
+            )
+            for each, hub in hubs.items()
+        }
 
         start_counters(metrics, settings)
 
@@ -132,6 +149,10 @@ class Services:
         def allocator(resource_type: ResourceType) -> Allocator:
             return Allocator(store["meta"], resource_type.name, settings.region, settings.regions, timestamp)
 
+        def channel(resource_type: ResourceType, hub: Hub) -> Channel:
+            follower = followers[resource_type.database]
+            return Channel(hub, follower.start, follower.recent_changes)
+
         budgets = {DOCUMENT: settings.cache_bytes, PROJECT: settings.cache_bytes // PROJECTS_SHARE}
         caches = [body_cache(resource_type, max_bytes) for resource_type, max_bytes in budgets.items()]
         stored, containers = (
@@ -143,6 +164,7 @@ class Services:
         changes = Changes(
             {each: store.feed(each.database) for each in item_services},
             {each: followers[each.database].older_place for each in item_services},
+            {each: channel(each, hub) for each, hub in hubs.items()},
             item_services,
             settings.region,
             settings.secrets[0],
@@ -182,7 +204,8 @@ class Services:
 
 def start_counters(metrics: Metrics, settings: Settings) -> None:
     """Report these as 0 before anything happens, so that queries see their first increase."""
-    metrics.count(UNLIMITED, times=0)
+    for counter in (UNLIMITED, EVENTS, SLOW_STREAMS):
+        metrics.count(counter, times=0)
     for cache in ("hit", "miss"):
         metrics.count(READS, cache, times=0)
     for policy in settings.rate_limit:

@@ -1,25 +1,42 @@
-"""The changes over HTTP."""
+"""The changes over HTTP: by poll, by long-poll and as a stream of events."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import time
+from dataclasses import replace
 from typing import Any
 
-from app.domain.access import Access
-from app.domain.changes.changes import TYPE_SCOPES, ChangesQuery
-from app.domain.changes.visibility import Shown
+from flask import request
+
+from app.api.change_stream import MEDIA_TYPE, ChangeStream, WriteCursor, change_json
+from app.domain.changes.changes import TYPE_SCOPES, Changes, ChangesQuery, Poll
+from app.domain.changes.cursor import Checkpoint
 from app.domain.resources import DOCUMENT, PROJECT
+from app.errors import NotAcceptable, Unavailable
 from app.http import answers
-from app.http.answers import Answer
+from app.http.accept import quality
+from app.http.answers import JSON, Answer, names_tag
+from app.http.identity import Identity
 from app.http.operations import Routes
+from app.http.waiting import HAS_ROOM, RESUMED, EventStream, LongPoll, Resumed
 from app.schemas.changes import ChangesQuerySchema, ChangesSchema
 from app.wiring import Services
 
 TYPES = {each.name: each for each in TYPE_SCOPES}
-# Event streams will be chosen by the Accept header.
 CACHING = {"Vary": f"{answers.CACHING['Vary']}, Accept"}
+STREAM_HEADERS = {
+    "Content-Type": MEDIA_TYPE,
+    # Proxies may neither store, nor compress, nor buffer it.
+    "Cache-Control": "no-cache, no-transform",
+    "X-Accel-Buffering": "no",
+    **CACHING,
+}
 PRESENT = "now"
+# How long a long-poll waits, and at most.
+WAIT_SECONDS, MAX_WAIT_SECONDS = 25, 60
+# For clients that find no room to wait.
+FULL_SECONDS = 5
 
 routes = Routes("changes", "The changes of all items, for clients that keep a copy.")
 blueprint = routes.blueprint
@@ -33,42 +50,95 @@ blueprint = routes.blueprint
     query=ChangesQuerySchema(),
     answer=ChangesSchema(),
     headers=answers.HEADER_NAMES,
+    other_media_types=(MEDIA_TYPE,),
     also=(410,),
     may_be_uncounted=True,
 )
-def list_changes(services: Services, access: Access, query: dict[str, Any]) -> Answer:
+def list_changes(services: Services, identity: Identity, query: dict[str, Any]) -> Answer:
     """Read the changes
 
     Without `since`, a first sync: all items that the key sees, and then the changes. Send the `next` of each answer as
     the next `since`, and continue at once until `caught_up`. After a 410, begin again without `since`. An answer
     without changes does not count against the rate limit, and a 304 means to keep one's `since`.
+
+    With `feed=longpoll`, the answer waits for the first change. With `feed=eventsource`, or if the Accept header
+    prefers `text/event-stream`, it is a stream without an end.
     """
-    binding = (access.principal, query.get("type"), query.get("project_id"))
-    since = query.get("since")
-    poll = services.changes.poll(
-        access,
-        ChangesQuery(
-            limit=min(query.get("limit", services.settings.page_size), services.settings.max_page_size),
-            resource_type=TYPES[query["type"]] if "type" in query else None,
-            project_id=query.get("project_id"),
-            since=None if since in (None, PRESENT) else services.change_cursors.read(since, *binding),
-            from_now=since == PRESENT,
-            with_values="include" in query,
-        ),
+    feed = feed_of(query, request.headers.get("Accept"))
+    binding = (identity.access.principal, query.get("type"), query.get("project_id"))
+
+    def write_cursor(checkpoint: Checkpoint) -> str:
+        return services.change_cursors.write(checkpoint, *binding)
+
+    # A browser's EventSource repeats its URL, and reports in a header how far it has come.
+    event_id = request.headers.get("Last-Event-ID") if feed == "eventsource" else None
+    since, from_now = event_id or query.get("since"), not event_id and query.get("since") == PRESENT
+    changes_query = ChangesQuery(
+        limit=min(query.get("limit", services.settings.page_size), services.settings.max_page_size),
+        resource_type=TYPES[query["type"]] if "type" in query else None,
+        project_id=query.get("project_id"),
+        since=None if from_now or since is None else services.change_cursors.read(since, *binding),
+        from_now=from_now,
+        with_values="include" in query,
     )
-    body = _body(poll.changes, services.change_cursors.write(poll.checkpoint, *binding), poll.is_caught_up)
+    if feed == "eventsource":
+        return stream(services.changes, identity, changes_query, write_cursor)
+    if feed == "longpoll" and request.method == "GET" and HAS_ROOM in request.environ:
+        seconds = min(query.get("timeout", WAIT_SECONDS), MAX_WAIT_SECONDS)
+        return long_poll(services.changes, identity, changes_query, write_cursor, seconds)
+    return answer(services.changes.poll(identity.access, changes_query), write_cursor)
+
+
+def feed_of(query: dict[str, Any], accept: str | None) -> str:
+    """Return the kind of feed. Raises NotAcceptable if the Accept header does not admit its media type."""
+    prefers_stream = quality(accept, MEDIA_TYPE) > quality(accept, JSON)
+    feed: str = query.get("feed", "eventsource" if prefers_stream else "poll")
+    media_type = MEDIA_TYPE if feed == "eventsource" else JSON
+    if not quality(accept, media_type):
+        raise NotAcceptable(f"feed={feed} answers with {media_type}, which the Accept header does not admit.")
+    return feed
+
+
+def stream(changes: Changes, identity: Identity, query: ChangesQuery, write_cursor: WriteCursor) -> Answer:
+    """Return a stream. It counts as one read, whatever it shows."""
+    source = ChangeStream(changes, identity.access, query, write_cursor)
+    if request.method == "HEAD":
+        return Answer(None, headers=STREAM_HEADERS)
+    check_room()
+    return Answer(None, headers=STREAM_HEADERS, waiting=EventStream(identity, source))
+
+
+def long_poll(
+    changes: Changes, identity: Identity, query: ChangesQuery, write_cursor: WriteCursor, seconds: int
+) -> Answer:
+    """Return the answer of a poll, to wait for a better one if it shows no change, or none that the client lacks."""
+    resumed = request.environ.get(RESUMED) or Resumed(time.monotonic() + seconds, None)
+    query = replace(query, since=resumed.since or query.since)
+    subscription = changes.subscribe(identity.access, query, with_values=False)
+    has_joined = changes.join(subscription)
+    poll = changes.poll(identity.access, query)
+    if has_joined:
+        changes.pass_by(subscription, poll.checkpoint)
+    is_known = names_tag(request.headers.get("If-None-Match"), poll.tag)
+    seconds_left = resumed.deadline - time.monotonic()
+    if seconds_left <= 0 or not (is_known or (poll.is_caught_up and not poll.changes)):
+        return answer(poll, write_cursor)
+    check_room()
+    # A wait from the present must not begin later.
+    resumed = resumed._replace(since=poll.checkpoint if query.from_now else query.since)
+    waiting = LongPoll(identity, subscription, resumed)
+    return replace(answer(poll, write_cursor), waiting=waiting)
+
+
+def check_room() -> None:
+    """Raise Unavailable if the server cannot let another client wait."""
+    if not request.environ.get(HAS_ROOM, True):
+        raise Unavailable("Too many clients wait for changes here.", headers={"Retry-After": str(FULL_SECONDS)})
+
+
+def answer(poll: Poll, write_cursor: WriteCursor) -> Answer:
+    """Return the answer of a poll; the items are JSON already."""
+    members = {"next": write_cursor(poll.checkpoint), "caught_up": poll.is_caught_up}
+    end = json.dumps(members, separators=(",", ":")).encode()
+    body = b'{"changes":[' + b",".join(map(change_json, poll.changes)) + b"]," + end[1:] + b"\n"
     return Answer(body, headers={**answers.tag_headers(poll.tag), **CACHING}, is_uncounted=not poll.changes)
-
-
-def _body(changes: Iterable[Shown], cursor: str, is_caught_up: bool) -> bytes:
-    """Return the answer; the items are JSON already."""
-    end = json.dumps({"next": cursor, "caught_up": is_caught_up}, separators=(",", ":")).encode()
-    return b'{"changes":[' + b",".join(map(_change, changes)) + b"]," + end[1:] + b"\n"
-
-
-def _change(change: Shown) -> bytes:
-    members: dict[str, Any] = {"type": change.resource_type.name, "id": change.public_id, "etag": f'"{change.tag}"'}
-    if change.is_deleted:
-        members["deleted"] = True
-    text = json.dumps(members, separators=(",", ":")).encode()
-    return text if change.value is None else text[:-1] + b',"value":' + change.value + b"}"

@@ -15,6 +15,7 @@ import flask
 from flask import request
 
 from app.domain.resources import RenderedItem, ResourceType
+from app.http.waiting import EventStream, LongPoll, WaitingBody
 from app.store.items import StoredItem
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Answer:
 
     ``status`` is the operation's own unless set. ``is_cacheable`` answers stay right until something in the operation's
     databases changes. ``is_retryable`` answers are not stored for repeated requests, which run again. ``is_uncounted``
-    answers do not count against the rate limit, if the operation declares that there may be some.
+    answers do not count against the rate limit, if the operation declares that there may be some. A client that is
+    ``waiting`` gets this answer only if nothing changes, or as the beginning of a stream.
     """
 
     body: Any = None
@@ -51,6 +53,7 @@ class Answer:
     is_cacheable: bool = False
     is_retryable: bool = False
     is_uncounted: bool = False
+    waiting: LongPoll | EventStream | None = None
 
     @property
     def tag(self) -> str | None:
@@ -63,16 +66,21 @@ class Response(flask.Response):
     """A response of Flask whose body has a type only if one is set."""
 
     default_mimetype = None
+    waiting: LongPoll | EventStream | None = None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Send the answer as it is: it declares its length, its links are URIs, and its body is in one piece."""
         start_response(self.status, self.headers.to_wsgi_list())
+        if self.waiting is not None:
+            return WaitingBody(self.waiting, self.get_data())
         return [] if environ["REQUEST_METHOD"] == "HEAD" else self.iter_encoded()
 
 
 def to_response(answer: Answer, extra_headers: Mapping[str, str] | None = None) -> Response:
     """Return a rendered answer as Flask sends it, with further headers."""
-    return Response([answer.body], answer.status, {**answer.headers, **(extra_headers or {})})
+    response = Response([answer.body], answer.status, {**answer.headers, **(extra_headers or {})})
+    response.waiting = answer.waiting
+    return response
 
 
 def json_line(value: object) -> bytes:

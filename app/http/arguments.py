@@ -29,7 +29,7 @@ from app.http.answers import JSON, tags
 from app.store.items import Condition
 
 # A patch may also be declared as plain JSON.
-REQUEST_TYPES = {"PATCH": (JSON, "application/merge-patch+json")}
+REQUEST_TYPES: dict[str, tuple[str, ...]] = {"PATCH": (JSON, "application/merge-patch+json")}
 NO_UNMODIFIED_SINCE = (
     "If-Unmodified-Since cannot be promised, since a merge may leave Last-Modified as it was. "
     "Send the ETag of this response in If-Match."

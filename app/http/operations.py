@@ -13,11 +13,10 @@ import flask
 from flask import request
 from marshmallow import Schema
 
-from app.domain.access import Access
 from app.errors import TooManyRequests, Unauthorized
 from app.http import arguments, errors, idempotent
 from app.http.answers import JSON, Answer, Response, json_line, names_tag, to_response
-from app.http.credentials import key_text
+from app.http.identity import Identity, identify
 from app.http.methods import accept_patch, allowed_methods, is_read
 from app.http.quota import Quota
 from app.request_context import current_request
@@ -31,8 +30,8 @@ View = Callable[..., Answer]
 class Operation:
     """One method of one path, as it is declared at its view.
 
-    The view names the arguments that it needs: ``services``, ``access``, ``write_id``, ``query``, ``body``, and the
-    ids in the path.
+    The view names the arguments that it needs: ``services``, ``identity``, ``access``, ``write_id``, ``query``,
+    ``body``, and the ids in the path.
     """
 
     method: str
@@ -125,7 +124,8 @@ def handle(operation: Operation, services: Services, **path: int) -> Response:
     """
     quota, scope = Quota(services.limiter, services.metrics, operation), operation.scope
     try:
-        access = authenticate(services, quota, scope, *operation.other_scopes) if scope else None
+        identity = authenticate(services, quota, scope, *operation.other_scopes) if scope else None
+        access = identity.access if identity else None
         arguments.require_acceptable(operation.media_type, *operation.other_media_types)
         given = read_arguments(operation, services, path)
         if access and operation.is_idempotent and "HTTP_IDEMPOTENCY_KEY" in request.environ:
@@ -144,7 +144,8 @@ def handle(operation: Operation, services: Services, **path: int) -> Response:
                 answer = flight.result or run(operation, services=services, access=access, **given)
                 flight.result = answer
         else:
-            answer = run(operation, services=services, access=access, write_id=WriteId(), **given)
+            facts = {"services": services, "identity": identity, "access": access, "write_id": WriteId()}
+            answer = run(operation, **facts, **given)
     except Exception as error:
         answer = errors.answer(errors.translate(error))
         if answer.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
@@ -156,18 +157,18 @@ def handle(operation: Operation, services: Services, **path: int) -> Response:
     return to_response(answer, quota.headers)
 
 
-def authenticate(services: Services, quota: Quota, *scopes: str) -> Access:
-    """Return the access of the request's key. Raises Unauthorized, TooManyRequests, Forbidden and ValidationFailed."""
+def authenticate(services: Services, quota: Quota, *scopes: str) -> Identity:
+    """Return the identity of the request. Raises Unauthorized, TooManyRequests, Forbidden and ValidationFailed."""
     try:
-        access = services.authenticator.authenticate(key_text(request.environ))
+        identity = identify(services.authenticator, request.environ)
     except Unauthorized:
         quota.count_failure()
         raise
-    context = current_request()
+    context, access = current_request(), identity.access
     context.principal, context.key_id = access.principal, access.key_id
     quota.admit(access.principal)
     access.require(*scopes)
-    return access
+    return identity
 
 
 def read_arguments(operation: Operation, services: Services, path: dict[str, int]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from app.http import errors
 from app.http.answers import Answer, Response, to_response
 from app.http.cross_origin import NO_ORIGINS, CrossOrigin
 from app.http.methods import allow_headers, starts_with_two_slashes
+from app.http.waiting import WAITED_SECONDS, WaitingBody
 from app.request_context import (
     STARTED,
     Report,
@@ -68,11 +69,26 @@ class RequestScope:
 
         seconds_left = started + self._seconds - self._clock()
         with request_context(request_id=request_id, seconds=seconds_left) as context:
+            parts: Iterable[bytes] = ()
             try:
-                return self._wrapped(environ, start) if seconds_left > 0 else too_late(start)
+                parts = self._wrapped(environ, start) if seconds_left > 0 else too_late(start)
+                return parts
             finally:
                 seconds = self._clock() - started
-                self._report(record(context, environ, status=status, seconds=seconds, body_bytes=body_bytes))
+                finished = record(context, environ, status=status, seconds=seconds, body_bytes=body_bytes)
+                if isinstance(parts, WaitingBody):
+                    self._report_later(parts, finished)
+                else:
+                    self._report(finished)
+
+    def _report_later(self, body: WaitingBody, finished: RequestRecord) -> None:
+        """Report a client that waits when it has its answer."""
+
+        def report(waited_seconds: float, body_bytes: int) -> None:
+            waited_seconds += finished.waited_seconds
+            self._report(finished._replace(waited_seconds=waited_seconds, body_bytes=body_bytes))
+
+        body.request_id, body.report = finished.request_id, report
 
 
 def declared_bytes(headers: Iterable[tuple[str, str]]) -> int:
@@ -97,6 +113,7 @@ def record(
         context.principal,
         context.key_id,
         is_cached=False,
+        waited_seconds=environ.get(WAITED_SECONDS, 0.0),
     )
 
 

@@ -8,14 +8,16 @@ from app.errors import ServiceError
 from app.http import errors
 from app.http.answers import json_line
 from app.http.cross_origin import NO_ORIGINS, CrossOrigin
+from app.http.waiting import WaitingBody
 
 
 class Response(NamedTuple):
-    """A status, headers as WSGI has them, and a body."""
+    """A status, headers as WSGI has them, and a body; a client that is ``waiting`` does not get it yet."""
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+    waiting: WaitingBody | None = None
 
     def encoded_headers(self) -> list[tuple[bytes, bytes]]:
         """Return the headers as ASGI has them."""

@@ -11,8 +11,7 @@ from app.schemas.values import MAX_LIMIT, DecimalText, Identifier
 from app.store.items import MAX_ID
 
 TYPES = (PROJECT.name, DOCUMENT.name)
-# The other ways to wait for changes come later.
-FEEDS = ("poll",)
+FEEDS = ("poll", "longpoll", "eventsource")
 
 
 class ChangesQuerySchema(Schema):
@@ -50,7 +49,21 @@ class ChangesQuerySchema(Schema):
         },
     )
     feed = fields.String(
-        validate=validate.OneOf(FEEDS), metadata={"description": "How to wait: `poll` (default) answers at once."}
+        validate=validate.OneOf(FEEDS),
+        metadata={
+            "description": "`poll` answers at once, `longpoll` waits for the first change, and `eventsource` is a"
+            " stream of events. The default is `poll`, or `eventsource` if the Accept header prefers"
+            " `text/event-stream`."
+        },
+    )
+    timeout = DecimalText(
+        MAX_LIMIT,
+        metadata={
+            "description": "How long a long-poll waits, in seconds: 25 by default; a number above 60 means 60. Without"
+            " effect on other feeds.",
+            "format": "int32",
+            "examples": [1],
+        },
     )
 
 

@@ -145,6 +145,8 @@ def as_text(record: RequestRecord, moment: float) -> str:
         facts.append(f"principal {record.principal}, key {record.key_id}")
     if record.is_cached:
         facts.append("cached")
+    if record.waited_seconds:
+        facts.append(f"waited {record.waited_seconds:.1f} s")
     facts.append(f"id {record.request_id}")
     head = f"{local_second(int(moment))} {record.method:7} {record.status} {record.seconds * 1000:8.2f} ms"
     return f"{head}  {target}  ({', '.join(facts)})\n"
@@ -168,6 +170,8 @@ def as_json(record: RequestRecord, moment: float) -> str:
         line += f', "route": {quoted(record.route)}'
     if record.principal is not None:
         line += f', "principal": {quoted(record.principal)}, "key_id": {record.key_id}'
+    if record.waited_seconds:
+        line += f', "waited_ms": {record.waited_seconds * 1000:.0f}'
     return line + (', "cache": "hit"}\n' if record.is_cached else "}\n")
 
 

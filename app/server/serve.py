@@ -20,7 +20,7 @@ from app.http.cross_origin import CrossOrigin
 from app.http.precheck import Precheck
 from app.metrics import IN_FLIGHT
 from app.server import logs
-from app.server.protocol import Protocol
+from app.server.streaming_protocol import StreamingProtocol
 from app.server.supervisor import STOPPING, supervise
 from app.server.wsgi_bridge import WSGIBridge
 from app.settings import Settings
@@ -80,7 +80,9 @@ def listen(settings: Settings) -> list[socket.socket]:
     ]
 
 
-def config(bridge: WSGIBridge, protocol: type[Protocol], settings: Settings, grace_seconds: int) -> uvicorn.Config:
+def config(
+    bridge: WSGIBridge, protocol: type[StreamingProtocol], settings: Settings, grace_seconds: int
+) -> uvicorn.Config:
     """Return uvicorn's settings for serving ``bridge`` by ``protocol``."""
     return uvicorn.Config(
         bridge,
@@ -115,12 +117,13 @@ class Worker(uvicorn.Server):
             close=application.close,
             cross_origin=cross_origin,
             count_failure=count_refusal,
+            metrics=application.services.metrics,
         )
         own: dict[str, object] = {"cross_origin": cross_origin, "count_refusal": staticmethod(count_refusal)}
         if cache.is_immediate:
             own["lookup"] = staticmethod(cache.lookup)
         self.supervisor, self.bridge, self.services = supervisor, bridge, application.services
-        super().__init__(config(bridge, type("CachingProtocol", (Protocol,), own), settings, grace_seconds))
+        super().__init__(config(bridge, type("CachingProtocol", (StreamingProtocol,), own), settings, grace_seconds))
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve; the signals are blocked until this process has handlers of its own."""
@@ -147,8 +150,9 @@ class Worker(uvicorn.Server):
         log.info("worker started")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let requests in flight end; no tick writes their lines any more."""
+        """Let requests in flight end, and waits at once; no tick writes their lines any more."""
         self.access_log.end()
+        self.bridge.waits.room.close()
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
@@ -159,5 +163,6 @@ class Worker(uvicorn.Server):
         self.access_log.flush()
         if counter % TICKS_PER_SECOND == 0:
             self.services.metrics.set(IN_FLIGHT, value=self.bridge.in_flight)
+            self.bridge.waits.room.report_state()
             self.services.report_state()
         return await super().on_tick(counter) or os.getppid() != self.supervisor

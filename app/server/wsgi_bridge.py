@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing
 from functools import partial
 from http import HTTPStatus
@@ -14,10 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from app.errors import ServiceError
 from app.http.cross_origin import NO_ORIGINS, CrossOrigin
 from app.http.responses import Response, error_response
+from app.http.waiting import HAS_ROOM, WaitingBody
+from app.metrics import Metrics
 from app.request_context import STARTED
 from app.server.environ import wsgi_environ
 from app.server.request_body import Message, Receive, RequestBody, SpoolBudget, declared_length
+from app.server.streams import TIMING, Timing
 from app.server.thread_pool import ThreadPool
+from app.server.waits import Exchange, OpenRaw, Waits
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -45,7 +49,7 @@ class WSGIBridge:
 
     A request has ``seconds`` from the arrival of its headers. ``body_limit`` returns, from the headers, how many bytes
     of a body to read; it runs in a thread too. ``count_failure`` receives the status of a response to a request that
-    the application did not get. ``close`` is called at the end.
+    the application did not get. ``close`` is called at the end. Clients that wait are counted in ``metrics``.
     """
 
     def __init__(
@@ -58,11 +62,14 @@ class WSGIBridge:
         cross_origin: CrossOrigin = NO_ORIGINS,
         count_failure: Callable[[int], object] = lambda _: None,
         spool_bytes: int = SPOOL_BYTES,
+        metrics: Metrics | None = None,
+        timing: Timing = TIMING,
     ) -> None:
         self._cross_origin, self._count_failure = cross_origin, count_failure
         self._wsgi, self._seconds, self._body_limit, self._close = wsgi, seconds, body_limit, close
         self._budget = SpoolBudget(spool_bytes)
         self._pool = ThreadPool(THREADS)
+        self.waits = Waits(self._pool, seconds, metrics, timing)
         # Requests whose responses are not sent yet.
         self.in_flight = 0
 
@@ -71,18 +78,42 @@ class WSGIBridge:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        # Left in the scope, it would make a reference cycle of each request.
+        # Left in the scope, these would make a reference cycle of each request.
+        open_raw = scope["state"].pop("stream", no_raw_stream)
         respond_at_once = scope["state"].pop("respond", never)
         environ = wsgi_environ(scope)
         environ[STARTED] = time.monotonic()
         body = RequestBody(receive, declared_length(environ), self._budget)
+        if not body.is_unread:
+            environ[HAS_ROOM] = self.waits.room.has_room
         self.in_flight += 1
         try:
             response = await self._response(environ, body, "is_complete" in scope["state"])
+            if response.waiting is not None:
+                waited = await self._wait(scope, receive, send, open_raw, response)
+                if waited is None:
+                    return
+                response = waited
             if body.is_unread or not respond_at_once(response):
                 await respond(send, environ, response, body)
         finally:
             self.in_flight -= 1
+
+    async def _wait(
+        self, scope: Scope, receive: Receive, send: Send, open_raw: OpenRaw, response: Response
+    ) -> Response | None:
+        """Let the client wait; return its response, None if it was sent or if the client has left."""
+
+        async def run_again(entries: dict[str, Any]) -> Response:
+            environ = {**wsgi_environ(scope), STARTED: time.monotonic(), HAS_ROOM: True, **entries}
+            return await self._response(environ, RequestBody(receive, 0, self._budget), is_complete=True)
+
+        exchange = Exchange(receive, send, open_raw, run_again, scope["http_version"] == "1.0")
+        self.in_flight -= 1
+        try:
+            return await self.waits.answer(response, exchange)
+        finally:
+            self.in_flight += 1
 
     async def _response(self, environ: WSGIEnvironment, body: RequestBody, is_complete: bool) -> Response:
         """Return the application's response as it is sent, or a 500 if there is none."""
@@ -156,18 +187,27 @@ def run(wsgi: WSGIApplication, environ: WSGIEnvironment) -> Response:
         return written.append
 
     environ[IS_PASSED_ON] = True
+    waiting: WaitingBody | None = None
     with closing(environ["wsgi.input"]):
-        parts = wsgi(environ, start_response)
+        parts: Iterable[bytes] = wsgi(environ, start_response)
+        if isinstance(parts, WaitingBody) and HAS_ROOM in environ:
+            waiting, parts = parts, ()
         try:
             written.extend(parts)
         finally:
             if hasattr(parts, "close"):
                 parts.close()
     (line, headers), content = started[-1], b"".join(written)
+    if waiting is not None:
+        return Response(int(line[:3]), headers, waiting.content, waiting)
     status = int(line[:3])
     if status not in BODILESS and not any(name.lower() == "content-length" for name, _ in headers):
         headers = [*headers, ("Content-Length", str(len(content)))]
     return Response(status, headers, content)
+
+
+def no_raw_stream(_: Callable[[], None]) -> None:
+    """Leave streams to ASGI."""
 
 
 def never(_: Response) -> bool:

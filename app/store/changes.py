@@ -6,13 +6,14 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from threading import Event, Lock, Thread
 from typing import Protocol
 
 from app.errors import ServiceError
 from app.metrics import FEED_CHANGES, FEED_LAG, FEED_LIVE, FEED_LOSSES, Metrics
-from app.store.database import HEARTBEAT_SECONDS, MAX_CHANGES, Database
+from app.store.database import HEARTBEAT_SECONDS, Database
+from app.store.feed import FeedPart, FeedRow
 
 log = logging.getLogger("dreamscript.follower")
 
@@ -20,10 +21,12 @@ log = logging.getLogger("dreamscript.follower")
 IDLE_SECONDS = 3.0
 # The time between two requests, so that a busy database does not get one for each change.
 PAUSE_SECONDS = 0.2
+# The same while clients wait for the changes.
+AWAITED_PAUSE_SECONDS = 0.03
 # The time until a lost feed is opened again.
 RETRY_SECONDS = 5.0
-# Places are remembered for this time.
-PLACE_SECONDS = 10.0
+# Places are remembered for this time, which is longer than the margin of departures (app/domain/changes/visibility.py).
+PLACE_SECONDS = 15.0
 # The longest wait for the thread at the end of the process, which a database that hangs must not delay.
 JOIN_SECONDS = 0.25
 
@@ -41,6 +44,44 @@ class Listener(Protocol):
         """Note that changes may have been missed."""
 
 
+class Audience(Protocol):
+    """The clients that wait for the changes of a database. While there are any, the feed is read with documents."""
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether any client waits, or has waited a moment ago."""
+
+    def opened(self) -> None:
+        """Note that every change from now on is reported."""
+
+    def received(self, part: FeedPart, /) -> None:
+        """Note changes, with their documents."""
+
+    def skipped(self) -> None:
+        """Note that there were changes while no client waited, which were read without their documents."""
+
+    def lost(self) -> None:
+        """Note that changes may be missed until the feed is opened again."""
+
+
+class NoAudience:
+    """No client ever waits."""
+
+    is_awaited = False
+
+    def opened(self) -> None:
+        """Do nothing."""
+
+    def received(self, _: FeedPart, /) -> None:
+        """Do nothing."""
+
+    def skipped(self) -> None:
+        """Do nothing."""
+
+    def lost(self) -> None:
+        """Do nothing."""
+
+
 class Follower:
     """Follow ``database`` from ``start`` to ``close``. A forked child starts a feed of its own.
 
@@ -54,8 +95,9 @@ class Follower:
         metrics: Metrics,
         name: str,
         clock: Callable[[], float] = time.monotonic,
+        audience: Audience | None = None,
     ) -> None:
-        self._database, self._listener = database, listener
+        self._database, self._listener, self._audience = database, listener, audience or NoAudience()
         self._metrics, self._name, self._clock = metrics, name, clock
         self._lock, self._pid, self._ending = Lock(), 0, Event()
         self._thread: Thread | None = None
@@ -77,6 +119,12 @@ class Follower:
         self.start()
         moment = self._clock() - seconds
         return next((place for at, place in reversed(self._places.copy()) if at <= moment), None)
+
+    def recent_changes(self) -> Sequence[FeedRow]:
+        """Return up to MAX_DOCUMENTS changes of the last PLACE_SECONDS, with their documents. Starts the thread."""
+        self.start()
+        places = self._places.copy()
+        return self._database.read_changes(places[0][1]).rows if places else ()
 
     def _note(self, place: object) -> None:
         """Remember the present place, and forget those older than PLACE_SECONDS except the last of them."""
@@ -113,6 +161,7 @@ class Follower:
         # The database may be another one when the feed is opened again.
         self._places.clear()
         self._listener.lost()
+        self._audience.lost()
 
     def _beat(self) -> bool:
         """Note a heartbeat; return whether to go on. The database sends heartbeats while it has no change to report."""
@@ -134,19 +183,33 @@ class Follower:
 
     def _follow(self) -> None:
         """Report changes until the feed is lost or closed. Raises ServiceError, as the database does."""
-        since = self._database.sequence()
+        since: object = self._database.sequence()
         self._note(since)
         self._listener.caught_up()
+        self._audience.opened()
         self.is_live = True
         self._caught_up_at = self._clock()
         while not self._ending.is_set():
             self._asked_at = self._clock()
-            doc_ids, since = self._database.await_changes(since, IDLE_SECONDS, self._beat)
+            with_documents = self._audience.is_awaited
+            part = self._database.await_changes(since, IDLE_SECONDS, self._beat, with_documents=with_documents)
             if self._ending.is_set():
                 return
-            self._note(since)
-            self._listener.changed(doc_ids)
-            self._metrics.count(FEED_CHANGES, self._name, times=len(doc_ids))
-            if len(doc_ids) < MAX_CHANGES:
-                self._caught_up_at = self._clock()
-            self._ending.wait(PAUSE_SECONDS)
+            if self._audience.is_awaited and not with_documents:
+                part, with_documents = self._database.read_changes(since), True
+            since = part.sequence
+            self._report(part, with_documents=with_documents)
+            if part.is_last:
+                self._ending.wait(AWAITED_PAUSE_SECONDS if with_documents else PAUSE_SECONDS)
+
+    def _report(self, part: FeedPart, *, with_documents: bool) -> None:
+        """Pass on changes, to the caches first."""
+        self._note(part.sequence)
+        self._listener.changed([row.item.doc_id for row in part.rows])
+        if with_documents:
+            self._audience.received(part)
+        else:
+            self._audience.skipped()
+        self._metrics.count(FEED_CHANGES, self._name, times=len(part.rows))
+        if part.is_last:
+            self._caught_up_at = self._clock()

@@ -11,6 +11,7 @@ from typing import Any
 from app.couch.deadline import IdleTimeout
 from app.errors import Conflict
 from app.store.exchange import TIMEOUT_SECONDS, DocumentFailure, Exchange, Outcome
+from app.store.feed import FeedPart, read_part
 
 # An absent key. None is a key, which sorts before all others.
 NOT_GIVEN: Any = object()
@@ -18,8 +19,8 @@ NOT_GIVEN: Any = object()
 CountWrites = Callable[[Collection[str]], AbstractContextManager[set[str]]]
 # A view is waited for until the deadline of the request, or this long outside of one: its index may have to catch up.
 INDEX_SECONDS = 60.0
-# Changes in one response.
-MAX_CHANGES = 1000
+# Changes in one response, without and with their documents.
+MAX_CHANGES, MAX_DOCUMENTS = 1000, 200
 # The time between two heartbeats of a feed.
 HEARTBEAT_SECONDS = 1
 
@@ -185,17 +186,22 @@ class Database:
         return [change["id"] for change in changes["results"]], changes["last_seq"]
 
     def await_changes(
-        self, sequence: object, silence: float, is_wanted: Callable[[], bool]
-    ) -> tuple[list[str], object]:
-        """Return as ``changed_since`` does, once there is a change.
+        self, sequence: object, silence: float, is_needed: Callable[[], bool], *, with_documents: bool = False
+    ) -> FeedPart:
+        """Return the changes after ``sequence`` once there is one; up to MAX_CHANGES, or MAX_DOCUMENTS with documents.
 
         The database sends a heartbeat each second; without one for ``silence`` seconds the connection is lost. When
-        ``is_wanted`` returns False, the wait ends with the next heartbeat, or at once if the store is closed.
+        ``is_needed`` returns False, the wait ends with the next heartbeat, or at once if the store is closed.
         """
-        params = {"since": sequence, "feed": "longpoll", "heartbeat": 1000 * HEARTBEAT_SECONDS, "limit": MAX_CHANGES}
-        timeout, members = IdleTimeout(silence, is_wanted), ("results", "last_seq")
-        changes = self._exchange.send("GET", "_changes", members=members, params=params, timeout=timeout)
-        return [change["id"] for change in changes["results"]], changes["last_seq"]
+        limit = MAX_DOCUMENTS if with_documents else MAX_CHANGES
+        params = {"since": sequence, "feed": "longpoll", "heartbeat": 1000 * HEARTBEAT_SECONDS, "limit": limit}
+        timeout = IdleTimeout(silence, is_needed)
+        return read_part(self._exchange, params, limit, with_documents=with_documents, timeout=timeout)
+
+    def read_changes(self, sequence: object) -> FeedPart:
+        """Return up to MAX_DOCUMENTS changes after ``sequence`` with their documents, perhaps none."""
+        params = {"since": sequence, "limit": MAX_DOCUMENTS}
+        return read_part(self._exchange, params, MAX_DOCUMENTS, with_documents=True)
 
     def last_id(self, startkey: str, endkey: str) -> str | None:
         """Return the highest `_id` in a range, both ends included."""

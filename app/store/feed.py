@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,11 +66,19 @@ class Feed:
 
         CouchDB starts an unknown sequence at 0 or ends silently, so check the state first.
         """
-        params = {"since": sequence, "limit": limit} | ({"include_docs": True} if with_documents else {})
-        changes = self._exchange.send("GET", "_changes", members=("results", "last_seq"), params=params)
-        results = changes["results"]
-        rows = (FeedRow(_item(row), row["seq"]) for row in results if not row["id"].startswith("_design/"))
-        return FeedPart(tuple(rows), changes["last_seq"], len(results) < limit)
+        params = {"since": sequence, "limit": limit}
+        return read_part(self._exchange, params, limit, with_documents=with_documents)
+
+
+def read_part(
+    exchange: Exchange, params: Mapping[str, Any], limit: int, *, with_documents: bool, **options: Any
+) -> FeedPart:
+    """Return one response of a feed that was limited to ``limit`` rows; ``options`` are those of the exchange."""
+    params = {**params, "include_docs": True} if with_documents else params
+    changes = exchange.send("GET", "_changes", members=("results", "last_seq"), params=params, **options)
+    results = changes["results"]
+    rows = (FeedRow(_item(row), row["seq"]) for row in results if not row["id"].startswith("_design/"))
+    return FeedPart(tuple(rows), changes["last_seq"], len(results) < limit)
 
 
 def _item(row: dict[str, Any]) -> StoredItem:

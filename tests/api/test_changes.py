@@ -248,7 +248,7 @@ def test_an_answer_without_changes_is_free(make_app: Callable[..., Application],
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "feed=longpoll", "feed=eventsource", "include=x", "type=key", "since=", "nope=1", "project_id=0"],
+    ["limit=0", "feed=x", "timeout=1.5", "timeout=0", "include=x", "type=key", "since=", "nope=1", "project_id=0"],
 )
 def test_a_faulty_query_is_a_400(ada: Caller, query: str) -> None:
     answer = ada.get(f"/changes?{query}")

@@ -15,7 +15,9 @@ from app.errors import Unavailable
 from app.metrics import FEED_CHANGES, FEED_LAG, FEED_LIVE, FEED_LOSSES, Metrics
 from app.store import Database, Follower, Store
 from app.store import changes as changes_module
-from app.store.database import MAX_CHANGES
+from app.store.database import MAX_CHANGES, MAX_DOCUMENTS
+from app.store.feed import FeedPart, FeedRow
+from app.store.items import StoredItem
 from tests.clock import ManualClock
 from tests.couch.misbehaving_server import CERTIFICATE, Behaviour, MisbehavingServer, Turn, answer, hang, reply, reset
 from tests.samples import value
@@ -42,6 +44,12 @@ class Recorder:
         self.events.append("lost")
 
 
+def part(doc_ids: list[str], sequence: str, *, is_last: bool = True) -> FeedPart:
+    """Return a response of the feed."""
+    rows = (FeedRow(StoredItem(doc_id, "1-a", {}), sequence) for doc_id in doc_ids)
+    return FeedPart(tuple(rows), sequence, is_last)
+
+
 class Feed:
     """A database whose changes and failures the test controls."""
 
@@ -59,13 +67,16 @@ class Feed:
         self.starts += 1
         return f"{self.starts}-0"
 
-    def await_changes(self, since: object, _: float, is_wanted: Callable[[], bool]) -> tuple[list[str], object]:
+    def await_changes(
+        self, since: object, _: float, is_needed: Callable[[], bool], *, with_documents: bool = False
+    ) -> FeedPart:
         self.positions.append(since)
         changes = self.pending.get()
-        is_wanted()
+        is_needed()
         if isinstance(changes, Exception):
             raise changes
-        return changes, f"{since}+{len(changes)}"
+        limit = MAX_DOCUMENTS if with_documents else MAX_CHANGES
+        return part(changes, f"{since}+{len(changes)}", is_last=len(changes) < limit)
 
 
 @pytest.fixture(autouse=True)

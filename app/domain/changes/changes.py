@@ -12,6 +12,7 @@ from app.domain.access import Access
 from app.domain.changes.cursor import Checkpoint, Place
 from app.domain.changes.first_sync import FirstSync
 from app.domain.changes.reading import Budget, Reader, Reading
+from app.domain.changes.subscription import Channel, Subscription
 from app.domain.changes.visibility import Shown, View, visible
 from app.domain.item_service import ItemService
 from app.domain.items import MAX_PAGE_BYTES
@@ -80,27 +81,53 @@ class Changes:
         self,
         feeds: Mapping[ResourceType, Feed],
         older_places: Mapping[ResourceType, OlderPlace],
+        channels: Mapping[ResourceType, Channel],
         services: Mapping[ResourceType, ItemService],
         region: int,
         secret: str,
         now: Callable[[], datetime],
     ) -> None:
         self._feeds, self._older_places, self._first_sync = feeds, older_places, FirstSync(services)
+        self._channels = channels
         self._region, self._secret, self._now = region, secret, now
+        # How much the copies of the databases may lag, None until a feed was read.
+        self.lag_seconds: float | None = None
 
-    def poll(self, access: Access, query: ChangesQuery) -> Poll:
-        """Return the next changes. Raises Forbidden, Gone and Unavailable."""
-        types, view = query.types(access), View(access, query.project_id)
+    def check(self, access: Access, query: ChangesQuery) -> list[ResourceType]:
+        """Return the types to read, projects first. Raises Forbidden."""
+        types = query.types(access)
         if not types:
             raise Forbidden("This key may read neither documents nor projects.")
-        started_at = stamp(self._now())
+        return types
+
+    def subscribe(self, access: Access, query: ChangesQuery, *, with_values: bool) -> Subscription:
+        """Return a subscription to the changes that ``query`` asks for; it has not joined yet. Raises as ``check``."""
+        channels = {each: self._channels[each] for each in self.check(access, query)}
+        return Subscription(channels, View(access, query.project_id), with_values=with_values)
+
+    def join(self, subscription: Subscription) -> bool:
+        """Let ``subscription`` report the changes that a poll from now on may not show; return whether it can."""
+        return self.lag_seconds is not None and subscription.join(self.lag_seconds)
+
+    def pass_by(self, subscription: Subscription, checkpoint: Checkpoint) -> None:
+        """Let ``subscription`` skip the changes before ``checkpoint`` where that can be known."""
+        if self.lag_seconds == 0:
+            subscription.pass_by(checkpoint)
+
+    def begin(self, access: Access, query: ChangesQuery) -> Checkpoint:
+        """Return the place where ``query`` begins. Raises Gone and Unavailable, and as ``check``."""
+        types = self.check(access, query)
         if query.since is None:
-            checkpoint = self._begin(access, types, started_at, from_now=query.from_now)
-            if query.from_now:
-                return Poll((), checkpoint, is_caught_up=True)
-        else:
-            checkpoint = query.since
-            self._check(checkpoint, access, types)
+            return self._begin(access, types, stamp(self._now()), from_now=query.from_now)
+        self._check(query.since, access, types)
+        return query.since
+
+    def poll(self, access: Access, query: ChangesQuery) -> Poll:
+        """Return the next changes. Raises Gone and Unavailable, and as ``check``."""
+        types, view, started_at = self.check(access, query), View(access, query.project_id), stamp(self._now())
+        checkpoint = self.begin(access, query)
+        if query.since is None and query.from_now:
+            return Poll((), checkpoint, is_caught_up=True)
         listed: list[Shown] = []
         if checkpoint.listing:
             listed, listing = self._first_sync.read(
@@ -121,7 +148,7 @@ class Changes:
 
     def _begin_at(self, resource_type: ResourceType, *, from_now: bool) -> Place:
         """Return a place so old that every node lists all earlier writes. Raises Unavailable."""
-        state = self._feeds[resource_type].state()
+        state = self._state(resource_type)
         if from_now or state.is_exact:
             return Place(state.identity, state.sequence)
         sequence = self._older_places[resource_type](LAG_SECONDS)
@@ -129,6 +156,11 @@ class Changes:
             # This process has only begun to follow the database.
             raise Unavailable(headers={"Retry-After": str(round(LAG_SECONDS))})
         return Place(state.identity, sequence)
+
+    def _state(self, resource_type: ResourceType) -> FeedState:
+        state = self._feeds[resource_type].state()
+        self.lag_seconds = 0.0 if state.is_exact else LAG_SECONDS
+        return state
 
     def _check(self, checkpoint: Checkpoint, access: Access, types: Sequence[ResourceType]) -> None:
         """Raise Gone if a client cannot continue from ``checkpoint`` in any state of the databases."""
@@ -166,7 +198,7 @@ class Changes:
         self, resource_type: ResourceType, view: View, checkpoint: Checkpoint, query: ChangesQuery, budget: Budget
     ) -> Reading:
         feed, place = self._feeds[resource_type], checkpoint.places[resource_type.name]
-        state = feed.state()
+        state = self._state(resource_type)
         _check_place(place, state)
         if state.is_exact and number(place.sequence) == number(state.sequence):
             return Reading((), place.sequence, is_last=True)

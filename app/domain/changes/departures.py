@@ -6,13 +6,17 @@ was deleted since.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from app.store.items import StoredItem
 
 # The hidden member: a list of {project, generation, at}, sorted by project.
 LEFT = "left"
+# Documents whose reported departures are remembered.
+MAX_REPORTED = 100_000
 
 
 def departures(item: StoredItem | None, project_id: int | None, at: str) -> dict[str, list[Mapping[str, Any]]]:
@@ -25,3 +29,29 @@ def departures(item: StoredItem | None, project_id: int | None, at: str) -> dict
     if item is not None and item.project_id not in (None, project_id):
         entries[item.project_id] = {"project": item.project_id, "generation": item.generation + 1, "at": at}
     return {LEFT: [entries[project] for project in sorted(entries)]} if entries else {}
+
+
+class NewDepartures:
+    """Remember the departures that were reported, so that later revisions of the document do not repeat them.
+
+    A departure is identified by its project and its generation: a later revision keeps both.
+    """
+
+    def __init__(self) -> None:
+        self._reported: OrderedDict[str, frozenset[tuple[int, int]]] = OrderedDict()
+
+    def only_new(self, item: StoredItem) -> StoredItem:
+        """Return ``item`` with only those departures that no earlier call has returned; note them."""
+        if LEFT not in item.fields:
+            return item
+        entries = item.fields[LEFT]
+        reported = self._reported.pop(item.doc_id, frozenset())
+        self._reported[item.doc_id] = frozenset(map(_identity, entries))
+        if len(self._reported) > MAX_REPORTED:
+            self._reported.popitem(last=False)
+        new = [entry for entry in entries if _identity(entry) not in reported]
+        return replace(item, fields={**item.fields, LEFT: new})
+
+
+def _identity(entry: Mapping[str, Any]) -> tuple[int, int]:
+    return entry["project"], entry["generation"]

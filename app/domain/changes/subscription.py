@@ -1,0 +1,124 @@
+"""The place of one client that waits for changes, in the hubs of all types that it follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from app.domain.changes.cursor import Checkpoint
+from app.domain.changes.hub import Hub, Watcher
+from app.domain.changes.visibility import Shown, View
+from app.domain.resources import ResourceType
+from app.store.feed import FeedRow
+
+# The text that is taken at a time, except that one batch may be larger.
+PORTION_BYTES = 2**18
+
+
+@dataclass(frozen=True)
+class Channel:
+    """The hub of one type.
+
+    ``start`` starts its follower, and ``recent_changes`` reads the changes of the last seconds from its database.
+    """
+
+    hub: Hub
+    start: Callable[[], None]
+    recent_changes: Callable[[], Iterable[FeedRow]]
+
+
+class Portion(NamedTuple):
+    """Rendered changes, the checkpoint after them, and whether there is more already."""
+
+    changes: tuple[bytes, ...]
+    checkpoint: Checkpoint
+    has_more: bool
+
+
+class Subscription:
+    """Join before the feeds are read, watch, and take the changes after those that were read.
+
+    ``channels`` are those of the types that the client follows, projects first.
+    """
+
+    def __init__(self, channels: Mapping[ResourceType, Channel], view: View, *, with_values: bool) -> None:
+        self._channels, self._view, self._with_values = channels, view, with_values
+        self._watchers: dict[ResourceType, Watcher] = {}
+        self._wake: Callable[[], None] = lambda: None
+
+    def join(self, lag_seconds: float) -> bool:
+        """Take the place of ``lag_seconds`` ago, which is 0 for databases with one copy.
+
+        Returns False if it is not known, since the feeds were opened only now. This may read the database: it raises
+        Unavailable.
+        """
+        self.close()
+        for channel in self._channels.values():
+            channel.start()
+        places = {each: self._position(channel, lag_seconds) for each, channel in self._channels.items()}
+        self._watchers = {
+            each: Watcher(self._view, self._with_values, place, self._wake)
+            for each, place in places.items()
+            if place is not None
+        }
+        if len(self._watchers) < len(self._channels):
+            self._watchers = {}
+        return bool(self._watchers)
+
+    @staticmethod
+    def _position(channel: Channel, lag_seconds: float) -> int | None:
+        if not lag_seconds:
+            channel.hub.prime(channel.recent_changes)
+        return channel.hub.position(lag_seconds)
+
+    def pass_by(self, checkpoint: Checkpoint) -> None:
+        """Skip the changes before ``checkpoint``, of databases with one copy."""
+        for resource_type, watcher in self._watchers.items():
+            self._channels[resource_type].hub.pass_by(watcher, checkpoint.places[resource_type.name].sequence)
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        """Call ``wake``, in any thread, whenever there may be something to take."""
+        self._wake = wake
+        for resource_type, watcher in self._watchers.items():
+            watcher.wake = wake
+            self._channels[resource_type].hub.add(watcher)
+
+    def close(self) -> None:
+        """Wake the client no more."""
+        for resource_type, watcher in self._watchers.items():
+            self._channels[resource_type].hub.remove(watcher)
+        self._watchers = {}
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether changes are missing, so that the client has to read the feeds again."""
+        return not self._watchers or any(
+            self._channels[each].hub.next_batches(watcher) is None for each, watcher in self._watchers.items()
+        )
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether there is a change to take."""
+        return any(self._channels[each].hub.has_changes(watcher) for each, watcher in self._watchers.items())
+
+    def take(self, checkpoint: Checkpoint, render: Callable[[Shown], bytes]) -> Portion | None:
+        """Return the next changes after ``checkpoint``, projects first; None if some are missing."""
+        changes: list[bytes] = []
+        *_, last_type = self._channels
+        for resource_type, watcher in self._watchers.items():
+            hub = self._channels[resource_type].hub
+            batches = hub.next_batches(watcher)
+            if batches is None:
+                return None
+            for batch in batches:
+                if sum(map(len, changes)) >= PORTION_BYTES:
+                    return Portion(tuple(changes), checkpoint, has_more=True)
+                changes += hub.rendered(batch, watcher, render)
+                watcher.position = batch.number
+                place = checkpoint.places[resource_type.name]._replace(sequence=batch.sequence)
+                places = {**checkpoint.places, resource_type.name: place}
+                # Only documents leave a view, and they are the last type if they are followed.
+                time = batch.time if resource_type is last_type else checkpoint.time
+                checkpoint = replace(checkpoint, places=places, time=max(checkpoint.time, time))
+        return None if not self._watchers else Portion(tuple(changes), checkpoint, has_more=False)
