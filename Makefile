@@ -9,6 +9,9 @@ TESTS ?= tests proofs bench
 run: ## start a database if none is set, deploy the views, and serve
 	@$(PYTHON) -m launcher run
 
+demo: ## as run, and open the editor that works offline
+	@$(PYTHON) -m launcher demo
+
 help: ## show this list
 	@echo "usage: make TARGET    (docs/configuration.md lists the settings)" && awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' Makefile
 
@@ -98,4 +101,4 @@ tools: ## add the packages of the tests and checks
 clean: ## remove .venv and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/local_couchdb/pouchdb/node_modules var/pythons var/openapi
 
-.PHONY: run help diff-views deploy-views rollback-views test test-fast test-pythons lint format prove-cluster prove-deploy prove-keys prove-listing prove-merges prove-reads prove-walk prove-faults bench bench-scale bench-memory bench-pages bench-slow bench-path install tools clean
+.PHONY: run demo help diff-views deploy-views rollback-views test test-fast test-pythons lint format prove-cluster prove-deploy prove-keys prove-listing prove-merges prove-reads prove-walk prove-faults bench bench-scale bench-memory bench-pages bench-slow bench-path install tools clean

@@ -103,6 +103,12 @@ def module_prefix(server_url: str) -> Iterator[str]:
     yield from _prefix(server_url)
 
 
+@pytest.fixture(scope="package")
+def package_prefix(server_url: str) -> Iterator[str]:
+    """A prefix for databases that the tests of a package share, deleted after them."""
+    yield from _prefix(server_url)
+
+
 def _prefix(server_url: str) -> Iterator[str]:
     name = f"t{secrets.token_hex(4)}"
     yield name

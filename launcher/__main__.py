@@ -1,4 +1,4 @@
-"""`python3 -m launcher run|install|tools`: `make run` and the installations, on a machine with nothing but Python."""
+"""`python3 -m launcher run|demo|install|tools`: the commands of a machine with nothing but Python."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from launcher.folder import require_folder
 from launcher.packages import ROOT, SERVICE, TOOLS, install
 from launcher.steps import Steps
 
-USAGE = "usage: python3 -m launcher run|install|tools"
+USAGE = "usage: python3 -m launcher run|demo|install|tools"
 
 
 def main() -> int:
     """Run one verb. Returns 0, 1 if it failed, and 2 for wrong arguments or settings."""
     verb = " ".join(sys.argv[1:])
     try:
-        if verb == "run":
-            check()
-            start()
+        if verb in ("run", "demo"):
+            check(may_run=verb == "demo")
+            start(verb)
         elif verb in ("install", "tools"):
             install(Steps(), (SERVICE, TOOLS) if verb == "tools" else (SERVICE,))
         else:
@@ -41,15 +41,17 @@ def main() -> int:
     return 0
 
 
-def check() -> None:
+def check(may_run: bool) -> None:
     """Fail before anything is installed if the service could not start afterwards.
 
     The reasons are an address or a folder of a local database in use, a URL that does not lead to CouchDB, and a folder
-    that cannot be written to.
+    that cannot be written to. If the service ``may_run`` on the folder already, that is no reason.
     """
     settings = AddressSettings.parse(os.environ)
     run = None if settings.couchdb_url else running.current(settings.var)
     if run and run.is_alive:
+        if may_run:
+            return
         raise RunningElsewhere(settings.var, run)
     free_port(settings)
     for url, name in ((settings.couchdb_url, "COUCHDB_URL"), (settings.couchdb_admin_url, "COUCHDB_ADMIN_URL")):
@@ -58,13 +60,13 @@ def check() -> None:
     require_folder(settings)
 
 
-def start() -> None:
-    """Install the packages of the service, and become `python -m app run`."""
+def start(verb: str) -> None:
+    """Install the packages of the service, and become `python -m app` with this verb."""
     python = install(Steps(), (SERVICE,))
     os.chdir(ROOT)
     # Ctrl-C while the program is loaded would end it with a traceback; it takes the signal when it can.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    os.execv(python, [str(python), "-m", "app", "run"])  # noqa: S606
+    os.execv(python, [str(python), "-m", "app", verb])  # noqa: S606
 
 
 def fail(text: str, status: int) -> int:

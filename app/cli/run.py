@@ -6,13 +6,13 @@ import argparse
 import secrets
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from app import local_couchdb
-from app.cli.banner import Storage, banner, base_url
+from app.cli.banner import DevelopmentKey, Storage, banner, base_url
 from app.cli.development_key import development_key, write_private
 from app.couch.connection import Connection
 from app.local_couchdb import Running
@@ -29,6 +29,9 @@ from launcher.steps import Steps
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
+# Takes the URL of the service and its development key.
+Show = Callable[[str, DevelopmentKey], None]
+
 # The processes of a killed `make run` end within this time.
 PREVIOUS_SECONDS = 30.0
 PAUSE_SECONDS = 0.1
@@ -42,6 +45,11 @@ def register(commands: Commands) -> None:
 
 def run(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Serve until SIGTERM or SIGINT; a database that this command started stops with it."""
+    return start(environ)
+
+
+def start(environ: Mapping[str, str], show: Show = lambda _url, _key: None) -> int:
+    """Carry out the command. Call ``show`` with the URL and the development key when the service is ready."""
     settings, steps = Settings.parse(environ), Steps()
     for weakness in weaknesses(settings.secrets):
         print(f"warning: {weakness}", file=sys.stderr, flush=True)
@@ -62,6 +70,7 @@ def run(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
                 claim.announce(url)
             folder = settings.var.resolve() if claim else None
             steps.print(banner(url, key, Storage(server.name, server.url, folder)))
+            show(url, key)
 
         return serve(settings, server.keep, ready)
 

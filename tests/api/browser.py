@@ -1,4 +1,4 @@
-"""A headless Chromium, driven over the DevTools protocol: just enough of it to look at one page."""
+"""A headless Chromium, driven over the DevTools protocol: just enough of it to look at pages."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from tests.waiting import PATIENCE, wait_until
 
@@ -50,13 +51,18 @@ def running(profile: Path) -> Iterator[None]:
                 process.kill()
 
 
-def tab(profile: Path) -> str:
-    """Return the address of Chromium's tab; the port is in a file as soon as Chromium listens."""
+def address(profile: Path) -> str:
+    """Return Chromium's own address; its port and path are in a file as soon as Chromium listens."""
     file = profile / "DevToolsActivePort"
-    port = wait_until(lambda: file.exists() and file.read_text().partition("\n")[0], "Chromium listens")
+    port, path = wait_until(lambda: file.read_text().splitlines()[:2] if file.exists() else [], "Chromium listens")
+    return f"ws://127.0.0.1:{port}{path}"
+
+
+def tab(browser: str) -> str:
+    """Return the address of the tab that Chromium opens at its start."""
 
     def tabs() -> list[str]:
-        with urlopen(f"http://127.0.0.1:{port}/json/list", timeout=PATIENCE) as answer:
+        with urlopen(f"http://{urlsplit(browser).netloc}/json/list", timeout=PATIENCE) as answer:
             return [tab["webSocketDebuggerUrl"] for tab in json.load(answer) if tab["type"] == "page"]
 
     return wait_until(tabs, "a tab")[0]
@@ -66,18 +72,12 @@ class Navigated(Exception):
     """The page was replaced by another one while it evaluated an expression."""
 
 
-class Browser(AbstractContextManager["Browser"]):
-    """One tab of a new Chromium. ``profile`` is a folder for it to fill; ``events`` holds every event of the tab."""
+class Target:
+    """A tab, or Chromium itself, behind a socket. ``events`` holds every event of the tab."""
 
-    def __init__(self, profile: Path) -> None:
+    def __init__(self, socket: ClientConnection) -> None:
         self.events: list[dict[str, Any]] = []
-        self._numbers = itertools.count()
-        with ExitStack() as opened:
-            opened.enter_context(running(profile))
-            self._socket = opened.enter_context(connect(tab(profile), max_size=None))
-            for domain in ("Page", "Runtime", "Log", "Network"):
-                self.call(f"{domain}.enable")
-            self._opened = opened.pop_all()
+        self._numbers, self._socket = itertools.count(), socket
 
     def call(self, method: str, **parameters: object) -> dict[str, Any]:
         """Return the result of a command of the DevTools protocol. Raises Navigated."""
@@ -90,6 +90,15 @@ class Browser(AbstractContextManager["Browser"]):
         assert "result" in message, message
         result: dict[str, Any] = message["result"]
         return result
+
+
+class Tab(Target):
+    """A tab of a Chromium."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        super().__init__(socket)
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
 
     def evaluate(self, expression: str) -> Any:
         """Return the value of a JavaScript expression in the page; a promise is waited for."""
@@ -134,6 +143,29 @@ class Browser(AbstractContextManager["Browser"]):
                 case "Log.entryAdded" if parameters["entry"]["level"] in ("error", "warning"):
                     problems.append(parameters["entry"])
         return problems
+
+
+class Browser(Tab, AbstractContextManager["Browser"]):
+    """The first tab of a new Chromium. ``profile`` is a folder for Chromium to fill."""
+
+    def __init__(self, profile: Path) -> None:
+        with ExitStack() as opened:
+            opened.enter_context(running(profile))
+            self._address = address(profile)
+            self._chromium = Target(opened.enter_context(connect(self._address, max_size=None)))
+            super().__init__(opened.enter_context(connect(tab(self._address), max_size=None)))
+            self._opened = opened.pop_all()
+
+    def new_profile(self) -> str:
+        """Return the id of a new profile, with storage of its own, as that of another person's browser."""
+        context: str = self._chromium.call("Target.createBrowserContext")["browserContextId"]
+        return context
+
+    def new_tab(self, profile: str) -> Tab:
+        """Return a new tab of a profile."""
+        target = self._chromium.call("Target.createTarget", url="about:blank", browserContextId=profile)["targetId"]
+        page = f"ws://{urlsplit(self._address).netloc}/devtools/page/{target}"
+        return Tab(self._opened.enter_context(connect(page, max_size=None)))
 
     def __exit__(self, *_: object) -> None:
         self._opened.close()

@@ -20,11 +20,12 @@ pytestmark = pytest.mark.nodatabase
 ROOT = Path(__file__).parents[2]
 MAX_README_BYTES = 8_192
 MAX_DECISION_BYTES = 6_144
-PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))}
+SOURCES = (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*/README.md"))
+PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in SOURCES}
 API, KEYS, CONFIGURATION, OPERATIONS, CONTRIBUTING = (
     PAGES[f"docs/{name}.md"] for name in ("api", "keys", "configuration", "operations", "contributing")
 )
-FOLDERS = "app|couchapp|launcher|design_docs|tests|proofs|bench|deploy|docs"
+FOLDERS = "app|couchapp|launcher|design_docs|tests|proofs|bench|deploy|docs|examples"
 NAMED_FILE = re.compile(rf"`((?:{FOLDERS})/[\w./*-]+)`")
 NAMED_PAGE = re.compile(r"docs/[\w./-]+\.md")
 LINK = re.compile(r"\[[^\]]+\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
@@ -174,7 +175,7 @@ def test_every_make_target_is_documented(target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "serve", "keys create", "keys list", "keys rotate", "keys revoke", "feeds renew"]
+    "command", ["run", "demo", "serve", "keys create", "keys list", "keys rotate", "keys revoke", "feeds renew"]
 )
 def test_every_command_is_documented(command: str) -> None:
     assert f"python -m app {command}" in OPERATIONS

@@ -96,7 +96,7 @@ def test_a_url_without_couchdb_is_reported_before_anything_is_installed(name: st
 @pytest.mark.parametrize("arguments", [[], ["walk"], ["run", "run"]])
 def test_wrong_arguments_are_explained(arguments: list[str]) -> None:
     failed = launch(*arguments)
-    assert (failed.returncode, failed.stderr) == (2, "usage: python3 -m launcher run|install|tools\n")
+    assert (failed.returncode, failed.stderr) == (2, "usage: python3 -m launcher run|demo|install|tools\n")
 
 
 def test_an_older_python_is_refused_with_the_correction() -> None:

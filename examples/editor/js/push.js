@@ -1,0 +1,80 @@
+/** Sends the queue: edits as batches, in an order that lets a document follow its project. */
+import { ApiError } from "./api.js";
+import { keyOf } from "./values.js";
+
+const MAX_OPERATIONS = 100;
+const MAX_BATCH_CHARACTERS = 1_000_000;
+/** Ids on hand, so that items can be created without a network and keep their ids. */
+const RESERVED = { document: 100, project: 10 };
+
+/** Send every edit that is ready. Raises ApiError and NoAnswer; the edits then stay in the queue. */
+export async function push(api, copy) {
+  for (const { type, reservation, edits } of batches(copy.edits().filter(isReady))) {
+    const operations = await copy.send(edits);
+    const outcomes = operations.length ? await api.batch(type, operations, reservation) : [];
+    for (const [index, outcome] of outcomes.entries()) {
+      await copy.finish(type, operations[index], await completed(api, type, operations[index], outcome));
+    }
+    await renewIds(api, copy, type, operations);
+    const busy = outcomes.find(({ status }) => status === 503 || status === 429);
+    if (busy) throw new ApiError(busy.status, busy);
+  }
+}
+
+/** Keep enough ids reserved. A key that may not create items gets none. */
+export async function reserveIds(api, copy) {
+  for (const [type, count] of Object.entries(RESERVED)) {
+    if ((await copy.reservedCount(type)) >= count) continue;
+    try {
+      await copy.reserve(type, await api.reserve(type, count));
+    } catch (error) {
+      if (error.status !== 403) throw error;
+    }
+  }
+}
+
+const isReady = ({ problem }) => !problem || problem.isRetried;
+
+/** Split edits into batches of one type and one reservation, small enough for the service. */
+function batches(edits) {
+  const isProject = ({ type }) => type === "project";
+  const isDeleted = ({ op }) => op === "delete";
+  const phases = [
+    edits.filter((edit) => isProject(edit) && !isDeleted(edit)),
+    edits.filter((edit) => !isProject(edit)),
+    edits.filter((edit) => isProject(edit) && isDeleted(edit)),
+  ];
+  return phases.flatMap((phase) =>
+    Object.values(Object.groupBy(phase, ({ reservation }) => reservation ?? "")).flatMap(chunks),
+  );
+}
+
+function chunks(edits) {
+  const result = [];
+  let characters = Infinity;
+  for (const edit of edits) {
+    const size = JSON.stringify(edit).length;
+    if (characters + size > MAX_BATCH_CHARACTERS || result.at(-1).edits.length === MAX_OPERATIONS) {
+      result.push({ type: edit.type, reservation: edit.reservation, edits: [] });
+      characters = 0;
+    }
+    result.at(-1).edits.push(edit);
+    characters += size;
+  }
+  return result;
+}
+
+/** Return an outcome with the current item, which the service leaves out of large answers. */
+async function completed(api, type, { id }, outcome) {
+  if (!outcome.current?.omitted) return outcome;
+  return { ...outcome, current: { etag: outcome.current.etag, value: await api.read(type, id) } };
+}
+
+/** Create items under new ids if the service no longer accepts their reservation, once for each item. */
+async function renewIds(api, copy, type, operations) {
+  const edits = operations.map(({ id }) => copy.edit(keyOf(type, id)));
+  const refused = edits.filter((edit) => edit?.problem?.kind === "reservation" && !edit.isRenumbered);
+  if (!refused.length) return;
+  await copy.reserve(type, await api.reserve(type, refused.length));
+  for (const { id } of refused) await copy.createAgain(type, id, { kind: "renumbered" });
+}

@@ -1,0 +1,1 @@
+"""Tests of the examples, with the browsers and clients that use them."""
