@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
+
+# The system takes the ports of outgoing connections and of port 0 from above these (Linux: from 32768).
+PORTS = range(10_000, 30_000)
+ATTEMPTS = 100
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that is free at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
+    """Return a port of 127.0.0.1 that is free, and that the system gives nobody else before the server has it."""
+    for _ in range(ATTEMPTS):
+        port = secrets.choice(PORTS)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return port
+    raise AssertionError(f"{ATTEMPTS} ports were in use")
