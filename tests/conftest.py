@@ -6,17 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.couch.connection import Connection
 from app.store import Database, Store
-from couchapp import deployment, tree
+from tests.deploying import deploy_new
 
 
 @pytest.fixture
 def meta(server_url: str, prefix: str) -> Iterator[Database]:
     """A `-meta` with its validator, views and all, without documents."""
-    connection = Connection(server_url, timeout=30)
-    deployment.deploy(connection, prefix, tree.load(), report=lambda _: None)
-    connection.close()
+    deploy_new(server_url, prefix)
     store = Store(server_url, prefix)
     yield store["meta"]
     store.close()

@@ -17,8 +17,8 @@ from app.limits.policies import MEMORY
 from app.settings import Settings
 from app.store import Database
 from app.wiring import Services
-from couchapp import deployment, tree
 from tests.api import cache_comparison
+from tests.deploying import deploy_new
 
 # Says of a project that it is being deleted, or that it is not.
 Mark = Callable[[int, bool], None]
@@ -95,9 +95,7 @@ class Caller:
 
 def deployed_settings(server_url: str, prefix: str, **changes: Any) -> Settings:
     """Deploy the tree under ``prefix`` and return settings that serve it."""
-    connection = Connection(server_url, timeout=30)
-    deployment.deploy(connection, prefix, tree.load(), report=lambda _: None)
-    connection.close()
+    deploy_new(server_url, prefix)
     values: dict[str, Any] = {
         "couchdb_url": server_url,
         "prefix": prefix,

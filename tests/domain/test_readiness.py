@@ -8,14 +8,13 @@ from unittest.mock import Mock, patch
 
 import pytest
 
-from app.couch.connection import Connection
 from app.domain.readiness import VALID_SECONDS, Readiness
 from app.errors import Unavailable
 from app.request_context import request_context
 from app.store import Database, Store
 from app.store.feed import Feed
-from couchapp import deployment, tree
 from tests.clock import ManualClock
+from tests.deploying import deploy_new
 
 NAMES = ("documents", "history", "keys", "meta", "projects")
 
@@ -23,9 +22,7 @@ NAMES = ("documents", "history", "keys", "meta", "projects")
 @pytest.fixture(scope="module")
 def store(server_url: str, module_prefix: str) -> Iterator[Store]:
     """The databases of a new installation."""
-    connection = Connection(server_url, timeout=30)
-    deployment.deploy(connection, module_prefix, tree.load(), report=lambda _: None)
-    connection.close()
+    deploy_new(server_url, module_prefix)
     store = Store(server_url, module_prefix)
     yield store
     store.close()

@@ -18,11 +18,14 @@ from app.errors import Unavailable, Unconfirmed
 from app.request_context import request_context
 from app.store import Database, DocumentFailure, Outcome
 from app.store.claimed_ids import MAX_UNKNOWN, Allocator
-from couchapp import deployment, tree
+from couchapp import tree
+from tests.deploying import deploy_new
 
 Make = Callable[..., Allocator]
 # Seconds that a claim is held, and the time limit of a failing test.
 WAIT, PATIENCE = 5.0, 30.0
+# Of each of the 4 threads of each process and of its child.
+IDS_PER_THREAD = 20
 
 
 @pytest.fixture
@@ -212,21 +215,23 @@ def test_eight_processes_of_four_threads_in_two_regions_some_killed(
     """Each process forks once more. The regions are independent: their databases are not replicated."""
     assert meta.last_id("claim:", "claim;") is None
     other = f"{prefix}x"
-    connection = Connection(server_url, timeout=30)
-    deployment.deploy(connection, other, tree.load(), report=lambda _: None)
+    deploy_new(server_url, other)
     command = [sys.executable, "-m", "tests.store.claimant", server_url]
     with ExitStack() as stack:
         processes = [
             stack.enter_context(
-                subprocess.Popen([*command, (prefix, other)[n % 2], str(n % 2), "60"], stdout=subprocess.PIPE)
+                subprocess.Popen(
+                    [*command, (prefix, other)[n % 2], str(n % 2), str(IDS_PER_THREAD)], stdout=subprocess.PIPE
+                )
             )
             for n in range(8)
         ]
         dealt = [ids_of(process, kill_after=40 if n >= 6 else None) for n, process in enumerate(processes)]
+    connection = Connection(server_url, timeout=30)
     for name in tree.load():
         connection.delete(f"{other}-{name}")
     connection.close()
     everything = [public_id for ids in dealt for public_id in ids]
     assert len(everything) == len(set(everything))
-    assert all(len(ids) >= 1 + 2 * 4 * 60 for ids in dealt[:6])
+    assert all(len(ids) >= 1 + 2 * 4 * IDS_PER_THREAD for ids in dealt[:6])
     assert all(len(ids) >= 40 for ids in dealt[6:])
