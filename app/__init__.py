@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from app.api import change_tickets, changes, documents, health, keys, metrics, projects, reference, root
+from app.api import change_tickets, changes, documents, health, keys, metrics, projects, reference, root, versions
 from app.cache.response_cache import ResponseCache
 from app.http.cross_origin import CrossOrigin
 from app.http.flask_app import FlaskApp
 from app.http.proxies import behind_proxies
-from app.http.request_scope import IdConverter, RequestScope, install_hooks
+from app.http.request_scope import IdConverter, RequestScope, RevisionConverter, install_hooks
 from app.request_context import Report, unreported
 from app.settings import Settings
 from app.wiring import Services, Shared
@@ -58,12 +58,12 @@ def create_app(settings: Settings, shared: Shared | None = None, report: Report 
     flask = FlaskApp(__name__, static_folder=None)
     # Do not redirect `//documents` to `/documents`.
     flask.url_map.merge_slashes = False
-    flask.url_map.converters["id"] = IdConverter
+    flask.url_map.converters |= {"id": IdConverter, "revision": RevisionConverter}
     cross_origin = CrossOrigin(settings.cors_origins)
     install_hooks(flask, cross_origin)
 
     services = Services.build(settings, shared=shared, report=report)
-    for module in (documents, projects, changes, change_tickets, keys, root, health, metrics, reference):
+    for module in (documents, projects, versions, changes, change_tickets, keys, root, health, metrics, reference):
         flask.register_blueprint(module.blueprint(services))
 
     scope = RequestScope(flask.wsgi_app, settings.deadline, services.report, cross_origin)

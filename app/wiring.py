@@ -17,6 +17,7 @@ from app.domain.changes.hub import Hub
 from app.domain.changes.subscription import Channel
 from app.domain.changes.tickets import Tickets
 from app.domain.documents import Documents
+from app.domain.history.versions import Versions
 from app.domain.idempotency import Idempotency
 from app.domain.keys.authenticator import Authenticator
 from app.domain.keys.keys import Keys
@@ -78,6 +79,7 @@ class Services:
     changes: Changes
     change_cursors: ChangeCursors
     change_tickets: Tickets
+    versions: Mapping[ResourceType, Versions]
     idempotency: Idempotency
     reservations: Reservations
     readiness: Readiness
@@ -189,6 +191,10 @@ class Services:
             changes=changes,
             change_cursors=change_cursors,
             change_tickets=Tickets(settings.secrets, change_cursors, now),
+            versions={
+                each: Versions(service, store.leaves(each.database), store.versions)
+                for each, service in item_services.items()
+            },
             idempotency=idempotency,
             reservations=Reservations(store.feed("meta"), settings.secrets, now),
             readiness=Readiness(store),

@@ -115,7 +115,7 @@ class Items(UpdateBuilder, ABC):
     def create(self, compose: Callable[[], Fields], updated_by: str, write_id: WriteId) -> StoredItem:
         """Store a new item under the id that is reserved for the write, or under the next one.
 
-        ``updated_by`` is the principal, and ``compose`` returns the members. Raises what ``compose`` and
+        ``updated_by`` is the principal, and ``compose`` returns the members. Raises as ``compose`` and
         ItemStore.create raise. A taken id means that `-meta` is older than the items, which happens when one is
         restored from a backup without the other; the next ids are tried.
         """
@@ -146,7 +146,7 @@ class Items(UpdateBuilder, ABC):
 
         A write that restores a state has no principal of its own: ``updated_by`` is None, and among the members.
 
-        Raises NotFound, PreconditionFailed, and what ``compose`` and ItemStore.update raise.
+        Raises NotFound, PreconditionFailed, and as ``compose`` and ItemStore.update raise.
         """
         return self._store.update(self.replacement(public_id, compose, updated_by, condition, write_id or WriteId()))
 

@@ -174,7 +174,7 @@ def authenticate(services: Services, quota: Quota, *scopes: str) -> Identity:
 def read_arguments(operation: Operation, services: Services, path: dict[str, int]) -> dict[str, Any]:
     """Return the ids in the path, and the query and the body if the operation takes them.
 
-    A view with 412 among its statuses checks the conditions of the headers. Any other POST has no item to compare.
+    A view with 412 among its statuses checks the conditions of the headers. Any other write has no item to compare.
     """
     given: dict[str, Any] = path
     if operation.query is not None:
@@ -185,7 +185,7 @@ def read_arguments(operation: Operation, services: Services, path: dict[str, int
         given["body"] = arguments.load_body(operation.body, operation.body_factor * services.settings.max_body_bytes)
     elif operation.method in ("POST", "COPY"):
         arguments.load_no_body(services.settings.max_body_bytes)
-    if operation.method == "POST" and HTTPStatus.PRECONDITION_FAILED not in operation.also:
+    if operation.method not in ("GET", "OPTIONS") and HTTPStatus.PRECONDITION_FAILED not in operation.also:
         arguments.refuse_condition()
     if operation.is_stateless:
         idempotent.refuse_key()

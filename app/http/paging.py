@@ -52,9 +52,13 @@ def _headers(services: Services, access: Access, query: ListQuery, page: Page) -
     headers = tag_headers(page.tag)
     if page.last_position is None:
         return headers
-    cursor = services.cursors.write(page.last_position, *_binding(access, query))
+    return {**headers, **next_links(services.cursors.write(page.last_position, *_binding(access, query)))}
+
+
+def next_links(cursor: str) -> dict[str, str]:
+    """Return the headers that lead to the next page, which has the same filters."""
     url = f"{request.base_url}?{urlencode({**request.args.to_dict(), 'cursor': cursor}, safe=',')}"
-    return {**headers, "x-next": url, "Link": f'<{url}>; rel="next"'}
+    return {"x-next": url, "Link": f'<{url}>; rel="next"'}
 
 
 def _binding(access: Access, query: ListQuery) -> tuple[object, ...]:

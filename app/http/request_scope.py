@@ -163,6 +163,12 @@ class IdConverter(BaseConverter):
         return int(value)
 
 
+class RevisionConverter(BaseConverter):
+    """The `<revision:…>` part of a rule, an item's tag without its quotes. A path that does not match is a 404."""
+
+    regex = "[1-9][0-9]{0,15}-[0-9a-f]{32}"
+
+
 def install_hooks(app: Flask, cross_origin: CrossOrigin) -> None:
     """Install Flask's hooks outside of operations: the first check of every request, OPTIONS, and unknown paths."""
 

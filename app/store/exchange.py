@@ -60,10 +60,15 @@ class Exchange:
         with self._translated(method, path):
             return _holding(self._ask(method, path, **options).body, *members)
 
-    def send_for_list(self, method: str, *path: str, **options: Any) -> list[dict[str, Any]]:
-        """Return the body of the response, a list of objects; ``options`` are those of Connection.request."""
-        with self._translated(method, path):
-            body = self._ask(method, path, **options).body
+    def find_list(self, *path: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the list of objects at ``path``, an empty one if there never was such a document."""
+        with self._translated("GET", path):
+            try:
+                body = self._ask("GET", path, params=params).body
+            except Refused as refusal:
+                if refusal.status == 404 and refusal.reason in ABSENT:
+                    return []
+                raise
             return [_holding(each) for each in _list({"body": body}, "body")]
 
     def find(self, *path: str, params: Mapping[str, Any] | None = None) -> dict[str, Any] | None:

@@ -84,7 +84,7 @@ class Leaves:
         Each merge leaves tombstones, so there may be hundreds of them.
         """
         params = {"open_revs": "all", "revs": True}
-        results = self._exchange.send_for_list("GET", doc_id, params=params)
+        results = self._exchange.find_list(doc_id, params=params)
         return tuple(_leaf(result["ok"]) for result in results if "ok" in result)
 
     def sequence(self) -> object:
@@ -124,6 +124,11 @@ def merge_write(winner: Leaf, revisions: Collection[str], fields: Fields) -> Ite
 def tombstone_write(leaf: Leaf, fields: Fields) -> ItemWrite:
     """Return the tombstone of a leaf; its nonce is a function of the leaf alone."""
     return ItemWrite(leaf.item.doc_id, fields, _write_id("tombstone", leaf.revision), leaf.revision, deletes=True)
+
+
+def tombstone_nonce(revision: str) -> str:
+    """Return the nonce of the tombstone that a merge leaves of a leaf."""
+    return _write_id("tombstone", revision).nonce
 
 
 def _write_id(*names: str) -> WriteId:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from app.store.items import Fields, new_document
+from app.store.leaves import Leaf, tombstone_nonce
 
 # The end of the `_id` of a version whose content is lost. Another region may have that version, under the other `_id`.
 LOST = ":lost"
@@ -83,6 +84,27 @@ class Version:
             document.get("nonce"),
             bool(document.get("deleted")),
         )
+
+    @classmethod
+    def of_leaf(cls, leaf: Leaf, names: Sequence[str]) -> Version:
+        """Return a revision as a version, with the members ``names`` in this order; of a deletion, with its project."""
+        item, fields = leaf.item, leaf.item.fields
+        return cls(
+            item.doc_id,
+            item.revision,
+            {name: fields[name] for name in (("project_id",) if item.is_deleted else names) if name in fields},
+            fields.get("created_at"),
+            fields.get("updated_at"),
+            item.updated_by,
+            (*leaf.lineage[1:2], *fields.get("merged_from", ())),
+            item.nonce,
+            item.is_deleted,
+        )
+
+    @property
+    def is_merged_away(self) -> bool:
+        """Whether it is the tombstone of a leaf that a merge has replaced, and no deletion of the item."""
+        return self.is_deleted and bool(self.parents) and self.nonce == tombstone_nonce(self.parents[0])
 
     def attributed(self, parent: Version | None) -> Version:
         """Return the same version without a principal if it was not written through the API.

@@ -18,7 +18,7 @@ from app.domain.resources import DOCUMENT, KEY, PROJECT, now, timestamp
 from app.store.items import digits
 from app.wiring import Services
 from tests.api.conftest import Answer, Caller
-from tests.api.templates import CONDITIONS, CURSOR, LISTS, Ids, Place, Request, Template
+from tests.api.templates import CONDITIONS, CURSOR, LISTS, VERSION, Ids, Place, Request, Template
 
 KINDS = {kind.name: kind for kind in (DOCUMENT, PROJECT, KEY)}
 MODES = ("forbid", "hide")
@@ -183,8 +183,8 @@ class World:
         return [str(self.store[kind.database].sequence()).partition("-")[0] for kind in KINDS.values()]
 
     def tag(self, url: str) -> str:
-        """Return the tag that an unlimited key gets."""
-        return self.ada.get(url).headers["ETag"]
+        """Return the tag that an unlimited key gets; one that matches nothing if it gets none."""
+        return self.ada.get(url).headers.get("ETag", '"none"')
 
 
 class Matrix:
@@ -229,9 +229,11 @@ class Matrix:
     def options(self, path: str, methods: set[str]) -> list[Cell]:
         """Call OPTIONS: all keys get the same answer for all items."""
         allowed = {*methods, "OPTIONS", *({"HEAD"} if "GET" in methods else ())}
-        keys, names = [*self.dead.values(), self.owner.asker.key], re.findall("{(.*?)}", path)
+        keys, names = [*self.dead.values(), self.owner.asker.key], re.findall("{(.*_id)}", path)
         answers = [
-            Request("OPTIONS", path.format(**dict.fromkeys(names, number))).send(Caller(self.world.app, key))
+            Request("OPTIONS", path.format(tag=VERSION, **dict.fromkeys(names, number))).send(
+                Caller(self.world.app, key)
+            )
             for key, number in product(keys, (999, *chain.from_iterable(self.owner.ids.values())))
         ]
         good = [answer.status_code == 204 and set(answer.headers["Allow"].split(", ")) == allowed for answer in answers]
@@ -278,7 +280,7 @@ class Matrix:
                 ids = own.named(template)
                 if any(place.where == "path" and place not in ids for place in template.places):
                     continue
-                request = template.request(ids, method=method, media_type=media_type)
+                request = self._own_version(template, template.request(ids, method=method, media_type=media_type), ids)
                 yield self._allowed(template, self._conditional(template, request, own), own, reach, foreign)
                 if method == "GET":
                     yield from self._variants(template, ids, own, foreign)
@@ -301,7 +303,7 @@ class Matrix:
         queries: list[tuple[Ids, dict[str, str]]] = [({}, {name: value}) for name, value in template.plain.items()]
         queries += [({p: own.ids[p.kind][0]}, {}) for p in template.places if p.where == "query" and own.ids[p.kind]]
         for more, query in [({}, {}), *queries]:
-            request = template.request({**ids, **more}, query=query)
+            request = self._own_version(template, template.request({**ids, **more}, query=query), ids)
             if more or query:
                 yield self._allowed(template, request, own, "", foreign)
             if request.url == "/metrics":
@@ -313,6 +315,17 @@ class Matrix:
         if template.lists and len(own.ids[template.noun]) > 1:
             url = template.request(ids, query={"limit": "1"}).send(own.asker).headers["x-next"]
             yield self._allowed(template, Request("GET", url), own, "", foreign)
+
+    def _own_version(self, template: Template, request: Request, ids: Ids) -> Request:
+        """Return the request with the own item's tag in place of VERSION; delete an item that it forgets."""
+        place = next((place for place in template.places if place.where == "path"), None)
+        if place is None or not any(VERSION in part for part in (request.url, str(request.body))):
+            if request.method == "DELETE" and template.operation.path.endswith("/versions"):
+                self.world.ada.request("DELETE", request.url.removesuffix("/versions"))
+            return request
+        tag = self.world.tag(f"/{LISTS[place.kind]}/{ids[place]}").strip('"')
+        body = {"version": tag} if request.body else None
+        return replace(request, url=request.url.replace(VERSION, tag), body=body)
 
     def _asks(self, template: Template, mode: str, own: Own, foreign: Foreign) -> Iterator[Ask]:
         named = own.named(template)
@@ -366,9 +379,11 @@ class Matrix:
     def _repeated(self, template: Template, request: Request, own: Own) -> Cell:
         """Call with the Idempotency-Key of another client: the answer must not be the stored one."""
         mine = template.request(own.named(template), media_type=request.media_type)
+        mine = self._own_version(template, mine, own.named(template))
         mine = self._conditional(template, mine, own)
         other = self.world.own("forbid", EVERYTHING)
         theirs = template.request(other.named(template), media_type=request.media_type)
+        theirs = self._own_version(template, theirs, other.named(template))
         headers = self._conditional(template, theirs, other).headers
         used = {**headers, "Idempotency-Key": mine.headers["Idempotency-Key"]}
         first = replace(theirs, headers=used).send(self.world.ada)

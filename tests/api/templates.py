@@ -26,6 +26,8 @@ NAMES: dict[str, str | None] = {
 # Query parameters that name no item, with a value for each.
 PLAIN = {"limit": "2", "order": "desc", "since": "now", "include": "value", "type": "document", "feed": "poll"}
 CURSOR = "cursor"
+# The tag of a version, in a path or a body. The matrix puts an own item's tag in its place.
+VERSION = "1-5a0c44d1e2b3f4a5968778695a4b3c2d"
 # Headers to send where they are documented.
 CONDITIONS = ("If-None-Match", "If-Match")
 HEADER_NAMES = {"X-Request-ID", "Idempotency-Key", *CONDITIONS}
@@ -83,7 +85,9 @@ class Template:
         self.success = min(int(status) for status in operation.says["responses"] if status.startswith("2"))
         self.examples = self._examples()
         self.places = (*self._parameters(), *self._members())
-        self.lists = any(parameter["name"] == CURSOR for parameter in operation.parameters)
+        # The versions of one item are no list of items.
+        is_paged = any(parameter["name"] == CURSOR for parameter in operation.parameters)
+        self.lists = is_paged and not operation.path.endswith("/versions")
         self.headers = {parameter["name"] for parameter in operation.parameters if parameter["in"] == "header"}
         for name in self.headers - HEADER_NAMES:
             raise Incomplete(f"{operation}: name {name} in HEADER_NAMES, and send it in tests/api/key_matrix.py")
@@ -113,7 +117,7 @@ class Template:
         headers: Mapping[str, str] | None = None,
     ) -> Request:
         """Return the request that names ``ids``, with one for each place in the path."""
-        path = self.operation.path.format(**{place.name: number for place, number in ids.items()})
+        path = self.operation.path.format(tag=VERSION, **{place.name: number for place, number in ids.items()})
         named = {place.name: str(number) for place, number in ids.items() if place.where == "query"}
         search = urlencode({**named, **(query or {})})
         media_type = media_type or next(iter(self.examples), None)
@@ -137,7 +141,7 @@ class Template:
     def _parameters(self) -> Iterator[Place]:
         for parameter in self.operation.parameters:
             where, name = parameter["in"], parameter["name"]
-            if where == "path" or (where == "query" and name != CURSOR and name not in PLAIN):
+            if (where == "path" and name != "tag") or (where == "query" and name != CURSOR and name not in PLAIN):
                 yield Place(where, name, self._kind(name, f"the {where} parameter {name}"))
 
     def _members(self) -> Iterator[Place]:

@@ -129,10 +129,10 @@ def test_every_scope_is_documented(scope: str, meaning: str) -> None:
 
 
 def routes() -> list[str]:
-    """Return every operation as `METHOD /path/{id}`."""
+    """Return every operation as `METHOD /path/{id}`, with `{tag}` for a revision."""
     rules = create_app(OFFLINE_SETTINGS).flask.url_map.iter_rules()
     return sorted(
-        f"{method} {re.sub('<[^>]*>', '{id}', rule.rule)}"
+        f"{method} {re.sub('<id:[^>]*>', '{id}', rule.rule).replace('<revision:tag>', '{tag}')}"
         for rule in rules
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
         if not rule.rule.startswith("/reference/")

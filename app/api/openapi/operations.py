@@ -22,8 +22,16 @@ from app.store.items import MAX_ID
 # OpenAPI 3.1 has no word for COPY, and allows extensions. apispec resolves references only under methods that it knows,
 # so a COPY is described as a method that no operation has, and renamed at the end.
 STAND_IN = "trace"
-# An id in a path.
-PATH_SCHEMA: dict[str, Any] = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]}
+# A parameter in a path, by its converter.
+PATH_SCHEMAS: dict[str, dict[str, Any]] = {
+    "id": {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]},
+    "revision": {
+        "type": "string",
+        "pattern": "^[1-9][0-9]{0,15}-[0-9a-f]{32}$",
+        "examples": ["1-5a0c44d1e2b3f4a5968778695a4b3c2d"],
+    },
+}
+PATH_PARAMETER = re.compile(r"<(\w+):(\w+)>")
 # The request headers that an operation honours, by the statuses that show it.
 HONOURED = {"If-None-Match": {"304", "412"}, "If-Match": {"412"}, "Idempotency-Key": {"422"}}
 # The schema of any media type but the first.
@@ -33,16 +41,17 @@ NOT_MODIFIED = "The client's copy is current. The headers are those of the 200."
 
 def add_operation(spec: APISpec, operation: Operation, tag: str) -> None:
     """Describe an operation under its path."""
-    names = re.findall(r"<id:(\w+)>", operation.rule)
-    path = re.sub(r"<id:(\w+)>", r"{\1}", operation.rule)
-    parameters = [_path_parameter(name) for name in names]
+    path = PATH_PARAMETER.sub(r"{\2}", operation.rule)
+    parameters = [_path_parameter(*match) for match in PATH_PARAMETER.findall(operation.rule)]
     method = STAND_IN if operation.method == "COPY" else operation.method.lower()
     spec.path(path, operations={method: _described(operation, tag)}, parameters=parameters)
 
 
-def _path_parameter(name: str) -> dict[str, Any]:
-    description = f"The id of the {name.removesuffix('_id')}."
-    return {"in": "path", "name": name, "required": True, "description": description, "schema": PATH_SCHEMA}
+def _path_parameter(converter: str, name: str) -> dict[str, Any]:
+    is_id = converter == "id"
+    description = f"The id of the {name.removesuffix('_id')}." if is_id else "The `etag` without its quotes."
+    schema = PATH_SCHEMAS[converter]
+    return {"in": "path", "name": name, "required": True, "description": description, "schema": schema}
 
 
 def _described(operation: Operation, tag: str) -> dict[str, Any]:
