@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import md5
 from itertools import count
@@ -24,25 +25,27 @@ class Tree:
     """The revision trees of a database, as Leaves shows them. Bodies of revisions below leaves may be absent."""
 
     def __init__(self) -> None:
-        self.below: dict[tuple[str, str], str | None] = {}
+        # By `_id` and revision the revision below, and by both the document.
+        self.below: defaultdict[str, dict[str, str | None]] = defaultdict(dict)
         self.bodies: dict[tuple[str, str], dict[str, Any]] = {}
         self.writes = 0
 
     def lineage(self, doc_id: str, revision: str) -> tuple[str, ...]:
-        below = self.below.get((doc_id, revision))
-        return (revision, *(self.lineage(doc_id, below) if below else ()))
+        lineage, below = [revision], self.below[doc_id].get(revision)
+        while below:
+            lineage.append(below)
+            below = self.below[doc_id].get(below)
+        return tuple(lineage)
 
     def every_leaf(self, doc_id: str) -> set[str]:
-        return {rev for key, rev in self.below if key == doc_id} - {
-            below for (key, _), below in self.below.items() if key == doc_id and below
-        }
+        return set(self.below[doc_id]) - set(self.below[doc_id].values())
 
     def revisions(self, doc_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
         live = {
-            doc_id: [rev for rev in self.every_leaf(doc_id) if not self.bodies[doc_id, rev].get("_deleted")]
+            doc_id: [each for each in self.every_leaf(doc_id) if not self.bodies[doc_id, each].get("_deleted")]
             for doc_id in doc_ids
         }
-        return {key: tuple(sorted(revs, key=winner_order, reverse=True)) for key, revs in live.items() if revs}
+        return {doc_id: tuple(sorted(each, key=winner_order, reverse=True)) for doc_id, each in live.items() if each}
 
     def read(self, doc_ids: Sequence[str]) -> dict[str, tuple[Leaf, ...]]:
         return {doc_id: self.read_revisions(doc_id, live) for doc_id, live in self.revisions(doc_ids).items()}
@@ -70,20 +73,22 @@ class Tree:
         return revision
 
     def add(self, doc_id: str, revision: str, below: str | None, document: dict[str, Any]) -> None:
-        self.below[doc_id, revision] = below
+        self.below[doc_id][revision] = below
         self.bodies[doc_id, revision] = document
 
     def pull(self, source: Tree) -> None:
         """Copy the leaves of another tree, as replication does: without the bodies below them."""
-        for doc_id in {key for key, _ in source.below}:
-            for leaf in source.every_leaf(doc_id):
-                self.bodies.setdefault((doc_id, leaf), source.bodies[doc_id, leaf])
+        for doc_id in source.below:
+            for leaf in source.every_leaf(doc_id) - self.below[doc_id].keys():
+                self.bodies[doc_id, leaf] = source.bodies[doc_id, leaf]
                 for each in source.lineage(doc_id, leaf):
-                    self.below.setdefault((doc_id, each), source.below[doc_id, each])
+                    self.below[doc_id].setdefault(each, source.below[doc_id][each])
 
     def compact(self) -> None:
         """Forget the bodies below the leaves."""
-        self.bodies = {(doc_id, rev): it for (doc_id, rev), it in self.bodies.items() if rev in self.every_leaf(doc_id)}
+        for doc_id in self.below:
+            for revision in self.below[doc_id].keys() - self.every_leaf(doc_id):
+                self.bodies.pop((doc_id, revision), None)
 
     def _leaf(self, doc_id: str, revision: str) -> Leaf:
         document = {"_id": doc_id, "_rev": revision, **self.bodies[doc_id, revision]}
@@ -100,7 +105,7 @@ class History:
         return {each: self.versions[doc_id, each] for each in revisions if (doc_id, each) in self.versions}
 
     def keep(self, leaves: Sequence[Leaf]) -> None:
-        for leaf in leaves:
+        for leaf in (leaf for leaf in leaves if (leaf.item.doc_id, leaf.revision) not in self.versions):
             fields, item = leaf.item.fields, leaf.item
             members = {name: fields[name] for name in DOCUMENT.members if name in fields}
             parents = dict.fromkeys((*leaf.lineage[1:2], *fields.get(MERGED_FROM, ())))
@@ -112,7 +117,7 @@ class History:
                 parents=tuple(parents),
                 is_deleted=item.is_deleted,
             )
-            self.versions.setdefault((item.doc_id, item.revision), version)
+            self.versions[item.doc_id, item.revision] = version
 
 
 class Region:
@@ -136,10 +141,10 @@ class Region:
         fields = {
             "type": DOCUMENT.name,
             "id": DOCUMENT.public_id(doc_id),
+            "updated_by": "someone",
             **{name: it for name, it in members.items() if it is not None},
             "created_at": created_at,
             "updated_at": time(),
-            "updated_by": "someone",
         }
         revision = self.tree.write(ItemWrite(doc_id, fields, WriteId(), below))
         assert revision
@@ -158,14 +163,15 @@ class Region:
     def capture(self) -> None:
         """Write the versions of all leaves."""
         if self.keeps_history:
-            for doc_id in {key for key, _ in self.tree.below}:
-                self.history.keep(self.tree.read_all(doc_id))
+            for doc_id in list(self.tree.below):
+                known = (each for each in self.tree.every_leaf(doc_id) if (doc_id, each) not in self.history.versions)
+                self.history.keep(self.tree.read_revisions(doc_id, list(known)))
 
     def pull(self, source: Region, *, with_history: bool = True) -> None:
         """Replicate from another region."""
         self.tree.pull(source.tree)
         if with_history:
-            self.history.versions = {**source.history.versions, **self.history.versions}
+            self.history.versions |= source.history.versions
         self.capture()
 
     def judge(self, doc_id: str, resource_type: ResourceType = DOCUMENT) -> Judgement:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.conflicts.judgement import Judgement, Reason
+from app.domain.conflicts.judgement import MAX_MERGES_IN_A_ROW, Judgement, Reason
 from app.domain.merging.text_merge import Clash, Clean
 from tests.domain.conflicts.model import Region, sync
 
@@ -286,3 +286,26 @@ def test_too_many_leaves_are_a_loop() -> None:
     judgement = region.judge(ID)
     assert (judgement.reason, len(judgement.revisions), len(judgement.leaves)) == (Reason.LOOP, 60, 50)
     assert not judgement.writes
+
+
+def test_merges_of_nothing_but_merges_are_a_loop() -> None:
+    """Two regions whose rules differ merge each other's merges, and never agree."""
+    one, other = Region(), Region()
+    one.edit(ID, title="T", content=LINES)
+    sync(one, other)
+    one.edit(ID, title="A", content=LINES)
+    other.edit(ID, title="T", content=LINES + "six\n")
+    for number in range(MAX_MERGES_IN_A_ROW + 2):
+        sync(one, other)
+        judgement = one.judge(ID)
+        if judgement.reason is Reason.LOOP:
+            break
+        live = one.live(ID)
+        for region, name in ((one, "one"), (other, "other")):
+            content = f"merged by {name} {number}\n{LINES}"
+            region.edit(ID, live[0], title="A", content=content, updated_by="merge", merged_from=sorted(live))
+            region.delete(ID, live[1])
+    assert (judgement.reason, number) == (Reason.LOOP, MAX_MERGES_IN_A_ROW + 1)
+    assert judgement.merge
+    assert not one.judge(ID).writes
+    assert [judged.reason for judged in one.resolve(ID) if judged] == [Reason.LOOP]
