@@ -127,10 +127,16 @@ class Services:
         count_writes = {name: each.writing for name, each in counters.items()}
         store = Store(settings.couchdb_url, settings.prefix, count_writes, metrics.count_database_request)
         validators = {name: CacheValidator(each) for name, each in counters.items()}
+        feeds = {each: store.feed(each.database) for each in (PROJECT, DOCUMENT)}
         hubs = {each: Hub(each, settings.secrets[0], now) for each in (PROJECT, DOCUMENT)}
         followers = {
             each.database: Follower(
-                store[each.database], validators[each.database], metrics, each.database, audience=hub
+                store[each.database],
+                validators[each.database],
+                metrics,
+                each.database,
+                identity=feeds[each].identity,
+                audience=hub,
             )
             for each, hub in hubs.items()
         }
@@ -161,10 +167,10 @@ class Services:
             CachedItems(store[each.resource_type.database], allocator(each.resource_type), each) for each in caches
         )
         projects = Projects(containers, stored, now)
-        documents = Documents(stored, projects, MergedWalk(store[DOCUMENT.database]))
+        documents = Documents(stored, projects, MergedWalk(store[DOCUMENT.database], feeds[DOCUMENT].identity))
         item_services = {PROJECT: projects, DOCUMENT: documents}
         changes = Changes(
-            {each: store.feed(each.database) for each in item_services},
+            feeds,
             {each: followers[each.database].older_place for each in item_services},
             {each: channel(each, hub) for each, hub in hubs.items()},
             item_services,

@@ -13,7 +13,7 @@ from typing import Protocol
 from app.errors import ServiceError
 from app.metrics import FEED_CHANGES, FEED_LAG, FEED_LIVE, FEED_LOSSES, Metrics
 from app.store.database import HEARTBEAT_SECONDS, Database
-from app.store.feed import FeedPart, FeedRow
+from app.store.feed import FeedPart, FeedRow, number
 
 log = logging.getLogger("dreamscript.follower")
 
@@ -85,7 +85,8 @@ class NoAudience:
 class Follower:
     """Follow ``database`` from ``start`` to ``close``. A forked child starts a feed of its own.
 
-    ``name`` is the database's label in the metrics. ``clock`` counts seconds.
+    ``name`` is the database's label in the metrics. ``clock`` counts seconds. ``identity`` returns the identity of the
+    database's feed, which differs once the database was made again.
     """
 
     def __init__(
@@ -96,9 +97,10 @@ class Follower:
         name: str,
         clock: Callable[[], float] = time.monotonic,
         audience: Audience | None = None,
+        identity: Callable[[], object] = lambda: None,
     ) -> None:
         self._database, self._listener, self._audience = database, listener, audience or NoAudience()
-        self._metrics, self._name, self._clock = metrics, name, clock
+        self._metrics, self._name, self._clock, self._identity = metrics, name, clock, identity
         self._lock, self._pid, self._ending = Lock(), 0, Event()
         self._thread: Thread | None = None
         self._asked_at = self._caught_up_at = self._clock()
@@ -183,7 +185,7 @@ class Follower:
 
     def _follow(self) -> None:
         """Report changes until the feed is lost or closed. Raises ServiceError, as the database does."""
-        since: object = self._database.sequence()
+        since, identity = self._database.sequence(), self._identity()
         self._note(since)
         self._listener.caught_up()
         self._audience.opened()
@@ -197,6 +199,9 @@ class Follower:
                 return
             if self._audience.is_awaited and not with_documents:
                 part, with_documents = self._database.read_changes(since), True
+            # CouchDB ends the wait without a change when it deletes the database, and starts at 0 in the next one.
+            if number(part.sequence) <= number(since) and self._identity() != identity:
+                return
             since = part.sequence
             self._report(part, with_documents=with_documents)
             if part.is_last:

@@ -87,6 +87,6 @@ def _item(row: dict[str, Any]) -> StoredItem:
     return StoredItem(row["id"], row["changes"][0]["rev"], {}, bool(row.get("deleted")))
 
 
-def number(sequence: int | str) -> int:
+def number(sequence: object) -> int:
     """Return the number at the start of a sequence; it grows with each change of one copy of a database."""
     return int(str(sequence).partition("-")[0])

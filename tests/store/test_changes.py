@@ -199,6 +199,21 @@ def test_a_lost_feed_is_reported_and_opened_again(recorder: Recorder, failure: E
     feed.pending.put(["late"])
 
 
+def test_a_database_that_was_made_again_is_a_lost_feed(recorder: Recorder) -> None:
+    feed, identities = Feed(), ["old"]
+    follower = Follower(cast(Database, feed), recorder, Metrics(), "items", identity=lambda: identities[-1])
+    follower.start()
+    feed.pending.put(["a"])
+    wait_until(partial(feed.has_been_asked, 2))
+    identities.append("new")
+    feed.pending.put([])
+    wait_until(partial(feed.has_been_asked, 3))
+    assert recorder.events == ["caught up", ["a"], "lost", "caught up"]
+    assert feed.positions == ["1-0", "1-0+1", "2-0"]
+    follower.close()
+    feed.pending.put(["late"])
+
+
 def beats(count: int, end: bytes) -> Behaviour:
     """Answer like a long-poll: some heartbeats, and then the result."""
 

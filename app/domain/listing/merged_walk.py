@@ -9,7 +9,7 @@ repeated until it needs no read (docs/decisions/limited-keys.md).
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from heapq import merge
 from itertools import islice
 from threading import Lock
@@ -63,13 +63,18 @@ class Window:
 
 
 class MergedWalk:
-    """The documents of any set of projects, in order of their ids. Threads share it, and use it one at a time."""
+    """The documents of any set of projects, in order of their ids. Threads share it, and use it one at a time.
 
-    def __init__(self, documents: Database) -> None:
-        self._documents, self._index = documents, Index(DOCUMENT, documents)
+    ``identity`` returns the identity of the database's feed: rows of a database that was made again or restored since
+    must not be listed, and CouchDB answers its old sequences with other changes.
+    """
+
+    def __init__(self, documents: Database, identity: Callable[[], object] = lambda: None) -> None:
+        self._documents, self._index, self._read_identity = documents, Index(DOCUMENT, documents), identity
         self._lock = Lock()
-        # By project, the most recently used last; valid at ``_sequence``.
+        # By project, the most recently used last; valid at ``_sequence`` of the feed ``_identity``.
         self._windows: dict[int, Window] = {}
+        self._identity: object = None
         self._sequence: object = None
         self._reads = 0
 
@@ -97,7 +102,8 @@ class MergedWalk:
 
     def _catch_up(self, limit: int) -> None:
         """Apply the changes since the last time; after ``limit`` changes or more, remove all windows."""
-        if self._windows:
+        identity, self._identity = self._identity, self._read_identity()
+        if self._windows and identity == self._identity:
             doc_ids, sequence = self._documents.changed_since(self._sequence, limit=limit)
             if len(doc_ids) < limit:
                 documents = (doc_id for doc_id in doc_ids if DOCUMENT.first <= doc_id <= DOCUMENT.last)

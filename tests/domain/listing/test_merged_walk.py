@@ -183,3 +183,13 @@ def test_changes_are_applied_after_a_failed_read() -> None:
         walk.rows({1}, 0, 5, descending=False)
     index.view = view  # type: ignore[method-assign]
     assert [row.public_id for row in walk.rows({1}, 0, 5, descending=False)] == [1, 2]
+
+
+def test_rows_of_a_database_that_was_made_again_are_forgotten() -> None:
+    index, identities = Index(), ["old"]
+    index.change(1, 1)
+    walk = MergedWalk(index, lambda: identities[-1])  # type: ignore[arg-type]
+    assert [row.public_id for row in walk.rows({1}, 0, 5, descending=False)] == [1]
+    index.places.clear()
+    identities.append("new")
+    assert walk.rows({1}, 0, 5, descending=False) == []
