@@ -103,6 +103,15 @@ FEED_LAG = Metric(
 )
 FEED_CHANGES = Metric("dreamscript_feed_changes", "counter", "Changes reported by the feed.", ("database",))
 FEED_LOSSES = Metric("dreamscript_feed_losses", "counter", "How often the feed was lost.", ("database",))
+HISTORY_LAG = Metric(
+    "dreamscript_history_lag_seconds",
+    "gauge",
+    "Seconds since every version was captured, on the host that captures.",
+)
+HISTORY_VERSIONS = Metric("dreamscript_history_versions", "counter", "Versions captured.", ("database",))
+HISTORY_LOST = Metric(
+    "dreamscript_history_lost", "counter", "Versions whose content was compacted before the capture.", ("database",)
+)
 CONFLICTS_OPEN = Metric(
     "dreamscript_conflicts_open",
     "gauge",
@@ -143,6 +152,9 @@ METRICS = {
         FEED_LAG,
         FEED_CHANGES,
         FEED_LOSSES,
+        HISTORY_LAG,
+        HISTORY_VERSIONS,
+        HISTORY_LOST,
         CONFLICTS_OPEN,
         MERGES,
         WAITING_CLIENTS,

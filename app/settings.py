@@ -11,6 +11,7 @@ from typing import Self
 
 from app.limits.policies import MEMORY, Policy, policies, storage
 from app.local_couchdb.settings import LocalSettings
+from app.retention import Retention
 from app.urls import ANY_ORIGIN, origins, public_url
 from couchapp.settings import NO_DATABASE, SettingError, one_of, setting
 from launcher.address import AddressSettings
@@ -139,6 +140,12 @@ class Settings(LocalSettings, AddressSettings):
         ANY_ORIGIN,
         "The origins whose pages may call the API, separated by commas; *: all of them; off: none.",
         origins,
+    )
+    history: Retention | None = setting(
+        "DREAMSCRIPT_HISTORY",
+        "90d/100",
+        "How long and how many superseded versions are kept for each item, as 90d/100; off: no new ones are captured.",
+        Retention.parse,
     )
     rate_limit: tuple[Policy, ...] = setting(
         "DREAMSCRIPT_RATE_LIMIT",

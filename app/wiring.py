@@ -17,6 +17,7 @@ from app.domain.changes.hub import Hub
 from app.domain.changes.subscription import Channel
 from app.domain.changes.tickets import Tickets
 from app.domain.documents import Documents
+from app.domain.history.capture import Capture
 from app.domain.history.versions import Versions
 from app.domain.idempotency import Idempotency
 from app.domain.keys.authenticator import Authenticator
@@ -90,6 +91,7 @@ class Services:
     metrics: Metrics
     report: Report
     background: Background
+    capture: Capture | None
 
     def close(self) -> None:
         """Write the last uses of keys that were not written yet, and let go of the database."""
@@ -107,6 +109,8 @@ class Services:
             follower.report_state()
             self.metrics.set(CACHE_BYTES, name, value=self.body_caches[name].bytes)
         self.metrics.set(CACHE_BYTES, "pages", value=self.response_cache.bytes)
+        if self.capture:
+            self.capture.report_state()
         self.metrics.set(WORKERS, value=self.settings.workers)
         self.metrics.report_process()
 
@@ -183,7 +187,8 @@ class Services:
         usage = Usage(store["meta"], idempotency.sweep)
         keys = Keys(store["keys"], allocator(KEY), usage, settings.secrets, now)
         authenticator = Authenticator(keys, usage.note, settings.out_of_scope, now, time.monotonic)
-        jobs: list[Job] = []
+        capture = Capture(store, (PROJECT, DOCUMENT), settings.history, metrics, now) if settings.history else None
+        jobs: list[Job] = [capture] if capture else []
         bodies = {each.resource_type.database: each for each in caches}
         return cls(
             settings=settings,
@@ -211,6 +216,7 @@ class Services:
             metrics=metrics,
             report=report_counted,
             background=Background(store["meta"], jobs, now),
+            capture=capture,
         )
 
 

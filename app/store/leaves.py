@@ -78,6 +78,10 @@ class Leaves:
             leaves |= {leaf.revision: leaf for leaf in map(_leaf, documents)}
         return tuple(leaves[revision] for revision in revisions if revision in leaves)
 
+    def read_many(self, revision_ids: Sequence[tuple[str, str]], *, with_lineage: bool) -> list[Leaf]:
+        """Return those of the revisions, each an `_id` and a `_rev`, whose bodies exist, read in one request."""
+        return [_leaf(document) for document in self._exchange.revisions(revision_ids, revs=with_lineage)]
+
     def read_all(self, doc_id: str) -> tuple[Leaf, ...]:
         """Return all leaves of a document, tombstones included, in no order.
 
@@ -136,7 +140,7 @@ def _write_id(*names: str) -> WriteId:
 
 
 def _leaf(document: Mapping[str, Any]) -> Leaf:
-    revisions = document["_revisions"]
+    revisions = document.get("_revisions", {"start": 0, "ids": ()})
     lineage = tuple(f"{revisions['start'] - age}-{digest}" for age, digest in enumerate(revisions["ids"]))
     return Leaf(StoredItem.of({name: it for name, it in document.items() if name != "_revisions"}), lineage)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from app.couch.connection import Connection
+from app.store.checkpoint import Checkpoint
 from app.store.database import CountWrites, Database
 from app.store.exchange import Exchange
 from app.store.feed import Feed
@@ -40,6 +41,10 @@ class Store:
     def leaves(self, name: str) -> Leaves:
         """Return the leaves of the documents in the database ``<prefix>-<name>``."""
         return Leaves(self._exchange(name), self._count_writes.get(name))
+
+    def checkpoint(self, database: str, name: str) -> Checkpoint:
+        """Return the checkpoint ``name`` of a job, stored in the database ``<prefix>-<database>``."""
+        return Checkpoint(self._exchange(database), name)
 
     @property
     def versions(self) -> VersionStore:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.store.items import Fields, new_document
+from app.store.items import Fields, StoredItem, new_document
 from app.store.leaves import Leaf, tombstone_nonce
 
 # The end of the `_id` of a version whose content is lost. Another region may have that version, under the other `_id`.
@@ -87,8 +87,17 @@ class Version:
 
     @classmethod
     def of_leaf(cls, leaf: Leaf, names: Sequence[str]) -> Version:
-        """Return a revision as a version, with the members ``names`` in this order; of a deletion, with its project."""
-        item, fields = leaf.item, leaf.item.fields
+        """Return a leaf as a version, with the members ``names`` in this order."""
+        return cls.of_item(leaf.item, names, *leaf.lineage[1:2])
+
+    @classmethod
+    def of_item(cls, item: StoredItem, names: Sequence[str], parent: str | None = None) -> Version:
+        """Return a revision as a version; of a deletion, with its project. ``parent`` is the revision below it.
+
+        It is a function of the revision alone, so that every process and every region writes the same one.
+        """
+        fields = item.fields
+        parents = [*([parent] if parent else ()), *fields.get("merged_from", ())]
         return cls(
             item.doc_id,
             item.revision,
@@ -96,7 +105,7 @@ class Version:
             fields.get("created_at"),
             fields.get("updated_at"),
             item.updated_by,
-            (*leaf.lineage[1:2], *fields.get("merged_from", ())),
+            tuple(dict.fromkeys(parents)),
             item.nonce,
             item.is_deleted,
         )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from app.errors import Conflict, Unavailable
 from app.store.bulk_writes import parts
 from app.store.database import Database, Revision
-from app.store.exchange import DocumentFailure
+from app.store.exchange import DocumentFailure, Outcome
 from app.store.items import new_document
 from app.store.version import LOST, Version, mark_id, revision_of, version_id
 
@@ -91,25 +91,30 @@ class VersionStore:
         taken = self._taken([*by_id, *(each + LOST for each in by_id)])
         return [each for stored_id, each in by_id.items() if taken.isdisjoint((stored_id, stored_id + LOST))]
 
-    def write(self, versions: Sequence[Version]) -> int:
-        """Store versions; return how many are new. One that was there, or was deleted since, is left as it is.
+    def write(self, versions: Sequence[Version]) -> list[Version]:
+        """Store versions; return the new ones. One that was there, or was deleted since, is left as it is.
+
+        A lost one is left out if the same version is there.
 
         Versions of forgotten items are left out. Raises Unavailable if it is not certain that all are stored.
         """
         marks = {version.doc_id: mark_id(version.doc_id) for version in versions}
         by_id = {version.stored_id: version for version in versions}
-        taken = self._taken([*marks.values(), *by_id])
+        whole_ids = {each: each.removesuffix(LOST) for each in by_id}
+        taken = self._taken([*marks.values(), *{*by_id, *whole_ids.values()}])
         documents = [
             version.document()
             for stored_id, version in by_id.items()
-            if stored_id not in taken and marks[version.doc_id] not in taken
+            if taken.isdisjoint((stored_id, whole_ids[stored_id], marks[version.doc_id]))
         ]
-        outcomes = [outcome for part in parts(documents) for outcome in self._history.write_many(part).values()]
-        if DocumentFailure.UNKNOWN in outcomes:
+        outcomes: dict[str, Outcome] = {}
+        for part in parts(documents):
+            outcomes |= self._history.write_many(part)
+        if DocumentFailure.UNKNOWN in outcomes.values():
             raise Unavailable
-        if refused := outcomes.count(DocumentFailure.FORBIDDEN):
-            log.error("the database refused versions; are its design documents deployed?", extra={"versions": refused})
-        return sum(isinstance(outcome, str) for outcome in outcomes)
+        if refused := [each for each, outcome in outcomes.items() if outcome is DocumentFailure.FORBIDDEN]:
+            log.error("the database refused versions: deploy its views", extra={"versions": refused})
+        return [by_id[stored_id] for stored_id, outcome in outcomes.items() if isinstance(outcome, str)]
 
     def forget(self, doc_id: str) -> None:
         """Mark an item as forgotten, permanently, and delete its versions. It can be repeated."""
