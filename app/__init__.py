@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from app.api import change_tickets, changes, documents, health, keys, metrics, projects, reference, root, versions
+from app.api import reference
 from app.cache.response_cache import ResponseCache
 from app.http.cross_origin import CrossOrigin
 from app.http.flask_app import FlaskApp
@@ -63,7 +63,7 @@ def create_app(settings: Settings, shared: Shared | None = None, report: Report 
     install_hooks(flask, cross_origin)
 
     services = Services.build(settings, shared=shared, report=report)
-    for module in (documents, projects, versions, changes, change_tickets, keys, root, health, metrics, reference):
+    for module in (*reference.MODULES, reference):
         flask.register_blueprint(module.blueprint(services))
 
     scope = RequestScope(flask.wsgi_app, settings.deadline, services.report, cross_origin)

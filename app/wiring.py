@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from app.cache.items import BodyCache, CachedItems
 from app.cache.response_cache import ResponseCache
@@ -16,6 +17,10 @@ from app.domain.changes.cursor import ChangeCursors
 from app.domain.changes.hub import Hub
 from app.domain.changes.subscription import Channel
 from app.domain.changes.tickets import Tickets
+from app.domain.conflicts.conflicts import Conflicts
+from app.domain.conflicts.item_conflicts import ItemConflicts
+from app.domain.conflicts.judge import Judge
+from app.domain.conflicts.listing import ConflictList
 from app.domain.documents import Documents
 from app.domain.history.capture import Capture
 from app.domain.history.versions import Versions
@@ -79,6 +84,7 @@ class Services:
     cursors: Cursors
     changes: Changes
     change_cursors: ChangeCursors
+    conflicts: Conflicts
     change_tickets: Tickets
     versions: Mapping[ResourceType, Versions]
     idempotency: Idempotency
@@ -165,10 +171,26 @@ class Services:
             follower = followers[resource_type.database]
             return Channel(hub, follower.start, follower.recent_changes)
 
+        leaves = {each: store.leaves(each.database) for each in (DOCUMENT, PROJECT)}
+
+        def project_exists(project_id: int) -> bool:
+            return store[PROJECT.database].get(PROJECT.doc_id(project_id)) is not None
+
+        judge = Judge(leaves, store.versions, project_exists)
+
+        def item_conflicts(resource_type: ResourceType) -> ItemConflicts:
+            return ItemConflicts(partial(judge.judge, resource_type), leaves[resource_type], lambda _: None)
+
         budgets = {DOCUMENT: settings.cache_bytes, PROJECT: settings.cache_bytes // PROJECTS_SHARE}
         caches = [body_cache(resource_type, max_bytes) for resource_type, max_bytes in budgets.items()]
         stored, containers = (
-            CachedItems(store[each.resource_type.database], allocator(each.resource_type), each) for each in caches
+            CachedItems(
+                store[each.resource_type.database],
+                allocator(each.resource_type),
+                item_conflicts(each.resource_type),
+                each,
+            )
+            for each in caches
         )
         projects = Projects(containers, stored, now)
         documents = Documents(stored, projects, MergedWalk(store[DOCUMENT.database], feeds[DOCUMENT].identity))
@@ -183,6 +205,8 @@ class Services:
             now,
         )
         change_cursors = ChangeCursors(settings.secrets)
+        databases = {each: store[each.database] for each in item_services}
+        conflict_list = ConflictList(item_services, databases, judge.judge_many)
         idempotency = Idempotency(store["meta"], settings.deadline + 2, now)
         usage = Usage(store["meta"], idempotency.sweep)
         keys = Keys(store["keys"], allocator(KEY), usage, settings.secrets, now)
@@ -201,6 +225,7 @@ class Services:
             cursors=Cursors(settings.secrets),
             changes=changes,
             change_cursors=change_cursors,
+            conflicts=Conflicts(item_services, leaves, judge.judge_many, conflict_list),
             change_tickets=Tickets(settings.secrets, change_cursors, now),
             versions={
                 each: Versions(service, store.leaves(each.database), store.versions)

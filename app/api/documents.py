@@ -99,7 +99,8 @@ def replace_document(services: Services, access: Access, document_id: int, body:
     Members that the body does not name are removed. With `If-Match`, only if nobody else has changed it; without,
     the last write wins.
     """
-    return answers.written(DOCUMENT, services.documents.replace(access, document_id, body, arguments.condition()))
+    document = services.documents.replace(access, document_id, body, arguments.condition())
+    return answers.written(services.documents.items, document)
 
 
 @routes.operation(
@@ -119,9 +120,8 @@ def patch_document(
     A merge patch (RFC 7396): members that the body names are set, or removed where they are null. With `If-Match`,
     only if nobody else has changed it; without, the patch is applied to the current state.
     """
-    return answers.written(
-        DOCUMENT, services.documents.patch(access, document_id, body, arguments.condition(), write_id)
-    )
+    document = services.documents.patch(access, document_id, body, arguments.condition(), write_id)
+    return answers.written(services.documents.items, document)
 
 
 @routes.operation("DELETE", "/documents/<id:document_id>", scope="documents:write", status=204, also=(409, 412))

@@ -101,7 +101,8 @@ def replace_project(services: Services, access: Access, project_id: int, body: d
     Members that the body does not name are removed. With `If-Match`, only if nobody else has changed it; without,
     the last write wins.
     """
-    return answers.written(PROJECT, services.projects.replace(access, project_id, body, arguments.condition()))
+    project = services.projects.replace(access, project_id, body, arguments.condition())
+    return answers.written(services.projects.items, project)
 
 
 @routes.operation(
@@ -121,7 +122,8 @@ def patch_project(
     A merge patch (RFC 7396): members that the body names are set, or removed where they are null. With `If-Match`,
     only if nobody else has changed it; without, the patch is applied to the current state.
     """
-    return answers.written(PROJECT, services.projects.patch(access, project_id, body, arguments.condition(), write_id))
+    project = services.projects.patch(access, project_id, body, arguments.condition(), write_id)
+    return answers.written(services.projects.items, project)
 
 
 @routes.operation("DELETE", "/projects/<id:project_id>", scope="projects:write", status=204, also=(409, 412))

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import flask_swagger_ui
 from flask import request
 
-from app.api import change_tickets, changes, documents, health, keys, metrics, projects, root, versions
+from app.api import change_tickets, changes, conflicts, documents, health, keys, metrics, projects, root, versions
 from app.api.openapi import document
 from app.http.answers import JSON, Answer
 from app.http.operations import Routes
@@ -41,7 +41,7 @@ POLICY = (
 HEADER_NAMES = ("ETag", "Cache-Control")
 
 
-MODULES = (documents, projects, versions, changes, change_tickets, keys, root, health, metrics)
+MODULES = (documents, projects, versions, conflicts, changes, change_tickets, keys, root, health, metrics)
 TABLES = tuple(module.routes for module in MODULES)
 
 routes = Routes("reference", "This documentation.")

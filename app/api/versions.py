@@ -72,7 +72,8 @@ def restore_document(
     nobody else has changed it. A version in a project that is gone is refused with 409 `orphan`.
     """
     versions, (tag,) = services.versions[DOCUMENT], answers.tags_or_bare(body["version"])
-    return answers.written(DOCUMENT, versions.restore(access, document_id, tag, arguments.condition(), write_id))
+    document = versions.restore(access, document_id, tag, arguments.condition(), write_id)
+    return answers.written(services.documents.items, document)
 
 
 @routes.operation("DELETE", "/documents/<id:document_id>/versions", scope="documents:write", status=204, also=(409,))
@@ -134,7 +135,8 @@ def restore_project(
     Its content becomes a new version. A deleted project lives again, without the documents that it had.
     """
     versions, (tag,) = services.versions[PROJECT], answers.tags_or_bare(body["version"])
-    return answers.written(PROJECT, versions.restore(access, project_id, tag, arguments.condition(), write_id))
+    project = versions.restore(access, project_id, tag, arguments.condition(), write_id)
+    return answers.written(services.projects.items, project)
 
 
 @routes.operation("DELETE", "/projects/<id:project_id>/versions", scope="projects:write", status=204, also=(409,))

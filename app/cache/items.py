@@ -10,6 +10,7 @@ from typing import NamedTuple
 from cachetools import LRUCache
 
 from app.cache.validity import CacheValidator
+from app.domain.conflicts.item_conflicts import ItemConflicts
 from app.domain.items import Items
 from app.domain.listing.pages import IndexRow
 from app.domain.resources import RenderedItem, ResourceType
@@ -84,8 +85,8 @@ class BodyCache:
 class CachedItems(Items):
     """All items of one type; bodies that are known are not read again."""
 
-    def __init__(self, items: Database, allocator: Allocator, cache: BodyCache) -> None:
-        super().__init__(cache.resource_type, items, allocator)
+    def __init__(self, items: Database, allocator: Allocator, conflicts: ItemConflicts, cache: BodyCache) -> None:
+        super().__init__(cache.resource_type, items, allocator, conflicts)
         self._cache = cache
 
     def read(self, public_id: int, *, bypass_cache: bool = False) -> RenderedItem:
@@ -93,17 +94,22 @@ class CachedItems(Items):
 
         The token is taken first, so that a write during the read makes it invalid.
         """
-        if item := None if bypass_cache else self._cache.get(public_id):
-            return item
+        if cached := None if bypass_cache else self._cache.get(public_id):
+            return cached
         token = self._cache.token(public_id)
-        return self._cache.put(RenderedItem.of(self.resource_type, self.get(public_id)), token)
+        item = self.get(public_id)
+        is_conflicted, is_final = self.conflicts.state(item)
+        rendered = RenderedItem.of(self.resource_type, item, is_conflicted=is_conflicted)
+        return self._cache.put(rendered, token if is_final else None)
 
     def read_rows(self, rows: Sequence[IndexRow]) -> list[RenderedItem]:
         """Return the items of index rows as they are now or were in the row's revision; only unknown ones are read."""
         items = {row.public_id: self._cache.get_revision(row.public_id, row.revision) for row in rows}
         tokens = {public_id: self._cache.token(public_id) for public_id, item in items.items() if item is None}
         for public_id, item in self.find_many(list(tokens)).items():
-            items[public_id] = self._cache.put(RenderedItem.of(self.resource_type, item), tokens[public_id])
+            # A listing does not look at other leaves, so a read of the item itself has to.
+            token = None if item.conflicts else tokens[public_id]
+            items[public_id] = self._cache.put(RenderedItem.of(self.resource_type, item), token)
         return [item for item in items.values() if item]
 
 

@@ -11,7 +11,7 @@ from app.domain.access import Access
 from app.domain.items import Items
 from app.domain.listing.pages import ListQuery, Page
 from app.domain.resources import RenderedItem
-from app.errors import ServiceError
+from app.errors import ServiceError, UnresolvedConflict
 from app.store.items import ANY, Change, Condition, Fields, StoredItem, WriteId
 
 # Returns whether documents can be put into the project with this id. Raises Conflict while it is being deleted.
@@ -80,6 +80,25 @@ class ItemService(ABC):
         if not self.admits(access, item):
             raise self.refusal(access, item.public_id)
 
+    def check_replaceable(self, access: Access, item: StoredItem, condition: Condition) -> None:
+        """Raise UnresolvedConflict for an item with an open conflict, unless the condition names its current version.
+
+        A client that names no version may not know that there are several.
+        """
+        if item.conflicts and condition.is_unconditional:
+            self.check_still_in_scope(access, item)
+            condition.check(item.revision)
+            self.check_resolved(item)
+
+    def check_resolved(self, item: StoredItem) -> None:
+        """Raise UnresolvedConflict if an item has an open conflict."""
+        if self.items.conflicts.is_open(item):
+            path = f"/{self.items.resource_type.database}/{item.public_id}"
+            raise UnresolvedConflict(
+                f"This {self.items.resource_type.name} has an open conflict: GET {path}/conflicts shows its versions. "
+                f"Resolve it with POST {path}/resolve, or send the ETag of the current version in If-Match."
+            )
+
     def allowed(
         self, access: Access, item: StoredItem | None, fields: Fields, accepts_documents: AcceptsDocuments
     ) -> Fields:
@@ -139,7 +158,10 @@ class ItemService(ABC):
         condition: Condition = ANY,
         write_id: WriteId | None = None,
     ) -> StoredItem:
-        """Replace all members of an item. Raises NotFound, PreconditionFailed and what ``create`` raises."""
+        """Replace all members of an item.
+
+        Raises NotFound, PreconditionFailed, UnresolvedConflict and what ``create`` raises.
+        """
         return self._update(access, public_id, lambda _: fields, condition, write_id)
 
     def patch(
@@ -169,14 +191,23 @@ class ItemService(ABC):
         self.check_still_in_scope(access, item)
         members = self.items.members(item)
         condition.check(item.revision, members)
+        self.check_resolved(item)
         return merge(members)
 
     def delete(
         self, access: Access, public_id: int, condition: Condition = ANY, write_id: WriteId | None = None
     ) -> None:
-        """Delete an item permanently. Raises NotFound, Forbidden, PreconditionFailed and Conflict."""
+        """Delete an item permanently, with all its versions in conflict.
+
+        Raises NotFound, Forbidden, PreconditionFailed, UnresolvedConflict and Conflict.
+        """
         self.check_in_scope(access, public_id)
-        self.items.delete(public_id, access.principal, condition, partial(self.check_still_in_scope, access), write_id)
+
+        def check(item: StoredItem) -> None:
+            self.check_still_in_scope(access, item)
+            self.check_replaceable(access, item, condition)
+
+        self.items.delete(public_id, access.principal, condition, check, write_id)
 
     def _create(self, access: Access, compose: Callable[[], Fields], write_id: WriteId) -> StoredItem:
         """Store the members that ``compose`` returns.
@@ -203,6 +234,7 @@ class ItemService(ABC):
         self.check_in_scope(access, public_id)
 
         def allowed(item: StoredItem) -> Fields | None:
+            self.check_replaceable(access, item, condition)
             fields = compose(item)
             return None if fields is None else self.allowed(access, item, fields, self.accepts_documents)
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.domain.changes.departures import departures
 from app.domain.resources import ResourceType, timestamp
 from app.errors import NotFound
-from app.store.items import RESTORED_FROM, Condition, Fields, StoredItem, Update, WriteId
+from app.store.items import MERGED_FROM, RESTORED_FROM, Condition, Fields, StoredItem, Update, WriteId
+
+
+class Resolved(NamedTuple):
+    """The members of a revision that resolves a conflict, and the leaves that it supersedes beside its parent."""
+
+    members: Fields
+    superseded: Sequence[StoredItem]
 
 
 class UpdateBuilder:
@@ -72,9 +79,7 @@ class UpdateBuilder:
                 raise self.absent(public_id)
             check(item)
             condition.check(item.revision, self.members(item))
-            project, now = {"project_id": item.project_id} if item.project_id else {}, timestamp()
-            hidden = {"updated_at": now, **_origin(updated_by), **departures(item, item.project_id, now)}
-            return {"type": self.resource_type.name, "id": public_id, **project, **hidden}
+            return self.tombstone(item, updated_by)
 
         return Update(self.resource_type.doc_id(public_id), fields, write_id, deletes=True)
 
@@ -104,10 +109,44 @@ class UpdateBuilder:
 
         return Update(version.doc_id, fields, write_id)
 
-    def _fields(self, public_id: int, members: Fields, updated_by: str | None, item: StoredItem | None) -> Fields:
+    def resolution(
+        self,
+        public_id: int,
+        compose: Callable[[StoredItem], Resolved],
+        updated_by: str,
+        condition: Condition,
+        write_id: WriteId,
+    ) -> Update:
+        """Return the write of a revision that takes the place of several live leaves of an item."""
+
+        def fields(item: StoredItem | None) -> Fields:
+            if item is None:
+                raise self.absent(public_id)
+            members, superseded = compose(item)
+            condition.check(item.revision, self.members(item))
+            fields = self._fields(public_id, members, updated_by, item, superseded)
+            origin = {MERGED_FROM: sorted(leaf.revision for leaf in superseded)} if superseded else {}
+            return {**fields, **origin}
+
+        return Update(self.resource_type.doc_id(public_id), fields, write_id)
+
+    def tombstone(self, item: StoredItem, updated_by: str | None) -> Fields:
+        """Return the fields that the tombstone of a live leaf keeps."""
+        project, now = {"project_id": item.project_id} if item.project_id else {}, timestamp()
+        hidden = {"updated_at": now, **_origin(updated_by), **departures(item, item.project_id, now)}
+        return {"type": self.resource_type.name, "id": item.public_id, **project, **hidden}
+
+    def _fields(
+        self,
+        public_id: int,
+        members: Fields,
+        updated_by: str | None,
+        item: StoredItem | None,
+        superseded: Sequence[StoredItem] = (),
+    ) -> Fields:
         now = timestamp()
         times = {"created_at": item.fields["created_at"] if item else now, "updated_at": now}
-        hidden = {**_origin(updated_by), **departures(item, members.get("project_id"), now)}
+        hidden = {**_origin(updated_by), **departures(item, members.get("project_id"), now, superseded)}
         return {"type": self.resource_type.name, "id": public_id, **members, **times, **hidden}
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 
-from app.domain.item_updates import UpdateBuilder
+from app.domain.conflicts.item_conflicts import ItemConflicts
+from app.domain.item_updates import Resolved, UpdateBuilder
 from app.domain.listing.pages import Index, IndexRow, Page
 from app.domain.resources import RenderedItem, ResourceType
 from app.errors import Conflict, ServiceError
@@ -30,9 +31,11 @@ FIRST_READ_ROWS = 50
 class Items(UpdateBuilder, ABC):
     """All items of one resource type. All of it raises Unavailable."""
 
-    def __init__(self, resource_type: ResourceType, database: Database, allocator: Allocator) -> None:
+    def __init__(
+        self, resource_type: ResourceType, database: Database, allocator: Allocator, conflicts: ItemConflicts
+    ) -> None:
         super().__init__(resource_type)
-        self._allocator = allocator
+        self._allocator, self.conflicts = allocator, conflicts
         self.index, self._store = Index(resource_type, database), ItemStore(database)
 
     def get(self, public_id: int) -> StoredItem:
@@ -41,6 +44,10 @@ class Items(UpdateBuilder, ABC):
         if item is None:
             raise self.absent(public_id)
         return item
+
+    def render(self, item: StoredItem) -> RenderedItem:
+        """Return an item as clients read it."""
+        return RenderedItem.of(self.resource_type, item, is_conflicted=self.conflicts.state(item).is_open)
 
     @abstractmethod
     def read(self, public_id: int, *, bypass_cache: bool = False) -> RenderedItem:
@@ -160,6 +167,37 @@ class Items(UpdateBuilder, ABC):
     ) -> None:
         """Leave a tombstone that keeps the item's type, id and projects. Raises what ``check`` and ``update`` raise."""
         self._store.update(self.deletion(public_id, check, updated_by, condition, write_id or WriteId()))
+
+    def resolve(
+        self,
+        public_id: int,
+        compose: Callable[[StoredItem], Resolved],
+        updated_by: str,
+        condition: Condition,
+        write_id: WriteId,
+    ) -> Change:
+        """Store a version that supersedes others, which stay until they are deleted. Raises as ``update``."""
+        return self._store.update(self.resolution(public_id, compose, updated_by, condition, write_id))
+
+    def deletion(
+        self,
+        public_id: int,
+        check: Callable[[StoredItem], None],
+        updated_by: str | None,
+        condition: Condition,
+        write_id: WriteId,
+    ) -> Update:
+        """Return the deletion of an item. Its other live leaves go first: one of them would be the item afterwards."""
+        deletion = super().deletion(public_id, check, updated_by, condition, write_id)
+
+        def compose(item: StoredItem | None) -> Fields | None:
+            fields = deletion.compose(item)
+            if item is not None and item.conflicts:
+                tombstone = partial(self.tombstone, updated_by=updated_by)
+                self.conflicts.supersede(item.doc_id, item.conflicts, tombstone)
+            return fields
+
+        return replace(deletion, compose=compose)
 
     def restore(
         self,

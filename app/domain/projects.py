@@ -53,7 +53,7 @@ class Projects(ItemService):
         before the mark.
         """
         self.check_in_scope(access, public_id)
-        self.items.get(public_id)
+        self.check_replaceable(access, self.items.get(public_id), condition)
         self._check_empty(public_id)
         mark = (write_id or WriteId()).part("mark")
         if condition.is_unconditional:

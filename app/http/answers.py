@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import flask
 from flask import request
 
+from app.domain.items import Items
 from app.domain.resources import RenderedItem, ResourceType
 from app.http.waiting import EventStream, LongPoll, WaitingBody
 from app.store.items import StoredItem
@@ -159,9 +160,9 @@ def read(item: RenderedItem) -> Answer:
     return Answer(line(item.body), headers=item_headers(item))
 
 
-def written(resource_type: ResourceType, item: StoredItem) -> Answer:
+def written(items: Items, item: StoredItem) -> Answer:
     """Return an item as a write left it."""
-    return read(RenderedItem.of(resource_type, item))
+    return read(items.render(item))
 
 
 def created(resource_type: ResourceType, item: StoredItem, path: str) -> Answer:

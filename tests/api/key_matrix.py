@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import chain, product
@@ -17,6 +17,7 @@ from app.domain.keys.keys import Keys
 from app.domain.resources import DOCUMENT, KEY, PROJECT, now, timestamp
 from app.store.items import digits
 from app.wiring import Services
+from tests.api.conflicts import bring_versions
 from tests.api.conftest import Answer, Caller
 from tests.api.templates import CONDITIONS, CURSOR, LISTS, VERSION, Ids, Place, Request, Template
 
@@ -58,6 +59,7 @@ REFUSED = {
     ("POST /documents/{document_id}/copy", "document"),
     # The example names no project, so it would move the document out of its own.
     ("PUT /documents/{document_id}", "document"),
+    ("POST /documents/{document_id}/resolve", "document"),
 }
 # The ids of each type start in a block so high that no other number in an answer is mistaken for one.
 FIRST_BLOCKS = {"document": 4_000_000, "project": 5_000_000, "key": 6_000_000}
@@ -131,15 +133,24 @@ class World:
             claim = {"_id": f"claim:{kind}:{digits(number)}", "type": "claim", "kind": kind, "number": number}
             self.store["meta"].create({**claim, "region": 0, "created_at": timestamp()})
 
-    def own(self, mode: str, reach: str) -> Own:
+    def own(self, mode: str, reach: str, *, conflicted: bool = False) -> Own:
         """Return a new client with two documents and two projects, or no project if it is limited to documents."""
         projects = [self.ada.new_project("Own")["id"] for _ in range(2 - (reach == "document"))]
         documents = [self.ada.new_document("Own", project_id=projects[0])["id"] for _ in range(2)]
+        if conflicted:
+            # Projects come first in a list of conflicts, so that a page could show no document.
+            self.bring_versions([], documents)
         limits = {"project": {"projects": projects}, "document": {"documents": documents}}.get(reach, {})
         key, _ = self.keys.create("Own", SCOPES, **limits)  # type: ignore[arg-type]
         asker, text = self.keys.create("asker", SCOPES, out_of_scope=mode, **limits)  # type: ignore[arg-type]
         ids = {"project": [] if reach == "document" else projects, "document": documents, "key": [key.id]}
         return Own(Caller(self.app, text), asker.id, limits, ids, projects[0])
+
+    def bring_versions(self, projects: Iterable[int], documents: Iterable[int]) -> None:
+        """Give each item two versions that cannot be merged."""
+        for kind, name, ids in (("projects", "name", projects), ("documents", "title", documents)):
+            for public_id in ids:
+                bring_versions(self.app.services, kind, public_id, {name: "Ours"}, {name: "Theirs"})
 
     def without(self, *scopes: str, **limits: Any) -> Caller:
         """Return a client with a new key of all scopes but these."""
@@ -151,7 +162,7 @@ class World:
         counts = {"project": 1, "document": 3 if "documents" in own.limits else 2, "key": 3 * (template.noun == "key")}
         return Foreign({kind: [last[kind][-1] + n + 1 for n in range(count)] for kind, count in counts.items()})
 
-    def make(self, foreign: Foreign, own: Own) -> None:
+    def make(self, foreign: Foreign, own: Own, *, conflicted: bool = False) -> None:
         """Create a foreign project, documents in it and perhaps in the client's own, and keys with wider limits."""
         mark = foreign.marker
         project = self.ada.new_project(mark, description=mark)["id"]
@@ -163,6 +174,8 @@ class World:
         partly: dict[str, Any] = {name: [*ids, others[name]] for name, ids in own.limits.items()}
         limits: tuple[dict[str, Any], ...] = ({"projects": [project]}, {}, partly)
         keys = [self.keys.create(mark, SCOPES, **limit)[0].id for limit in limits[: len(foreign.ids["key"])]]
+        if conflicted:
+            self.bring_versions([project], documents)
         made = {"project": [project], "document": documents, "key": keys}
         assert made == foreign.ids, "ids were used meanwhile: a request was refused after it had taken one"
         state = self.state(foreign)
@@ -244,11 +257,11 @@ class Matrix:
 
     def beyond(self, template: Template, mode: str, reach: str) -> list[Cell]:
         """Call on a missing item, create it as a foreign one, and call again; then call on an own item."""
-        own = self.world.own(mode, reach)
+        own = self.world.own(mode, reach, conflicted=template.lists_conflicts)
         foreign = self.world.foresee(own, template)
         asks = list(self._asks(template, mode, own, foreign))
         absent = [essence(ask.tagged('"x"').send(own.asker)) for ask in asks]
-        self.world.make(foreign, own)
+        self.world.make(foreign, own, conflicted=template.lists_conflicts)
         state, before, cells = self.world.state(foreign), self.world.written(), []
         tags = {item: self.world.tag(item) for item in {ask.item for ask in asks if ask.condition}}
         for ask, first in zip(asks, absent, strict=True):
@@ -338,6 +351,7 @@ class Matrix:
             status = OWN_STATUSES.get((str(template.operation), place.name), others)[mode]
             for method in template.methods:
                 request = template.request(ids, method=method, media_type=media_type)
+                request = self._tagged(template, request, place, ids)
                 item = request.url if template.reads else f"/{LISTS[place.kind]}/{number}"
                 for condition in conditions if method != "HEAD" else (None,):
                     # A collection has no tag that could match.
@@ -353,6 +367,13 @@ class Matrix:
                     for condition in conditions if method == "GET" else (None,):
                         yield Ask(request, 200, request.url, condition)
 
+    def _tagged(self, template: Template, request: Request, foreign: Place, ids: Ids) -> Request:
+        """Return a request whose body names a foreign item, with the tags of the own item in its path."""
+        own = next((place for place in template.places if place.where == "path"), None)
+        if foreign.where != "body" or own is None:
+            return request
+        return request.with_tags(self.world.tag(f"/{LISTS[own.kind]}/{ids[own]}"))
+
     def _others_cursor(self, template: Template, own: Own, foreign: Foreign) -> Iterator[Cell]:
         named = own.named(template)
         if not template.lists or any(place.where == "path" and place not in named for place in template.places):
@@ -367,11 +388,12 @@ class Matrix:
             yield Cell(str(request), tuple(faults))
 
     def _conditional(self, template: Template, request: Request, own: Own) -> Request:
-        """Return the request with the headers of a write: the current tag and a new Idempotency-Key."""
+        """Return the request with the current tag of its item, and with a new Idempotency-Key."""
         headers = {}
         place = next((place for place in template.places if place.where == "path"), None)
         if "If-Match" in template.headers and place:
             headers["If-Match"] = self.world.tag(f"/{LISTS[place.kind]}/{own.named(template)[place]}")
+            request = request.with_tags(headers["If-Match"])
         if "Idempotency-Key" in template.headers:
             headers["Idempotency-Key"] = secrets.token_hex(8)
         return replace(request, headers=headers)
@@ -384,8 +406,8 @@ class Matrix:
         other = self.world.own("forbid", EVERYTHING)
         theirs = template.request(other.named(template), media_type=request.media_type)
         theirs = self._own_version(template, theirs, other.named(template))
-        headers = self._conditional(template, theirs, other).headers
-        used = {**headers, "Idempotency-Key": mine.headers["Idempotency-Key"]}
+        theirs = self._conditional(template, theirs, other)
+        used = {**theirs.headers, "Idempotency-Key": mine.headers["Idempotency-Key"]}
         first = replace(theirs, headers=used).send(self.world.ada)
         answer = mine.send(own.asker)
         alike = bool(first.text) and first.text == answer.text and answer.status_code == template.success

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -28,6 +28,8 @@ PLAIN = {"limit": "2", "order": "desc", "since": "now", "include": "value", "typ
 CURSOR = "cursor"
 # The tag of a version, in a path or a body. The matrix puts an own item's tag in its place.
 VERSION = "1-5a0c44d1e2b3f4a5968778695a4b3c2d"
+# Members of bodies that hold tags of the item in the path.
+TAGS = ("keep", "supersedes")
 # Headers to send where they are documented.
 CONDITIONS = ("If-None-Match", "If-Match")
 HEADER_NAMES = {"X-Request-ID", "Idempotency-Key", *CONDITIONS}
@@ -66,6 +68,13 @@ class Request:
         sent = [f"{name}: {value}" for name, value in self.headers.items()]
         return " ".join([self.method, self.url, *sent, *([json.dumps(self.body)] if self.media_type else [])])
 
+    def with_tags(self, tag: str) -> Request:
+        """Return the request with ``tag`` for each tag in its body."""
+        if not isinstance(self.body, dict) or TAGS[-1] not in self.body:
+            return self
+        tags = {"keep": tag, "supersedes": [tag]}
+        return replace(self, body={**self.body, **{name: tags[name] for name in TAGS if name in self.body}})
+
     def send(self, caller: Caller) -> Answer:
         """Send it with a constant request id, so that whole answers can be compared."""
         content = {"data": json.dumps(self.body), "content_type": self.media_type} if self.media_type else {}
@@ -81,7 +90,10 @@ class Template:
         self.method = operation.method.removeprefix("x-").upper()
         self.reads = self.method == "GET"
         parts = [part for part in operation.path.split("/") if part in LISTS.values()]
-        self.noun = next((kind for kind, name in LISTS.items() if parts[-1:] == [name]), "")
+        # A list of conflicts has documents, among others, whose versions the matrix brings together.
+        self.lists_conflicts = operation.path == "/conflicts"
+        kinds = (kind for kind, name in LISTS.items() if parts[-1:] == [name])
+        self.noun = "document" if self.lists_conflicts else next(kinds, "")
         self.success = min(int(status) for status in operation.says["responses"] if status.startswith("2"))
         self.examples = self._examples()
         self.places = (*self._parameters(), *self._members())

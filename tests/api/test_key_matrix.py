@@ -86,8 +86,9 @@ def test_a_foreign_item_is_answered_like_a_missing_one(
 
 @every_operation
 def test_an_unlimited_key_is_accepted(matrix: Matrix, tally: Tally, operation: Operation) -> None:
-    own = matrix.world.own("forbid", EVERYTHING)
-    tally.take(list(matrix.allowed(Template(operation), "forbid", EVERYTHING, own)))
+    template = Template(operation)
+    own = matrix.world.own("forbid", EVERYTHING, conflicted=template.lists_conflicts)
+    tally.take(list(matrix.allowed(template, "forbid", EVERYTHING, own)))
 
 
 @pytest.mark.parametrize("path", DOCUMENT["paths"])

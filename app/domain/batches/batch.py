@@ -168,11 +168,13 @@ class _Batch:
 
         def check(item: StoredItem) -> None:
             service.check_still_in_scope(access, item)
+            service.check_replaceable(access, item, operation.condition)
 
         def create() -> Fields:
             return service.allowed(access, None, value, accepts_documents)
 
         def compose(item: StoredItem) -> Fields | None:
+            service.check_replaceable(access, item, operation.condition)
             if operation.op == "merge":
                 fields = service.merged(access, self._merge(operation), operation.condition, item)
             else:

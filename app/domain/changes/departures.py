@@ -7,8 +7,9 @@ was deleted since.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 from app.store.items import StoredItem
@@ -19,15 +20,23 @@ LEFT = "left"
 MAX_REPORTED = 100_000
 
 
-def departures(item: StoredItem | None, project_id: int | None, at: str) -> dict[str, list[Mapping[str, Any]]]:
+def departures(
+    item: StoredItem | None, project_id: int | None, at: str, superseded: Sequence[StoredItem] = ()
+) -> dict[str, list[Mapping[str, Any]]]:
     """Return the member `left` of the revision that follows ``item`` and puts it into ``project_id``, or into none.
 
     Each project has one entry, for the latest time that the document left it. The entry stays when the document comes
-    back: its current project decides first. ``at`` is the RFC 3339 time of the new revision.
+    back: its current project decides first. ``at`` is the RFC 3339 time of the new revision, which also takes the
+    place of the ``superseded`` versions: the document leaves their projects too.
     """
-    entries = {} if item is None else {entry["project"]: entry for entry in item.fields.get(LEFT, ())}
-    if item is not None and item.project_id not in (None, project_id):
-        entries[item.project_id] = {"project": item.project_id, "generation": item.generation + 1, "at": at}
+    if item is None:
+        return {}
+    versions, entries = (item, *superseded), dict[int, Mapping[str, Any]]()
+    for entry in sorted((entry for each in versions for entry in each.fields.get(LEFT, ())), key=itemgetter("at")):
+        entries[entry["project"]] = entry
+    for each in versions:
+        if each.project_id is not None and each.project_id != project_id:
+            entries[each.project_id] = {"project": each.project_id, "generation": item.generation + 1, "at": at}
     return {LEFT: [entries[project] for project in sorted(entries)]} if entries else {}
 
 

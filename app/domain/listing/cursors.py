@@ -12,7 +12,7 @@ from itsdangerous import Signer
 
 from app.errors import InvalidCursor
 
-POSITION = re.compile(r"([0-9]{1,16})\.", re.ASCII)
+POSITION = re.compile(r"([0-9]{1,17})\.", re.ASCII)
 REVISION = re.compile(r"([0-9]{1,16}-[0-9a-f]{32})\.", re.ASCII)
 
 

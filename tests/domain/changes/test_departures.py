@@ -49,3 +49,10 @@ def test_entries_are_sorted_by_project_and_kept() -> None:
 
 def test_a_second_departure_replaces_the_first() -> None:
     assert departures(item("9-a", 10, entry(10, 3, OLD)), None, NEW) == {"left": [entry(10, 10, NEW)]}
+
+
+def test_a_document_leaves_the_projects_of_the_versions_that_it_supersedes() -> None:
+    superseded = [item("9-b", 11, entry(2, 5, NEW), entry(30, 3, OLD)), item("9-c", 12), item("9-d", 10)]
+    assert departures(item("9-a", 10, entry(2, 3, OLD)), 12, NEW, superseded) == {
+        "left": [entry(2, 5, NEW), entry(10, 10, NEW), entry(11, 10, NEW), entry(30, 3, OLD)]
+    }
