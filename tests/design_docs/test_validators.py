@@ -30,9 +30,11 @@ def put(connection: Connection, database: str, document: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize(("database_name", "case"), VALIDATORS)
-def test_a_validator_case(connection: Connection, prepare: Prepare, database_name: str, case: dict[str, Any]) -> None:
-    name = prepare(database_name, "validation")
-    new = case["new"]
+def test_a_validator_case(
+    connection: Connection, prepare: Prepare, unwritten: Prepare, database_name: str, case: dict[str, Any]
+) -> None:
+    new, is_refused_create = case["new"], case["old"] is None and case["throws"] is not None
+    name = (unwritten if is_refused_create else prepare)(database_name, "validation")
     if case["old"] is not None:
         new = {**new, "_rev": put(connection, name, case["old"])}
     if case["throws"] is None:
