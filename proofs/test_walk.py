@@ -11,7 +11,7 @@ from app.domain.resources import DOCUMENT, timestamp
 from proofs.conftest import Installation
 from tests.api.conftest import Caller
 
-COUNT = int(os.environ.get("DREAMSCRIPT_WALK", "1000"))
+COUNT = int(os.environ.get("DREAMSCRIPT_WALK", "400"))
 
 
 def document(public_id: int) -> dict[str, object]:

@@ -25,7 +25,7 @@ from tests.server.raw import RawClient, head
 needs_nginx = pytest.mark.skipif(nginx.NGINX is None, reason="there is no nginx here")
 pytestmark = [needs_nginx]
 
-CLIENTS, POSTS_EACH = 8, 125
+CLIENTS, POSTS_EACH = 8, 40
 
 
 class Answer(NamedTuple):
