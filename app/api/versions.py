@@ -71,7 +71,7 @@ def restore_document(
     Its content becomes a new version. A deleted document lives again, as the same document. With `If-Match`, only if
     nobody else has changed it. A version in a project that is gone is refused with 409 `orphan`.
     """
-    versions, (tag,) = services.versions[DOCUMENT], answers.tags_or_bare(body["version"])
+    versions, tag = services.versions[DOCUMENT], arguments.revision(body["version"], "body.version")
     document = versions.restore(access, document_id, tag, arguments.condition(), write_id)
     return answers.written(services.documents.items, document)
 
@@ -134,7 +134,7 @@ def restore_project(
 
     Its content becomes a new version. A deleted project lives again, without the documents that it had.
     """
-    versions, (tag,) = services.versions[PROJECT], answers.tags_or_bare(body["version"])
+    versions, tag = services.versions[PROJECT], arguments.revision(body["version"], "body.version")
     project = versions.restore(access, project_id, tag, arguments.condition(), write_id)
     return answers.written(services.projects.items, project)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -25,7 +26,7 @@ from app.errors import (
 )
 from app.http import strict_json
 from app.http.accept import quality
-from app.http.answers import JSON, tags
+from app.http.answers import JSON, tags, tags_or_bare
 from app.store.items import Condition
 
 # A patch may also be declared as plain JSON.
@@ -42,6 +43,7 @@ INCOMPLETE = "The body could not be read to its end."
 # A body can hold a million faults: at most this many are reported, and no others are looked for.
 MAX_FAULTS = 100
 MORE = "There are more faults than these."
+REVISION = re.compile("[1-9][0-9]{0,15}-[0-9a-f]{32}")
 # The query of an operation that takes none.
 NO_PARAMETERS = Schema()
 
@@ -161,6 +163,14 @@ def _read_all(length: int | None, max_bytes: int) -> bytes:
     if length is not None and len(content) < length:
         raise BadRequest(INCOMPLETE)
     return content
+
+
+def revision(text: str, location: str) -> str:
+    """Return the revision that a tag at ``location`` names, with or without its quotes. Raises ValidationFailed."""
+    tag = next(iter(tags_or_bare(text)), "")
+    if not REVISION.fullmatch(tag):
+        raise ValidationFailed(faults=(Fault(location, "Not the tag of a version."),))
+    return tag
 
 
 def if_none_match() -> set[str]:

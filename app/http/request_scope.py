@@ -19,6 +19,7 @@ from werkzeug.wsgi import get_host
 from app.errors import BadRequest, Unavailable
 from app.http import errors
 from app.http.answers import Answer, Response, to_response
+from app.http.arguments import REVISION
 from app.http.cross_origin import NO_ORIGINS, CrossOrigin
 from app.http.methods import allow_headers, starts_with_two_slashes
 from app.http.waiting import WAITED_SECONDS, WaitingBody
@@ -166,7 +167,7 @@ class IdConverter(BaseConverter):
 class RevisionConverter(BaseConverter):
     """The `<revision:…>` part of a rule, an item's tag without its quotes. A path that does not match is a 404."""
 
-    regex = "[1-9][0-9]{0,15}-[0-9a-f]{32}"
+    regex = REVISION.pattern
 
 
 def install_hooks(app: Flask, cross_origin: CrossOrigin) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 
 from app.schemas.documents import DocumentSchema
 from app.schemas.pages import CursorQuery
 from app.schemas.projects import ProjectSchema
 
-# Quotes, and the coding that a proxy may add to a tag, are accepted as well.
-TAG_PATTERN = r'^(W/)?"?[1-9][0-9]{0,15}-[0-9a-f]{32}[-+;:.A-Za-z]*"?$'
+# A tag with its quotes or without them. The coding that a proxy may add is accepted as well.
+TAG_PATTERN = r'^((W/)?"[1-9][0-9]{0,15}-[0-9a-f]{32}"|[1-9][0-9]{0,15}-[0-9a-f]{32})$'
 
 
 class VersionsQuery(CursorQuery):
@@ -86,6 +86,5 @@ class RestoreSchema(Schema):
 
     version = fields.String(
         required=True,
-        validate=validate.Regexp(TAG_PATTERN, error="Not the tag of a version."),
-        metadata={"description": "The tag of the version, with or without its quotes."},
+        metadata={"description": "The tag of the version, with or without its quotes.", "pattern": TAG_PATTERN},
     )

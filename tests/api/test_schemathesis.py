@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -22,6 +23,7 @@ from app import Application, create_app
 from app.domain.access import SCOPES
 from app.domain.keys.keys import Keys
 from app.http import idempotent
+from app.schemas.versions import TAG_PATTERN
 from app.wiring import Services
 from tests.api.conftest import Caller
 from tests.offline_settings import OFFLINE_SETTINGS
@@ -65,6 +67,7 @@ class Spares:
     """Create items for requests that would change or delete the shared ones."""
 
     def __init__(self, ada: Caller, keyring: Keyring) -> None:
+        self._ada = ada
         self._makers: dict[str, Callable[[], int]] = {
             "key_id": keyring.spare,
             "document_id": lambda: ada.new_document()["id"],
@@ -79,12 +82,26 @@ class Spares:
                 case.path_parameters[name] = 1
             if str(case.path_parameters.get(name)) == "1" and case.method != "GET":
                 case.path_parameters[name] = make()
+                if case.method == "DELETE" and case.path.endswith("/versions"):
+                    self._ada.request("DELETE", case.formatted_path.removesuffix("/versions"))
                 # A generated tag is never current.
                 if "If-Match" in case.headers:
                     del case.headers["If-Match"]
+        self._name_version(case)
         if idempotent.KEY.fullmatch(case.headers.get("Idempotency-Key", "")):
             # Two equal generated keys are a coincidence.
             case.headers["Idempotency-Key"] = secrets.token_hex(8)
+
+    def _name_version(self, case: schemathesis.Case[Any]) -> None:
+        """Replace a generated tag by the current one, if the item exists."""
+        path = re.sub(r"/(versions/.*|restore)$", "", case.formatted_path)
+        body = case.body if isinstance(case.body, dict) else {}
+        names_version = "tag" in case.path_parameters or (case.path.endswith("/restore") and set(body) == {"version"})
+        if names_version and (tag := self._ada.get(path).headers.get("ETag")):
+            if "tag" in case.path_parameters:
+                case.path_parameters["tag"] = tag.strip('"')
+            elif isinstance(body["version"], str) and re.fullmatch(TAG_PATTERN, body["version"]):
+                case.body = {"version": tag}
 
 
 def beyond_schemas(response: schemathesis.Response) -> bool:
