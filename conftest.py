@@ -103,6 +103,12 @@ def module_prefix(server_url: str) -> Iterator[str]:
     yield from _prefix(server_url)
 
 
+@pytest.fixture(scope="module")
+def second_module_prefix(server_url: str) -> Iterator[str]:
+    """Another one, for a second region."""
+    yield from _prefix(server_url)
+
+
 @pytest.fixture(scope="package")
 def package_prefix(server_url: str) -> Iterator[str]:
     """A prefix for databases that the tests of a package share, deleted after them."""

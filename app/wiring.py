@@ -21,6 +21,8 @@ from app.domain.conflicts.conflicts import Conflicts
 from app.domain.conflicts.item_conflicts import ItemConflicts
 from app.domain.conflicts.judge import Judge
 from app.domain.conflicts.listing import ConflictList
+from app.domain.conflicts.reducer import Reducer, keeper
+from app.domain.conflicts.resolver import Resolver
 from app.domain.documents import Documents
 from app.domain.history.capture import Capture
 from app.domain.history.versions import Versions
@@ -98,6 +100,7 @@ class Services:
     report: Report
     background: Background
     capture: Capture | None
+    resolver: Resolver
 
     def close(self) -> None:
         """Write the last uses of keys that were not written yet, and let go of the database."""
@@ -177,9 +180,10 @@ class Services:
             return store[PROJECT.database].get(PROJECT.doc_id(project_id)) is not None
 
         judge = Judge(leaves, store.versions, project_exists)
+        keep = keeper(store.versions if settings.history else None, leaves)
 
         def item_conflicts(resource_type: ResourceType) -> ItemConflicts:
-            return ItemConflicts(partial(judge.judge, resource_type), leaves[resource_type], lambda _: None)
+            return ItemConflicts(partial(judge.judge, resource_type), leaves[resource_type], keep)
 
         budgets = {DOCUMENT: settings.cache_bytes, PROJECT: settings.cache_bytes // PROJECTS_SHARE}
         caches = [body_cache(resource_type, max_bytes) for resource_type, max_bytes in budgets.items()]
@@ -212,7 +216,9 @@ class Services:
         keys = Keys(store["keys"], allocator(KEY), usage, settings.secrets, now)
         authenticator = Authenticator(keys, usage.note, settings.out_of_scope, now, time.monotonic)
         capture = Capture(store, (PROJECT, DOCUMENT), settings.history, metrics, now) if settings.history else None
-        jobs: list[Job] = [capture] if capture else []
+        reducer = Reducer(judge, leaves, keep, metrics)
+        resolver = Resolver(reducer, leaves, databases, metrics)
+        jobs: list[Job] = [capture, resolver] if capture else [resolver]
         bodies = {each.resource_type.database: each for each in caches}
         return cls(
             settings=settings,
@@ -242,6 +248,7 @@ class Services:
             report=report_counted,
             background=Background(store["meta"], jobs, now),
             capture=capture,
+            resolver=resolver,
         )
 
 

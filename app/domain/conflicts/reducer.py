@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from app.domain.conflicts.judge import Judge
 from app.domain.conflicts.judgement import Judgement
@@ -12,6 +12,7 @@ from app.errors import ServiceError
 from app.metrics import MERGES, Metrics
 from app.store.items import ItemWrite
 from app.store.leaves import Leaf, Leaves
+from app.store.versions import Version, VersionStore
 
 log = logging.getLogger("dreamscript.resolver")
 
@@ -20,6 +21,17 @@ ITEMS_PER_READ = 50
 
 # Stores the versions of leaves in the history, unless it has them.
 Keep = Callable[[Sequence[Leaf]], None]
+
+
+def keeper(versions: VersionStore | None, resource_types: Iterable[ResourceType]) -> Keep:
+    """Return the function that stores the versions of leaves of these types in the history, if there is one."""
+    members = {each.name: each.members for each in resource_types}
+
+    def keep(leaves: Sequence[Leaf]) -> None:
+        if versions:
+            versions.write([Version.of_leaf(leaf, members[leaf.item.doc_id.partition(":")[0]]) for leaf in leaves])
+
+    return keep
 
 
 class Reducer:

@@ -1,0 +1,102 @@
+"""A region in databases of its own: edits through the service, its resolver, and replication from another region."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Event
+from typing import Any
+
+from app.domain.access import SCOPES, Access
+from app.domain.resources import DOCUMENT, PROJECT, ResourceType
+from app.local_couchdb.wire import request
+from app.settings import Settings
+from app.store.items import OWN, StoredItem
+from app.store.leaves import Leaf
+from app.wiring import Services
+from tests.api.conftest import deployed_settings
+from tests.replication import replicate
+
+ACCESS = Access(1, "someone", frozenset(SCOPES))
+ALL_DATABASES = ("documents", "projects", "history")
+# Runs of the resolver until nothing is written any more; a few would do.
+MAX_RUNS = 50
+
+
+class DatabaseRegion:
+    """The region ``number`` of ``count``, in the databases with ``prefix`` on the server at ``url``."""
+
+    def __init__(self, url: str, prefix: str, number: int = 0, count: int = 2) -> None:
+        self.settings: Settings = deployed_settings(url, prefix, region=number, regions=count)
+        self.url, self.prefix = url, prefix
+        self.services = Services.build(self.settings)
+        self.leaves = {each: self.services.store.leaves(each.database) for each in (DOCUMENT, PROJECT)}
+
+    def close(self) -> None:
+        self.services.close()
+
+    def create(self, **members: Any) -> int:
+        return self.services.documents.create(ACCESS, members).public_id
+
+    def create_project(self, name: str) -> int:
+        return self.services.projects.create(ACCESS, {"name": name}).public_id
+
+    def edit(self, public_id: int, **members: Any) -> None:
+        self.services.documents.patch(ACCESS, public_id, members)
+
+    def delete(self, public_id: int) -> None:
+        self.services.documents.delete(ACCESS, public_id)
+
+    def item(self, public_id: int, resource_type: ResourceType = DOCUMENT) -> StoredItem:
+        """Return the current revision of an item."""
+        leaves = self.leaves[resource_type].read([resource_type.doc_id(public_id)])
+        return leaves[resource_type.doc_id(public_id)][0].item
+
+    def live(self, public_id: int, resource_type: ResourceType = DOCUMENT) -> tuple[str, ...]:
+        doc_id = resource_type.doc_id(public_id)
+        return self.leaves[resource_type].revisions([doc_id]).get(doc_id, ())
+
+    def every_leaf(self, public_id: int) -> dict[str, Leaf]:
+        return {leaf.revision: leaf for leaf in self.leaves[DOCUMENT].read_all(DOCUMENT.doc_id(public_id))}
+
+    def resolve(self) -> None:
+        """Run the resolver until it has nothing to do, as a process does that has just got its lease."""
+        self.services.resolver.stand_by()
+        for _ in range(MAX_RUNS):
+            before = self.sequences()
+            if self.services.resolver.run(Event()) and self.sequences() == before:
+                return
+        raise AssertionError("the resolver goes on writing")
+
+    def sequences(self) -> list[object]:
+        """Return the present places of the feeds of all databases, which change with each write."""
+        return [self.services.store[name].sequence() for name in ALL_DATABASES]
+
+    def copy_from(self, source: DatabaseRegion, public_ids: Sequence[int]) -> None:
+        """Store all leaves of documents of another region, as replication does."""
+        for doc_id in map(DOCUMENT.doc_id, public_ids):
+            leaves = source.leaves[DOCUMENT].read_all(doc_id)
+            branches = [(document(leaf), leaf.lineage) for leaf in leaves]
+            replicate(self.url, f"{self.prefix}-documents", *branches)
+
+    def pull(self, source: DatabaseRegion, databases: Sequence[str] = ALL_DATABASES) -> None:
+        """Replicate databases of another region by CouchDB."""
+        for name in databases:
+            places = {"source": f"{source.url}/{source.prefix}-{name}", "target": f"{self.url}/{self.prefix}-{name}"}
+            status, body = request(self.url, "POST", "/_replicate", places, timeout=120)
+            assert status == 200, body
+            assert not (body.get("history") or [{}])[0].get("doc_write_failures"), body
+
+    def compact(self) -> None:
+        """Remove the bodies of the revisions below the leaves, and wait until that is done."""
+        status, _ = request(self.url, "POST", f"/{self.prefix}-documents/_compact", {})
+        assert status == 202
+        while request(self.url, "GET", f"/{self.prefix}-documents")[1]["compact_running"]:
+            pass
+
+
+def document(leaf: Leaf) -> dict[str, Any]:
+    """Return a leaf as CouchDB stores it."""
+    deleted = {"_deleted": True} if leaf.item.is_deleted else {}
+    nonce = {} if leaf.item.nonce is None else {"nonce": leaf.item.nonce}
+    fields = {name: it for name, it in leaf.item.fields.items() if name not in OWN}
+    return {"_id": leaf.item.doc_id, **fields, **nonce, **deleted}
