@@ -5,20 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from app.cli.key_table import state, table
+from app.cli.services import open_services
 from app.domain.access import SCOPES, Key
 from app.domain.keys.keys import OVERLAP_SECONDS
 from app.domain.resources import now
 from app.errors import NotFound
-from app.settings import Settings
 from app.store.items import MAX_ID
 from app.wiring import Services
-from couchapp.server_check import check_server
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -125,7 +123,7 @@ def duration(text: str) -> timedelta:
 def create(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Create a key and print its text, which is not shown again."""
     expires_at = now() + options.expires if options.expires else None
-    with _services(environ) as services:
+    with open_services(environ) as services:
         _require_existing(services, options)
         key, text = services.keys.create(
             options.name,
@@ -141,13 +139,13 @@ def create(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def rotate(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Create a key's successor and print its text, which is not shown again."""
     overlap = OVERLAP_NAMES[options.overlap]
-    with _services(environ) as services:
+    with open_services(environ) as services:
         return _print_new(*services.keys.rotate(options.id, overlap), as_json=options.json)
 
 
 def show(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Print every key."""
-    with _services(environ) as services:
+    with open_services(environ) as services:
         listed = list(services.keys.all())
     if options.json:
         print(json.dumps([key.shown for key in listed], indent=2))
@@ -160,7 +158,7 @@ def show(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def revoke(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Revoke a key and print its new state."""
-    with _services(environ) as services:
+    with open_services(environ) as services:
         key = services.keys.revoke(options.id)
     print(json.dumps(key.shown) if options.json else f"Key {key.id} ({key.name}) is {state(key, now())}.")
     return 0
@@ -172,15 +170,6 @@ def _print_new(key: Key, text: str, *, as_json: bool) -> int:
     else:
         print(f"Key {key.id} ({key.name}), shown this once:\n{text}")
     return 0
-
-
-@contextmanager
-def _services(environ: Mapping[str, str]) -> Iterator[Services]:
-    """Provide the services on a database that answers. Raises SettingError and NotCouchDB."""
-    settings = Settings.read(environ)
-    check_server(settings.couchdb_url, settings.couchdb_url_name)
-    with closing(Services.build(settings)) as services:
-        yield services
 
 
 def _require_existing(services: Services, options: argparse.Namespace) -> None:
