@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from app.cli import demo, feeds, keys, run, serve
+from app.cli import conflicts, demo, feeds, keys, run, serve
 from app.couch.connection import Refused
 from app.errors import ServiceError, Unavailable
 from app.local_couchdb import StartError
@@ -18,7 +18,7 @@ from couchapp.cli import FAILURES, explained
 from couchapp.running import RunningElsewhere
 from couchapp.settings import SettingError
 
-COMMANDS = (run, demo, serve, keys, feeds)
+COMMANDS = (run, demo, serve, keys, conflicts, feeds)
 USAGE = """
 first steps:
   make run                                      start everything on this machine

@@ -147,12 +147,12 @@ def test_a_deletion_that_names_the_current_version_deletes_all(ada: Caller, serv
 
 
 @every_kind
-@pytest.mark.parametrize("kept", [0, 1])
-def test_one_version_takes_the_place_of_all(ada: Caller, services: Services, kind: str, kept: int) -> None:
+@pytest.mark.parametrize("place", [0, 1])
+def test_one_version_takes_the_place_of_all(ada: Caller, services: Services, kind: str, place: int) -> None:
     public_id, tags = clash(ada, services, kind)
     path = f"/{kind}/{public_id}"
-    value = ada.get(f"{path}/conflicts").json["versions"][kept]["value"]
-    answer = resolve(ada, path, tags, keep=tags[kept])
+    value = ada.get(f"{path}/conflicts").json["versions"][place]["value"]
+    answer = resolve(ada, path, tags, keep=tags[place])
     assert (answer.status_code, answer.json) == (200, value)
     assert answer.headers["ETag"] not in tags
     assert "x-conflict" not in answer.headers

@@ -38,8 +38,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "app.cli": {
         "app.couch",
         "app.domain",
+        "app.http",
         "app.limits",
         "app.local_couchdb",
+        "app.schemas",
         "app.server",
         "app.wiring",
         "couchapp",
