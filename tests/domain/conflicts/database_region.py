@@ -10,7 +10,7 @@ from app.domain.access import SCOPES, Access
 from app.domain.resources import DOCUMENT, PROJECT, ResourceType
 from app.local_couchdb.wire import request
 from app.settings import Settings
-from app.store.items import OWN, StoredItem
+from app.store.items import OWN, Condition, StoredItem
 from app.store.leaves import Leaf
 from app.wiring import Services
 from tests.api.conftest import deployed_settings
@@ -41,10 +41,15 @@ class DatabaseRegion:
         return self.services.projects.create(ACCESS, {"name": name}).public_id
 
     def edit(self, public_id: int, **members: Any) -> None:
-        self.services.documents.patch(ACCESS, public_id, members)
+        """Change members of the current version; a conflict stays open."""
+        self.services.documents.patch(ACCESS, public_id, members, self._current(public_id))
 
     def delete(self, public_id: int) -> None:
-        self.services.documents.delete(ACCESS, public_id)
+        """Delete an item, with all versions of a conflict."""
+        self.services.documents.delete(ACCESS, public_id, self._current(public_id))
+
+    def _current(self, public_id: int) -> Condition:
+        return Condition(frozenset({self.item(public_id).revision}))
 
     def item(self, public_id: int, resource_type: ResourceType = DOCUMENT) -> StoredItem:
         """Return the current revision of an item."""
