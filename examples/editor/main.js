@@ -22,6 +22,7 @@ let copy = null;
 let api = null;
 let sync = null;
 let editor = null;
+let writes = 0; // That are being stored on this device.
 
 const context = {
   getCopy: () => copy,
@@ -52,6 +53,8 @@ function place() {
 
 /** Store something on this device. A browser that cannot is the one case in which text could be lost: say so. */
 async function store(work) {
+  writes++;
+  updateStatus();
   try {
     const value = await work();
     sync?.wakeAfterTyping();
@@ -59,6 +62,9 @@ async function store(work) {
   } catch (error) {
     showMessage(`This browser could not store your text: ${error.message} Copy it to another place.`);
     throw error;
+  } finally {
+    writes--;
+    updateStatus();
   }
 }
 
@@ -72,9 +78,10 @@ async function attempt(work) {
   }
 }
 
-async function create(type, projectId) {
+/** Create an item; a document belongs to the project that is open, or to that of the document that is open. */
+async function create(type, projectId = openProject()) {
   const { title, name } = TYPES[type];
-  const value = { [title]: `New ${name}`, ...(projectId && { project_id: projectId }) };
+  const value = { [title]: `New ${name}`, ...(type === "document" && projectId && { project_id: projectId }) };
   const id = copy && (await store(() => copy.create(type, value)));
   if (!id)
     return showMessage(
@@ -86,12 +93,18 @@ async function create(type, projectId) {
   element("title").select();
 }
 
+function openProject() {
+  const { type, id, key } = place() ?? {};
+  return type === "project" ? id : type && copy.value(key)?.project_id;
+}
+
 async function remove(type, id) {
   const value = copy.value(keyOf(type, id));
   const tag = copy.item(keyOf(type, id))?.etag;
   await store(() => copy.remove(type, id));
   location.hash = "";
   showMessage(`“${titleOf(type, value)}” was deleted.`, { label: "Undo", act: () => undoRemoval(type, id, tag) });
+  element("message-action").focus();
 }
 
 /** Bring back a deleted item: from the queue if the deletion was not sent yet, else from its versions. */
@@ -107,7 +120,6 @@ async function restore(type, id, tag) {
   if (!item) return false;
   await store(() => copy.put(type, id, item.etag, item.value));
   showMessage("The version was restored.");
-  panel.follow();
   return true;
 }
 
@@ -159,10 +171,14 @@ async function connect() {
   });
 }
 
+function updateStatus() {
+  const { state, label } = summary(copy, sync, writes > 0);
+  setText(element("status-text"), label);
+  setAttribute(element("status"), "data-state", state);
+}
+
 function update() {
-  const state = summary(copy, sync);
-  setText(element("status-text"), state.label);
-  setAttribute(element("status"), "data-state", state.problems ? "problem" : state.state);
+  updateStatus();
   updateList();
   updateItem();
   panel.update();
@@ -195,7 +211,6 @@ element("connect").onclick = connect;
 element("status").onclick = () => panel.toggle("sync");
 window.addEventListener("hashchange", () => {
   update();
-  panel.follow();
   const main = element("main");
   if (place() && !main.contains(document.activeElement)) main.focus({ preventScroll: true });
 });
@@ -207,7 +222,11 @@ window.addEventListener("keydown", (event) => {
 });
 navigator.serviceWorker?.register("service-worker.js").catch(() => {});
 
-session = await loadSession();
-if (session.url) await start();
-else update();
-if (!session.url) connect();
+try {
+  session = await loadSession();
+  if (session.url) await start();
+  else update();
+  if (!session.url) await connect();
+} catch (error) {
+  showMessage(`The editor needs IndexedDB, which this browser does not offer here: ${error.message}`);
+}

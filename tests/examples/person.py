@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 from tests.api.browser import Tab
-from tests.waiting import wait_until
 
 STATUS = "document.querySelector('#status-text')?.textContent"
 TEXT = "document.querySelector('#text')?.value"
@@ -92,15 +91,8 @@ class Person:
         self.tab.evaluate("dispatchEvent(new Event('online'))")
 
     def sees_status(self, text: str) -> None:
-        """Wait until the bar shows this state; look for the service meanwhile."""
-
-        def is_shown() -> bool:
-            status = self.tab.evaluate(STATUS)
-            if status != text and status.startswith(("Offline", "Waiting")) and not text.startswith("Offline"):
-                self.wake()
-            return bool(status == text)
-
-        wait_until(is_shown, f"the status is {text!r}")
+        """Wait until the bar shows this state."""
+        self.tab.wait_for(f"{STATUS} === {json.dumps(text)}")
 
     def sees_text(self, text: str) -> None:
         """Wait until the open document has this text."""
@@ -115,6 +107,12 @@ class Person:
         script = "[...document.querySelectorAll('#list li a')].map(link => Number(link.hash.split('-')[1]))"
         ids: list[int] = self.tab.evaluate(script)
         return ids
+
+    def look(self, width: int, height: int, theme: str) -> None:
+        """Look at the page in this size and theme."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        self.tab.call("Emulation.setDeviceMetricsOverride", **size)
+        self.tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
 
     def press(self, key: str, code: int, text: str = "", modifiers: int = 0) -> None:
         """Press a key with its Windows key code; ``modifiers`` is a sum: 2 for Ctrl, 8 for Shift."""

@@ -124,6 +124,7 @@ def test_a_key_revoked_while_offline_is_reported_and_the_text_stays(
         ada.sees_status("Offline · 1 queued")
         assert command("keys", "revoke", key_id, environ=environ).returncode == 0
         wait_until(lambda: live.request("GET", "/documents", text)[0] == 401, "the key is refused")
+    ada.wake()
     ada.sees_status("Key refused · 1 queued")
     ada.sees("Your text is kept on this device", "#sync-state")
     ada.reload()
@@ -165,7 +166,7 @@ def test_changes_of_others_show_as_they_happen(person: People, live: Live, key: 
     status, _ = live.request("PUT", f"/documents/{document}", key, {"title": "Pilot 2", "content": "Short.\n"})
     assert status == 200
     ada.sees_text("Short.\n")
-    ada.sees("changed by others (1 line added, 5 removed)", "#item-note")
+    ada.sees(": 1 line added, 5 lines removed.", "#item-note")
     assert live.request("DELETE", f"/documents/{document}", key)[0] == 204
     ada.sees("It is not here", "#main")
 

@@ -22,7 +22,6 @@ export class Sync extends EventTarget {
   state = "connecting";
   reason = "";
   isLeader = false;
-  canWait = true;
   #api;
   #copy;
   #channel;
@@ -81,8 +80,7 @@ export class Sync extends EventTarget {
     if (!isIdle && this.state === "online") this.#report("syncing");
     await push(this.#api, this.#copy);
     const since = await this.#copy.checkpoint();
-    if (isIdle && !this.canWait) await this.#sleep(1000);
-    const answer = await this.#api.changes(since, { waits: isIdle && this.canWait, signal: this.#waiting.signal });
+    const answer = await this.#api.changes(since, { waits: isIdle, signal: this.#waiting.signal });
     await this.#copy.follow(answer);
     if (!answer.caught_up) return;
     await reserveIds(this.#api, this.#copy);
@@ -90,7 +88,6 @@ export class Sync extends EventTarget {
   }
 
   async #recover(error) {
-    if (error.code === "validation_failed") return (this.canWait = false);
     // The checkpoint is too old, or belongs to another key.
     if (error.status === 410 || error.code === "invalid_cursor") return this.#copy.startAgain();
     const final = FINAL_STATES[error.status];

@@ -47,10 +47,10 @@ export function setAttribute(element, name, value) {
   else if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 
-/** A moment as people write it: the time today, and also the day before. */
+/** Return a moment as people write it: its time if it is today, else its day too. */
 export function moment(time) {
   const date = new Date(time);
   const isToday = date.toDateString() === new Date().toDateString();

@@ -80,7 +80,7 @@ function sideLines(base, text, nameOf) {
 }
 
 function contextOf(text, isFirst, isLast) {
-  const lines = linesOf(text);
+  const lines = linesOf(text).filter((line) => line.trim());
   if (!lines.length) return null;
   const head = isFirst ? [] : lines.slice(0, CONTEXT);
   const tail = isLast ? [] : lines.slice(Math.max(head.length, lines.length - CONTEXT));

@@ -5,19 +5,19 @@ import { moment, plural } from "./dom.js";
 
 /** Return a note as one sentence. */
 export function noteText({ kind, type, before, after, at }) {
-  const time = moment(at).textContent;
+  const time = `at ${moment(at).textContent}`;
   const { text } = TYPES[type];
   switch (kind) {
     case "merged":
-      return `${time}: your change and the changes of others were merged${lines(before?.[text], after?.[text])}.`;
+      return `Your change and the changes of others were merged ${time}${lines(before?.[text], after?.[text])}.`;
     case "changed":
-      return `${time}: changed by others${lines(before?.[text], after?.[text])}.`;
+      return `Changed by others ${time}${lines(before?.[text], after?.[text])}.`;
     case "added":
-      return `${time}: added by others.`;
+      return `Added by others ${time}.`;
     case "removed":
-      return `${time}: deleted by others.`;
+      return `Deleted by others ${time}.`;
     default:
-      return `${time}: it got a new number, since the service no longer accepts the reserved one.`;
+      return `It got a new number ${time}, since the service no longer accepts the reserved one.`;
   }
 }
 
@@ -27,9 +27,11 @@ export const noteTitle = ({ type, before, after }) => titleOf(type, after ?? bef
 export const isComparable = ({ kind, type, before, after }) =>
   ["merged", "changed"].includes(kind) && before?.[TYPES[type].text] !== after?.[TYPES[type].text];
 
-function lines(before, after) {
-  if (before === after) return "";
+const lines = (before, after) => (before === after ? "" : `: ${countText(before, after)}`);
+
+/** Return how many lines a change adds and removes, as text. */
+export function countText(before, after) {
   const { added, removed } = countLines(before, after);
-  const parts = [added && `${plural(added, "line")} added`, removed && `${removed} removed`].filter(Boolean);
-  return ` (${parts.join(", ")})`;
+  const parts = [added && `${plural(added, "line")} added`, removed && `${plural(removed, "line")} removed`];
+  return parts.filter(Boolean).join(", ") || "no other lines";
 }

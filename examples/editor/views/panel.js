@@ -16,6 +16,7 @@ export function panelView(root, context) {
   const updateSync = syncView(sync, context);
   let name = null;
   let opener = null;
+  let loaded = null;
 
   function open(which) {
     opener = document.activeElement;
@@ -38,8 +39,16 @@ export function panelView(root, context) {
   function follow() {
     if (name !== "versions") return;
     const place = context.place();
+    loaded = shownVersion();
     if (place) versionsView(versions, context, place.type, place.id);
     else show(WIDE.matches ? "sync" : null);
+  }
+
+  const shownVersion = () => [context.place()?.key, context.getCopy()?.item(context.place()?.key)?.etag].join();
+
+  function update() {
+    updateSync();
+    if (name === "versions" && loaded !== shownVersion()) follow();
   }
 
   function hide() {
@@ -48,6 +57,7 @@ export function panelView(root, context) {
   }
 
   root.addEventListener("keydown", (event) => event.key === "Escape" && hide());
+  WIDE.onchange = () => show(WIDE.matches ? (name ?? "sync") : name === "sync" ? null : name);
   show(WIDE.matches ? "sync" : null);
-  return { open, follow, update: updateSync, toggle: (which) => (name === which ? hide() : open(which)) };
+  return { open, update, toggle: (which) => (name === which ? hide() : open(which)) };
 }

@@ -26,14 +26,14 @@ const STATES = {
   forbidden: { label: "Key too narrow", text: `This key may not read documents or projects. ${NEEDS_KEY}` },
 };
 
-/** Return `{state, queued, problems, label}` for the bar. */
-export function summary(copy, sync) {
+/** Return `{state, label}` for the bar. While something is being stored, not everything is saved. */
+export function summary(copy, sync, isStoring = false) {
   const state = sync?.state ?? "none";
   const problems = copy?.undecided().length ?? 0;
   const queued = copy?.queued().length ?? 0;
   const parts = [STATES[state].label, queued && `${queued} queued`, problems && `${problems} to decide`];
-  if (state === "online" && !queued && !problems) parts.push("all saved");
-  return { state, queued, problems, label: parts.filter(Boolean).join(" · ") };
+  if (state === "online" && !queued && !problems && !isStoring) parts.push("all saved");
+  return { state: problems ? "problem" : state, label: parts.filter(Boolean).join(" · ") };
 }
 
 /** Build the panel into `root`, and return the function that brings it up to date. */
@@ -53,8 +53,8 @@ export function syncView(root, context) {
   );
 
   return () => {
-    const { copy, sync } = { copy: context.getCopy(), sync: context.getSync() };
-    const { state: name } = summary(copy, sync);
+    const [copy, sync] = [context.getCopy(), context.getSync()];
+    const name = sync?.state ?? "none";
     setText(state, `${STATES[name].text}${["busy", "failed"].includes(name) ? ` ${sync.reason}` : ""}`);
     again.hidden = !["offline", "busy", "failed"].includes(name);
     key.hidden = !["none", "refused", "forbidden"].includes(name);

@@ -3,6 +3,7 @@ import { bare } from "../js/api.js";
 import { TYPES, keyOf, titleOf } from "../js/values.js";
 import { diffView } from "./diff.js";
 import { h, moment } from "./dom.js";
+import { countText } from "./notes.js";
 
 /** Show the versions of an item in `root`. */
 export async function versionsView(root, context, type, id) {
@@ -23,7 +24,10 @@ export async function versionsView(root, context, type, id) {
       const page = await context.getApi().versions(type, id, cursor);
       cursor = page.cursor;
       const isFirst = list.children.length === 0;
-      list.append(...page.versions.map((version, index) => entry(context, type, id, version, isFirst && index === 0)));
+      const entries = page.versions.map((version, index) =>
+        entry(context, type, id, version, page.versions[index + 1], isFirst && index === 0),
+      );
+      list.append(...entries);
       status.textContent = list.children.length > 1 ? "" : "This is the only version.";
       status.hidden = list.children.length > 1;
       more.hidden = !cursor;
@@ -37,7 +41,15 @@ export async function versionsView(root, context, type, id) {
   }
 }
 
-function entry(context, type, id, version, isCurrent) {
+/** Return the difference of a version to the one before it, as text. */
+function changeOf(type, older, version) {
+  if (version.deleted) return "deleted";
+  const { text } = TYPES[type];
+  return older?.value && version.value ? countText(older.value[text], version.value[text]) : "";
+}
+
+/** Return a version as a row that opens. `older` is the version before it, if it is on the same page. */
+function entry(context, type, id, version, older, isCurrent) {
   const by =
     { merge: "merged by the service", null: "by an unknown writer" }[version.updated_by] ?? `by ${version.updated_by}`;
   const summary = h(
@@ -45,6 +57,7 @@ function entry(context, type, id, version, isCurrent) {
     {},
     moment(version.updated_at),
     h("span", { class: "by" }, isCurrent ? "current version" : by),
+    h("small", {}, changeOf(type, older, version)),
   );
   const details = h(
     "details",

@@ -21,15 +21,15 @@ OFFLINE = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
 QUIET_NPM = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 
 
-def install_node_tools() -> Path:
-    """Return the folder with the packages of ``package-lock.json``, a `node_modules` in it."""
+def install_node_tools(pins: Path = PINS, name: str = "node") -> Path:
+    """Return the folder ``name`` with the packages of a ``package-lock.json``, a `node_modules` in it."""
 
     def install(folder: Path) -> None:
-        for name in (".npmrc", "package.json", "package-lock.json"):
-            shutil.copy(PINS / name, folder)
+        for file in (".npmrc", "package.json", "package-lock.json"):
+            shutil.copy(pins / file, folder)
         run([*find_node(MIN_NODE_VERSION)[1], "ci", *QUIET_NPM], folder)
 
-    return _installed("node", PINS / "package-lock.json", install)
+    return _installed(name, pins / "package-lock.json", install)
 
 
 def install_python_tools() -> Path:
