@@ -126,7 +126,7 @@ def merge_write(winner: Leaf, revisions: Collection[str], fields: Fields) -> Ite
 
 
 def tombstone_write(leaf: Leaf, fields: Fields) -> ItemWrite:
-    """Return the tombstone of a leaf; its nonce is a function of the leaf alone."""
+    """Return the tombstone of a leaf that others supersede; its nonce is a function of the leaf alone."""
     return ItemWrite(leaf.item.doc_id, fields, _write_id("tombstone", leaf.revision), leaf.revision, deletes=True)
 
 

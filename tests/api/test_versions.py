@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Event
 from typing import Any
 
 import pytest
 
 from app.domain.access import SCOPES
+from app.domain.resources import DOCUMENT
+from app.store.version import Version
 from app.wiring import Services
+from tests.api.conflicts import bring_versions
 from tests.api.conftest import Answer, Caller
 
 MISSING_TAG = f"7-{'0' * 32}"
 
 
-@pytest.fixture
-def capture() -> Callable[[], None]:
+@pytest.fixture(params=["captured", "not captured"])
+def capture(request: pytest.FixtureRequest, services: Services) -> Callable[[], None]:
     """Bring the history up to date, or leave that for later: the versions must be the same."""
-    return lambda: None
+
+    def catch_up() -> None:
+        assert services.capture is not None
+        while services.capture.run(Event()) == 0.0:
+            pass
+
+    return catch_up if request.param == "captured" else lambda: None
 
 
 @pytest.fixture
@@ -275,3 +285,52 @@ def test_a_forgotten_item_stays_forgotten(ada: Caller, capture: Callable[[], Non
     assert ada.get(f"{path}/versions/{tags[0].strip(chr(34))}").status_code == 404
     assert restore(ada, path, tags[0]).status_code == 404
     assert ada.request("DELETE", f"{path}/versions").status_code == 404
+
+
+@pytest.fixture
+def clash(ada: Caller, services: Services) -> tuple[str, str, list[str]]:
+    """A document with an open conflict: its path, the tag of its first version, and the tags of the two leaves."""
+    created = ada.post("/documents", {"title": "Base"})
+    sides = [{"title": "Ours"}, {"title": "Theirs"}]
+    tags = bring_versions(services, "documents", created.json["id"], *sides)
+    return f"/documents/{created.json['id']}", created.headers["ETag"], tags
+
+
+def test_a_restoration_does_not_decide_an_open_conflict(ada: Caller, clash: tuple[str, str, list[str]]) -> None:
+    path, first, _ = clash
+    assert restore(ada, path, first).json["error"] == "unresolved_conflict"
+    winner = ada.get(path).headers["ETag"]
+    assert restore(ada, path, first, **{"If-Match": winner}).json["title"] == "Base"
+
+
+def test_the_tombstones_of_a_resolution_are_no_versions(
+    ada: Caller, clash: tuple[str, str, list[str]], capture: Callable[[], None]
+) -> None:
+    path, first, tags = clash
+    resolved = ada.post(f"{path}/resolve", {"value": {"title": "Both"}, "supersedes": tags})
+    assert resolved.status_code == 200, resolved.text
+    capture()
+    versions = ada.get(f"{path}/versions").json
+    assert {version["etag"] for version in versions} == {first, *tags, resolved.headers["ETag"]}
+    assert all("value" in version for version in versions)
+
+
+def test_a_version_that_was_compacted_before_its_capture_is_lost(ada: Caller, services: Services) -> None:
+    document_id, tags = edited(ada, "One", "Two")
+    doc_id = DOCUMENT.doc_id(document_id)
+    services.store.versions.write([Version(doc_id, tags[1].strip('"')), Version(doc_id, tags[0].strip('"'))])
+    newest, first = ada.get(f"/documents/{document_id}/versions").json
+    assert newest["value"]["title"] == "Two"
+    assert first == {"etag": tags[0], "updated_at": None, "updated_by": None, "lost": True}
+    assert restore(ada, f"/documents/{document_id}", tags[0]).json["error"] == "conflict"
+
+
+def test_an_edit_in_fauxton_has_no_author(ada: Caller, services: Services, capture: Callable[[], None]) -> None:
+    document_id, _ = edited(ada, "One")
+    stored = services.store["documents"].get(DOCUMENT.doc_id(document_id))
+    assert stored is not None
+    services.store["documents"].replace({**stored, "title": "By hand"})
+    capture()
+    by_hand, first = ada.get(f"/documents/{document_id}/versions").json
+    assert (by_hand["value"]["title"], by_hand["updated_by"]) == ("By hand", None)
+    assert first["updated_by"] is not None

@@ -10,8 +10,8 @@ from app.domain.conflicts.judgement import Judgement
 from app.domain.conflicts.reducer import Keep
 from app.errors import Unavailable, Unconfirmed
 from app.store.confirmed_writes import pauses
-from app.store.items import Fields, ItemWrite, StoredItem, WriteId
-from app.store.leaves import Leaves, winner_order
+from app.store.items import Fields, StoredItem
+from app.store.leaves import Leaves, tombstone_write, winner_order
 
 # Returns the judgement of an item, by its `_id` and its live leaves, None if these do not exist any more.
 JudgeItem = Callable[[str, tuple[str, ...]], Judgement | None]
@@ -79,6 +79,4 @@ class ItemConflicts:
     def _delete(self, doc_id: str, revisions: Sequence[str], tombstone: Callable[[StoredItem], Fields]) -> None:
         leaves = self._leaves.read_revisions(doc_id, revisions)
         self._keep(leaves)
-        self._leaves.store(
-            [ItemWrite(doc_id, tombstone(leaf.item), WriteId(), leaf.revision, deletes=True) for leaf in leaves]
-        )
+        self._leaves.store([tombstone_write(leaf, tombstone(leaf.item)) for leaf in leaves])

@@ -93,7 +93,7 @@ class Versions:
         if version.members is None or version.is_deleted:
             raise Conflict("This version has no content that could be restored.")
         write_id = write_id or WriteId()
-        compose = partial(self._restored, access, version.members)
+        compose = partial(self._restored, access, version.members, condition)
         change = self._items.restore(self._item(version), compose, access.principal, condition, write_id)
         # The key may restore a document into a project outside its limits, where the document was before.
         unlimited = replace(access, reach=None)
@@ -121,8 +121,9 @@ class Versions:
             raise self._absent(access, public_id)
         self._history.forget(doc_id)
 
-    def _restored(self, access: Access, members: Fields, current: StoredItem) -> Fields:
+    def _restored(self, access: Access, members: Fields, condition: Condition, current: StoredItem) -> Fields:
         """Return ``members``, for an item or for its tombstone. Raises as ``restore``."""
+        self._service.check_replaceable(access, current, condition)
         accepts_documents = self._service.accepts_documents
         project_id = members.get("project_id")
         try:
