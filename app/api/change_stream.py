@@ -15,6 +15,8 @@ from app.errors import Gone
 from app.http.waiting import Part, Wake
 
 MEDIA_TYPE = "text/event-stream"
+# Of one read, about: clients that read slowly keep it in memory. The first read has this many items at most.
+PART_BYTES, FIRST_ITEMS = 2**18, 8
 
 WriteCursor = Callable[[Checkpoint], str]
 
@@ -25,7 +27,7 @@ class ChangeStream:
     def __init__(self, changes: Changes, access: Access, query: ChangesQuery, write_cursor: WriteCursor) -> None:
         self._changes, self._access, self._query, self._write_cursor = changes, access, query, write_cursor
         self._subscription = changes.subscribe(access, query, with_values=query.with_values)
-        self._is_ready = False
+        self._is_ready, self._items = False, FIRST_ITEMS if query.with_values else query.limit
 
     @property
     def is_behind(self) -> bool:
@@ -50,10 +52,12 @@ class ChangeStream:
     def _read(self) -> Part:
         checkpoint = self._changes.begin(self._access, self._query)
         has_joined = self._changes.join(self._subscription)
-        poll = self._changes.poll(self._access, replace(self._query, since=checkpoint))
+        poll = self._changes.poll(self._access, replace(self._query, since=checkpoint, limit=self._items))
         self._query = replace(self._query, since=poll.checkpoint)
         events = tuple(map(change_event, poll.changes))
         data = self._numbered(events, poll.checkpoint)
+        if data:
+            self._items = max(1, min(self._query.limit, PART_BYTES * len(events) // len(data)))
         if not self._is_ready:
             # Without events, the place after all that the client does not see saves it from reading that again.
             self._is_ready = True

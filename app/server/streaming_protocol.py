@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from app.server.protocol import Protocol
 
 # For a client to read the rest of a stream that has ended.
-LINGER_SECONDS = 10.0
+LINGER_SECONDS = 30.0
 
 
 class StreamingProtocol(Protocol):

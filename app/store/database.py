@@ -20,7 +20,7 @@ CountWrites = Callable[[Collection[str]], AbstractContextManager[set[str]]]
 # A view is waited for until the deadline of the request, or this long outside of one: its index may have to catch up.
 INDEX_SECONDS = 60.0
 # Changes in one response, without and with their documents.
-MAX_CHANGES, MAX_DOCUMENTS = 1000, 200
+MAX_CHANGES, MAX_DOCUMENTS = 1000, 100
 # The time between two heartbeats of a feed.
 HEARTBEAT_SECONDS = 1
 

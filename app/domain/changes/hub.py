@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import Lock
 
-from app.domain.access import Reach
+from app.domain.changes.batch import Batch, ViewKey, portions
 from app.domain.changes.departures import NewDepartures
 from app.domain.changes.visibility import Shown, View, visible
 from app.domain.resources import ResourceType, now, stamp
@@ -18,41 +18,30 @@ from app.store.items import StoredItem
 
 # Batches are remembered up to these limits; a client that falls behind reads the feed itself.
 MAX_BATCHES, MAX_CHARACTERS = 1000, 8 * 2**20
-# The text in one batch, except that one document may be larger.
-BATCH_CHARACTERS = 2**18
 # A change is reported at most this long after it was stored, or the feed is lost (app/store/changes.py).
 REPORT_DELAY = timedelta(seconds=3)
 # The feed is read with documents for this time after a client has waited, since most wait again.
 AWAITED_SECONDS = 60.0
 
-# Clients with the same limits, filter and wish for values see the same changes.
-ViewKey = tuple[Reach | None, int | None, bool]
-
-
-@dataclass
-class Batch:
-    """Consecutive rows of the feed, and the place after them. Everything before ``time`` (RFC 3339) was reported."""
-
-    number: int
-    items: Sequence[StoredItem]
-    sequence: int | str
-    time: str
-    received_at: float
-    characters: int
-    # Made when they are first needed: the bodies of items by `_id`, and changes by view.
-    bodies: dict[str, bytes] = field(default_factory=dict)
-    changes: dict[ViewKey, tuple[Shown, ...]] = field(default_factory=dict)
-    rendered: dict[ViewKey, tuple[bytes, ...]] = field(default_factory=dict)
-
 
 @dataclass(eq=False)
 class Watcher:
-    """A client's place: it has seen the batches up to ``position``. ``wake`` is called in another thread."""
+    """A client's place: it has seen the batches up to ``position``. ``wake`` is called in another thread.
+
+    ``read_up_to`` is the number of the place up to where it has read the feed itself, if numbers can be compared.
+    ``passed`` is the last batch without a change for it, which the client need not take.
+    """
 
     view: View
     with_values: bool
     position: int
     wake: Callable[[], None] = lambda: None
+    read_up_to: int | None = None
+    passed: Batch | None = None
+
+    def has_read(self, batch: Batch) -> bool:
+        """Return whether the client has read all of ``batch`` itself."""
+        return self.read_up_to is not None and number(batch.sequence) <= self.read_up_to
 
     @property
     def key(self) -> ViewKey:
@@ -119,15 +108,20 @@ class Hub:
 
     def received(self, part: FeedPart) -> None:
         """Note changes, and wake the clients that see any of them."""
-        for items, sequence, characters in _portions(part.rows, self._resource_type, part.sequence):
+        for items, sequence, characters in portions(part.rows, self._resource_type, part.sequence):
             self._receive(items, sequence, characters)
 
     def _receive(self, items: Sequence[StoredItem], sequence: int | str, characters: int) -> None:
         with self._lock:
-            self._last += 1
             items = [self._departures.only_new(item) for item in items]
-            time = stamp(self._now() - REPORT_DELAY)
-            batch = Batch(self._last, items, sequence, time, self._clock(), characters)
+            examples = [next(iter(watchers)) for watchers in self._watchers.values()]
+        batch = Batch(items, sequence, stamp(self._now() - REPORT_DELAY), self._clock(), characters)
+        for watcher in examples:
+            # It takes long where many keys have limits of their own, and clients must not wait for the lock.
+            self._changes(batch, watcher)
+        with self._lock:
+            self._last += 1
+            batch.number = self._last
             self._batches.append(batch)
             self._characters += characters
             self._forget_old()
@@ -135,15 +129,18 @@ class Hub:
         for watcher in watchers:
             watcher.wake()
 
-    def _watchers_of(self, key: ViewKey, batch: Batch) -> Iterable[Watcher]:
-        """Return the clients that see a change in ``batch``; the others have seen it."""
-        watchers = self._watchers[key]
-        if self._changes(batch, next(iter(watchers))):
-            return watchers
-        for watcher in watchers:
-            if watcher.position == batch.number - 1:
+    def _watchers_of(self, key: ViewKey, batch: Batch) -> list[Watcher]:
+        """Return the clients that see a change in ``batch``; let the others pass it."""
+        has_changes = bool(self._changes(batch, next(iter(self._watchers[key]))))
+        watchers = []
+        for watcher in self._watchers[key]:
+            has_read = watcher.has_read(batch)
+            if has_changes and not has_read:
+                watchers.append(watcher)
+            elif watcher.position == batch.number - 1:
                 watcher.position = batch.number
-        return ()
+                watcher.passed = watcher.passed if has_read else batch
+        return watchers
 
     def _forget_old(self) -> None:
         while len(self._batches) > 1 and (len(self._batches) > MAX_BATCHES or self._characters > MAX_CHARACTERS):
@@ -180,9 +177,10 @@ class Hub:
             self._awaited_until = self._clock() + AWAITED_SECONDS
 
     def pass_by(self, watcher: Watcher, sequence: int | str) -> None:
-        """Let ``watcher`` skip the batches up to ``sequence``, of a database with one copy."""
+        """Let ``watcher`` skip everything up to ``sequence``, of a database with one copy."""
+        watcher.read_up_to = number(sequence)
         for batch in self.next_batches(watcher) or ():
-            if number(batch.sequence) > number(sequence):
+            if not watcher.has_read(batch):
                 return
             watcher.position = batch.number
 
@@ -218,21 +216,3 @@ class Hub:
         if item.doc_id not in batch.bodies:
             batch.bodies[item.doc_id] = self._resource_type.body(item.fields)
         return replace(change, value=batch.bodies[item.doc_id])
-
-
-def _portions(
-    rows: Sequence[FeedRow], resource_type: ResourceType, end: int | str
-) -> Iterable[tuple[list[StoredItem], int | str, int]]:
-    """Yield the items of this type in ``rows`` in portions of limited size, each with the place after it."""
-    items: list[StoredItem] = []
-    characters, sequence = 0, end
-    for row in rows:
-        size = sum(len(value) for value in row.item.fields.values() if isinstance(value, str))
-        if items and characters + size > BATCH_CHARACTERS:
-            yield items, sequence, characters
-            items, characters = [], 0
-        if resource_type.first < row.item.doc_id <= resource_type.last:
-            items.append(row.item)
-            characters += size
-        sequence = row.sequence
-    yield items, end, characters

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from app.domain.changes.batch import Batch
 from app.domain.changes.cursor import Checkpoint
 from app.domain.changes.hub import Hub, Watcher
 from app.domain.changes.visibility import Shown, View
@@ -29,11 +30,10 @@ class Channel:
 
 
 class Portion(NamedTuple):
-    """Rendered changes, the checkpoint after them, and whether there is more already."""
+    """Rendered changes, and the checkpoint after them."""
 
     changes: tuple[bytes, ...]
     checkpoint: Checkpoint
-    has_more: bool
 
 
 class Subscription:
@@ -104,21 +104,28 @@ class Subscription:
 
     def take(self, checkpoint: Checkpoint, render: Callable[[Shown], bytes]) -> Portion | None:
         """Return the next changes after ``checkpoint``, projects first; None if some are missing."""
+        if not self._watchers:
+            return None
         changes: list[bytes] = []
-        *_, last_type = self._channels
         for resource_type, watcher in self._watchers.items():
             hub = self._channels[resource_type].hub
             batches = hub.next_batches(watcher)
             if batches is None:
                 return None
+            if watcher.passed:
+                checkpoint = self._after(checkpoint, resource_type, watcher.passed)
+                watcher.passed = None
             for batch in batches:
                 if sum(map(len, changes)) >= PORTION_BYTES:
-                    return Portion(tuple(changes), checkpoint, has_more=True)
+                    return Portion(tuple(changes), checkpoint)
                 changes += hub.rendered(batch, watcher, render)
                 watcher.position = batch.number
-                place = checkpoint.places[resource_type.name]._replace(sequence=batch.sequence)
-                places = {**checkpoint.places, resource_type.name: place}
-                # Only documents leave a view, and they are the last type if they are followed.
-                time = batch.time if resource_type is last_type else checkpoint.time
-                checkpoint = replace(checkpoint, places=places, time=max(checkpoint.time, time))
-        return None if not self._watchers else Portion(tuple(changes), checkpoint, has_more=False)
+                checkpoint = self._after(checkpoint, resource_type, batch)
+        return Portion(tuple(changes), checkpoint)
+
+    def _after(self, checkpoint: Checkpoint, resource_type: ResourceType, batch: Batch) -> Checkpoint:
+        """Return the checkpoint after a batch. Only documents leave a view, and they are the last type if followed."""
+        place = checkpoint.places[resource_type.name]._replace(sequence=batch.sequence)
+        *_, last_type = self._channels
+        time = max(checkpoint.time, batch.time) if resource_type is last_type else checkpoint.time
+        return replace(checkpoint, places={**checkpoint.places, resource_type.name: place}, time=time)

@@ -1,0 +1,52 @@
+"""A part of a feed that is looked at once for all clients that wait for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from app.domain.access import Reach
+from app.domain.changes.visibility import Shown
+from app.domain.resources import ResourceType
+from app.store.feed import FeedRow
+from app.store.items import StoredItem
+
+# The text in one batch, except that one document may be larger.
+BATCH_CHARACTERS = 2**18
+
+# Clients with the same limits, filter and wish for values see the same changes.
+ViewKey = tuple[Reach | None, int | None, bool]
+
+
+@dataclass
+class Batch:
+    """Consecutive rows of the feed, and the place after them. Everything before ``time`` (RFC 3339) was reported."""
+
+    items: Sequence[StoredItem]
+    sequence: int | str
+    time: str
+    received_at: float
+    characters: int
+    number: int = 0
+    # Made when they are first needed: the bodies of items by `_id`, and changes by view.
+    bodies: dict[str, bytes] = field(default_factory=dict)
+    changes: dict[ViewKey, tuple[Shown, ...]] = field(default_factory=dict)
+    rendered: dict[ViewKey, tuple[bytes, ...]] = field(default_factory=dict)
+
+
+def portions(
+    rows: Sequence[FeedRow], resource_type: ResourceType, end: int | str
+) -> Iterable[tuple[list[StoredItem], int | str, int]]:
+    """Yield the items of this type in ``rows`` in portions of limited size, each with the place after it."""
+    items: list[StoredItem] = []
+    characters, sequence = 0, end
+    for row in rows:
+        size = sum(len(value) for value in row.item.fields.values() if isinstance(value, str))
+        if items and characters + size > BATCH_CHARACTERS:
+            yield items, sequence, characters
+            items, characters = [], 0
+        if resource_type.first < row.item.doc_id <= resource_type.last:
+            items.append(row.item)
+            characters += size
+        sequence = row.sequence
+    yield items, end, characters

@@ -1,0 +1,257 @@
+"""The hub wakes exactly the clients that see a change, and lets them take each change once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from app.domain.access import Access, reach
+from app.domain.changes import hub as hub_module
+from app.domain.changes.cursor import Checkpoint, Place
+from app.domain.changes.departures import LEFT
+from app.domain.changes.hub import Hub
+from app.domain.changes.subscription import Channel, Portion, Subscription
+from app.domain.changes.visibility import Shown, View, visible
+from app.domain.resources import DOCUMENT, PROJECT, ResourceType, stamp
+from app.store.feed import FeedPart, FeedRow
+from app.store.items import StoredItem
+from tests.clock import ManualClock
+
+pytestmark = pytest.mark.nodatabase
+
+HOME, AWAY = 10, 11
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+
+def row(public_id: int, sequence: int, project: int | None = None, **members: Any) -> FeedRow:
+    """Return a row of a document; ``generation``, ``left`` and ``deleted`` may be set."""
+    generation, deleted = members.pop("generation", 1), members.pop("deleted", False)
+    fields = {"id": public_id, "title": "x", "updated_at": stamp(NOW), **members}
+    if project is not None:
+        fields["project_id"] = project
+    return FeedRow(StoredItem(DOCUMENT.doc_id(public_id), f"{generation}-a", fields, deleted), sequence)
+
+
+def project_row(public_id: int, sequence: int) -> FeedRow:
+    fields = {"id": public_id, "name": "x"}
+    return FeedRow(StoredItem(PROJECT.doc_id(public_id), "1-a", fields), sequence)
+
+
+def departure(project: int, generation: int) -> dict[str, Any]:
+    return {"project": project, "generation": generation, "at": stamp(NOW)}
+
+
+class Feeds:
+    """The hubs of both types, and rows that are read when the first client joins."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.hubs = {each: Hub(each, "secret", lambda: NOW, self.clock) for each in (PROJECT, DOCUMENT)}
+        self.recent: list[FeedRow] = []
+        self.starts = 0
+        for hub in self.hubs.values():
+            hub.opened()
+
+    def start(self) -> None:
+        self.starts += 1
+
+    def report(self, *rows: FeedRow, resource_type: ResourceType = DOCUMENT) -> None:
+        self.hubs[resource_type].received(FeedPart(rows, rows[-1].sequence, is_last=True))
+
+    def client(self, *projects: int, **options: Any) -> Client:
+        return Client(self, *projects, **options)
+
+
+class Client:
+    """A client that has joined, with a key limited to ``projects`` if there are any."""
+
+    def __init__(self, feeds: Feeds, *projects: int, with_values: bool = False, lag_seconds: float = 0.0) -> None:
+        access = Access(1, "p", frozenset(), reach=reach(projects or None, None))
+        channels = {each: Channel(hub, feeds.start, lambda: feeds.recent) for each, hub in feeds.hubs.items()}
+        self.wakes = 0
+        self.subscription = Subscription(channels, View(access), with_values=with_values)
+        self.has_joined = self.subscription.join(lag_seconds)
+        places = {each.name: Place("identity", 0) for each in feeds.hubs}
+        self.checkpoint = Checkpoint(0, "scope", stamp(NOW), places)
+        self.subscription.watch(self._wake)
+
+    def _wake(self) -> None:
+        self.wakes += 1
+
+    def take(self) -> Portion:
+        portion = self.subscription.take(self.checkpoint, render)
+        assert portion is not None
+        self.checkpoint = portion.checkpoint
+        return portion
+
+
+def render(change: Shown) -> bytes:
+    deleted = "-" if change.is_deleted else ""
+    return f"{deleted}{change.resource_type.name[0]}{change.public_id}{(change.value or b'').decode()}".encode()
+
+
+@pytest.fixture
+def feeds() -> Feeds:
+    return Feeds()
+
+
+def test_a_change_wakes_a_client_which_takes_it_once(feeds: Feeds) -> None:
+    client = feeds.client()
+    feeds.report(row(1, 5), row(2, 6))
+    assert client.wakes == 1
+    portion = client.take()
+    assert portion.changes == (b"d1", b"d2")
+    assert portion.checkpoint.places["document"] == Place("identity", 6)
+    assert portion.checkpoint.places["project"] == Place("identity", 0)
+    assert client.take().changes == ()
+
+
+def test_projects_come_before_documents(feeds: Feeds) -> None:
+    client = feeds.client()
+    feeds.report(row(1, 1, HOME))
+    feeds.report(project_row(HOME, 1), resource_type=PROJECT)
+    assert client.take().changes == (b"p10", b"d1")
+
+
+def test_values_are_only_for_those_who_want_them(feeds: Feeds) -> None:
+    with_values, without = feeds.client(with_values=True), feeds.client()
+    feeds.report(row(1, 1), row(2, 2, deleted=True))
+    assert with_values.take().changes == (b'd1{"id":1,"title":"x"}', b"-d2")
+    assert without.take().changes == (b"d1", b"-d2")
+
+
+def test_writes_to_hidden_documents_wake_no_limited_client(feeds: Feeds) -> None:
+    limited, unlimited = feeds.client(HOME), feeds.client()
+    for number in range(1, 1001):
+        feeds.report(row(number, number, AWAY))
+    assert (limited.wakes, unlimited.wakes) == (0, 1000)
+    portion = limited.take()
+    assert portion.changes == ()
+    assert portion.checkpoint.places["document"].sequence == 1000
+
+
+def test_a_limited_client_sees_a_document_enter_and_leave_and_no_later_edit(feeds: Feeds) -> None:
+    client = feeds.client(HOME)
+    feeds.report(row(1, 1, HOME))
+    left = [departure(HOME, 2)]
+    feeds.report(row(1, 2, AWAY, generation=2, **{LEFT: left}))
+    assert client.take().changes == (b"d1", b"-d1")
+    assert client.wakes == 2
+    for generation in range(3, 10):
+        feeds.report(row(1, generation, AWAY, generation=generation, **{LEFT: left}))
+    feeds.report(row(1, 10, AWAY, generation=10, deleted=True, **{LEFT: left}))
+    assert client.wakes == 2
+    assert client.take().changes == ()
+
+
+def test_a_departure_that_an_edit_follows_at_once_is_seen(feeds: Feeds) -> None:
+    """The feed shows the latest revision only, and a proof of a write may raise the generation."""
+    client = feeds.client(HOME)
+    feeds.report(row(1, 2, AWAY, generation=3, **{LEFT: [departure(HOME, 2)]}))
+    assert client.take().changes == (b"-d1",)
+    feeds.report(row(1, 3, AWAY, generation=7, **{LEFT: [departure(HOME, 6)]}))
+    assert client.take().changes == (b"-d1",)
+
+
+def test_a_departure_shortly_before_the_first_client_is_no_change(feeds: Feeds) -> None:
+    left = [departure(HOME, 2)]
+    feeds.recent = [row(1, 1, AWAY, generation=2, **{LEFT: left})]
+    client = feeds.client(HOME)
+    feeds.report(row(1, 2, AWAY, generation=3, **{LEFT: left}))
+    assert client.wakes == 0
+
+
+def test_clients_with_the_same_view_share_the_work(feeds: Feeds, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at = []
+
+    def counted(*arguments: Any, **options: Any) -> Shown | None:
+        looked_at.append(arguments[1].doc_id)
+        return visible(*arguments, **options)
+
+    monkeypatch.setattr("app.domain.changes.hub.visible", counted)
+    clients = [feeds.client(HOME) for _ in range(10)]
+    feeds.report(row(1, 1, HOME), row(2, 2, AWAY))
+    assert [client.take().changes for client in clients] == [(b"d1",)] * 10
+    assert len(looked_at) == 2
+
+
+@pytest.mark.parametrize("loss", ["lost", "skipped"])
+def test_missed_changes_wake_all_clients_which_have_to_read(feeds: Feeds, loss: str) -> None:
+    client = feeds.client(HOME)
+    getattr(feeds.hubs[DOCUMENT], loss)()
+    assert client.wakes == 1
+    assert client.subscription.is_behind
+    assert client.subscription.take(client.checkpoint, render) is None
+
+
+def test_no_client_joins_a_feed_that_is_lost(feeds: Feeds) -> None:
+    feeds.hubs[PROJECT].lost()
+    assert not feeds.client().has_joined
+    feeds.hubs[PROJECT].opened()
+    assert feeds.client().has_joined
+
+
+def test_a_client_that_falls_behind_has_to_read(feeds: Feeds, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "MAX_BATCHES", 3)
+    slow, idle = feeds.client(), feeds.client(HOME)
+    for number in range(1, 6):
+        feeds.report(row(number, number, AWAY))
+    assert slow.subscription.is_behind
+    assert not idle.subscription.is_behind
+    feeds.report(row(9, 9, HOME))
+    assert idle.take().changes == (b"d9",)
+
+
+def test_a_client_of_a_cluster_joins_where_every_copy_has_arrived(feeds: Feeds) -> None:
+    assert not feeds.client(lag_seconds=5).has_joined
+    feeds.client()
+    feeds.clock.now += 3
+    feeds.report(row(1, 1))
+    feeds.clock.now += 3
+    feeds.report(row(2, 2))
+    late = feeds.client(lag_seconds=5)
+    assert late.take().changes == (b"d1", b"d2")
+    assert feeds.client(lag_seconds=2).take().changes == (b"d2",)
+
+
+def test_changes_before_the_place_of_a_poll_are_skipped(feeds: Feeds) -> None:
+    client = feeds.client()
+    for number in (5, 6, 7):
+        feeds.report(row(number, number))
+    client.checkpoint = Checkpoint(0, "scope", stamp(NOW), {"project": Place("i", 0), "document": Place("i", 6)})
+    client.subscription.pass_by(client.checkpoint)
+    assert client.take().changes == (b"d7",)
+
+
+def test_large_batches_are_taken_in_portions(feeds: Feeds) -> None:
+    client = feeds.client(with_values=True)
+    feeds.report(*(row(number, number, content="x" * 200_000) for number in range(1, 6)))
+    sizes = []
+    while changes := client.take().changes:
+        sizes.append(len(changes))
+    assert sizes == [2, 2, 1]
+
+
+def test_the_feed_is_awaited_while_clients_wait_and_a_minute_longer(feeds: Feeds) -> None:
+    feeds.clock.now = 1000.0
+    hub = feeds.hubs[DOCUMENT]
+    assert not hub.is_awaited
+    client = feeds.client()
+    feeds.clock.now += 3600
+    assert hub.is_awaited
+    client.subscription.close()
+    feeds.clock.now += 59
+    assert hub.is_awaited
+    feeds.clock.now += 2
+    assert not hub.is_awaited
+
+
+def test_a_watcher_is_woken_at_once_by_what_it_has_missed(feeds: Feeds) -> None:
+    client = feeds.client()
+    client.subscription.close()
+    client.subscription.join(0.0)
+    feeds.report(row(1, 1))
+    client.subscription.watch(client._wake)
+    assert client.wakes == 1
