@@ -118,6 +118,7 @@ class Worker(uvicorn.Server):
             cross_origin=cross_origin,
             count_failure=count_refusal,
             metrics=application.services.metrics,
+            check_feeds=application.services.changes.check_identities,
         )
         own: dict[str, object] = {"cross_origin": cross_origin, "count_refusal": staticmethod(count_refusal)}
         if cache.is_immediate:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Lock
 
-from app.errors import Unauthorized, Unavailable
+from app.errors import ServiceError, Unauthorized, Unavailable
 from app.http.identity import Identity
 from app.metrics import WAITING_CLIENTS, Metrics
 from app.server.request_body import Receive
@@ -79,10 +79,20 @@ class Client:
 
 
 class WaitingRoom:
-    """Up to ``max_clients`` clients, whose keys are checked in a thread of ``pool``."""
+    """Up to ``max_clients`` clients, whose keys are checked in a thread of ``pool``.
 
-    def __init__(self, pool: ThreadPool, metrics: Metrics | None = None, max_clients: int = MAX_CLIENTS) -> None:
+    ``check_feeds`` runs there too, every CHECK_SECONDS while clients wait. It may raise ServiceError.
+    """
+
+    def __init__(
+        self,
+        pool: ThreadPool,
+        metrics: Metrics | None = None,
+        check_feeds: Callable[[], object] = lambda: None,
+        max_clients: int = MAX_CLIENTS,
+    ) -> None:
         self._pool, self._metrics, self._max_clients = pool, metrics, max_clients
+        self._check_feeds = check_feeds
         self._clients: dict[str, set[Client]] = {kind: set() for kind in KINDS}
         self._lock, self._woken = Lock(), list[Client]()
         self._checking: asyncio.Task[None] | None = None
@@ -91,7 +101,7 @@ class WaitingRoom:
     @property
     def has_room(self) -> bool:
         """Whether one more client can wait."""
-        return not self.is_closed and sum(map(len, self._clients.values())) < self._max_clients
+        return sum(map(len, self._clients.values())) < self._max_clients
 
     @contextmanager
     def entered(self, kind: str, identity: Identity) -> Iterator[Client]:
@@ -145,12 +155,18 @@ class WaitingRoom:
             await asyncio.sleep(CHECK_SECONDS)
             identities = {client.identity.access.key_id: client.identity for client in clients}
             with suppress(TimeoutError, RuntimeError):
-                refused = await self._pool.run(_refused, identities, CHECK_SECONDS)
+                refused = await self._pool.run(self._check, identities, CHECK_SECONDS)
                 for client in clients:
                     if client.identity.access.key_id in refused:
                         client.is_refused = True
                         client.wake_here()
         self._checking = None
+
+    def _check(self, identities: dict[int, Identity]) -> set[int]:
+        """Return the ids of keys that have ended, in a thread."""
+        with suppress(ServiceError):
+            self._check_feeds()
+        return _refused(identities)
 
 
 def _refused(identities: dict[int, Identity]) -> set[int]:

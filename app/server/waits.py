@@ -38,8 +38,15 @@ class Exchange:
 class Waits:
     """The clients of one process that wait. They read the changes in threads of ``pool``, within ``seconds``."""
 
-    def __init__(self, pool: ThreadPool, seconds: float, metrics: Metrics | None, timing: Timing) -> None:
-        self.room, self._timing = WaitingRoom(pool, metrics), timing
+    def __init__(
+        self,
+        pool: ThreadPool,
+        seconds: float,
+        metrics: Metrics | None,
+        timing: Timing,
+        check_feeds: Callable[[], object],
+    ) -> None:
+        self.room, self._timing = WaitingRoom(pool, metrics, check_feeds), timing
         self._streams = Streams(pool, seconds, metrics, self._timing)
 
     async def answer(self, response: Response, exchange: Exchange) -> Response | None:

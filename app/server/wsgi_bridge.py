@@ -49,7 +49,8 @@ class WSGIBridge:
 
     A request has ``seconds`` from the arrival of its headers. ``body_limit`` returns, from the headers, how many bytes
     of a body to read; it runs in a thread too. ``count_failure`` receives the status of a response to a request that
-    the application did not get. ``close`` is called at the end. Clients that wait are counted in ``metrics``.
+    the application did not get. ``close`` is called at the end. Clients that wait are counted in ``metrics``, and
+    ``check_feeds`` is called every second meanwhile, in a thread.
     """
 
     def __init__(
@@ -64,12 +65,13 @@ class WSGIBridge:
         spool_bytes: int = SPOOL_BYTES,
         metrics: Metrics | None = None,
         timing: Timing = TIMING,
+        check_feeds: Callable[[], object] = lambda: None,
     ) -> None:
         self._cross_origin, self._count_failure = cross_origin, count_failure
         self._wsgi, self._seconds, self._body_limit, self._close = wsgi, seconds, body_limit, close
         self._budget = SpoolBudget(spool_bytes)
         self._pool = ThreadPool(THREADS)
-        self.waits = Waits(self._pool, seconds, metrics, timing)
+        self.waits = Waits(self._pool, seconds, metrics, timing, check_feeds)
         # Requests whose responses are not sent yet.
         self.in_flight = 0
 
@@ -84,7 +86,7 @@ class WSGIBridge:
         environ = wsgi_environ(scope)
         environ[STARTED] = time.monotonic()
         body = RequestBody(receive, declared_length(environ), self._budget)
-        if not body.is_unread:
+        if not (body.is_unread or self.waits.room.is_closed):
             environ[HAS_ROOM] = self.waits.room.has_room
         self.in_flight += 1
         try:

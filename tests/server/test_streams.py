@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
+import subprocess
 from collections.abc import Iterator
+from http.client import HTTPException
 from typing import Any
 
 import pytest
@@ -140,7 +144,6 @@ def test_http_1_0_gets_a_stream_without_chunks(live: Live, key: str) -> None:
 
 
 def test_a_half_closed_client_goes_on(live: Live, key: str) -> None:
-    import socket
 
     request = head("GET", "/changes?since=now&feed=eventsource", f"X-API-Key: {key}", version="1.0")
     with RawClient(live) as client:
@@ -161,6 +164,38 @@ def test_revocation_ends_a_stream(live: Live, environ: dict[str, str]) -> None:
         assert client.next().name == "ready"
         command("keys", "revoke", str(created["id"]), environ=environ)
         assert client.rest() == []
+
+
+def test_a_place_of_another_feed_is_gone(live: Live, key: str, environ: dict[str, str], since: str) -> None:
+    """A stream that is open ends as well, within seconds."""
+    with EventClient(live, key, "since=now") as client:
+        assert client.next().name == "ready"
+        assert command("feeds", "renew", environ=environ).returncode == 0
+        assert [each.name for each in client.rest()] == ["gone"]
+    with EventClient(live, key, f"since={since}") as client:
+        [event] = client.rest()
+        assert (client.response.status, event.name, event.id) == (200, "gone", None)
+        assert event.data["error"] == "gone"
+
+
+def workers(live: Live) -> list[int]:
+    """Return the ids of the worker processes."""
+    children = subprocess.run(["pgrep", "-P", str(live.pid)], capture_output=True, text=True, check=True)
+    return [int(pid) for pid in children.stdout.split()]
+
+
+def test_a_client_misses_nothing_when_workers_are_killed(live: Live, key: str, since: str) -> None:
+    with EventClient(live, key, f"since={since}") as client:
+        ids = [create(live, key, "Before")]
+        while client.next().data.get("id") != ids[0]:
+            pass
+        for pid in workers(live):
+            os.kill(pid, signal.SIGKILL)
+        with pytest.raises((OSError, HTTPException, EOFError)):
+            client.next()
+    ids.append(create(live, key, "After"))
+    with EventClient(live, key, f"since={since}", Last_Event_ID=client.last_id or "") as client:
+        assert [client.next().name, client.next().data["id"]] == ["ready", ids[1]]
 
 
 def test_sigterm_ends_streams_and_long_polls_at_once(environ: dict[str, str], key: str) -> None:

@@ -87,15 +87,15 @@ class Key:
 
 
 class Peer:
-    """The client of an ASGI application: it leaves when told, and reads unless it is stalled."""
+    """The client of an ASGI application: it leaves when the test sets ``gone``, and reads unless it is stalled."""
 
     def __init__(self, *, is_stalled: bool = False) -> None:
         self.sent: list[Any] = []
-        self.left, self.arrived = asyncio.Event(), asyncio.Event()
+        self.gone, self.arrived = asyncio.Event(), asyncio.Event()
         self.is_stalled = is_stalled
 
     async def receive(self) -> Any:
-        await self.left.wait()
+        await self.gone.wait()
         return {"type": "http.disconnect"}
 
     async def send(self, message: Any) -> None:
@@ -183,8 +183,8 @@ async def started(service: Service, peer: Peer, path: bytes = b"/stream", **stat
     return task
 
 
-async def left(peer: Peer, task: asyncio.Task[None]) -> None:
-    peer.left.set()
+async def leave(peer: Peer, task: asyncio.Task[None]) -> None:
+    peer.gone.set()
     await task
 
 
@@ -198,7 +198,7 @@ def test_events_are_sent_as_they_are_added_and_counted(build: Build) -> None:
             await asyncio.to_thread(service.source.add, EVENT)
             await peer.until(EVENT, number)
         assert peer.body.startswith(b"retry: ")
-        await left(peer, task)
+        await leave(peer, task)
 
     asyncio.run(run())
     assert value(service.metrics, EVENTS) == 3
@@ -220,7 +220,7 @@ def test_waiting_clients_are_no_requests_in_flight(build: Build) -> None:
         counts = [value(service.metrics, WAITING_CLIENTS, kind, "0") for kind in ("eventsource", "longpoll")]
         assert (counts, service.bridge.in_flight) == ([1, 1], 0)
         for peer, task in zip(peers, tasks, strict=True):
-            await left(peer, task)
+            await leave(peer, task)
 
     asyncio.run(run())
 
@@ -233,7 +233,7 @@ def test_a_heartbeat_is_sent_when_nothing_happens(build: Build) -> None:
         task = await started(service, peer)
         await peer.until(b"event: heartbeat\ndata: {}\n\n", 3)
         assert b"id:" not in peer.body
-        await left(peer, task)
+        await leave(peer, task)
 
     asyncio.run(run())
 
@@ -261,7 +261,7 @@ def test_a_stream_waits_for_the_database(build: Build) -> None:
         peer = Peer()
         task = await started(service, peer)
         await peer.until(b"late")
-        await left(peer, task)
+        await leave(peer, task)
 
     asyncio.run(run())
 
@@ -281,7 +281,7 @@ def test_a_stream_that_has_fallen_behind_reads_until_it_can_follow(build: Build)
         await asyncio.to_thread(service.source.is_watched.wait, PATIENCE)
         service.source.add(EVENT)
         await peer.until(EVENT)
-        await left(peer, task)
+        await leave(peer, task)
 
     asyncio.run(run())
 
@@ -302,7 +302,7 @@ def test_a_slow_reader_is_ended_and_slows_nobody(build: Build) -> None:
         await fast.until(EVENT)
         await task
         assert not slow.is_complete
-        await left(fast, other)
+        await leave(fast, other)
 
     asyncio.run(run())
     assert ended.is_set()
@@ -362,7 +362,21 @@ def test_the_end_of_the_process_ends_all_waits_at_once(build: Build) -> None:
         assert 1000 <= last <= 5000
         assert (poll.body, poll.is_complete) == (b"first", True)
         await service.call(late, b"/poll")
-        assert late.body == b"full"
+        assert late.body == b"first"
+
+    asyncio.run(run())
+
+
+def test_a_client_that_finds_no_room_is_refused(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = build()
+    monkeypatch.setattr(service.bridge.waits.room, "_max_clients", 1)
+
+    async def run() -> None:
+        first, second = Peer(), Peer()
+        task = await started(service, first, b"/poll")
+        await service.call(second, b"/poll")
+        assert second.body == b"full"
+        await leave(first, task)
 
     asyncio.run(run())
 
@@ -408,7 +422,7 @@ def test_a_client_that_leaves_is_forgotten(build: Build) -> None:
     async def run() -> None:
         peer = Peer()
         task = await started(service, peer, b"/poll")
-        await left(peer, task)
+        await leave(peer, task)
         assert peer.sent == []
 
     asyncio.run(run())
@@ -437,7 +451,7 @@ def test_a_half_closed_long_poll_is_answered_and_a_half_closed_stream_is_probed(
         task = await started(service, stream, stream=open_raw)
         callbacks.pop()()
         await stream.until(b":\n\n")
-        await left(stream, task)
+        await leave(stream, task)
 
     asyncio.run(run())
 

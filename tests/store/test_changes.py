@@ -59,6 +59,8 @@ class Feed:
         self.pending: Queue[list[str] | Exception] = Queue()
         self.positions: list[object] = []
         self.starts = 0
+        self.with_documents: list[bool] = []
+        self.reads: list[object] = []
 
     def has_been_asked(self, times: int) -> bool:
         return len(self.positions) == times
@@ -70,6 +72,7 @@ class Feed:
     def await_changes(
         self, since: object, _: float, is_needed: Callable[[], bool], *, with_documents: bool = False
     ) -> FeedPart:
+        self.with_documents.append(with_documents)
         self.positions.append(since)
         changes = self.pending.get()
         is_needed()
@@ -77,6 +80,10 @@ class Feed:
             raise changes
         limit = MAX_DOCUMENTS if with_documents else MAX_CHANGES
         return part(changes, f"{since}+{len(changes)}", is_last=len(changes) < limit)
+
+    def read_changes(self, since: object) -> FeedPart:
+        self.reads.append(since)
+        return part(["read"], f"{since}+read")
 
 
 @pytest.fixture(autouse=True)
@@ -108,6 +115,61 @@ def test_changes_are_reported_from_the_start_of_the_feed(recorder: Recorder) -> 
     assert follower.is_live
     assert value(metrics, FEED_CHANGES, "items") == 3
     assert value(metrics, FEED_LOSSES, "items") == 0
+    follower.close()
+    feed.pending.put(["late"])
+
+
+class Audience:
+    """Clients that wait while ``is_awaited``, and a record of the calls."""
+
+    is_awaited = False
+
+    def __init__(self) -> None:
+        self.events: list[object] = []
+
+    def opened(self) -> None:
+        self.events.append("opened")
+
+    def received(self, received: FeedPart, /) -> None:
+        self.events.append([row.item.doc_id for row in received.rows])
+
+    def skipped(self) -> None:
+        self.events.append("skipped")
+
+    def lost(self) -> None:
+        self.events.append("lost")
+
+
+def test_documents_are_read_while_clients_wait(recorder: Recorder) -> None:
+    """Changes that came without them, since nobody waited when they were asked for, are read again."""
+    feed, audience = Feed(), Audience()
+    follower = Follower(cast(Database, feed), recorder, Metrics(), "items", audience=audience)
+    follower.start()
+    feed.pending.put(["a"])
+    wait_until(partial(feed.has_been_asked, 2))
+    audience.is_awaited = True
+    feed.pending.put(["b"])
+    wait_until(partial(feed.has_been_asked, 3))
+    feed.pending.put(["c"])
+    wait_until(partial(feed.has_been_asked, 4))
+    assert audience.events == ["opened", "skipped", ["read"], ["c"]]
+    assert recorder.events == ["caught up", ["a"], ["read"], ["c"]]
+    assert feed.with_documents == [False, False, True, True]
+    assert feed.positions[1:3] == ["1-0+1", "1-0+1+read"]
+    feed.pending.put(Unavailable())
+    wait_until(partial(feed.has_been_asked, 5))
+    assert audience.events[-2:] == ["lost", "opened"]
+    follower.close()
+    feed.pending.put(["late"])
+
+
+def test_recent_changes_are_those_since_the_oldest_place(recorder: Recorder) -> None:
+    feed = Feed()
+    follower = follow(feed, recorder)
+    feed.pending.put(["a"])
+    wait_until(partial(feed.has_been_asked, 2))
+    assert [row.item.doc_id for row in follower.recent_changes()] == ["read"]
+    assert feed.reads == ["1-0"]
     follower.close()
     feed.pending.put(["late"])
 

@@ -90,6 +90,7 @@ class Changes:
         self._feeds, self._older_places, self._first_sync = feeds, older_places, FirstSync(services)
         self._channels = channels
         self._region, self._secret, self._now = region, secret, now
+        self._identities: dict[ResourceType, str | None] = {}
         # How much the copies of the databases may lag, None until a feed was read.
         self.lag_seconds: float | None = None
 
@@ -160,7 +161,18 @@ class Changes:
     def _state(self, resource_type: ResourceType) -> FeedState:
         state = self._feeds[resource_type].state()
         self.lag_seconds = 0.0 if state.is_exact else LAG_SECONDS
+        self._note_identity(resource_type, state.identity)
         return state
+
+    def check_identities(self) -> None:
+        """Let clients that wait read again after an operator has renewed the identity of a feed. Raises Unavailable."""
+        for resource_type, feed in self._feeds.items():
+            self._note_identity(resource_type, feed.identity())
+
+    def _note_identity(self, resource_type: ResourceType, identity: str | None) -> None:
+        if self._identities.get(resource_type, identity) != identity:
+            self._channels[resource_type].hub.skipped()
+        self._identities[resource_type] = identity
 
     def _check(self, checkpoint: Checkpoint, access: Access, types: Sequence[ResourceType]) -> None:
         """Raise Gone if a client cannot continue from ``checkpoint`` in any state of the databases."""

@@ -115,7 +115,7 @@ def test_projects_come_before_documents(feeds: Feeds) -> None:
     assert client.take().changes == (b"p10", b"d1")
 
 
-def test_values_are_only_for_those_who_want_them(feeds: Feeds) -> None:
+def test_values_are_only_for_clients_that_ask_for_them(feeds: Feeds) -> None:
     with_values, without = feeds.client(with_values=True), feeds.client()
     feeds.report(row(1, 1), row(2, 2, deleted=True))
     assert with_values.take().changes == (b'd1{"id":1,"title":"x"}', b"-d2")
@@ -135,13 +135,13 @@ def test_writes_to_hidden_documents_wake_no_limited_client(feeds: Feeds) -> None
 def test_a_limited_client_sees_a_document_enter_and_leave_and_no_later_edit(feeds: Feeds) -> None:
     client = feeds.client(HOME)
     feeds.report(row(1, 1, HOME))
-    left = [departure(HOME, 2)]
-    feeds.report(row(1, 2, AWAY, generation=2, **{LEFT: left}))
+    entries = [departure(HOME, 2)]
+    feeds.report(row(1, 2, AWAY, generation=2, **{LEFT: entries}))
     assert client.take().changes == (b"d1", b"-d1")
     assert client.wakes == 2
     for generation in range(3, 10):
-        feeds.report(row(1, generation, AWAY, generation=generation, **{LEFT: left}))
-    feeds.report(row(1, 10, AWAY, generation=10, deleted=True, **{LEFT: left}))
+        feeds.report(row(1, generation, AWAY, generation=generation, **{LEFT: entries}))
+    feeds.report(row(1, 10, AWAY, generation=10, deleted=True, **{LEFT: entries}))
     assert client.wakes == 2
     assert client.take().changes == ()
 
@@ -156,10 +156,10 @@ def test_a_departure_that_an_edit_follows_at_once_is_seen(feeds: Feeds) -> None:
 
 
 def test_a_departure_shortly_before_the_first_client_is_no_change(feeds: Feeds) -> None:
-    left = [departure(HOME, 2)]
-    feeds.recent = [row(1, 1, AWAY, generation=2, **{LEFT: left})]
+    entries = [departure(HOME, 2)]
+    feeds.recent = [row(1, 1, AWAY, generation=2, **{LEFT: entries})]
     client = feeds.client(HOME)
-    feeds.report(row(1, 2, AWAY, generation=3, **{LEFT: left}))
+    feeds.report(row(1, 2, AWAY, generation=3, **{LEFT: entries}))
     assert client.wakes == 0
 
 
@@ -248,7 +248,7 @@ def test_the_feed_is_awaited_while_clients_wait_and_a_minute_longer(feeds: Feeds
     assert not hub.is_awaited
 
 
-def test_a_watcher_is_woken_at_once_by_what_it_has_missed(feeds: Feeds) -> None:
+def test_a_watcher_is_woken_at_once_by_a_change_that_it_has_missed(feeds: Feeds) -> None:
     client = feeds.client()
     client.subscription.close()
     client.subscription.join(0.0)
