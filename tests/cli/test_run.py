@@ -9,6 +9,8 @@ import signal
 import socket
 import stat
 import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -23,11 +25,34 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
+@dataclass(frozen=True)
+class Machine:
+    """A running `make run`, its environment and its folder."""
+
+    live: Live
+    environ: dict[str, str]
+    var: Path
+
+
+def new_environment(database: Running, var: Path) -> dict[str, str]:
+    """Return the environment of a new machine, with this run's kind of database if `make run` can start it."""
+    kind = database.origin if database.origin in ("installed", "embedded") else "embedded"
+    return environment(DREAMSCRIPT_VAR=str(var), DREAMSCRIPT_DATABASE=kind, DREAMSCRIPT_WORKERS="2")
+
+
 @pytest.fixture
 def environ(database: Running, tmp_path: Path) -> dict[str, str]:
-    """The environment of a new machine, with this run's kind of database if `make run` can start it."""
-    kind = database.origin if database.origin in ("installed", "embedded") else "embedded"
-    return environment(DREAMSCRIPT_VAR=str(tmp_path / "var"), DREAMSCRIPT_DATABASE=kind, DREAMSCRIPT_WORKERS="2")
+    """The environment of a machine for one test."""
+    return new_environment(database, tmp_path / "var")
+
+
+@pytest.fixture(scope="module")
+def machine(database: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine for the tests that change nothing on it."""
+    var = tmp_path_factory.mktemp("machine") / "var"
+    environ = new_environment(database, var)
+    with Live("run", environ) as live:
+        yield Machine(live, environ, var)
 
 
 def transcript() -> tuple[str, str]:
@@ -117,13 +142,13 @@ def test_a_database_that_keeps_dying_ends_the_command(environ: dict[str, str], t
         assert any("the database ended 6 times within a minute" in line for line in live.logged)
 
 
-def test_a_second_run_on_the_same_data_is_refused(environ: dict[str, str], tmp_path: Path) -> None:
-    with Live("run", environ) as live:
-        refused = command("run", environ={**environ, "DREAMSCRIPT_PORT": "0"})
-        assert refused.returncode == 1
-        message = f"already running on http://{live.address} with the data in {tmp_path / 'var'} (process {live.pid})"
-        assert message in refused.stderr
-        assert live.request("GET", "/readyz")[0] == 200
+def test_a_second_run_on_the_same_data_is_refused(machine: Machine) -> None:
+    refused = command("run", environ={**machine.environ, "DREAMSCRIPT_PORT": "0"})
+    assert refused.returncode == 1
+    address, pid = machine.live.address, machine.live.pid
+    message = f"already running on http://{address} with the data in {machine.var} (process {pid})"
+    assert message in refused.stderr
+    assert machine.live.request("GET", "/readyz")[0] == 200
 
 
 def test_a_weak_secret_is_a_warning(environ: dict[str, str]) -> None:
@@ -144,13 +169,13 @@ def test_a_url_without_couchdb_is_reported(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_the_printed_curl_line_works_as_pasted(environ: dict[str, str]) -> None:
-    with Live("run", environ) as live:
-        line = live.wait_for(lambda: next((line for line in live.said if line.startswith("  curl ")), ""))
-        pasted = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=PATIENCE, check=True)
-        assert json.loads(pasted.stdout) == []
-        # Nothing but a terminal gets control characters.
-        assert all(text.isprintable() for text in live.said)
+def test_the_printed_curl_line_works_as_pasted(machine: Machine) -> None:
+    live = machine.live
+    line = live.wait_for(lambda: next((line for line in live.said if line.startswith("  curl ")), ""))
+    pasted = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert json.loads(pasted.stdout) == []
+    # Nothing but a terminal gets control characters.
+    assert all(text.isprintable() for text in live.said)
 
 
 def test_commands_find_the_running_database_without_settings(environ: dict[str, str], tmp_path: Path) -> None:
@@ -164,10 +189,9 @@ def test_commands_find_the_running_database_without_settings(environ: dict[str, 
     assert "COUCHDB_URL" in failed.stderr
 
 
-def test_only_the_owner_can_read_the_secrets(environ: dict[str, str], tmp_path: Path) -> None:
-    with Live("run", environ):
-        for name in ("secret-key", "development-key", "couchdb-url"):
-            assert stat.S_IMODE((tmp_path / "var" / name).stat().st_mode) == 0o600, name
+def test_only_the_owner_can_read_the_secrets(machine: Machine) -> None:
+    for name in ("secret-key", "development-key", "couchdb-url"):
+        assert stat.S_IMODE((machine.var / name).stat().st_mode) == 0o600, name
 
 
 def test_a_taken_port_is_reported_before_anything_is_started(environ: dict[str, str], tmp_path: Path) -> None:
