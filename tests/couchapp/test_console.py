@@ -32,6 +32,14 @@ def test_a_reader_that_has_left_is_no_error(count: int) -> None:
     assert (ended.returncode, ended.stderr) == (READER_GONE, "")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("count", [1, 100_000])
+def test_output_without_space_is_a_sentence(count: int) -> None:
+    with open("/dev/full", "w") as full:
+        ended = run(f"sys.exit(exit_status(lambda: print('line\\n' * {count}) or 0))", stdout=full.fileno())
+    assert (ended.returncode, ended.stderr) == (1, "error: the output could not be written: No space left on device\n")
+
+
 def test_an_interruption_is_no_error() -> None:
     ended = run("sys.exit(exit_status(lambda: signal.raise_signal(signal.SIGINT) or time.sleep(60) or 0))")
     assert (ended.returncode, ended.stderr) == (INTERRUPTED, "")
