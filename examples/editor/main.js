@@ -214,7 +214,7 @@ window.addEventListener("hashchange", () => {
   const main = element("main");
   if (place() && !main.contains(document.activeElement)) main.focus({ preventScroll: true });
 });
-window.addEventListener("online", () => sync?.wake());
+for (const event of ["online", "offline"]) window.addEventListener(event, () => sync?.wake());
 window.addEventListener("keydown", (event) => {
   if (event.key !== "s" || !(event.ctrlKey || event.metaKey)) return;
   event.preventDefault();
@@ -223,10 +223,11 @@ window.addEventListener("keydown", (event) => {
 navigator.serviceWorker?.register("service-worker.js").catch(() => {});
 
 try {
+  if (!isSecureContext) throw new Error("it needs HTTPS, or an address of this machine such as 127.0.0.1.");
   session = await loadSession();
   if (session.url) await start();
   else update();
   if (!session.url) await connect();
 } catch (error) {
-  showMessage(`The editor needs IndexedDB, which this browser does not offer here: ${error.message}`);
+  showMessage(`The editor cannot start here: ${error.message}`);
 }

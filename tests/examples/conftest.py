@@ -81,9 +81,10 @@ def key(environ: dict[str, str]) -> str:
     return new_key(environ)[1]
 
 
-def new_key(environ: dict[str, str]) -> tuple[str, str]:
-    """Create a key for a new principal, and return its id and its text."""
-    created = json.loads(command("keys", "create", "person", "--scope", *SCOPES, "--json", environ=environ).stdout)
+def new_key(environ: dict[str, str], *scopes: str) -> tuple[str, str]:
+    """Create a key for a new principal, with every scope or some; return its id and its text."""
+    arguments = ("keys", "create", "person", "--scope", *(scopes or SCOPES), "--json")
+    created = json.loads(command(*arguments, environ=environ).stdout)
     return str(created["id"]), str(created["key"])
 
 

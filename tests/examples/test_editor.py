@@ -121,17 +121,22 @@ def test_a_key_revoked_while_offline_is_reported_and_the_text_stays(
     with offline(service, ada):
         ada.open(document)
         ada.replace("Ben reads", "Ben sings")
-        ada.sees_status("Offline · 1 queued")
+        ada.new_document("Made before the key was revoked")
+        ada.sees_status("Offline · 2 queued")
         assert command("keys", "revoke", key_id, environ=environ).returncode == 0
         wait_until(lambda: live.request("GET", "/documents", text)[0] == 401, "the key is refused")
     ada.wake()
-    ada.sees_status("Key refused · 1 queued")
+    ada.sees_status("Key refused · 2 queued")
     ada.sees("Your text is kept on this device", "#sync-state")
     ada.reload()
+    ada.open(document)
     ada.sees_text(SCRIPT.replace("Ben reads", "Ben sings"))
     ada.tab.click("#connect")
     ada.connect(key)
     assert stored(live, key, document)["content"] == SCRIPT.replace("Ben reads", "Ben sings")
+    # Its id was reserved for the other principal, so it has got another one.
+    titles = [each["title"] for each in live.request("GET", "/documents?limit=1000", key)[1]]
+    assert titles.count("Made before the key was revoked") == 1
 
 
 def test_a_change_whose_answer_was_lost_is_stored_once(
@@ -158,6 +163,33 @@ def test_a_change_whose_answer_was_lost_is_stored_once(
     assert stored(live, key, document)["content"] == SCRIPT.replace("Ben reads", "Ben dances badly")
     assert stored(live, key, created)["content"] == "More text.\n"
     assert [each["title"] for each in live.request("GET", "/documents?limit=1000", key)[1]].count("Sent twice") == 1
+
+
+def test_a_change_that_is_refused_blocks_nothing(person: People, live: Live, key: str, document: int) -> None:
+    project = live.request("POST", "/projects", key, {"name": "Not empty"})[1]["id"]
+    assert live.request("POST", "/documents", key, {"title": "Inside", "project_id": project})[0] == 201
+    ada = person()
+    ada.tab.evaluate(f"location.hash = 'project-{project}'")
+    ada.tab.click("#delete")
+    ada.open(document)
+    ada.replace("Ben reads", "Ben laughs")
+    ada.sees_status("Online · 1 to decide")
+    assert stored(live, key, document)["content"] == SCRIPT.replace("Ben reads", "Ben laughs")
+    ada.tab.evaluate(f"location.hash = 'project-{project}'")
+    ada.sees("did not delete this", ".problem")
+    ada.tab.click(".problem .primary")
+    ada.sees_status("Online · all saved")
+
+
+def test_a_key_that_may_only_read_shows_the_documents(person: People, environ: dict[str, str], document: int) -> None:
+    ada = person(new_key(environ, "documents:read")[1])
+    ada.open(document)
+    ada.replace("Ben reads", "Ben writes")
+    ada.sees_status("Online · 1 to decide")
+    ada.sees("did not accept this change", ".problem")
+    ada.tab.click(".problem .actions :last-child")
+    ada.sees_text(SCRIPT)
+    ada.sees_status("Online · all saved")
 
 
 def test_changes_of_others_show_as_they_happen(person: People, live: Live, key: str, document: int) -> None:

@@ -24,7 +24,9 @@ export class LocalCopy {
   /** Return the value that the screen shows, null if there is none. */
   value(key) {
     const edit = this.edit(key);
-    return edit ? (edit.op === "delete" ? null : edit.value) : (this.item(key)?.value ?? null);
+    const stored = this.item(key)?.value ?? null;
+    if (edit?.op === "delete") return edit.problem ? (stored ?? edit.value) : null;
+    return edit?.value ?? stored;
   }
 
   /** Return `[{key, id, value, edit, item}]` of a type, in the order of ids. */
@@ -174,10 +176,11 @@ export class LocalCopy {
     });
   }
 
-  /** Store a reservation. */
-  reserve(type, reservation) {
+  /** Store a reservation, in place of those that the service has `refused`. */
+  reserve(type, reservation, refused = []) {
     return this.#storage.transact(async (transaction) => {
-      await transaction.set(`reserved ${type}`, [...(await reservations(transaction, type)), reservation]);
+      const others = (await reservations(transaction, type)).filter((each) => !refused.includes(each.reservation));
+      await transaction.set(`reserved ${type}`, [...others, reservation]);
     });
   }
 }

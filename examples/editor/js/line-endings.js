@@ -3,6 +3,9 @@ import { diffLines } from "./diff.js";
 
 const WINDOWS = "\r\n";
 
+/** Return a text that JSON and the service accept: without halves of characters, and without NUL. */
+export const cleanText = (text) => text.toWellFormed().replaceAll("\0", "");
+
 export const shownText = (text) => (text ?? "").replace(/\r\n?/g, "\n");
 
 /** Return the text of a textarea with the line endings that `stored` has; new lines get those of most others. */

@@ -4,6 +4,8 @@ import { keyOf } from "./values.js";
 
 const MAX_OPERATIONS = 100;
 const MAX_BATCH_CHARACTERS = 1_000_000;
+/** A request is invalid, not allowed or too large: it would be so again. */
+const REFUSALS = [400, 403, 413];
 /** Ids on hand, so that items can be created without a network and keep their ids. */
 const RESERVED = { document: 100, project: 10 };
 
@@ -11,7 +13,7 @@ const RESERVED = { document: 100, project: 10 };
 export async function push(api, copy) {
   for (const { type, reservation, edits } of batches(copy.edits().filter(isReady))) {
     const operations = await copy.send(edits);
-    const outcomes = operations.length ? await api.batch(type, operations, reservation) : [];
+    const outcomes = await send(api, type, operations, reservation);
     for (const [index, outcome] of outcomes.entries()) {
       await copy.finish(type, operations[index], await completed(api, type, operations[index], outcome));
     }
@@ -21,15 +23,36 @@ export async function push(api, copy) {
   }
 }
 
-/** Keep enough ids reserved. A key that may not create items gets none. */
+/** Keep enough ids reserved. */
 export async function reserveIds(api, copy) {
   for (const [type, count] of Object.entries(RESERVED)) {
     if ((await copy.reservedCount(type)) >= count) continue;
-    try {
-      await copy.reserve(type, await api.reserve(type, count));
-    } catch (error) {
-      if (error.status !== 403) throw error;
-    }
+    const reservation = await reserve(api, type, count);
+    if (reservation) await copy.reserve(type, reservation);
+  }
+}
+
+/** Return a reservation, null if the key may not create items of this type. */
+async function reserve(api, type, count) {
+  try {
+    return await api.reserve(type, count);
+  } catch (error) {
+    if (error.status !== 403) throw error;
+    return null;
+  }
+}
+
+/** Return the outcomes of operations. If a request is refused as a whole, find the operations that are the reason. */
+async function send(api, type, operations, reservation) {
+  if (!operations.length) return [];
+  try {
+    return await api.batch(type, operations, reservation);
+  } catch (error) {
+    if (!REFUSALS.includes(error.status)) throw error;
+    if (operations.length === 1) return [{ status: error.status, error: error.code, reason: error.message }];
+    const half = operations.length >> 1;
+    const first = await send(api, type, operations.slice(0, half), reservation);
+    return [...first, ...(await send(api, type, operations.slice(half), reservation))];
   }
 }
 
@@ -75,6 +98,12 @@ async function renewIds(api, copy, type, operations) {
   const edits = operations.map(({ id }) => copy.edit(keyOf(type, id)));
   const refused = edits.filter((edit) => edit?.problem?.kind === "reservation" && !edit.isRenumbered);
   if (!refused.length) return;
-  await copy.reserve(type, await api.reserve(type, refused.length));
+  const reservation = await reserve(api, type, Math.max(refused.length, RESERVED[type]));
+  if (!reservation) return;
+  await copy.reserve(
+    type,
+    reservation,
+    refused.map((edit) => edit.reservation),
+  );
   for (const { id } of refused) await copy.createAgain(type, id, { kind: "renumbered" });
 }

@@ -1,6 +1,6 @@
 /** The editor of one document or project. Each keystroke is stored on this device at once. */
 import { movedPosition } from "../js/diff.js";
-import { shownText, storedText } from "../js/line-endings.js";
+import { cleanText, shownText, storedText } from "../js/line-endings.js";
 import { TYPES, titleOf, withMember } from "../js/values.js";
 import { h, setAttribute, setText } from "./dom.js";
 import { stateOf } from "./list.js";
@@ -67,10 +67,12 @@ export function itemView(root, context, type, id) {
 
   function typed() {
     const from = shown;
-    const name = title.value.trim() ? title.value : from[titleMember]; // A title is never empty.
+    const newTitle = title.value.trim() ? cleanText(title.value) : from[titleMember]; // A title is never empty.
     const content =
-      text.value === "" && from[textMember] === undefined ? undefined : storedText(from[textMember], text.value);
-    let value = withMember(withMember(from, titleMember, name), textMember, content);
+      text.value === "" && from[textMember] === undefined
+        ? undefined
+        : storedText(from[textMember], cleanText(text.value));
+    let value = withMember(withMember(from, titleMember, newTitle), textMember, content);
     if (project) value = withMember(value, "project_id", project.value ? Number(project.value) : undefined);
     shown = value;
     writes++;

@@ -20,6 +20,7 @@ export function panelView(root, context) {
 
   function open(which) {
     opener = document.activeElement;
+    loaded = null;
     show(which);
     heading.focus();
   }
@@ -37,18 +38,21 @@ export function panelView(root, context) {
 
   /** Show the versions of the item that is open now. */
   function follow() {
-    if (name !== "versions") return;
-    const place = context.place();
+    if (name !== "versions" || loaded === shownVersion()) return;
     loaded = shownVersion();
+    const place = context.place();
     if (place) versionsView(versions, context, place.type, place.id);
     else show(WIDE.matches ? "sync" : null);
   }
 
-  const shownVersion = () => [context.place()?.key, context.getCopy()?.item(context.place()?.key)?.etag].join();
+  function shownVersion() {
+    const key = context.place()?.key;
+    return [key, context.getCopy()?.item(key)?.etag, context.isOnline()].join();
+  }
 
   function update() {
     updateSync();
-    if (name === "versions" && loaded !== shownVersion()) follow();
+    follow();
   }
 
   function hide() {

@@ -19,7 +19,9 @@ export function problemView(root, context, type, id) {
     const item = copy.item(keyOf(type, id));
     const problem = edit?.problem ?? null;
     const isConflict = problem?.kind === "conflict" || (!problem && item?.conflicted);
-    const state = JSON.stringify(isConflict ? ["conflict", item?.etag] : [problem, problem && edit.value]);
+    const state = JSON.stringify(
+      isConflict ? ["conflict", item?.etag, context.isOnline()] : [problem, problem && edit.value],
+    );
     if (state === shown) return;
     shown = state;
     if (isConflict) conflictView(root, context, type, id);
@@ -70,6 +72,13 @@ const PROBLEMS = {
     };
   },
   refused({ context, type, id, edit }) {
+    if (edit.op === "delete") {
+      const buttons = [
+        ["Keep it", () => context.discard(type, id), "primary"],
+        ["Try again", () => context.retry(type, id)],
+      ];
+      return { heading: "The service did not delete this", text: edit.problem.reason, content: actions(...buttons) };
+    }
     return {
       heading: "The service did not accept this change",
       text: `${edit.problem.reason} Your text is kept on this device.`,
