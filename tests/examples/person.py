@@ -109,10 +109,12 @@ class Person:
         return ids
 
     def look(self, width: int, height: int, theme: str) -> None:
-        """Look at the page in this size and theme."""
+        """Look at the page in this size and theme, without colours that are still changing."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        media = {"prefers-color-scheme": theme, "prefers-reduced-motion": "reduce"}
+        features = [{"name": name, "value": value} for name, value in media.items()]
         self.tab.call("Emulation.setDeviceMetricsOverride", **size)
-        self.tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
+        self.tab.call("Emulation.setEmulatedMedia", features=features)
 
     def press(self, key: str, code: int, text: str = "", modifiers: int = 0) -> None:
         """Press a key with its Windows key code; ``modifiers`` is a sum: 2 for Ctrl, 8 for Shift."""
