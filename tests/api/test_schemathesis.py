@@ -94,14 +94,30 @@ class Spares:
 
     def _name_version(self, case: schemathesis.Case[Any]) -> None:
         """Replace a generated tag by the current one, if the item exists."""
-        path = re.sub(r"/(versions/.*|restore)$", "", case.formatted_path)
+        path = re.sub(r"/(versions/.*|restore|resolve)$", "", case.formatted_path)
         body = case.body if isinstance(case.body, dict) else {}
         names_version = "tag" in case.path_parameters or (case.path.endswith("/restore") and set(body) == {"version"})
+        if case.path.endswith("/resolve") and is_resolution(body) and (tag := self._ada.get(path).headers.get("ETag")):
+            case.body = with_tag(body, tag)
         if names_version and (tag := self._ada.get(path).headers.get("ETag")):
             if "tag" in case.path_parameters:
                 case.path_parameters["tag"] = tag.strip('"')
             elif isinstance(body["version"], str) and re.fullmatch(TAG_PATTERN, body["version"]):
                 case.body = {"version": tag}
+
+
+def is_resolution(body: dict[str, Any]) -> bool:
+    """Return whether a generated body has tags that are valid, except that they are of no version."""
+    tags, keep = body.get("supersedes"), body.get("keep", "x")
+    return isinstance(tags, list) and all(isinstance(tag, str) and tag for tag in (*tags, keep))
+
+
+def with_tag(body: dict[str, Any], tag: str) -> dict[str, Any]:
+    """Return a resolution that names the one version with this tag, and no project, since there are few."""
+    value = body.get("value")
+    if isinstance(value, dict) and isinstance(value.get("project_id"), int):
+        body = {**body, "value": {name: it for name, it in value.items() if name != "project_id"}}
+    return {**body, "supersedes": [tag], **({"keep": tag} if "keep" in body else {})}
 
 
 def beyond_schemas(response: schemathesis.Response) -> bool:
@@ -118,7 +134,7 @@ def beyond_schemas(response: schemathesis.Response) -> bool:
     return (
         refusal["error"] == "invalid_cursor"
         or "NUL" in refusal["reason"]
-        or bool(places & {"body.project_id", "body.expires_at"})
+        or bool(places & {"body.project_id", "body.value.project_id", "body.expires_at", "body.keep"})
         or "Not a valid integer." in {fault["reason"] for fault in refusal["errors"]}
     )
 
