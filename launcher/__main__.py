@@ -14,10 +14,11 @@ from couchapp.console import exit_status
 from couchapp.running import RunningElsewhere
 from couchapp.server_check import NotCouchDB, check_server
 from couchapp.settings import SettingError
-from launcher.address import AddressSettings, free_port
+from launcher.address import free_port
 from launcher.commands import CommandFailed
 from launcher.folder import require_folder
 from launcher.packages import ROOT, SERVICE, TOOLS, install
+from launcher.settings import LaunchSettings
 from launcher.steps import Steps
 
 USAGE = "usage: python3 -m launcher run|demo|install|tools"
@@ -44,10 +45,11 @@ def main() -> int:
 def check(may_run: bool) -> None:
     """Fail before anything is installed if the service could not start afterwards.
 
-    The reasons are an address or a folder of a local database in use, a URL that does not lead to CouchDB, and a folder
-    that cannot be written to. If the service ``may_run`` on the folder already, that is no reason.
+    The reasons are a faulty setting, an address or a folder of a local database in use, a URL that does not lead to
+    CouchDB, and a folder that cannot be written to. If the service ``may_run`` on the folder already, that is no
+    reason.
     """
-    settings = AddressSettings.parse(os.environ)
+    settings = LaunchSettings.parse(os.environ)
     run = None if settings.couchdb_url else running.current(settings.var)
     if run and run.is_alive:
         if may_run:

@@ -19,7 +19,7 @@ def tcp_port(text: str) -> int:
 
 @dataclass(frozen=True)
 class AddressSettings(CouchSettings):
-    """The settings that are checked before anything is installed."""
+    """The settings of the address, and those of the databases."""
 
     host: str = setting("DREAMSCRIPT_HOST", "127.0.0.1", "The address to listen on.")
     port: int = setting("DREAMSCRIPT_PORT", "8000", "The port to listen on.", tcp_port)

@@ -9,8 +9,9 @@ import pytest
 
 from app.domain.idempotency import CLOCK_SKEW
 from app.domain.projects import ABANDONED_AFTER
-from app.settings import MAX_DEADLINE_SECONDS, Settings
+from app.settings import Settings
 from couchapp.settings import SettingError
+from launcher.settings import MAX_DEADLINE_SECONDS
 
 pytestmark = pytest.mark.nodatabase
 

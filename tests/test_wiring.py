@@ -11,8 +11,9 @@ import pytest
 from app.domain.idempotency import RETENTION, Begun, StoredAnswer
 from app.domain.keys import usage
 from app.errors import IdempotencyInProgress
-from app.settings import MAX_DEADLINE_SECONDS, Settings
+from app.settings import Settings
 from app.wiring import Services
+from launcher.settings import MAX_DEADLINE_SECONDS
 from tests.api.conftest import deployed_settings
 from tests.waiting import wait_until
 

@@ -11,8 +11,8 @@ import pytest
 from app.domain.items import Items
 from app.domain.projects import Projects
 from app.domain.resources import PROJECT, now, stamp
-from app.settings import MAX_DEADLINE_SECONDS
 from app.wiring import Services
+from launcher.settings import MAX_DEADLINE_SECONDS
 from tests.api.conftest import Caller
 from tests.api.test_writes import make, send
 

@@ -57,7 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "app.couch": set(),
     "app.limits": set(),
     "app.local_couchdb": {"couchapp.settings", "launcher.commands", "launcher.steps"},
-    "app.settings": {"app.local_couchdb.settings", "app.limits.policies", "couchapp.settings", "launcher.address"},
+    "app.settings": {"app.local_couchdb.settings", "app.limits.policies", "couchapp.settings", "launcher.settings"},
     "app.limits.policies": set(),
     "app.errors": set(),
     "app.metrics": set(),

@@ -16,6 +16,7 @@ from couchapp import running
 from couchapp.settings import CouchSettings, SettingError
 from launcher.address import AddressSettings, free_port
 from launcher.folder import require_folder
+from launcher.settings import LaunchSettings
 from tests.couch.misbehaving_server import MisbehavingServer, answer
 from tests.server.live import environment
 
@@ -59,6 +60,8 @@ def test_a_second_run_on_the_same_data_is_reported(tmp_path: Path) -> None:
         ({"DREAMSCRIPT_HOST": "192.0.2.1"}, "DREAMSCRIPT_HOST must be an address of this machine"),
         ({"COUCHDB_URL": "http://127.0.0.1:1", "DREAMSCRIPT_PORT": "x"}, "DREAMSCRIPT_PORT must be"),
         ({"COUCHDB_URL": "localhost:5984"}, "COUCHDB_URL must be an http:// or https:// URL"),
+        ({"DREAMSCRIPT_WORKERS": "abc"}, "DREAMSCRIPT_WORKERS must be a whole number"),
+        ({"DREAMSCRIPT_REGION": "1"}, "DREAMSCRIPT_REGION must be below DREAMSCRIPT_REGIONS"),
     ],
 )
 def test_a_faulty_setting_is_reported_before_anything_is_installed(
@@ -120,8 +123,8 @@ def test_a_privileged_port_is_explained(monkeypatch: pytest.MonkeyPatch) -> None
         free_port(AddressSettings(port=80))
 
 
-def test_the_address_is_among_the_settings_of_the_service() -> None:
-    assert {row.name for row in AddressSettings.rows()} <= {row.name for row in SETTINGS}
+def test_the_launcher_knows_only_settings_of_the_service() -> None:
+    assert {row.name for row in LaunchSettings.rows()} <= {row.name for row in SETTINGS}
 
 
 def test_make_help_lists_every_target_in_groups() -> None:
