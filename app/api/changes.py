@@ -20,6 +20,7 @@ from app.http.answers import JSON, Answer, names_tag
 from app.http.identity import Identity
 from app.http.operations import Routes
 from app.http.waiting import HAS_ROOM, RESUMED, EventStream, LongPoll, Resumed
+from app.schemas.change_events import STREAM
 from app.schemas.changes import ChangesQuerySchema, ChangesSchema
 from app.wiring import Services
 
@@ -51,6 +52,8 @@ blueprint = routes.blueprint
     answer=ChangesSchema(),
     headers=answers.HEADER_NAMES,
     other_media_types=(MEDIA_TYPE,),
+    media_types={MEDIA_TYPE: STREAM},
+    request_headers=("Last-Event-ID",),
     also=(410,),
     may_be_uncounted=True,
 )

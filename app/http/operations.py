@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from http import HTTPStatus
 from typing import Any
@@ -50,6 +50,10 @@ class Operation:
     media_type: str = JSON
     # Further media types, which the view chooses from by the Accept header.
     other_media_types: tuple[str, ...] = ()
+    # The OpenAPI descriptions of those that are more than text.
+    media_types: Mapping[str, Any] = field(default_factory=dict)
+    # Request headers that no other operation reads.
+    request_headers: tuple[str, ...] = ()
     # Further statuses of errors, which cannot be derived from the other fields.
     also: tuple[int, ...] = ()
     # The databases that a read depends on.

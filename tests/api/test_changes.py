@@ -246,6 +246,15 @@ def test_an_answer_without_changes_is_free(make_app: Callable[..., Application],
     assert statuses == [200, 200, 429]
 
 
+def test_a_stream_counts_as_one_read(make_app: Callable[..., Application], ada: Caller) -> None:
+    """A server without an event loop ends it when it has caught up."""
+    client = Caller(make_app(rate_limit=policies("read=2/hour,write=100/hour")), ada.key)
+    answers = [client.get("/changes?since=now&feed=eventsource") for _ in range(3)]
+    assert [each.status_code for each in answers] == [200, 200, 429]
+    assert answers[0].data.startswith(b"id: ")
+    assert answers[1].headers["RateLimit"].startswith('"read";r=0')
+
+
 @pytest.mark.parametrize(
     "query",
     ["limit=0", "feed=x", "timeout=1.5", "timeout=0", "include=x", "type=key", "since=", "nope=1", "project_id=0"],

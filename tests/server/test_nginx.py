@@ -19,6 +19,7 @@ import pytest
 from app.settings import Settings
 from tests.ports import free_port
 from tests.server import nginx
+from tests.server.events import EventClient
 from tests.server.live import PATIENCE, Live
 from tests.server.raw import RawClient, head
 
@@ -166,6 +167,19 @@ def test_posts_over_idle_connections_all_arrive(address: str, key: str) -> None:
 
     with ThreadPoolExecutor(CLIENTS) as pool:
         assert sum(pool.map(post, range(CLIENTS)), Counter[int]()) == {201: CLIENTS * POSTS_EACH}
+
+
+def test_events_arrive_as_they_happen(client: Client, live: Live, key: str) -> None:
+    """nginx neither buffers nor compresses them, and a client that leaves is not kept by the service."""
+    with EventClient(live, key, "since=now", client.address, "/api/changes", Accept_Encoding="gzip") as stream:
+        assert stream.next().name == "ready"
+        assert stream.response.headers["Content-Type"] == "text/event-stream"
+        assert "Content-Encoding" not in stream.response.headers
+        for _ in range(3):
+            created = client.request("POST", "/api/documents", {"title": "Streamed"})
+            assert stream.next().data["id"] == created.json["id"]
+    since = client.request("GET", "/api/changes?since=now").json["next"]
+    assert client.request("GET", f"/api/changes?since={since}&feed=longpoll&timeout=1").json["changes"] == []
 
 
 def test_nginx_closes_idle_connections_before_the_service_does() -> None:

@@ -107,6 +107,11 @@ REQUEST_HEADERS: dict[str, dict[str, Any]] = {
         "`import-2026-01-31-line-1`.",
         "schema": IDEMPOTENCY_KEY,
     },
+    "Last-Event-ID": {
+        "description": "The last `id` of a stream, to continue after it; it wins over `since`. Only for streams, and "
+        "browsers send it by themselves.",
+        "schema": {"type": "string"},
+    },
     "X-Request-ID": {
         "description": "The client's id for the request: 1 to 128 of `A-Z a-z 0-9 . _ -`. Any other is replaced by a "
         "new one.",

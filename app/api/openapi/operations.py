@@ -61,7 +61,8 @@ def _described(operation: Operation, tag: str) -> dict[str, Any]:
     needs = f"Needs {', or '.join(f'the scope `{each}`: {SCOPES[each]}' for each in scopes) or 'no key'}."
     responses = _responses(operation)
     query = [{"in": "query", "schema": operation.query}] if operation.query is not None else []
-    headers = [*(name for name, statuses in HONOURED.items() if statuses & set(responses)), "X-Request-ID"]
+    honoured = (name for name, statuses in HONOURED.items() if statuses & set(responses))
+    headers = [*honoured, *operation.request_headers, "X-Request-ID"]
     return {
         "tags": [tag],
         "operationId": operation.view.__name__,
@@ -91,7 +92,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
     if operation.answer is not None:
         example = _example(operation.answer)
         content = {"schema": operation.answer, **({"example": example} if example else {})}
-        others = {media_type: {"schema": TEXT} for media_type in operation.other_media_types}
+        others = {each: operation.media_types.get(each, {"schema": TEXT}) for each in operation.other_media_types}
         success["content"] = {operation.media_type: content, **others}
     responses: dict[str, Any] = {str(operation.status): success}
     if operation.method == "GET" and "ETag" in operation.headers:
