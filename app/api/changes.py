@@ -12,12 +12,13 @@ from flask import request
 from app.api.change_stream import MEDIA_TYPE, ChangeStream, WriteCursor, change_json
 from app.domain.changes.changes import TYPE_SCOPES, Changes, ChangesQuery, Poll
 from app.domain.changes.cursor import Checkpoint
+from app.domain.changes.tickets import PRESENT, Ticket, cursor_binding
 from app.domain.resources import DOCUMENT, PROJECT
-from app.errors import NotAcceptable, Unavailable
+from app.errors import Fault, NotAcceptable, Unavailable, ValidationFailed
 from app.http import answers
 from app.http.accept import quality
 from app.http.answers import JSON, Answer, names_tag
-from app.http.identity import Identity
+from app.http.identity import STREAM_FEED, Identity
 from app.http.operations import Routes
 from app.http.waiting import HAS_ROOM, RESUMED, EventStream, LongPoll, Resumed
 from app.schemas.change_events import STREAM
@@ -31,9 +32,11 @@ STREAM_HEADERS = {
     # Proxies may neither store, nor compress, nor buffer it.
     "Cache-Control": "no-cache, no-transform",
     "X-Accel-Buffering": "no",
+    # A page that this answer leads to must not learn the ticket in its URL.
+    "Referrer-Policy": "no-referrer",
     **CACHING,
 }
-PRESENT = "now"
+FIXED_BY_TICKET = "The ticket has the parameters of its stream."
 # How long a long-poll waits, and at most.
 WAIT_SECONDS, MAX_WAIT_SECONDS = 25, 60
 # For clients that find no room to wait.
@@ -56,6 +59,7 @@ blueprint = routes.blueprint
     request_headers=("Last-Event-ID",),
     also=(410,),
     may_be_uncounted=True,
+    takes_tickets=True,
 )
 def list_changes(services: Services, identity: Identity, query: dict[str, Any]) -> Answer:
     """Read the changes
@@ -65,16 +69,18 @@ def list_changes(services: Services, identity: Identity, query: dict[str, Any]) 
     without changes does not count against the rate limit, and a 304 means to keep one's `since`.
 
     With `feed=longpoll`, the answer waits for the first change. With `feed=eventsource`, or if the Accept header
-    prefers `text/event-stream`, it is a stream without an end.
+    prefers `text/event-stream`, it is a stream without an end. A ticket opens that stream without a key.
     """
+    ticket = identity.ticket
+    query = query if ticket is None else stream_query(ticket, query)
     feed = feed_of(query, request.headers.get("Accept"))
-    binding = (identity.access.principal, query.get("type"), query.get("project_id"))
+    binding = cursor_binding(identity.access.principal, query)
 
     def write_cursor(checkpoint: Checkpoint) -> str:
-        return services.change_cursors.write(checkpoint, *binding)
+        return services.change_cursors.write(replace(checkpoint, ticket=ticket.id if ticket else None), *binding)
 
     # A browser's EventSource repeats its URL, and reports in a header how far it has come.
-    event_id = request.headers.get("Last-Event-ID") if feed == "eventsource" else None
+    event_id = request.headers.get("Last-Event-ID") if feed == STREAM_FEED else None
     since, from_now = event_id or query.get("since"), not event_id and query.get("since") == PRESENT
     changes_query = ChangesQuery(
         limit=min(query.get("limit", services.settings.page_size), services.settings.max_page_size),
@@ -84,7 +90,7 @@ def list_changes(services: Services, identity: Identity, query: dict[str, Any]) 
         from_now=from_now,
         with_values="include" in query,
     )
-    if feed == "eventsource":
+    if feed == STREAM_FEED:
         return stream(services.changes, identity, changes_query, write_cursor)
     if feed == "longpoll" and request.method == "GET" and HAS_ROOM in request.environ:
         seconds = min(query.get("timeout", WAIT_SECONDS), MAX_WAIT_SECONDS)
@@ -92,11 +98,20 @@ def list_changes(services: Services, identity: Identity, query: dict[str, Any]) 
     return answer(services.changes.poll(identity.access, changes_query), write_cursor)
 
 
+def stream_query(ticket: Ticket, query: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a ticket's stream. Raises ValidationFailed for others beside the ticket."""
+    own = {name: value for name, value in query.items() if name not in ("ticket", "feed")}
+    others = [name for name, value in own.items() if ticket.parameters.get(name) != value]
+    if others:
+        raise ValidationFailed(faults=tuple(Fault(f"query.{name}", FIXED_BY_TICKET) for name in others))
+    return {**ticket.parameters, "feed": STREAM_FEED}
+
+
 def feed_of(query: dict[str, Any], accept: str | None) -> str:
     """Return the kind of feed. Raises NotAcceptable if the Accept header does not admit its media type."""
     prefers_stream = quality(accept, MEDIA_TYPE) > quality(accept, JSON)
     feed: str = query.get("feed", "eventsource" if prefers_stream else "poll")
-    media_type = MEDIA_TYPE if feed == "eventsource" else JSON
+    media_type = MEDIA_TYPE if feed == STREAM_FEED else JSON
     if not quality(accept, media_type):
         raise NotAcceptable(f"feed={feed} answers with {media_type}, which the Accept header does not admit.")
     return feed

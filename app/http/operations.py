@@ -68,6 +68,8 @@ class Operation:
     may_be_uncounted: bool = False
     # A success shows something that must not be stored.
     is_secret: bool = False
+    # A ticket in the query can be sent in place of a key.
+    takes_tickets: bool = False
     # An Idempotency-Key is refused, since nothing is stored.
     is_stateless: bool = False
     # Whether the OpenAPI document has it.
@@ -128,7 +130,7 @@ def handle(operation: Operation, services: Services, **path: int) -> Response:
     """
     quota, scope = Quota(services.limiter, services.metrics, operation), operation.scope
     try:
-        identity = authenticate(services, quota, scope, *operation.other_scopes) if scope else None
+        identity = authenticate(operation, services, quota, scope, *operation.other_scopes) if scope else None
         access = identity.access if identity else None
         arguments.require_acceptable(operation.media_type, *operation.other_media_types)
         given = read_arguments(operation, services, path)
@@ -161,10 +163,11 @@ def handle(operation: Operation, services: Services, **path: int) -> Response:
     return to_response(answer, quota.headers)
 
 
-def authenticate(services: Services, quota: Quota, *scopes: str) -> Identity:
+def authenticate(operation: Operation, services: Services, quota: Quota, *scopes: str) -> Identity:
     """Return the identity of the request. Raises Unauthorized, TooManyRequests, Forbidden and ValidationFailed."""
     try:
-        identity = identify(services.authenticator, request.environ)
+        tickets = services.change_tickets if operation.takes_tickets else None
+        identity = identify(services.authenticator, tickets, request)
     except Unauthorized:
         quota.count_failure()
         raise

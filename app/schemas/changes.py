@@ -65,6 +65,12 @@ class ChangesQuerySchema(Schema):
             "examples": [1],
         },
     )
+    ticket = fields.String(
+        metadata={
+            "description": "A ticket of `POST /changes/tickets`, in place of a key. It opens a stream of events with"
+            " the parameters that it was issued for; others are refused."
+        }
+    )
 
 
 class ChangeSchema(Schema):

@@ -24,15 +24,25 @@ NAMES: dict[str, str | None] = {
     "ids": None,
 }
 # Query parameters that name no item, with a value for each.
-PLAIN = {"limit": "2", "order": "desc", "since": "now", "include": "value", "type": "document", "feed": "poll"}
+PLAIN = {
+    "limit": "2",
+    "order": "desc",
+    "since": "now",
+    "include": "value",
+    "type": "document",
+    "feed": "poll",
+    "timeout": "1",
+}
 CURSOR = "cursor"
+# Takes the place of a key (tests/server/test_ticket_streams.py).
+TICKET = "ticket"
 # The tag of a version, in a path or a body. The matrix puts an own item's tag in its place.
 VERSION = "1-5a0c44d1e2b3f4a5968778695a4b3c2d"
 # Members of bodies that hold tags of the item in the path.
 TAGS = ("keep", "supersedes")
 # Headers to send where they are documented.
 CONDITIONS = ("If-None-Match", "If-Match")
-HEADER_NAMES = {"X-Request-ID", "Idempotency-Key", *CONDITIONS}
+HEADER_NAMES = {"X-Request-ID", "Idempotency-Key", "Last-Event-ID", *CONDITIONS}
 # The path of the list of each type.
 LISTS = {"document": "documents", "project": "projects", "key": "keys"}
 
@@ -153,7 +163,7 @@ class Template:
     def _parameters(self) -> Iterator[Place]:
         for parameter in self.operation.parameters:
             where, name = parameter["in"], parameter["name"]
-            if (where == "path" and name != "tag") or (where == "query" and name != CURSOR and name not in PLAIN):
+            if (where == "path" and name != "tag") or (where == "query" and name not in (CURSOR, TICKET, *PLAIN)):
                 yield Place(where, name, self._kind(name, f"the {where} parameter {name}"))
 
     def _members(self) -> Iterator[Place]:

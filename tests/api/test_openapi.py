@@ -30,7 +30,7 @@ MORE_HEADERS = {
 }
 
 # Tools that send an example as it is would be refused.
-WITHOUT_EXAMPLE = {"cursor", "If-Match", "If-None-Match", "Idempotency-Key"}
+WITHOUT_EXAMPLE = {"cursor", "ticket", "If-Match", "If-None-Match", "Idempotency-Key"}
 
 every_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 

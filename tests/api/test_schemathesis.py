@@ -88,6 +88,8 @@ class Spares:
                 if "If-Match" in case.headers:
                     del case.headers["If-Match"]
         self._name_version(case)
+        # A generated ticket is never valid, and there is a key already.
+        case.query.pop("ticket", None)
         if idempotent.KEY.fullmatch(case.headers.get("Idempotency-Key", "")):
             # Two equal generated keys are a coincidence.
             case.headers["Idempotency-Key"] = secrets.token_hex(8)
