@@ -84,6 +84,9 @@ bench-memory: tools ## watch the memory of the workers for an hour's load (needs
 bench-pages: tools ## measure the cost of pages, as ratios
 	@$(RUN) -m bench.pages
 
+bench-changes: tools ## time the events of streams, reads beside waiting clients, and first syncs
+	@$(RUN) -m bench.change_feeds
+
 bench-slow: tools ## time requests beside idle and dripping connections
 	@$(RUN) -m bench.slow_clients
 
@@ -101,4 +104,4 @@ tools: ## add the packages of the tests and checks
 clean: ## remove .venv and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/local_couchdb/pouchdb/node_modules var/pythons var/openapi
 
-.PHONY: run demo help diff-views deploy-views rollback-views test test-fast test-pythons lint format prove-cluster prove-deploy prove-keys prove-listing prove-merges prove-reads prove-walk prove-faults bench bench-scale bench-memory bench-pages bench-slow bench-path install tools clean
+.PHONY: run demo help diff-views deploy-views rollback-views test test-fast test-pythons lint format prove-cluster prove-deploy prove-keys prove-listing prove-merges prove-reads prove-walk prove-faults bench bench-scale bench-memory bench-pages bench-changes bench-slow bench-path install tools clean

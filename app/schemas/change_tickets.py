@@ -42,7 +42,5 @@ class TicketSchema(Schema):
     )
     expires_in = fields.Integer(
         required=True,
-        metadata={
-            "description": "The seconds for which the URL opens the stream; later it continues only that stream."
-        },
+        metadata={"description": "The seconds until the URL opens no new stream; it then only continues its own."},
     )
