@@ -11,6 +11,7 @@ const FILES = [
   "icon.svg",
   "main.js",
   "js/api.js",
+  "js/app.js",
   "js/copy.js",
   "js/database.js",
   "js/diff.js",
@@ -38,6 +39,7 @@ const FILES = [
   "views/notes.js",
   "views/panel.js",
   "views/problem.js",
+  "views/section.js",
   "views/syncing.js",
   "views/versions.js",
 ];

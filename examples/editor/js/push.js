@@ -15,10 +15,11 @@ export async function push(api, copy) {
     const operations = await copy.send(edits);
     const outcomes = await send(api, type, operations, reservation);
     for (const [index, outcome] of outcomes.entries()) {
+      if (isBusy(outcome)) continue;
       await copy.finish(type, operations[index], await completed(api, type, operations[index], outcome));
     }
     await renewIds(api, copy, type, operations);
-    const busy = outcomes.find(({ status }) => status === 503 || status === 429);
+    const busy = outcomes.find(isBusy);
     if (busy) throw new ApiError(busy.status, busy);
   }
 }
@@ -56,6 +57,7 @@ async function send(api, type, operations, reservation) {
   }
 }
 
+const isBusy = ({ status }) => status === 429 || status === 503;
 const isReady = ({ problem }) => !problem || problem.isRetried;
 
 /** Split edits into batches of one type and one reservation, small enough for the service. */

@@ -47,3 +47,10 @@ export function checkedUrl(text) {
   if (url.username || url.search || url.hash) throw new Error("The URL must not hold a key, a password or a query.");
   return url.href.replace(/\/+$/, "");
 }
+
+/** Return a key without the spaces around it. Raises Error with a sentence for the person. */
+export function checkedKey(text) {
+  const key = text.trim();
+  if (!/^[!-~]+$/.test(key)) throw new Error("This is not a key: it holds spaces or characters that no key has.");
+  return key;
+}

@@ -3,7 +3,7 @@ import { titleOf } from "../js/values.js";
 import { h, keepList, setAttribute, setText } from "./dom.js";
 
 /** Build the list into `root`, and return the function that brings it up to date. */
-export function listView(root, { getCopy, isOnline, create, place }) {
+export function listView(root, app, create) {
   const groups = h("div", { class: "groups" });
   const empty = h("p", { class: "empty" });
   const buttons = h(
@@ -19,7 +19,7 @@ export function listView(root, { getCopy, isOnline, create, place }) {
   root.append(h("h2", { class: "visually-hidden" }, "Projects and documents"), buttons, empty, groups);
 
   return () => {
-    const copy = getCopy();
+    const { copy } = app;
     const documents = copy?.list("document") ?? [];
     const projects = copy?.list("project") ?? [];
     const known = new Set(projects.map(({ id }) => id));
@@ -32,7 +32,7 @@ export function listView(root, { getCopy, isOnline, create, place }) {
     empty.hidden = entries.length > 0;
     setText(
       empty,
-      isOnline()
+      app.isOnline
         ? "There is nothing here yet. Write the first document."
         : "Documents appear here after the first sync.",
     );
@@ -41,7 +41,7 @@ export function listView(root, { getCopy, isOnline, create, place }) {
       entries,
       ({ project }) => project?.key ?? "none",
       makeGroup,
-      (group, entry) => updateGroup(group, entry, place()?.key),
+      (group, entry) => updateGroup(group, entry, app.place?.key),
     );
   };
 }

@@ -8,12 +8,12 @@ const TITLES = { sync: "Sync", versions: "Versions" };
 const WIDE = matchMedia("(min-width: 75rem)");
 
 /** Build the panel into `root`. */
-export function panelView(root, context) {
+export function panelView(root, app, connect) {
   const heading = h("h2", { tabIndex: -1, id: "panel-title" });
   const close = h("button", { type: "button", class: "quiet", onclick: hide, "aria-label": "Close the panel" }, "✕");
   const [sync, versions] = [h("div"), h("div")];
   root.append(h("header", {}, heading, close), sync, versions);
-  const updateSync = syncView(sync, context);
+  const updateSync = syncView(sync, app, connect);
   let name = null;
   let opener = null;
   let loaded = null;
@@ -40,14 +40,14 @@ export function panelView(root, context) {
   function follow() {
     if (name !== "versions" || loaded === shownVersion()) return;
     loaded = shownVersion();
-    const place = context.place();
-    if (place) versionsView(versions, context, place.type, place.id);
+    const place = app.place;
+    if (place) versionsView(versions, app, place);
     else show(WIDE.matches ? "sync" : null);
   }
 
   function shownVersion() {
-    const key = context.place()?.key;
-    return [key, context.getCopy()?.item(key)?.etag, context.isOnline()].join();
+    const key = app.place?.key;
+    return [key, app.copy?.item(key)?.etag, app.isOnline].join();
   }
 
   function update() {

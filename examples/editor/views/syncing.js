@@ -27,20 +27,25 @@ const STATES = {
 };
 
 /** Return `{state, label}` for the bar. While something is being stored, not everything is saved. */
-export function summary(copy, sync, isStoring = false) {
+export function summary({ copy, sync, isStoring }) {
   const state = sync?.state ?? "none";
   const problems = copy?.undecided().length ?? 0;
   const queued = copy?.queued().length ?? 0;
-  const parts = [STATES[state].label, queued && `${queued} queued`, problems && `${problems} to decide`];
-  if (state === "online" && !queued && !problems && !isStoring) parts.push("all saved");
+  const isSaved = state === "online" && !queued && !problems && !isStoring;
+  const parts = [
+    STATES[state].label,
+    queued && `${queued} queued`,
+    problems && `${problems} to decide`,
+    isSaved && "all saved",
+  ];
   return { state: problems ? "problem" : state, label: parts.filter(Boolean).join(" · ") };
 }
 
 /** Build the panel into `root`, and return the function that brings it up to date. */
-export function syncView(root, context) {
+export function syncView(root, app, connect) {
   const state = h("p", { class: "state", id: "sync-state" });
-  const again = h("button", { type: "button", onclick: () => context.wake() }, "Try now");
-  const key = h("button", { type: "button", class: "primary", onclick: () => context.openConnection() }, "Enter a key");
+  const again = h("button", { type: "button", onclick: app.wake }, "Try now");
+  const key = h("button", { type: "button", class: "primary", onclick: connect }, "Enter a key");
   const [decide, queue, notes] = ["decide", "queue", "notes"].map((id) => h("ul", { class: "rows", id }));
   const empty = h("p", { class: "empty" }, "Nothing is waiting.");
   const quiet = h("p", { class: "empty" }, "Nothing has happened since the first sync.");
@@ -53,7 +58,7 @@ export function syncView(root, context) {
   );
 
   return () => {
-    const [copy, sync] = [context.getCopy(), context.getSync()];
+    const [copy, sync] = [app.copy, app.sync];
     const name = sync?.state ?? "none";
     setText(state, `${STATES[name].text}${["busy", "failed"].includes(name) ? ` ${sync.reason}` : ""}`);
     again.hidden = !["offline", "busy", "failed"].includes(name);

@@ -6,12 +6,12 @@ import { h, moment } from "./dom.js";
 import { countText } from "./notes.js";
 
 /** Show the versions of an item in `root`. */
-export async function versionsView(root, context, type, id) {
+export async function versionsView(root, app, { type, id }) {
   const status = h("p", { class: "empty" }, "Loading the versions …");
   const list = h("ol", { class: "versions" });
   const more = h("button", { type: "button", hidden: true }, "Older versions");
   root.replaceChildren(status, list, more);
-  if (!context.isOnline()) {
+  if (!app.isOnline) {
     status.textContent = "Versions are kept by the service. They can be shown when there is a connection.";
     return;
   }
@@ -21,11 +21,11 @@ export async function versionsView(root, context, type, id) {
 
   async function load() {
     try {
-      const page = await context.getApi().versions(type, id, cursor);
+      const page = await app.api.versions(type, id, cursor);
       cursor = page.cursor;
       const isFirst = list.children.length === 0;
       const entries = page.versions.map((version, index) =>
-        entry(context, type, id, version, page.versions[index + 1], isFirst && index === 0),
+        entry(app, type, id, version, page.versions[index + 1], isFirst && index === 0),
       );
       list.append(...entries);
       status.textContent = list.children.length > 1 ? "" : "This is the only version.";
@@ -49,7 +49,7 @@ function changeOf(type, older, version) {
 }
 
 /** Return a version as a row that opens. `older` is the version before it, if it is on the same page. */
-function entry(context, type, id, version, older, isCurrent) {
+function entry(app, type, id, version, older, isCurrent) {
   const by =
     { merge: "merged by the service", null: "by an unknown writer" }[version.updated_by] ?? `by ${version.updated_by}`;
   const summary = h(
@@ -70,7 +70,7 @@ function entry(context, type, id, version, older, isCurrent) {
     if (version.lost) return h("p", { class: "empty" }, "The text of this version was lost before it was stored.");
     if (version.deleted) return h("p", { class: "empty" }, "It was deleted here.");
     const { text } = TYPES[type];
-    const current = context.getCopy().value(keyOf(type, id)) ?? {};
+    const current = app.copy.value(keyOf(type, id)) ?? {};
     const label = isCurrent ? "Changes that are not saved yet" : "From this version to the text of today";
     const renamed = titleOf(type, version.value) !== titleOf(type, current);
     return h(
@@ -83,7 +83,7 @@ function entry(context, type, id, version, older, isCurrent) {
       !isCurrent &&
         h(
           "button",
-          { type: "button", class: "primary restore", onclick: () => context.restore(type, id, version.etag) },
+          { type: "button", class: "primary restore", onclick: () => app.restore(type, id, version.etag) },
           "Restore this version",
         ),
     );
