@@ -48,6 +48,10 @@ format: tools ## let ruff rewrite the code
 prove-cluster: tools ## create 1,000 documents on a new cluster of three nodes
 	DREAMSCRIPT_PROOF_CREATIONS=1000 DREAMSCRIPT_PROOF_DEADLINE=5 $(RUN) -m pytest -s --timeout 900 proofs/test_cluster.py
 
+prove-convergence: tools ## edit, replicate and merge in regions of their own CouchDB, 1,000 rounds
+	DREAMSCRIPT_PROOF_ROUNDS_IN_MEMORY=2000 $(RUN) -m pytest -s -p no:schemathesis --timeout 7200 tests/domain/conflicts/test_convergence.py
+	DREAMSCRIPT_PROOF_CONVERGENCE=1000 $(RUN) -m pytest -s --timeout 7200 proofs/test_convergence.py
+
 prove-deploy: tools ## read while a changed view is deployed
 	DREAMSCRIPT_PROOF_DOCUMENTS=50000 $(RUN) -m pytest -s --timeout 900 proofs/test_readers.py
 
@@ -104,4 +108,4 @@ tools: ## add the packages of the tests and checks
 clean: ## remove .venv and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/local_couchdb/pouchdb/node_modules var/pythons var/openapi
 
-.PHONY: run demo help diff-views deploy-views rollback-views test test-fast test-pythons lint format prove-cluster prove-deploy prove-keys prove-listing prove-merges prove-reads prove-walk prove-faults bench bench-scale bench-memory bench-pages bench-changes bench-slow bench-path install tools clean
+.PHONY: run demo help diff-views deploy-views rollback-views test test-fast test-pythons lint format prove-cluster prove-convergence prove-deploy prove-keys prove-listing prove-merges prove-reads prove-walk prove-faults bench bench-scale bench-memory bench-pages bench-changes bench-slow bench-path install tools clean

@@ -118,6 +118,11 @@ def package_prefix(server_url: str) -> Iterator[str]:
 def _prefix(server_url: str) -> Iterator[str]:
     name = f"t{secrets.token_hex(4)}"
     yield name
+    delete_databases(server_url, name)
+
+
+def delete_databases(server_url: str, prefix: str) -> None:
+    """Delete the databases with a prefix, as far as there are any."""
     for room in ROOMS:
-        status = ask(server_url, "DELETE", f"/{name}-{room}")[0]
-        assert status in (200, 202, 404), f"{name}-{room} was not deleted: {status}"
+        status = ask(server_url, "DELETE", f"/{prefix}-{room}")[0]
+        assert status in (200, 202, 404), f"{prefix}-{room} was not deleted: {status}"

@@ -100,6 +100,7 @@ class Services:
     report: Report
     background: Background
     capture: Capture | None
+    judge: Judge
     resolver: Resolver
 
     def close(self) -> None:
@@ -248,6 +249,7 @@ class Services:
             report=report_counted,
             background=Background(store["meta"], jobs, now),
             capture=capture,
+            judge=judge,
             resolver=resolver,
         )
 

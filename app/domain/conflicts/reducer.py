@@ -16,9 +16,6 @@ from app.store.versions import Version, VersionStore
 
 log = logging.getLogger("dreamscript.resolver")
 
-# Items whose leaves are looked up together.
-ITEMS_PER_READ = 50
-
 # Stores the versions of leaves in the history, unless it has them.
 Keep = Callable[[Sequence[Leaf]], None]
 
@@ -47,11 +44,9 @@ class Reducer:
 
         Raises Unavailable if the leaves cannot be looked up.
         """
-        for start in range(0, len(doc_ids), ITEMS_PER_READ):
-            live = self._leaves[resource_type].revisions(doc_ids[start : start + ITEMS_PER_READ])
-            for doc_id, revisions in live.items():
-                if len(revisions) > 1:
-                    yield doc_id, self._reduce(resource_type, doc_id, revisions)
+        for doc_id, revisions in self._leaves[resource_type].revisions(doc_ids).items():
+            if len(revisions) > 1:
+                yield doc_id, self._reduce(resource_type, doc_id, revisions)
 
     def _reduce(self, resource_type: ResourceType, doc_id: str, revisions: tuple[str, ...]) -> Judgement | None:
         try:
