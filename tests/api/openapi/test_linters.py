@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,8 @@ from tests.api.operations import DOCUMENT
 
 pytestmark = pytest.mark.timeout(INSTALL_SECONDS)
 
-# Returns the rules that the file breaks, as the tools of a folder judge it.
-Linter = Callable[[Path, Path], list[str]]
+# Lints files with the tools of a folder, and returns the rules that each file breaks, warnings and hints included.
+Linter = Callable[[Path, Sequence[Path]], dict[str, list[str]]]
 
 
 @pytest.fixture(scope="module")
@@ -23,29 +23,34 @@ def tools() -> Path:
     return install_node_tools()
 
 
-def redocly(tools: Path, file: Path) -> list[str]:
-    """Return the rules of Redocly that the file breaks, warnings included."""
-    arguments = ("lint", str(file), "--config", str(PINS / "redocly.yaml"), "--format", "json")
-    report = json.loads(run(node_command(tools, "redocly", *arguments), statuses=(0, 1)))
-    return [problem["ruleId"] for problem in report["problems"]]
+def redocly(tools: Path, files: Sequence[Path]) -> dict[str, list[str]]:
+    """Return the rules of Redocly that each file breaks, by its name."""
+    rules = {}
+    for file in files:
+        arguments = ("lint", str(file), "--config", str(PINS / "redocly.yaml"), "--format", "json")
+        report = json.loads(run(node_command(tools, "redocly", *arguments), statuses=(0, 1)))
+        rules[file.name] = [problem["ruleId"] for problem in report["problems"]]
+    return rules
 
 
-def spectral(tools: Path, file: Path) -> list[str]:
-    """Return the rules of Spectral that the file breaks, warnings and hints included."""
-    arguments = ("lint", str(file), "--ruleset", str(PINS / ".spectral.yaml"), "--format", "json", "--quiet")
+def spectral(tools: Path, files: Sequence[Path]) -> dict[str, list[str]]:
+    """Return the rules of Spectral that each file breaks, by its name; one run takes seconds, and lints all files."""
+    arguments = ("lint", *map(str, files), "--ruleset", str(PINS / ".spectral.yaml"), "--format", "json", "--quiet")
     report = json.loads(run(node_command(tools, "spectral", *arguments), statuses=(0, 1)))
-    return [problem["code"] for problem in report]
+    return {
+        file.name: [problem["code"] for problem in report if Path(problem["source"]).name == file.name]
+        for file in files
+    }
 
 
 @pytest.mark.parametrize(("linter", "rule"), [(redocly, "no-empty-servers"), (spectral, "oas3-api-servers")])
 def test_a_linter_finds_faults_only_where_there_are_some(
     tools: Path, tmp_path: Path, linter: Linter, rule: str
 ) -> None:
-    file = tmp_path / "openapi.json"
-    file.write_text(json.dumps(DOCUMENT))
-    assert linter(tools, file) == []
-    file.write_text(json.dumps({**DOCUMENT, "servers": []}))
-    assert linter(tools, file) == [rule]
+    served, faulty = tmp_path / "served.json", tmp_path / "faulty.json"
+    served.write_text(json.dumps(DOCUMENT))
+    faulty.write_text(json.dumps({**DOCUMENT, "servers": []}))
+    assert linter(tools, [served, faulty]) == {"served.json": [], "faulty.json": [rule]}
 
 
 def test_the_lock_file_names_no_registry() -> None:
