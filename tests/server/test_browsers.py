@@ -6,14 +6,19 @@ import json
 import secrets
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
+from app.domain.resources import now
+from app.settings import Settings
+from app.wiring import Services
 from tests.api.browser import CHROMIUM, Browser
 from tests.server.live import Live
+from tests.server.relay import Relay
 
 pytestmark = [pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")]
 
@@ -61,8 +66,8 @@ def blank_page() -> Iterator[str]:
 class Page:
     """A page of one origin that calls one service."""
 
-    def __init__(self, browser: Browser, origin: str, live: Live, key: str) -> None:
-        self._browser, self._base, self._key = browser, f"http://{live.address}", key
+    def __init__(self, browser: Browser, origin: str, address: str, key: str) -> None:
+        self._browser, self._base, self._key = browser, f"http://{address}", key
         browser.call("Page.navigate", url=origin)
         browser.wait_for(f"location.origin === {json.dumps(origin)} && document.readyState === 'complete'")
 
@@ -101,7 +106,7 @@ def page(
     request: pytest.FixtureRequest, browser: Browser, origins: tuple[str, str], live: Live, listed: Live, key: str
 ) -> Page:
     """A page that may call the service."""
-    return Page(browser, origins[0], live if request.param == "any origin" else listed, key)
+    return Page(browser, origins[0], (live if request.param == "any origin" else listed).address, key)
 
 
 def test_a_page_creates_updates_and_copies(page: Page) -> None:
@@ -171,7 +176,7 @@ def test_a_page_sends_no_other_headers(page: Page) -> None:
 def test_a_page_of_another_origin_reads_nothing(
     browser: Browser, origins: tuple[str, str], listed: Live, key: str
 ) -> None:
-    page = Page(browser, origins[1], listed, key)
+    page = Page(browser, origins[1], listed.address, key)
     for method, url in (("GET", "/documents"), ("GET", "/nope"), ("COPY", "/documents/1"), ("DELETE", "/documents/1")):
         assert page.send(method, url) == BLOCKED
     assert page.send("POST", "/documents", {"title": "Never"}) == BLOCKED
@@ -181,3 +186,50 @@ def test_a_page_of_another_origin_reads_nothing(
     )
     titles = [each["title"] for each in listed.request("GET", "/documents?limit=1000", key)[1]]
     assert "Never" not in titles
+
+
+# Opens an EventSource with a ticket, and keeps its events in the page.
+LISTEN = """
+(url) => {
+  window.events = [];
+  window.source = new EventSource(url);
+  for (const name of ["ready", "document.changed", "error"])
+    source.addEventListener(name, ({type, data, lastEventId}) => events.push({type, data, lastEventId}));
+}
+"""
+
+
+def test_an_event_source_of_another_origin_continues_after_a_cut(
+    browser: Browser, origins: tuple[str, str], live: Live, key: str
+) -> None:
+    with Relay(live.address) as relay:
+        page = Page(browser, origins[0], relay.address, key)
+        ticket = page.send("POST", "/changes/tickets", {"include": "value", "since": "now"})
+        assert ticket["status"] == 201
+        browser.evaluate(f"({LISTEN})({json.dumps(ticket['body']['url'])})")
+        browser.wait_for("events.length === 1")
+        page.send("POST", "/documents", {"title": "Before the cut"})
+        before = browser.wait_for("events.find(({data}) => data?.includes('Before the cut'))")
+        relay.cut()
+        live.request("POST", "/documents", key, {"title": "During the cut"})
+        browser.wait_for("events.find(({data}) => data?.includes('During the cut'))")
+        events = browser.evaluate("source.close(), events")
+        assert [event["type"] for event in events] == [
+            "ready",
+            "document.changed",
+            "error",
+            "ready",
+            "document.changed",
+        ]
+        assert f"last-event-id: {before['lastEventId']}\r\n".lower() in relay.received.decode().lower()
+
+
+def test_an_event_source_is_refused_after_a_minute(
+    browser: Browser, origins: tuple[str, str], environ: dict[str, str], live: Live, key: str
+) -> None:
+    with closing(Services.build(Settings.parse(environ), now=lambda: now() - timedelta(minutes=2))) as past:
+        ticket = past.change_tickets.issue(past.authenticator.authenticate(key), {})
+    Page(browser, origins[0], live.address, key)
+    browser.evaluate(f"({LISTEN})('http://{live.address}/changes?ticket={ticket}')")
+    browser.wait_for("source.readyState === EventSource.CLOSED")
+    assert [event["type"] for event in browser.evaluate("events")] == ["error"]
