@@ -94,6 +94,9 @@ bench-changes: tools ## time the events of streams, reads beside waiting clients
 bench-slow: tools ## time requests beside idle and dripping connections
 	@$(RUN) -m bench.slow_clients
 
+bench-history: tools ## compare writes with and without the capture of versions (needs wrk)
+	@$(RUN) -m bench.history
+
 bench-path: tools ## count the files that a request enters
 	@$(RUN) -m bench.request_path
 
@@ -108,4 +111,4 @@ tools: ## add the packages of the tests and checks
 clean: ## remove .venv and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/local_couchdb/pouchdb/node_modules var/pythons var/openapi
 
-.PHONY: run demo help diff-views deploy-views rollback-views test test-fast test-pythons lint format prove-cluster prove-convergence prove-deploy prove-keys prove-listing prove-merges prove-reads prove-walk prove-faults bench bench-scale bench-memory bench-pages bench-changes bench-slow bench-path install tools clean
+.PHONY: run demo help diff-views deploy-views rollback-views test test-fast test-pythons lint format prove-cluster prove-convergence prove-deploy prove-keys prove-listing prove-merges prove-reads prove-walk prove-faults bench bench-scale bench-memory bench-pages bench-changes bench-slow bench-history bench-path install tools clean

@@ -109,6 +109,7 @@ HISTORY_LAG = Metric(
     "Seconds since every version was captured, on the host that captures.",
 )
 HISTORY_VERSIONS = Metric("dreamscript_history_versions", "counter", "Versions captured.", ("database",))
+HISTORY_DELETED = Metric("dreamscript_history_deleted", "counter", "Versions deleted by retention.")
 HISTORY_LOST = Metric(
     "dreamscript_history_lost", "counter", "Versions whose content was compacted before the capture.", ("database",)
 )
@@ -155,6 +156,7 @@ METRICS = {
         HISTORY_LAG,
         HISTORY_VERSIONS,
         HISTORY_LOST,
+        HISTORY_DELETED,
         CONFLICTS_OPEN,
         MERGES,
         WAITING_CLIENTS,

@@ -25,6 +25,7 @@ from app.domain.conflicts.reducer import Reducer, keeper
 from app.domain.conflicts.resolver import Resolver
 from app.domain.documents import Documents
 from app.domain.history.capture import Capture
+from app.domain.history.retention import Sweep
 from app.domain.history.versions import Versions
 from app.domain.idempotency import Idempotency
 from app.domain.keys.authenticator import Authenticator
@@ -219,7 +220,9 @@ class Services:
         capture = Capture(store, (PROJECT, DOCUMENT), settings.history, metrics, now) if settings.history else None
         reducer = Reducer(judge, leaves, keep, metrics)
         resolver = Resolver(reducer, leaves, databases, metrics)
-        jobs: list[Job] = [capture, resolver] if capture else [resolver]
+        jobs: list[Job] = [resolver]
+        if settings.history and capture:
+            jobs += [capture, Sweep(store, settings.history, metrics, now)]
         bodies = {each.resource_type.database: each for each in caches}
         return cls(
             settings=settings,

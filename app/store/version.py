@@ -44,6 +44,11 @@ class Version:
         return int(generation), digest
 
     @property
+    def without_values(self) -> Version:
+        """The same version, its members left out."""
+        return self if self.members is None else replace(self, members={})
+
+    @property
     def characters(self) -> int:
         """The number of characters in its texts."""
         return sum(len(value) for value in (self.members or {}).values() if isinstance(value, str))
@@ -74,7 +79,7 @@ class Version:
     def of(cls, document: Mapping[str, Any]) -> Version:
         """Return the version in a document of `-history`."""
         return cls(
-            ":".join(document["_id"].split(":")[1:3]),
+            item_of(document["_id"]),
             revision_of(document["_id"]),
             document.get("value"),
             document.get("created_at"),
@@ -138,6 +143,11 @@ def version_id(doc_id: str, revision: str) -> str:
 def mark_id(doc_id: str) -> str:
     """Return the `_id` of the mark that an item is forgotten."""
     return f"forgotten:{doc_id}"
+
+
+def item_of(stored_id: str) -> str:
+    """Return the `_id` of the item that an `_id` of a version names."""
+    return ":".join(stored_id.split(":")[1:3])
 
 
 def revision_of(stored_id: str) -> str:

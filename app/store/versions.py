@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from app.errors import Conflict, Unavailable
@@ -85,28 +85,38 @@ class VersionStore:
             known |= self.find(versions[0].doc_id, absent)
         return [version.attributed(known.get(version.parents[0]) if version.parents else None) for version in versions]
 
+    def outlines(self, stored_ids: Sequence[str]) -> dict[str, Version]:
+        """Return by `_id` those of the stored versions that exist, without the values of their members."""
+        outlines: dict[str, Version] = {}
+        start, count = 0, FIRST_READ_VERSIONS
+        while start < len(stored_ids):
+            documents = self._history.get_many(stored_ids[start : start + count])
+            versions = {stored_id: Version.of(document) for stored_id, document in documents.items()}
+            characters = sum(version.characters for version in versions.values())
+            start += count
+            fitting = MAX_READ_CHARACTERS * len(versions) // characters if characters else IDS_PER_REQUEST
+            count = max(1, min(2 * count, fitting))
+            outlines |= {each: version.without_values for each, version in versions.items()}
+        return outlines
+
     def missing(self, revisions: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         """Return those revisions, each an `_id` and a revision, that were never written, neither whole nor as lost."""
         by_id = {version_id(*each): each for each in revisions}
         taken = self._taken([*by_id, *(each + LOST for each in by_id)])
         return [each for stored_id, each in by_id.items() if taken.isdisjoint((stored_id, stored_id + LOST))]
 
-    def write(self, versions: Sequence[Version]) -> list[Version]:
+    def write(self, versions: Sequence[Version], certain: Collection[str] = ()) -> list[Version]:
         """Store versions; return the new ones. One that was there, or was deleted since, is left as it is.
 
-        A lost one is left out if the same version is there.
+        A lost one is left out if the same version is there. Nothing is looked up for the items ``certain``, whose
+        versions were certainly not deleted: CouchDB refuses those that are there.
 
         Versions of forgotten items are left out. Raises Unavailable if it is not certain that all are stored.
         """
-        marks = {version.doc_id: mark_id(version.doc_id) for version in versions}
         by_id = {version.stored_id: version for version in versions}
-        whole_ids = {each: each.removesuffix(LOST) for each in by_id}
-        taken = self._taken([*marks.values(), *{*by_id, *whole_ids.values()}])
-        documents = [
-            version.document()
-            for stored_id, version in by_id.items()
-            if taken.isdisjoint((stored_id, whole_ids[stored_id], marks[version.doc_id]))
-        ]
+        uncertain = [version for version in versions if version.is_lost or version.doc_id not in certain]
+        taken = self._taken(list(dict.fromkeys(each for version in uncertain for each in _obstacles(version))))
+        documents = [version.document() for version in by_id.values() if taken.isdisjoint(_obstacles(version))]
         outcomes: dict[str, Outcome] = {}
         for part in parts(documents):
             outcomes |= self._history.write_many(part)
@@ -155,3 +165,8 @@ class VersionStore:
             start += count
             size = sum(version.characters for version in by_revision.values())
             count = max(1, MAX_READ_CHARACTERS * len(by_revision) // size) if size else FIRST_READ_VERSIONS
+
+
+def _obstacles(version: Version) -> tuple[str, ...]:
+    """Return the `_id`s that keep a version from being written: the mark, its own, and a lost one's whole version."""
+    return mark_id(version.doc_id), version.stored_id, version.stored_id.removesuffix(LOST)

@@ -14,10 +14,10 @@ from app.retention import Retention
 from app.store import Store
 
 # Seconds after which a run leaves the rest to the next one.
-MAX_RUN_SECONDS = 1.0
+MAX_RUN_SECONDS = 0.3
 # Seconds between two looks at the feeds. While there are writes, the pause is this many times as long as the run.
 PAUSE_SECONDS = 1.0
-PAUSE_FACTOR = 4.0
+PAUSE_FACTOR = 10.0
 
 
 class Capture:
@@ -38,7 +38,7 @@ class Capture:
         self._metrics, self._clock, self._caught_up_at = metrics, clock, clock()
 
     def run(self, ending: Event) -> float:
-        """Capture the next versions for about MAX_RUN_SECONDS; return the seconds until the next run."""
+        """Capture the next versions for MAX_RUN_SECONDS or a little more; return the seconds until the next run."""
         started_at = self._clock()
         is_caught_up = True
         for source in self._sources:

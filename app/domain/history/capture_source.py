@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from app.store.version import Version
 log = logging.getLogger("dreamscript.history")
 
 # Changed items in one step.
-ITEMS_PER_STEP = 500
+ITEMS_PER_STEP = 200
 # Items whose captured leaves are remembered.
 REMEMBERED_ITEMS = 20_000
 # Versions that were superseded earlier than this before the first capture are not looked for: the history begins there.
@@ -110,6 +110,7 @@ class Source:
             for revision in item.revisions
             if revision not in self._captured.get(item.doc_id, ())
         ]
+        deleted: set[str] = set()
         for _, leaves in self._reader.read(new, with_lineage=True):
             descents = [
                 Descent(self._type.members, leaf, "" if leaf.item.doc_id in branched else not_before)
@@ -117,11 +118,18 @@ class Source:
                 if leaf.item.doc_id not in branched or not is_old_tombstone(leaf.item, not_before)
             ]
             self._write(descents)
-        self._captured.update((item.doc_id, frozenset(item.revisions)) for item in items)
+            deleted |= {leaf.item.doc_id for leaf in leaves if leaf.item.is_deleted}
+        for item in items:
+            if item.doc_id in deleted:
+                # It may be forgotten, so that its versions are looked up again.
+                self._captured.pop(item.doc_id, None)
+            else:
+                self._captured[item.doc_id] = frozenset(item.revisions)
 
     def _write(self, descents: Sequence[Descent]) -> None:
         """Write the versions of leaves, and the missing ones of the revisions below them."""
         versions = [descent.start for descent in descents]
+        certain = {descent.doc_id for descent in descents if self._is_certain(descent)}
         steps = self._steps(descents)
         for part, leaves in self._reader.read([step.revision_id for step in steps]):
             bodies = {(leaf.item.doc_id, leaf.revision): leaf.item for leaf in leaves}
@@ -130,9 +138,9 @@ class Source:
                 if version and (step.is_new or not version.is_lost):
                     versions.append(version)
             steps = steps[len(part) :]
-            self._store(versions)
+            self._store(versions, certain)
             versions = []
-        self._store(versions)
+        self._store(versions, certain)
 
     def _steps(self, descents: Sequence[Descent]) -> list[_Step]:
         """Return the revisions below leaves that may have to be captured, newest first."""
@@ -150,7 +158,8 @@ class Source:
             for revision in revisions:
                 is_present = (descent.doc_id, revision) in present
                 is_new = is_new and not is_present
-                if not is_new and not self._is_resuming:
+                # The resolver writes the versions of leaves, and not those below them.
+                if not is_new and not (self._is_resuming or descent.is_branch):
                     break
                 if not is_present:
                     steps.append(_Step(descent, revision, is_new))
@@ -163,7 +172,12 @@ class Source:
             return []
         return superseded_revisions(descent.leaf, captured, self._retention.versions)
 
-    def _store(self, versions: Sequence[Version]) -> None:
-        new = self._versions.write(versions)
+    def _is_certain(self, descent: Descent) -> bool:
+        """Return whether the missing versions of an item cannot have been written, and deleted again, before."""
+        is_known = descent.doc_id in self._captured or descent.leaf.item.generation == 1
+        return is_known and not (descent.is_branch or descent.leaf.item.is_deleted or self._is_resuming)
+
+    def _store(self, versions: Sequence[Version], certain: Collection[str]) -> None:
+        new = self._versions.write(versions, certain)
         self._metrics.count(HISTORY_VERSIONS, self._type.database, times=len(new))
         self._metrics.count(HISTORY_LOST, self._type.database, times=sum(version.is_lost for version in new))

@@ -158,9 +158,9 @@ def test_a_capture_goes_on_where_another_stopped(
     written: list[str] = []
     write = VersionStore.write
 
-    def noting(self: VersionStore, each: list[Version]) -> list[Version]:
+    def noting(self: VersionStore, each: list[Version], *args: Any) -> list[Version]:
         written.extend(version.doc_id for version in each)
-        return write(self, each)
+        return write(self, each, *args)
 
     monkeypatch.setattr(VersionStore, "write", noting)
     run(make_capture())
@@ -209,6 +209,24 @@ def test_all_branches_of_a_conflict_are_captured(
     replicate(server_url, documents.name, (there, [revision(3, "f"), revision(2, "f"), first]))
     run(capture)
     assert set(titles(store, history.doc_id)) == {"A", "B", "there", "lost"}
+
+
+@pytest.mark.couchdb
+def test_versions_below_a_leaf_that_the_resolver_has_written_are_captured(
+    server_url: str, store: Store, documents: Database, history: History, make_capture: MakeCapture
+) -> None:
+    capture = make_capture()
+    first = history.write("A")
+    run(capture)
+    history.write("B")
+    there = {**history.current, "title": "there"}
+    replicate(server_url, documents.name, (there, [revision(2, "0"), first]))
+    history.write("C")
+    leaves = store.leaves("documents").read([history.doc_id])[history.doc_id]
+    store.versions.write([Version.of_leaf(leaf, DOCUMENT.members) for leaf in leaves])
+    history.write("merged")
+    run(make_capture())
+    assert set(titles(store, history.doc_id)) == {"A", "B", "there", "C", "merged"}
 
 
 def test_an_edit_in_fauxton_has_no_principal(store: Store, history: History, make_capture: MakeCapture) -> None:
