@@ -13,7 +13,9 @@ from app.cache.response_cache import ResponseCache
 from app.cache.validity import CacheValidator, WriteCounters
 from app.domain.background import Background, Job
 from app.domain.changes.changes import Changes
+from app.domain.changes.conflict_marks import ConflictMarks
 from app.domain.changes.cursor import ChangeCursors
+from app.domain.changes.first_sync import FirstSync
 from app.domain.changes.hub import Hub
 from app.domain.changes.subscription import Channel
 from app.domain.changes.tickets import Tickets
@@ -143,7 +145,17 @@ class Services:
         store = Store(settings.couchdb_url, settings.prefix, count_writes, metrics.count_database_request)
         validators = {name: CacheValidator(each) for name, each in counters.items()}
         feeds = {each: store.feed(each.database) for each in (PROJECT, DOCUMENT)}
-        hubs = {each: Hub(each, settings.secrets[0], now) for each in (PROJECT, DOCUMENT)}
+        leaves = {each: store.leaves(each.database) for each in (DOCUMENT, PROJECT)}
+
+        def project_exists(project_id: int) -> bool:
+            return store[PROJECT.database].get(PROJECT.doc_id(project_id)) is not None
+
+        judge = Judge(leaves, store.versions, project_exists)
+        keep = keeper(store.versions if settings.history else None, leaves)
+        marks = ConflictMarks(judge.judge)
+        hubs = {
+            each: Hub(each, settings.secrets[0], now, mark=partial(marks.mark, each)) for each in (PROJECT, DOCUMENT)
+        }
         followers = {
             each.database: Follower(
                 store[each.database],
@@ -176,14 +188,6 @@ class Services:
             follower = followers[resource_type.database]
             return Channel(hub, follower.start, follower.recent_changes)
 
-        leaves = {each: store.leaves(each.database) for each in (DOCUMENT, PROJECT)}
-
-        def project_exists(project_id: int) -> bool:
-            return store[PROJECT.database].get(PROJECT.doc_id(project_id)) is not None
-
-        judge = Judge(leaves, store.versions, project_exists)
-        keep = keeper(store.versions if settings.history else None, leaves)
-
         def item_conflicts(resource_type: ResourceType) -> ItemConflicts:
             return ItemConflicts(partial(judge.judge, resource_type), leaves[resource_type], keep)
 
@@ -201,18 +205,19 @@ class Services:
         projects = Projects(containers, stored, now)
         documents = Documents(stored, projects, MergedWalk(store[DOCUMENT.database], feeds[DOCUMENT].identity))
         item_services = {PROJECT: projects, DOCUMENT: documents}
+        databases = {each: store[each.database] for each in item_services}
+        conflict_list = ConflictList(item_services, databases, judge.judge_many)
         changes = Changes(
             feeds,
             {each: followers[each.database].older_place for each in item_services},
             {each: channel(each, hub) for each, hub in hubs.items()},
-            item_services,
+            FirstSync(item_services, conflict_list),
+            marks,
             settings.region,
             settings.secrets[0],
             now,
         )
         change_cursors = ChangeCursors(settings.secrets)
-        databases = {each: store[each.database] for each in item_services}
-        conflict_list = ConflictList(item_services, databases, judge.judge_many)
         idempotency = Idempotency(store["meta"], settings.deadline + 2, now)
         usage = Usage(store["meta"], idempotency.sweep)
         keys = Keys(store["keys"], allocator(KEY), usage, settings.secrets, now)

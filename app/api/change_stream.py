@@ -85,13 +85,15 @@ def change_json(change: Shown) -> bytes:
     members: dict[str, Any] = {"type": change.resource_type.name, "id": change.public_id, "etag": f'"{change.tag}"'}
     if change.is_deleted:
         members["deleted"] = True
+    if change.is_conflicted:
+        members["conflicted"] = True
     text = json.dumps(members, separators=(",", ":")).encode()
     return text if change.value is None else text[:-1] + b',"value":' + change.value + b"}"
 
 
 def change_event(change: Shown) -> bytes:
     """Return a change as an event without an id."""
-    kind = "deleted" if change.is_deleted else "changed"
+    kind = "deleted" if change.is_deleted else "conflicted" if change.is_conflicted else "changed"
     return b"event: %b.%b\ndata: %b\n\n" % (change.resource_type.name.encode(), kind.encode(), change_json(change))
 
 

@@ -8,10 +8,10 @@ DESCRIPTION = """\
 Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 
 The stream begins with `retry`, the milliseconds until a client connects again, and the event `ready`.
-`document.changed`, `document.deleted`, `project.changed` and `project.deleted` have one change each as `data`: a JSON
-object as in `changes` of a poll. The last event of a batch has an `id`, which is a `next`. `heartbeat` comes every 15
-seconds while nothing happens. After `gone`, begin again without `since` and `Last-Event-ID`, and drop the items that
-the new pass does not show. Ignore events that you do not know."""
+`document.changed`, `document.conflicted`, `document.deleted` and the same for `project` have one change each as
+`data`: a JSON object as in `changes` of a poll. The last event of a batch has an `id`, which is a `next`. `heartbeat`
+comes every 15 seconds while nothing happens. After `gone`, begin again without `since` and `Last-Event-ID`, and drop
+the items that the new pass does not show. Ignore events that you do not know."""
 EXAMPLE = r"""retry: 2104
 
 id: Xb1c0bq3

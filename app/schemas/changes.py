@@ -85,6 +85,9 @@ class ChangeSchema(Schema):
     deleted = fields.Boolean(
         metadata={"description": "True if the item is deleted, or out of the key's limits or the filter."}
     )
+    conflicted = fields.Boolean(
+        metadata={"description": "True if the item has an open conflict: see `GET …/conflicts`.", "enum": [True]}
+    )
     value = fields.Dict(metadata={"description": "The item, with `include=value`."})
 
 

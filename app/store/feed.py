@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from app.errors import Unavailable
 from app.store.exchange import Exchange
 from app.store.items import StoredItem
+
+# Items with several leaves that one request reads.
+ITEMS_PER_READ = 50
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,23 @@ class Feed:
         CouchDB starts an unknown sequence at 0 or ends silently, so check the state first.
         """
         params = {"since": sequence, "limit": limit}
-        return read_part(self._exchange, params, limit, with_documents=with_documents)
+        if with_documents:
+            return read_part(self._exchange, params, limit, with_documents=True)
+        # Only documents show their conflicts, so those with several leaves are read; the others may be tombstones.
+        part = read_part(self._exchange, {**params, "style": "all_docs"}, limit, with_documents=False)
+        branched = [row.item.doc_id for row in part.rows if row.item.conflicts]
+        items = self._read_items(branched)
+        rows = (FeedRow(items.get(row.item.doc_id, replace(row.item, conflicts=())), row.sequence) for row in part.rows)
+        return replace(part, rows=tuple(rows))
+
+    def _read_items(self, doc_ids: Sequence[str]) -> dict[str, StoredItem]:
+        """Return existing items by `_id`, with their other live leaves and without their fields."""
+        items: dict[str, StoredItem] = {}
+        params = {"include_docs": True, "conflicts": True}
+        for start in range(0, len(doc_ids), ITEMS_PER_READ):
+            rows = self._exchange.rows("_all_docs", params=params, keys=doc_ids[start : start + ITEMS_PER_READ])
+            items |= {row["id"]: replace(StoredItem.of(row["doc"]), fields={}) for row in rows if row.get("doc")}
+        return items
 
     def read_leaves(self, sequence: int | str, *, limit: int) -> LeavesPart:
         """Return the leaves of up to ``limit`` items that changed after ``sequence``, as ``read`` does."""
@@ -102,7 +121,7 @@ def read_part(
     exchange: Exchange, params: Mapping[str, Any], limit: int, *, with_documents: bool, **options: Any
 ) -> FeedPart:
     """Return one response of a feed that was limited to ``limit`` rows; ``options`` are those of the exchange."""
-    params = {**params, "include_docs": True} if with_documents else params
+    params = {**params, "include_docs": True, "conflicts": True} if with_documents else params
     changes = exchange.send("GET", "_changes", members=("results", "last_seq"), params=params, **options)
     results = changes["results"]
     rows = (FeedRow(_item(row), row["seq"]) for row in results if not row["id"].startswith("_design/"))
@@ -112,7 +131,8 @@ def read_part(
 def _item(row: dict[str, Any]) -> StoredItem:
     if document := row.get("doc"):
         return StoredItem.of(document)
-    return StoredItem(row["id"], row["changes"][0]["rev"], {}, bool(row.get("deleted")))
+    revision, *others = (change["rev"] for change in row["changes"])
+    return StoredItem(row["id"], revision, {}, bool(row.get("deleted")), conflicts=tuple(others))
 
 
 def number(sequence: object) -> int:

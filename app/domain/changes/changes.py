@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from app.domain.access import Access
+from app.domain.changes.conflict_marks import ConflictMarks
 from app.domain.changes.cursor import Checkpoint, Place
 from app.domain.changes.first_sync import FirstSync
 from app.domain.changes.reading import Budget, Reader, Reading
 from app.domain.changes.subscription import Channel, Subscription
 from app.domain.changes.visibility import Shown, View, visible
-from app.domain.item_service import ItemService
 from app.domain.items import MAX_PAGE_BYTES
 from app.domain.resources import DOCUMENT, PROJECT, ResourceType, stamp
 from app.errors import Forbidden, Gone, NotFound, Unavailable
@@ -70,7 +70,8 @@ class Poll:
     @property
     def tag(self) -> str:
         """The ETag: a digest of the changes and of ``is_caught_up``."""
-        rows = [[*each.key, each.tag, each.is_deleted, each.value is not None] for each in self.changes]
+        changes = self.changes
+        rows = [[*each.key, each.tag, each.is_deleted, each.is_conflicted, each.value is not None] for each in changes]
         return sha256(json.dumps([rows, self.is_caught_up]).encode()).hexdigest()[:32]
 
 
@@ -82,13 +83,14 @@ class Changes:
         feeds: Mapping[ResourceType, Feed],
         older_places: Mapping[ResourceType, OlderPlace],
         channels: Mapping[ResourceType, Channel],
-        services: Mapping[ResourceType, ItemService],
+        first_sync: FirstSync,
+        marks: ConflictMarks,
         region: int,
         secret: str,
         now: Callable[[], datetime],
     ) -> None:
-        self._feeds, self._older_places, self._first_sync = feeds, older_places, FirstSync(services)
-        self._channels = channels
+        self._feeds, self._older_places, self._marks = feeds, older_places, marks
+        self._channels, self._first_sync = channels, first_sync
         self._region, self._secret, self._now = region, secret, now
         self._identities: dict[ResourceType, str | None] = {}
         # How much the copies of the databases may lag, None until a feed was read.
@@ -216,7 +218,7 @@ class Changes:
             return Reading((), place.sequence, is_last=True)
 
         def shows(item: StoredItem) -> Shown | None:
-            known_at, with_value = checkpoint.time, query.with_values
+            known_at, with_value, item = checkpoint.time, query.with_values, self._marks.mark(resource_type, item)
             return visible(resource_type, item, view, known_at, self._secret, with_value=with_value)
 
         with_documents = query.with_values or not view.is_unlimited

@@ -40,6 +40,21 @@ def departures(
     return {LEFT: [entries[project] for project in sorted(entries)]} if entries else {}
 
 
+def departures_of_all(leaves: Sequence[StoredItem]) -> list[Mapping[str, Any]]:
+    """Return the member `left` of a document in conflict, the current leaf first: the entries of all of its leaves.
+
+    A client may know the document as it is in another leaf, whose project the current one has left.
+    """
+    current, *others = leaves
+    entries = [entry for leaf in leaves for entry in leaf.fields.get(LEFT, ())]
+    for leaf in others:
+        if leaf.project_id is not None and leaf.project_id != current.project_id:
+            at = leaf.fields["updated_at"]
+            entries.append({"project": leaf.project_id, "generation": leaf.generation, "at": at})
+    latest = {entry["project"]: entry for entry in sorted(entries, key=itemgetter("at"))}
+    return [latest[project] for project in sorted(latest)]
+
+
 class NewDepartures:
     """Remember the departures that were reported, so that later revisions of the document do not repeat them.
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from app.domain.changes.visibility import Shown, View
+from app.domain.conflicts.listing import ConflictList
 from app.domain.item_service import ItemService
 from app.domain.listing.pages import IndexRow, ListQuery
 from app.domain.resources import PROJECT, RenderedItem, ResourceType
@@ -21,8 +23,8 @@ class Listed(NamedTuple):
 class FirstSync:
     """Lists items by the pages of `GET /projects` and `GET /documents`, at their cost."""
 
-    def __init__(self, services: Mapping[ResourceType, ItemService]) -> None:
-        self._services = services
+    def __init__(self, services: Mapping[ResourceType, ItemService], conflict_list: ConflictList) -> None:
+        self._services, self._conflict_list = services, conflict_list
 
     def read(
         self, view: View, types: Sequence[ResourceType], listing: tuple[str, int], limit: int, *, with_values: bool
@@ -53,8 +55,13 @@ class FirstSync:
         page = service.page(view.access, query)
         if with_values:
             page = service.load(view.access, page)
-            return [_shown(resource_type, item, item.body) for item in page.items], page.last_position
-        return [_shown(resource_type, row) for row in page.rows], page.last_position
+            listed = [_shown(resource_type, item, item.body) for item in page.items]
+        else:
+            listed = [_shown(resource_type, row) for row in page.rows]
+        conflicted = self._conflict_list.conflicted_among(resource_type, [each.public_id for each in listed])
+        if conflicted:
+            listed = [replace(each, is_conflicted=each.public_id in conflicted) for each in listed]
+        return listed, page.last_position
 
 
 def _query(view: View, resource_type: ResourceType, position: int, limit: int) -> ListQuery:

@@ -13,11 +13,14 @@ from app.domain.changes.batch import Batch, ViewKey, portions
 from app.domain.changes.departures import NewDepartures
 from app.domain.changes.visibility import Shown, View, visible
 from app.domain.resources import ResourceType, now, stamp
+from app.errors import Unavailable
 from app.store.feed import FeedPart, FeedRow, number
 from app.store.items import StoredItem
 
 # Batches are remembered up to these limits; a client that falls behind reads the feed itself.
 MAX_BATCHES, MAX_CHARACTERS = 1000, 8 * 2**20
+# Items with several live leaves that are looked at before others are reported.
+MAX_CONFLICTS = 5
 # A change is reported at most this long after it was stored, or the feed is lost (app/store/changes.py).
 REPORT_DELAY = timedelta(seconds=3)
 # The feed is read with documents for this time after a client has waited, since most wait again.
@@ -52,7 +55,8 @@ class Watcher:
 class Hub:
     """The recent changes of the items of ``resource_type``, as a follower of the database reports them.
 
-    ``secret`` is the key of the tags of removals, ``now`` the time of day, and ``clock`` counts seconds. Thread-safe.
+    ``secret`` is the key of the tags of removals, ``now`` the time of day, and ``clock`` counts seconds. ``mark``
+    completes an item with several live leaves, as ConflictMarks does. Thread-safe.
     """
 
     def __init__(
@@ -61,8 +65,10 @@ class Hub:
         secret: str,
         now: Callable[[], datetime] = now,
         clock: Callable[[], float] = time.monotonic,
+        mark: Callable[[StoredItem], StoredItem] = lambda item: item,
     ) -> None:
         self._resource_type, self._secret, self._now, self._clock = resource_type, secret, now, clock
+        self._mark = mark
         self._lock, self._watchers = Lock(), dict[ViewKey, set[Watcher]]()
         self._batches, self._characters = deque[Batch](), 0
         # The number of the last batch, and the moment since which no change is missing among the batches.
@@ -108,8 +114,22 @@ class Hub:
 
     def received(self, part: FeedPart) -> None:
         """Note changes, and wake the clients that see any of them."""
-        for items, sequence, characters in portions(part.rows, self._resource_type, part.sequence):
+        try:
+            marked = self._marked(part)
+        except Unavailable:
+            marked = None
+        if marked is None:
+            self.skipped()
+            return
+        for items, sequence, characters in portions(marked, self._resource_type, part.sequence):
             self._receive(items, sequence, characters)
+
+    def _marked(self, part: FeedPart) -> Sequence[FeedRow] | None:
+        """Return the rows with their conflicts marked; None if there are too many, which clients read by themselves."""
+        count = sum(bool(row.item.conflicts) for row in part.rows)
+        if count > MAX_CONFLICTS:
+            return None
+        return [replace(row, item=self._mark(row.item)) for row in part.rows] if count else part.rows
 
     def _receive(self, items: Sequence[StoredItem], sequence: int | str, characters: int) -> None:
         with self._lock:

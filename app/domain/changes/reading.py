@@ -76,7 +76,9 @@ class Reader:
                 raise
             has_read = True
             for place, row in enumerate(part.rows, 1):
-                if self._add(row) and (len(self._changes) >= limit or self._bytes >= MAX_PAGE_BYTES):
+                is_full = self._add(row) and (len(self._changes) >= limit or self._bytes >= MAX_PAGE_BYTES)
+                # A conflict takes time.
+                if is_full or (row.item.conflicts and self._changes and budget.is_spent):
                     return self._reading(row.sequence, is_last=part.is_last and place == len(part.rows))
             sequence = part.sequence
             if part.is_last or budget.is_spent:

@@ -51,13 +51,17 @@ class View:
 
 @dataclass(frozen=True)
 class Shown:
-    """An item as a client sees it: its tag, and its value in JSON unless it is deleted or was not read."""
+    """An item as a client sees it: its tag, and its value in JSON unless it is deleted or was not read.
+
+    ``is_conflicted``: it has an open conflict.
+    """
 
     resource_type: ResourceType
     public_id: int
     tag: str
     is_deleted: bool = False
     value: bytes | None = None
+    is_conflicted: bool = False
 
     @property
     def key(self) -> tuple[str, int]:
@@ -68,7 +72,7 @@ class Shown:
 def visible(
     resource_type: ResourceType, item: StoredItem, view: View, since: str, secret: str, *, with_value: bool
 ) -> Shown | None:
-    """Return the change that a client sees in a row of the feed, None if it sees none.
+    """Return the change that a client sees in a row of the feed, None if it sees none. Mark conflicts before.
 
     The client knows everything up to the time ``since`` (RFC 3339). A document that left its view is deleted for it.
     The tag of such a removal is a digest of the departure under ``secret``: the client may not see the revision.
@@ -76,7 +80,7 @@ def visible(
     public_id = resource_type.public_id(item.doc_id)
     if view.shows(resource_type, public_id, item.project_id):
         value = resource_type.body(item.fields) if with_value and not item.is_deleted else None
-        return Shown(resource_type, public_id, item.revision, item.is_deleted, value)
+        return Shown(resource_type, public_id, item.revision, item.is_deleted, value, bool(item.conflicts))
     if resource_type is not DOCUMENT:
         return None
     departure = _departure(item, public_id, view, since)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from app.domain.changes.departures import departures
+from app.domain.changes.departures import departures, departures_of_all
 from app.store.items import StoredItem
 
 pytestmark = pytest.mark.nodatabase
@@ -56,3 +57,10 @@ def test_a_document_leaves_the_projects_of_the_versions_that_it_supersedes() -> 
     assert departures(item("9-a", 10, entry(2, 3, OLD)), 12, NEW, superseded) == {
         "left": [entry(2, 5, NEW), entry(10, 10, NEW), entry(11, 10, NEW), entry(30, 3, OLD)]
     }
+
+
+def test_a_document_in_conflict_has_left_the_projects_of_its_other_leaves() -> None:
+    current, other = item("9-a", 10, entry(2, 3, OLD), entry(3, 8, NEW)), item("8-b", 11, entry(3, 4, OLD))
+    inside = item("7-c", 10)
+    others = [replace(each, fields={**each.fields, "updated_at": NEW}) for each in (other, inside)]
+    assert departures_of_all([current, *others]) == [entry(2, 3, OLD), entry(3, 8, NEW), entry(11, 8, NEW)]

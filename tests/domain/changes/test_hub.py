@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from app.domain.changes.hub import Hub
 from app.domain.changes.subscription import Channel, Portion, Subscription
 from app.domain.changes.visibility import Shown, View, visible
 from app.domain.resources import DOCUMENT, PROJECT, ResourceType, stamp
+from app.errors import Unavailable
 from app.store.feed import FeedPart, FeedRow
 from app.store.items import StoredItem
 from tests.clock import ManualClock
@@ -48,7 +50,9 @@ class Feeds:
 
     def __init__(self) -> None:
         self.clock = ManualClock()
-        self.hubs = {each: Hub(each, "secret", lambda: NOW, self.clock) for each in (PROJECT, DOCUMENT)}
+        self.hubs = {each: Hub(each, "secret", lambda: NOW, self.clock, self.mark) for each in (PROJECT, DOCUMENT)}
+        # Conflicts that are to be merged; None if that is not known.
+        self.merges: set[str] | None = set()
         self.recent: list[FeedRow] = []
         self.starts = 0
         for hub in self.hubs.values():
@@ -56,6 +60,11 @@ class Feeds:
 
     def start(self) -> None:
         self.starts += 1
+
+    def mark(self, item: StoredItem) -> StoredItem:
+        if self.merges is None:
+            raise Unavailable
+        return replace(item, conflicts=()) if self.merges.intersection(item.conflicts) else item
 
     def report(self, *rows: FeedRow, resource_type: ResourceType = DOCUMENT) -> None:
         self.hubs[resource_type].received(FeedPart(rows, rows[-1].sequence, is_last=True))
@@ -88,7 +97,7 @@ class Client:
 
 
 def render(change: Shown) -> bytes:
-    deleted = "-" if change.is_deleted else ""
+    deleted = "-" if change.is_deleted else "!" if change.is_conflicted else ""
     return f"{deleted}{change.resource_type.name[0]}{change.public_id}{(change.value or b'').decode()}".encode()
 
 
@@ -255,3 +264,24 @@ def test_a_watcher_is_woken_at_once_by_a_change_that_it_has_missed(feeds: Feeds)
     feeds.report(row(1, 1))
     client.subscription.watch(client._wake)
     assert client.wakes == 1
+
+
+def conflicted(public_id: int, sequence: int, other: str) -> FeedRow:
+    """Return a row of a document with another live leaf."""
+    change = row(public_id, sequence)
+    return replace(change, item=replace(change.item, conflicts=(other,)))
+
+
+def test_conflicts_are_marked_unless_they_are_merged(feeds: Feeds) -> None:
+    client, feeds.merges = feeds.client(), {"1-m"}
+    feeds.report(row(1, 1), conflicted(2, 2, "1-c"), conflicted(3, 3, "1-m"))
+    assert client.take().changes == (b"d1", b"!d2", b"d3")
+
+
+@pytest.mark.parametrize("merges", [set(), None], ids=["too many", "unknown"])
+def test_clients_read_conflicts_that_the_hub_cannot_look_at(feeds: Feeds, merges: set[str] | None) -> None:
+    client, feeds.merges = feeds.client(), merges
+    count = 1 if merges is None else hub_module.MAX_CONFLICTS + 1
+    feeds.report(*(conflicted(number, number, "1-c") for number in range(1, count + 1)))
+    assert client.wakes == 1
+    assert client.subscription.is_behind
