@@ -28,7 +28,7 @@ def test_a_patch_is_not_composed_on_another_revision_than_it_names(
     lagging = services.store["documents"].get(doc_id)
     tag = ada.request("PATCH", path, json={"content": "acknowledged"}).headers["ETag"]
     monkeypatch.setattr(Database, "get", lambda *_, **__: lagging)
-    monkeypatch.setattr(Database, "get_many", lambda *_: {doc_id: lagging})
+    monkeypatch.setattr(Database, "get_many", lambda *_, **__: {doc_id: lagging})
     if batch:
         answer = send(ada, [{"op": "patch", "id": one, "value": {"title": "new"}, "if_match": tag}])
         statuses = [each["status"] for each in outcomes(answer)]
@@ -58,8 +58,8 @@ def test_the_tag_of_a_document_that_left_the_scope_of_a_key_is_not_shown(
     name = "get_many" if batch else "get"
     read = getattr(Database, name)
 
-    def overtaken(self: Database, *args: Any) -> Any:
-        documents = read(self, *args)
+    def overtaken(self: Database, *args: Any, **options: Any) -> Any:
+        documents = read(self, *args, **options)
         if self.name.endswith("-documents"):
             monkeypatch.undo()
             assert ada.request("PATCH", path, json={"project_id": outside}).status_code == 200

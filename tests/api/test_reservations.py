@@ -260,10 +260,10 @@ def test_a_thousand_repeated_creations_take_few_requests(ada: Caller, monkeypatc
     reads: list[int] = []
     get_many = Database.get_many
 
-    def counted(database: Database, doc_ids: Any) -> Any:
+    def counted(database: Database, doc_ids: Any, **options: Any) -> Any:
         if database.name.endswith("-documents"):
             reads.append(len(doc_ids))
-        return get_many(database, doc_ids)
+        return get_many(database, doc_ids, **options)
 
     monkeypatch.setattr(Database, "get_many", counted)
     assert send(ada, *operations, reservation=reserved["reservation"]) == first
