@@ -40,7 +40,7 @@ TICKET = "ticket"
 VERSION = "1-5a0c44d1e2b3f4a5968778695a4b3c2d"
 # Members of bodies that hold tags of the item in the path.
 TAGS = ("keep", "supersedes")
-# Headers to send where they are documented.
+# Headers to send where they are documented. Last-Event-ID is for streams, and a poll ignores it.
 CONDITIONS = ("If-None-Match", "If-Match")
 HEADER_NAMES = {"X-Request-ID", "Idempotency-Key", "Last-Event-ID", *CONDITIONS}
 # The path of the list of each type.

@@ -34,6 +34,8 @@ RESPONSE_HEADERS: dict[str, dict[str, Any]] = {
         "The current tag, which changes if and only if the answer does. Send it back as `If-None-Match` or `If-Match`.",
         ENTITY_TAG,
     ),
+    # Of an operation that can also answer with a stream.
+    "ETagOfPoll": _header("The tag of a poll; a stream has none.", ENTITY_TAG, always=False),
     "Cache-Control": _header(
         "Who may store the answer; `no-cache` means: check the tag before each use (RFC 9111).",
         text("private, no-cache"),

@@ -88,6 +88,8 @@ def _responses(operation: Operation) -> dict[str, Any]:
     counted = RATE_LIMITS if operation.scope and not operation.is_uncounted else ()
     replayed = ("Idempotency-Replayed",) if operation.is_idempotent else ()
     headers = {name: name for name in ("X-Request-ID", *counted, *replayed, *operation.headers)}
+    if operation.media_types and "ETag" in headers:
+        headers["ETag"] = "ETagOfPoll"
     success: dict[str, Any] = {"description": HTTPStatus(operation.status).phrase, "headers": headers}
     if operation.answer is not None:
         example = _example(operation.answer)
