@@ -65,6 +65,9 @@ prove-listing: tools ## list by id while a large import waits to be indexed
 prove-merges: tools ## merge 20,000 random texts, in every order
 	DREAMSCRIPT_PROOF_MERGES=20000 $(RUN) -m pytest -s -p no:schemathesis tests/domain/merging/test_random_merges.py
 
+prove-offline: tools ## edit at random in three RxDB clients, with random cuts
+	DREAMSCRIPT_PROOF_OFFLINE_ROUNDS=200 $(RUN) -m pytest -s --timeout 900 tests/examples/test_rxdb.py -k random
+
 prove-reads: tools ## write in one worker and read in another, 10,000 times
 	DREAMSCRIPT_PROOF_PAIRS=10000 $(RUN) -m pytest -s --timeout 1800 proofs/test_live_reads.py
 
@@ -111,4 +114,4 @@ tools: ## add the packages of the tests and checks
 clean: ## remove .venv and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/local_couchdb/pouchdb/node_modules var/pythons var/openapi
 
-.PHONY: run demo help diff-views deploy-views rollback-views test test-fast test-pythons lint format prove-cluster prove-convergence prove-deploy prove-keys prove-listing prove-merges prove-reads prove-walk prove-faults bench bench-scale bench-memory bench-pages bench-changes bench-slow bench-history bench-path install tools clean
+.PHONY: run demo help diff-views deploy-views rollback-views test test-fast test-pythons lint format prove-cluster prove-convergence prove-deploy prove-keys prove-listing prove-merges prove-offline prove-reads prove-walk prove-faults bench bench-scale bench-memory bench-pages bench-changes bench-slow bench-history bench-path install tools clean
