@@ -240,7 +240,7 @@ class Services:
             cursors=Cursors(settings.secrets),
             changes=changes,
             change_cursors=change_cursors,
-            conflicts=Conflicts(item_services, leaves, judge.judge_many, conflict_list),
+            conflicts=Conflicts(item_services, leaves, judge.judge_many, conflict_list, store.versions),
             change_tickets=Tickets(settings.secrets, change_cursors, now),
             versions={
                 each: Versions(service, store.leaves(each.database), store.versions)

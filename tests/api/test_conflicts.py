@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from app.domain.conflicts.conflicts import Conflicts
-from app.domain.conflicts.item_conflicts import ItemConflicts
+from app.domain.conflicts.item_conflicts import ConflictState, ItemConflicts
+from app.domain.resources import DOCUMENT
 from app.errors import Unavailable
+from app.store.items import StoredItem
+from app.store.leaves import MAX_LEAVES
+from app.store.version import Version
 from app.wiring import Services
 from tests.api.conflicts import UPDATED_AT, bring_versions
 from tests.api.conftest import Answer, Caller
@@ -105,6 +110,19 @@ def test_an_open_conflict_shows_on_the_item(ada: Caller, services: Services, kin
     assert {each.headers["ETag"] for each in answers} == {tags[0]}
     assert resolve(ada, path, tags, keep=tags[1]).status_code == 200
     assert "x-conflict" not in ada.get(path).headers
+
+
+@every_kind
+def test_a_listing_and_a_pending_comparison_hide_no_conflict_from_later_reads(
+    ada: Caller, services: Services, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public_id, _ = clash(ada, services, kind)
+    path = f"/{kind}/{public_id}"
+    assert ada.get(f"/{kind}?ids={public_id}").json[0]["id"] == public_id
+    with monkeypatch.context() as patched:
+        patched.setattr(ItemConflicts, "state", lambda *_: ConflictState(is_open=False, is_final=False))
+        assert "x-conflict" not in ada.get(path).headers
+    assert ada.get(path).headers["x-conflict"] == "true"
 
 
 @every_kind
@@ -263,6 +281,59 @@ def test_an_interrupted_resolution_is_finished_by_its_repetition(
     answer = ada.request("POST", path, json=body, headers=headers)
     assert (answer.status_code, answer.json["title"]) == (200, "New")
     assert leaves(services, "documents", document_id) == (answer.headers["ETag"].strip('"'),)
+
+
+def test_the_resolver_finishes_a_resolution_whose_process_has_ended(
+    ada: Caller, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document_id, tags = clash(ada, services)
+    with monkeypatch.context() as patched:
+        patched.setattr(ItemConflicts, "supersede", unavailable)
+        assert resolve(ada, f"/documents/{document_id}", tags, value={"title": "New"}).status_code == 503
+    doc_id = f"document:{document_id:016d}"
+    list(services.resolver._reducer.reduce_each(DOCUMENT, [doc_id]))
+    assert len(leaves(services, "documents", document_id)) == 1
+    answer = ada.get(f"/documents/{document_id}")
+    assert (answer.json["title"], "x-conflict" in answer.headers) == ("New", False)
+
+
+def test_one_of_simultaneous_resolutions_succeeds(ada: Caller, services: Services) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(3):
+            document_id, tags = clash(ada, services)
+            path = f"/documents/{document_id}"
+            answers = list(threads.map(lambda tag, path=path, tags=tags: resolve(ada, path, tags, keep=tag), tags * 2))
+            assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
+            [answer] = [answer for answer in answers if answer.status_code == 200]
+            assert leaves(services, "documents", document_id) == (answer.headers["ETag"].strip('"'),)
+
+
+def test_a_version_that_was_edited_in_fauxton_has_no_author(ada: Caller, services: Services) -> None:
+    document_id = ada.new_document("Base")["id"]
+    stored = services.store["documents"].get(DOCUMENT.doc_id(document_id))
+    assert stored is not None
+    services.store.versions.write([Version.of_item(StoredItem.of(stored), DOCUMENT.members, None)])
+    base = stored.pop("_rev")
+    branches = [({**stored, "title": letter}, (revision(2, letter), base)) for letter in "ba"]
+    branches[1][0]["nonce"] = "0" * 32
+    replicate(services.settings.couchdb_url, services.store["documents"].name, *branches)
+    versions = ada.get(f"/documents/{document_id}/conflicts").json["versions"]
+    assert [version["updated_by"] for version in versions] == [None, stored["updated_by"]]
+
+
+def test_a_deletion_deletes_very_many_versions(ada: Caller, services: Services) -> None:
+    document_id = ada.new_document("Base")["id"]
+    stored = services.store["documents"].get(DOCUMENT.doc_id(document_id))
+    assert stored is not None
+    base, count = stored.pop("_rev"), 2 * MAX_LEAVES + 1
+    lineages = [(f"2-{number:032x}", base) for number in range(count)]
+    branches = [({**stored, "title": lineage[0], "nonce": lineage[0][2:]}, lineage) for lineage in lineages]
+    replicate(services.settings.couchdb_url, services.store["documents"].name, *branches)
+    winner = ada.get(f"/documents/{document_id}")
+    assert winner.headers["x-conflict"] == "true"
+    headers = {"If-Match": winner.headers["ETag"]}
+    assert ada.request("DELETE", f"/documents/{document_id}", headers=headers).status_code == 204
+    assert ada.get(f"/documents/{document_id}").status_code == 404
 
 
 def unavailable(*_: object) -> None:

@@ -20,6 +20,8 @@ from app.errors import Conflict, Fault, Forbidden, NotFound, Orphan, ValidationF
 from app.store.confirmed_writes import after_a_write
 from app.store.items import ANY, MERGED_FROM, Condition, Fields, StoredItem, WriteId
 from app.store.leaves import Leaf, Leaves
+from app.store.version import Version
+from app.store.versions import VersionStore
 
 STALE = "The versions have changed: GET …/conflicts shows them. Send all of their tags in supersedes."
 ADDED = (
@@ -30,7 +32,9 @@ ADDED = (
 
 @dataclass(frozen=True)
 class ConflictView:
-    """The versions of an item that a key may read, the current one first.
+    """The versions of an item that a key may read, the current one first, and the principals that wrote them.
+
+    A principal is None if a version was not written through the API.
 
     Without all of them, there is no ``merge``: it would show the others.
     """
@@ -40,6 +44,7 @@ class ConflictView:
     reason: Reason | None
     is_pending: bool
     versions: tuple[Leaf, ...]
+    principals: tuple[str | None, ...]
     base: Base | None = None
     merge: ItemMerge | None = None
 
@@ -74,8 +79,10 @@ class Conflicts:
         leaves: Mapping[ResourceType, Leaves],
         judge_many: JudgeMany,
         conflict_list: ConflictList,
+        history: VersionStore,
     ) -> None:
         self._services, self._leaves, self._judge_many, self.list = services, leaves, judge_many, conflict_list
+        self._history = history
 
     def show(self, access: Access, resource_type: ResourceType, public_id: int) -> ConflictView:
         """Return the versions of an item; without a conflict there is one."""
@@ -92,7 +99,10 @@ class Conflicts:
         if not (_admits_all(access, service, judgement) and (admits_base or access.reach is None)):
             merge = None
         base = base if admits_base else None
-        return ConflictView(resource_type, public_id, judgement.reason, judgement.is_pending, versions, base, merge)
+        written = self._history.attributed([Version.of_leaf(leaf, resource_type.members) for leaf in versions])
+        principals = tuple(version.updated_by for version in written)
+        state = judgement.reason, judgement.is_pending
+        return ConflictView(resource_type, public_id, *state, versions, principals, base, merge)
 
     def resolve(
         self,

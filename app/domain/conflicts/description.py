@@ -24,9 +24,9 @@ def describe_view(view: ConflictView) -> dict[str, Any]:
             "etag": tag,
             "value": view.value(version.item.fields),
             "updated_at": version.item.fields.get("updated_at"),
-            "updated_by": version.item.updated_by,
+            "updated_by": principal,
         }
-        for tag, version in zip(tags, view.versions, strict=True)
+        for tag, version, principal in zip(tags, view.versions, view.principals, strict=True)
     ]
     return {
         "reason": view.reason and view.reason.value,
