@@ -1,4 +1,4 @@
-"""The offline editor and a document that was changed in two regions in ways that the service cannot merge."""
+"""Decisions that the offline editor leaves to people: conflicts between regions, and deletions against edits."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import pytest
 
 from app.settings import Settings
 from app.wiring import Services
+from proofs.proxy import Proxy
 from tests.api.conflicts import bring_versions
 from tests.examples.person import Person
+from tests.examples.test_editor import offline
 from tests.server.live import Live
 from tests.waiting import wait_until
 
@@ -47,3 +49,45 @@ def test_the_versions_are_shown_and_a_choice_resolves_them(
     ada.sees_text(BASE.replace("The phone rings.", THEIRS).replace("Nobody moves", "Ben moves"))
     ada.sees_status("Online · all saved")
     assert live.request("GET", conflict, key)[1]["reason"] is None
+
+
+def test_a_text_that_others_deleted_is_kept_as_a_new_document(
+    person: Callable[..., Person], service: Proxy, live: Live, key: str
+) -> None:
+    document = live.request("POST", "/documents", key, {"title": "Deleted meanwhile", "content": BASE})[1]["id"]
+    ada = person()
+    with offline(service, ada):
+        ada.open(document)
+        ada.replace("Nobody moves", "Ben moves")
+        ada.sees_status("Offline · 1 queued")
+        assert live.request("DELETE", f"/documents/{document}", key)[0] == 204
+    ada.wake()
+    ada.sees_status("Online · 1 to decide")
+    ada.sees("Others have deleted this", ".problem")
+    ada.tab.click(".problem .primary")
+    ada.sees_status("Online · all saved")
+    [new] = [
+        each for each in live.request("GET", "/documents?limit=1000", key)[1] if each["title"] == "Deleted meanwhile"
+    ]
+    assert new["content"] == BASE.replace("Nobody moves", "Ben moves")
+    assert ada.tab.evaluate("location.hash") == f"#document-{new['id']}" != f"#document-{document}"
+
+
+def test_a_document_that_others_changed_is_not_deleted_unseen(
+    person: Callable[..., Person], service: Proxy, live: Live, key: str
+) -> None:
+    document = live.request("POST", "/documents", key, {"title": "Changed meanwhile", "content": BASE})[1]["id"]
+    ada = person()
+    ada.open(document)
+    with offline(service, ada):
+        ada.tab.click("#delete")
+        ada.sees_status("Offline · 1 queued")
+        assert live.request("PATCH", f"/documents/{document}", key, {"content": "New.\n"})[0] == 200
+    ada.wake()
+    ada.sees_status("Online · 1 to decide")
+    ada.open(document)
+    ada.sees_text("New.\n")
+    ada.sees("It has not been deleted.", ".problem")
+    ada.tab.click(".problem .actions :last-child")
+    ada.sees_status("Online · all saved")
+    assert live.request("GET", f"/documents/{document}", key)[0] == 404
