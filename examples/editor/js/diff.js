@@ -49,19 +49,22 @@ const parts = (kind, lines) => lines.map((line) => ({ kind, line }));
 function middle(a, b) {
   const trace = furthest(a, b);
   if (!trace) return [...parts("removed", a), ...parts("added", b)];
-  const changes = [];
+  const changes = []; // From the end to the beginning.
   let [x, y] = [a.length, b.length];
-  for (let edits = trace.length - 1; edits >= 0; edits--) {
-    const reached = trace[edits];
-    const diagonal = x - y;
-    const isAdded = isDown(reached, diagonal, edits);
-    const previous = isAdded ? diagonal + 1 : diagonal - 1;
-    const oldX = edits ? reached.get(previous) : 0;
-    const oldY = edits ? oldX - previous : 0;
-    while (x > oldX && y > oldY) [x, y] = [x - 1, (changes.push({ kind: "same", line: a[x - 1] }), y - 1)];
-    if (edits) changes.push(isAdded ? { kind: "added", line: b[oldY] } : { kind: "removed", line: a[oldX] });
-    [x, y] = [oldX, oldY];
+  const goBack = (oldX, oldY) => {
+    while (x > oldX && y > oldY) {
+      changes.push({ kind: "same", line: a[--x] });
+      y--;
+    }
+  };
+  for (let edits = trace.length - 1; edits > 0; edits--) {
+    const isAdded = isDown(trace[edits], x - y, edits);
+    const diagonal = isAdded ? x - y + 1 : x - y - 1;
+    const oldX = trace[edits].get(diagonal);
+    goBack(isAdded ? oldX : oldX + 1, isAdded ? oldX - diagonal + 1 : oldX - diagonal);
+    changes.push(isAdded ? { kind: "added", line: b[--y] } : { kind: "removed", line: a[--x] });
   }
+  goBack(0, 0);
   return changes.reverse();
 }
 

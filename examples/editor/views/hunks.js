@@ -14,7 +14,7 @@ let forms = 0;
  * Return a form for a merge as the service describes it: `{member: {state, value | hunks}}`.
  *
  * `sides` are `[{id, label}]`, whose ids are those in the hunks. `choose(value)` gets the value that the person has put
- * together, and `names` has a text for values that are ids.
+ * together, and `nameOf` returns the name of a project by its id.
  */
 export function hunksForm({ type, merge, sides, choose, nameOf = String }) {
   const form = `choice-${++forms}`;
@@ -45,30 +45,25 @@ export function hunksForm({ type, merge, sides, choose, nameOf = String }) {
 
 /** Return one place where the sides differ, as a group of radio buttons. */
 function place({ name, number, hunk, sides, nameOf }) {
-  const texts = sides.map(({ id, label }) => ({ id, label, text: hunk.versions[id] }));
-  const isText = texts.every(({ text }) => typeof text === "string" || text === null);
-  const option = ({ id, label, content }) =>
+  const option = (id, label, content = null) =>
     h(
       "label",
       { class: "side" },
       h("span", { class: "side-name" }, h("input", { type: "radio", name, value: id, required: true }), label),
       content,
     );
-  const sideOptions = texts.map(({ id, label, text }) =>
-    option({ id, label, content: sideLines(hunk.base, text, nameOf) }),
-  );
-  const both = isText && texts.every(({ text }) => text?.includes("\n") || text?.length > 0) && texts.length === 2;
+  const options = sides.map(({ id, label }) => option(id, label, sideLines(hunk.base, hunk.versions[id], nameOf)));
   return h(
     "fieldset",
     { class: "place" },
     h("legend", {}, `Place ${number}: which one do you want?`),
-    h("div", { class: "sides" }, sideOptions),
-    both && isLines(texts) && option({ id: BOTH, label: "Both, one after the other", content: null }),
+    h("div", { class: "sides" }, options),
+    canBeBoth(sides.map(({ id }) => hunk.versions[id])) && option(BOTH, "Both, one after the other"),
   );
 }
 
-/** Whether both texts can stand after each other: whole lines do, titles do not. */
-const isLines = (texts) => texts.slice(0, -1).every(({ text }) => text.endsWith("\n"));
+/** Whether two texts can stand after each other: whole lines do, titles do not. */
+const canBeBoth = ([first, second, ...others]) => !others.length && Boolean(second) && String(first).endsWith("\n");
 
 function sideLines(base, text, nameOf) {
   if (text === null) return h("p", { class: "empty" }, "Nothing: it was removed.");
