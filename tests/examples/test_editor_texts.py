@@ -30,7 +30,7 @@ def tab(browser: Browser, page: Proxy) -> Tab:
 
 
 def failures(tab: Tab, module: str, names: str, check: str) -> list[Any]:
-    """Return the texts of 300 random pairs `before` and `after` for which the expression ``check`` is false."""
+    """Return the pairs among 300 random texts `before` and `after` that fail the expression ``check``."""
     script = f"""(async () => {{
       const {{ {names} }} = await import("/js/{module}.js");
       {RANDOM}
