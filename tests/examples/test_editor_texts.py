@@ -72,7 +72,7 @@ def test_a_cursor_stays_in_the_text(tab: Tab) -> None:
 def test_line_endings_of_other_systems_stay(tab: Tab) -> None:
     names = "shownText, storedText"
     assert failures(tab, "line-endings", names, "storedText(before, shownText(before)) === before") == []
-    shown = "shownText(storedText(before, shownText(after))) === shownText(after)"
-    assert failures(tab, "line-endings", names, shown) == []
+    edited = "shownText(storedText(before, shownText(after))) === shownText(after)"
+    assert failures(tab, "line-endings", names, edited) == []
     added = "storedText(before, shownText(before) + '\\nnew').startsWith(before)"
     assert failures(tab, "line-endings", names, added) == []
