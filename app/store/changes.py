@@ -123,10 +123,9 @@ class Follower:
         return next((place for at, place in reversed(self._places.copy()) if at <= moment), None)
 
     def recent_changes(self) -> Sequence[FeedRow]:
-        """Return up to MAX_DOCUMENTS changes of the last PLACE_SECONDS, with their documents. Starts the thread."""
+        """Return the last MAX_DOCUMENTS changes with their documents, also those before the start of the thread."""
         self.start()
-        places = self._places.copy()
-        return self._database.read_changes(places[0][1]).rows if places else ()
+        return self._database.latest_changes()
 
     def _note(self, place: object) -> None:
         """Remember the present place, and forget those older than PLACE_SECONDS except the last of them."""

@@ -11,7 +11,7 @@ from typing import Any
 from app.couch.deadline import IdleTimeout
 from app.errors import Conflict
 from app.store.exchange import TIMEOUT_SECONDS, DocumentFailure, Exchange, Outcome
-from app.store.feed import FeedPart, read_part
+from app.store.feed import FeedPart, FeedRow, read_part
 
 # An absent key. None is a key, which sorts before all others.
 NOT_GIVEN: Any = object()
@@ -202,6 +202,11 @@ class Database:
         """Return up to MAX_DOCUMENTS changes after ``sequence`` with their documents, perhaps none."""
         params = {"since": sequence, "limit": MAX_DOCUMENTS}
         return read_part(self._exchange, params, MAX_DOCUMENTS, with_documents=True)
+
+    def latest_changes(self) -> tuple[FeedRow, ...]:
+        """Return the last MAX_DOCUMENTS changes with their documents; those of different shards come in any order."""
+        params = {"descending": True, "limit": MAX_DOCUMENTS}
+        return read_part(self._exchange, params, MAX_DOCUMENTS, with_documents=True).rows
 
     def last_id(self, startkey: str, endkey: str) -> str | None:
         """Return the highest `_id` in a range, both ends included."""

@@ -163,17 +163,6 @@ def test_documents_are_read_while_clients_wait(recorder: Recorder) -> None:
     feed.pending.put(["late"])
 
 
-def test_recent_changes_are_those_since_the_oldest_place(recorder: Recorder) -> None:
-    feed = Feed()
-    follower = follow(feed, recorder)
-    feed.pending.put(["a"])
-    wait_until(partial(feed.has_been_asked, 2))
-    assert [row.item.doc_id for row in follower.recent_changes()] == ["read"]
-    assert feed.reads == ["1-0"]
-    follower.close()
-    feed.pending.put(["late"])
-
-
 def lag(follower: Follower, metrics: Metrics) -> float:
     """Return the lag that the follower reports now."""
     follower.report_state()

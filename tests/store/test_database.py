@@ -231,3 +231,9 @@ def test_revisions_are_read_if_they_are_not_compacted(documents: Database) -> No
     ]
     assert documents.leaves([]) == {}
     assert documents.revisions([]) == []
+
+
+def test_the_latest_changes_come_with_their_documents(documents: Database, numbered: dict[str, str]) -> None:
+    documents.replace({"_id": "n:0", "_rev": numbered["n:0"], "number": 9})
+    numbers = {row.item.doc_id: row.item.fields["number"] for row in documents.latest_changes()}
+    assert numbers == {"n:0": 9, "n:1": 1, "n:2": 2, "n:3": 3, "n:4": 4}
