@@ -50,7 +50,7 @@ prove-cluster: tools ## create 1,000 documents on a new cluster of three nodes
 
 prove-convergence: tools ## edit, replicate and merge in regions of their own CouchDB, 1,000 rounds
 	DREAMSCRIPT_PROOF_ROUNDS_IN_MEMORY=2000 $(RUN) -m pytest -s -p no:schemathesis --timeout 7200 tests/domain/conflicts/test_convergence.py
-	DREAMSCRIPT_PROOF_CONVERGENCE=1000 $(RUN) -m pytest -s --timeout 7200 proofs/test_convergence.py
+	DREAMSCRIPT_PROOF_CONVERGENCE=1000 DREAMSCRIPT_PROOF_DOCUMENTS=50 DREAMSCRIPT_PROOF_LEAVES=1000 $(RUN) -m pytest -s --timeout 7200 proofs/test_convergence.py proofs/test_many_leaves.py
 
 prove-deploy: tools ## read while a changed view is deployed
 	DREAMSCRIPT_PROOF_DOCUMENTS=50000 $(RUN) -m pytest -s --timeout 900 proofs/test_readers.py

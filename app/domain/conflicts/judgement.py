@@ -1,4 +1,4 @@
-"""The judgement of an item's leaves: how they are merged, or why they are not."""
+"""The judgement of an item's leaves: how they are merged, or why they are not (docs/decisions/conflicts.md)."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from app.domain.access import SCOPES, Access
 from app.domain.conflicts.judgement import Judgement
 from app.domain.resources import DOCUMENT, PROJECT, ResourceType
 from app.local_couchdb.wire import request
+from app.metrics import Metric
 from app.settings import Settings
 from app.store.items import OWN, Condition, StoredItem
 from app.store.leaves import Leaf
@@ -78,6 +79,11 @@ class DatabaseRegion:
         """Return the judgement of a document."""
         doc_id = DOCUMENT.doc_id(public_id)
         return self.services.judge.judge_many(DOCUMENT, [doc_id])[doc_id]
+
+    def metric(self, metric: Metric, label: str) -> float:
+        """Return the number of the series with this label."""
+        samples = next(samples for each, samples in self.services.metrics.samples() if each is metric)
+        return next(sample.numbers[0] for sample in samples if sample.labels == (label,))
 
     def capture(self) -> None:
         """Capture all versions of items."""

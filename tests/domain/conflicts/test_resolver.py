@@ -9,7 +9,7 @@ import pytest
 
 from app.domain.resources import DOCUMENT
 from app.errors import Unavailable
-from app.metrics import CONFLICTS_OPEN, MERGES, Metrics
+from app.metrics import CONFLICTS_OPEN, MERGES
 from app.store.items import ItemWrite
 from app.store.leaves import MAX_LEAVES, Leaves
 from tests.domain.conflicts.database_region import DatabaseRegion
@@ -42,11 +42,6 @@ def conflict(regions: tuple[DatabaseRegion, DatabaseRegion], *edits: dict[str, o
     return public_id
 
 
-def value(metrics: Metrics, name: str, label: str) -> float:
-    samples = next(samples for metric, samples in metrics.samples() if metric.name == name)
-    return next(sample.numbers[0] for sample in samples if sample.labels == (label,))
-
-
 def test_both_regions_write_the_same_revisions(regions: tuple[DatabaseRegion, DatabaseRegion]) -> None:
     one, other = regions
     public_id = conflict(regions, {"content": LINES.replace("one", "ONE")}, {"content": LINES + "six\n"})
@@ -75,15 +70,15 @@ def test_all_versions_are_in_the_history(regions: tuple[DatabaseRegion, Database
 def test_a_clash_is_counted_and_writes_nothing(regions: tuple[DatabaseRegion, DatabaseRegion]) -> None:
     one, _ = regions
     public_id = conflict(regions, {"title": "A"}, {"title": "B"})
-    live, sequences, metrics = one.live(public_id), one.sequences(), one.services.metrics
-    clashes = value(metrics, MERGES.name, "clash")
+    live, sequences = one.live(public_id), one.sequences()
+    clashes = one.metric(MERGES, "clash")
     one.resolve()
     one.resolve()
     assert (one.live(public_id), one.sequences()) == (live, sequences)
-    assert value(metrics, MERGES.name, "clash") == clashes + 1
-    assert value(metrics, CONFLICTS_OPEN.name, "clash") == 1
+    assert one.metric(MERGES, "clash") == clashes + 1
+    assert one.metric(CONFLICTS_OPEN, "clash") == 1
     one.services.resolver.stand_by()
-    assert value(metrics, CONFLICTS_OPEN.name, "clash") == 0
+    assert one.metric(CONFLICTS_OPEN, "clash") == 0
     one.delete(public_id)
 
 
@@ -169,5 +164,5 @@ def test_more_leaves_than_edits_explain_are_a_loop(
     branches = [({**old, "title": f"T{number}"}, [f"2-{number:032x}", first]) for number in range(MAX_LEAVES + 1)]
     replicate(server_url, f"{one.prefix}-documents", *branches)
     one.resolve()
-    assert value(one.services.metrics, CONFLICTS_OPEN.name, "loop") == 1
+    assert one.metric(CONFLICTS_OPEN, "loop") == 1
     assert len(one.live(public_id)) == MAX_LEAVES + 1
