@@ -17,7 +17,7 @@ from app.store import Store
 MAX_RUN_SECONDS = 0.3
 # Seconds between two looks at the feeds. While there are writes, the pause is this many times as long as the run.
 PAUSE_SECONDS = 1.0
-PAUSE_FACTOR = 10.0
+PAUSE_FACTOR = 20.0
 
 
 class Capture:
