@@ -57,7 +57,7 @@ class ConflictView:
         """The ETag: a digest of all that is shown, by revisions."""
         base = self.base and self.base.revision
         revisions = [version.revision for version in self.versions]
-        content = [self.reason, self.is_pending, base, revisions, self.merge is not None]
+        content = [self.reason, self.is_pending, base, revisions, self.principals, self.merge is not None]
         return sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
