@@ -38,10 +38,10 @@ def test_the_versions_are_shown_and_a_choice_resolves_them(
     bring_versions(services, "documents", document, *({"content": text} for text in texts))
     conflict = f"/documents/{document}/conflicts"
     wait_until(lambda: live.request("GET", conflict, key)[1]["reason"] == "clash", "the conflict is found")
-    # An edit of another line waits for the decision, and is merged into it.
-    ada.replace("Nobody moves", "Ben moves")
     ada.sees_status("Online · 1 to decide")
     ada.sees("more than one version", ".problem")
+    # An edit of another line waits for the decision, and is merged into it.
+    ada.replace("Nobody moves", "Ben moves")
     ada.sees(OURS, ".sides")
     ada.sees(THEIRS, ".sides")
     ada.tab.click(".problem .side:last-child input")

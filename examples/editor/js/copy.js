@@ -101,7 +101,8 @@ export class LocalCopy {
 
   /** Store an item that the service has returned. */
   put(type, id, etag, value) {
-    return this.change(type, id, (item, edit) => ({ item: { ...item, etag, value: withoutId(value) }, edit }));
+    const stored = { etag, value: withoutId(value), conflicted: false };
+    return this.change(type, id, (item, edit) => ({ item: { ...item, ...stored }, edit }));
   }
 
   /** Drop the edit of an item, so that the service's value remains. */
