@@ -5,7 +5,6 @@ import { deepEqual } from 'rxdb/plugins/utils';
 
 const RESERVED_IDS = 500;
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-
 /** Connect to a service. `call` raises an error with `status`, `code` and `reason` unless the answer is a success. */
 export function connect(url, key, fetch = globalThis.fetch) {
     const headers = { 'X-API-Key': key, 'Content-Type': 'application/json' };
@@ -125,7 +124,8 @@ export function replicate({ service, type, collection, outbox, ids, after, retry
         if (failure) throw Object.assign(new Error(failure.reason), failure);
         for (const [place, { status, error, reason, merge, current }] of outcomes.entries()) {
             const write = writes[place];
-            const isDone = status < 300 || (!write.value && (status === 404 || !write.base));
+            const isOver = write.value ? write.reservation && status === 409 : status === 404 || !write.base;
+            const isDone = status < 300 || isOver; // An item under a reserved id is ours; others have edited it.
             if (isDone) done.add(write);
             if (isDone ? !current : !write.status) removed.push(write.key);
             if (!isDone && !write.status) write.key += `:${Date.now()}`;

@@ -28,6 +28,7 @@ SEED = int(os.environ.get("DREAMSCRIPT_TEST_SEED", "1"))
 SCENARIOS = (
     "edits_of_other_lines_are_merged_and_creations_keep_their_ids",
     "a_lost_answer_doubles_nothing",
+    "a_creation_whose_answer_was_lost_takes_over_the_edits_of_others",
     "an_edit_after_a_lost_answer_and_a_reload_does_not_clash",
     "edits_faster_than_the_network_do_not_clash",
     "documents_are_pushed_after_their_projects",

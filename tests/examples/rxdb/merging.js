@@ -44,6 +44,19 @@ export const merging = {
         assert.deepEqual(await ada.refused(), []);
     },
 
+    async a_creation_whose_answer_was_lost_takes_over_the_edits_of_others(url, key) {
+        const [ada, bob] = [await Client.open(url, key), await Client.open(url, key)];
+        ada.cut = (request) => (isPush(request) ? 'after' : undefined);
+        const { id } = await ada.create(SCRIPT);
+        await until(() => bob.document(id), 'the script reaches the other client');
+        await bob.edit(id, replaceText('six', 'SIX'));
+        await bob.pushed();
+        ada.cut = () => undefined;
+        const documents = await sameEverywhere(url, key, [ada, bob]);
+        assert.equal(find(documents, id).content, SCRIPT.content.replace('six', 'SIX'));
+        assert.deepEqual(await ada.refused(), []);
+    },
+
     async an_edit_after_a_lost_answer_and_a_reload_does_not_clash(url, key) {
         const [ada, bob, id] = await two(url, key);
         let pushes = 0;
