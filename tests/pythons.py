@@ -17,7 +17,7 @@ REQUIREMENTS, CONSTRAINTS = "requirements.txt", "constraints.txt"
 # The parts of tests/requirements.txt that these tests import; the constraints pin the versions.
 PACKAGES = (
     *("compose-spec", "hypothesis", "jsonschema_rs", "kubernetes-validate", "promql-parser"),
-    *("pytest", "pytest-timeout", "PyYAML"),
+    *("pytest", "pytest-timeout", "PyYAML", "websockets"),
 )
 
 
@@ -42,7 +42,7 @@ def prepare(version: str, python: str) -> str:
         return sys.executable
     folder = ROOT / "var" / "pythons" / version
     inside, stamp = folder / "bin" / "python", folder / "installed"
-    pins = "".join((ROOT / name).read_text() for name in (REQUIREMENTS, CONSTRAINTS))
+    pins = "\n".join([*((ROOT / name).read_text() for name in (REQUIREMENTS, CONSTRAINTS)), *PACKAGES])
     if not stamp.exists() or stamp.read_text() != pins:
         subprocess.run([python, "-m", "venv", "--clear", str(folder)], check=True)
         install = [str(inside), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
