@@ -144,7 +144,15 @@ def long_poll(
     check_room()
     # A wait from the present must not begin later.
     resumed = resumed._replace(since=poll.checkpoint if query.from_now else query.since)
-    waiting = LongPoll(identity, subscription, resumed)
+
+    def refreshed() -> bytes | None:
+        portion = None if poll.changes else subscription.take(poll.checkpoint, change_json)
+        if portion is None or portion.changes:
+            return None
+        body: bytes = answer(replace(poll, checkpoint=portion.checkpoint), write_cursor).body
+        return body
+
+    waiting = LongPoll(identity, subscription, resumed, refreshed)
     return replace(answer(poll, write_cursor), waiting=waiting)
 
 

@@ -66,12 +66,15 @@ class Source(Watched, Protocol):
 class LongPoll:
     """The answer is the first one, unless ``watched`` changes: then the request runs again, as ``resumed``.
 
-    The ``identity`` of a client that waits is checked again meanwhile.
+    ``refreshed`` returns the body of the first answer with a later place, as long as nothing has changed for the
+    client, None if that is not known; then the client need not read up to there again. The ``identity`` of a client
+    that waits is checked again meanwhile.
     """
 
     identity: Identity
     watched: Watched
     resumed: Resumed
+    refreshed: Callable[[], bytes | None] = lambda: None
 
     def close(self) -> None:
         """Watch no more."""

@@ -143,6 +143,9 @@ class Worker(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept connections."""
         await super().startup(sockets)
+        # So that departures shortly before a client's wait are known, and do not wake it.
+        for follower in self.services.followers.values():
+            follower.start()
         # The application is never garbage, so that the collector need not look through it (Python's gc.freeze).
         gc.collect()
         gc.freeze()

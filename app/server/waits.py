@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from app.http.responses import Response
@@ -72,6 +73,8 @@ class Waits:
             watching = asyncio.create_task(client.watch(exchange.receive))
             try:
                 may_have_changed = await self._wait(poll, client)
+                if not may_have_changed and response.status == HTTPStatus.OK:
+                    response = with_body(response, poll.refreshed())
             finally:
                 watching.cancel()
                 poll.close()
@@ -114,3 +117,8 @@ class Waits:
                 body.finish(time.monotonic() - started, stream.sent_bytes)
                 if raw:
                     raw.end()
+
+
+def with_body(response: Response, body: bytes | None) -> Response:
+    """Return ``response`` with another body of the same length, if there is one."""
+    return response if body is None or len(body) != len(response.body) else response._replace(body=body)
