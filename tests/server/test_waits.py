@@ -296,6 +296,7 @@ def test_a_slow_reader_is_ended_and_slows_nobody(build: Build) -> None:
     async def run() -> None:
         slow, fast = Peer(is_stalled=True), Peer()
         task = asyncio.create_task(service.call(slow, stream=lambda _: Raw()))
+        await slow.until(b"retry")
         service.source = Source()
         other = await started(service, fast)
         service.source.add(EVENT)
