@@ -45,6 +45,9 @@ format: tools ## let ruff rewrite the code
 
 ##@ Proofs (long)
 
+prove-changes: tools ## follow the changes of 10,000 actions during faults
+	DREAMSCRIPT_PROOF_ACTIONS=10000 DREAMSCRIPT_PROOF_HIDDEN_WRITES=1000 $(RUN) -m pytest -s --timeout 3600 proofs/test_followers.py proofs/test_restored_feeds.py proofs/test_hidden_writes.py
+
 prove-cluster: tools ## create 1,000 documents on a new cluster of three nodes
 	DREAMSCRIPT_PROOF_CREATIONS=1000 DREAMSCRIPT_PROOF_DEADLINE=5 $(RUN) -m pytest -s --timeout 900 proofs/test_cluster.py
 
@@ -114,4 +117,4 @@ tools: ## add the packages of the tests and checks
 clean: ## remove .venv and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/local_couchdb/pouchdb/node_modules var/pythons var/openapi
 
-.PHONY: run demo help diff-views deploy-views rollback-views test test-fast test-pythons lint format prove-cluster prove-convergence prove-deploy prove-keys prove-listing prove-merges prove-offline prove-reads prove-walk prove-faults bench bench-scale bench-memory bench-pages bench-changes bench-slow bench-history bench-path install tools clean
+.PHONY: run demo help diff-views deploy-views rollback-views test test-fast test-pythons lint format prove-changes prove-cluster prove-convergence prove-deploy prove-keys prove-listing prove-merges prove-offline prove-reads prove-walk prove-faults bench bench-scale bench-memory bench-pages bench-changes bench-slow bench-history bench-path install tools clean

@@ -64,7 +64,7 @@ class Clients:
         """Return the number of answers by status, and "dropped" for no answer."""
         return sum((client.answered for client in self._clients), Counter())
 
-    def await_more(self, what: str, number: int) -> None:
-        """Wait until an answer has come ``more`` times again, or all clients have finished."""
+    def await_more(self, what: str, number: int, seconds: float = PATIENCE) -> None:
+        """Wait until an answer has come ``number`` times again, or all clients have finished."""
         goal = self.counts()[what] + number
-        assert poll(lambda: self.counts()[what] >= goal or self.is_over, PATIENCE), f"no more {what}"
+        assert poll(lambda: self.counts()[what] >= goal or self.is_over, seconds), f"no more {what}"

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import pytest
 
 from app.domain.access import SCOPES
+from app.local_couchdb import Running
 from app.settings import Settings
 from app.wiring import Services
+from proofs.node import Node
 from proofs.proxy import Proxy
 from proofs.service import Service
 from tests.api.conftest import deployed_settings
@@ -56,6 +58,15 @@ def install(url: str, prefix: str) -> Installation:
     _, key = services.keys.create("proofs", SCOPES)
     services.close()
     return Installation(settings, key)
+
+
+@pytest.fixture(scope="session")
+def node(database: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """A private server that tests may kill, of the kind that the tests use."""
+    if database.origin not in ("installed", "embedded"):
+        pytest.skip(f"a server of {database.origin} cannot be stopped from here")
+    with Node(database.origin, tmp_path_factory.mktemp("node")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

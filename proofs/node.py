@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -14,12 +15,12 @@ from proofs.process_group import ProcessGroup
 
 
 class Node:
-    """An installed CouchDB, else an embedded server, which cannot be killed and restarted on its port."""
+    """An installed CouchDB, or the embedded server; ``directory`` is for its data."""
 
     def __init__(self, kind: str, directory: Path) -> None:
         self._directory = directory.resolve() / kind
         self._processes = ProcessGroup(self._directory)
-        self._prepare = self._installed if kind == "installed" else embedded.prepare
+        self._prepare = self._installed if kind == "installed" else self._embedded
         # Bound without listening, so that no other process gets the port while the server is down.
         self._reserved = socket.socket()
         self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -44,12 +45,29 @@ class Node:
         self._server = Server(self._directory, self._prepare)
         assert self._server.url == self.url
 
+    def back_up(self, folder: Path) -> None:
+        """Copy the files of a killed server into a new ``folder``."""
+        shutil.copytree(self._directory, folder)
+
+    def put_back(self, folder: Path) -> None:
+        """Replace the files of a killed server by those in ``folder``."""
+        shutil.rmtree(self._directory)
+        shutil.copytree(folder, self._directory)
+
     def paused(self) -> AbstractContextManager[None]:
         """Stop the processes: connections are accepted and never answered."""
         return self._processes.paused()
 
-    def _installed(self, directory: Path, _port: int) -> Command:
+    @property
+    def _port(self) -> int:
+        port: int = self._reserved.getsockname()[1]
+        return port
+
+    def _embedded(self, directory: Path, _: int) -> Command:
+        return embedded.prepare(directory, self._port)
+
+    def _installed(self, directory: Path, _: int) -> Command:
         command = installed.prepare(LocalSettings.parse(os.environ).couchdb_home, directory, 0)
         port = directory / "port.ini"
-        port.write_text(f"[chttpd]\nport = {self._reserved.getsockname()[1]}\n")
+        port.write_text(f"[chttpd]\nport = {self._port}\n")
         return Command([*command.arguments, str(port)], command.environ)

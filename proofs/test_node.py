@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from app.local_couchdb import Running
 from proofs.accounts import account, figures, require_answers
 from proofs.campaign import CLIENTS, Campaign
 from proofs.conftest import Installation, install
@@ -19,15 +18,6 @@ from proofs.service import Service
 RECOVERY = 5.0
 # Acknowledged documents before and after each fault, and failures to wait for.
 ENOUGH, FAILURES = 50, CLIENTS
-
-
-@pytest.fixture(scope="module")
-def node(database: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """A private server for this module, of the kind that the tests use."""
-    if database.origin not in ("installed", "embedded"):
-        pytest.skip(f"a server of {database.origin} cannot be stopped from here")
-    with Node(database.origin, tmp_path_factory.mktemp("node")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -1,0 +1,240 @@
+"""Clients that follow the changes by each kind of feed, while their connections are cut and they are killed."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
+from http.client import HTTPResponse
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from proofs.clients import Client
+from proofs.copies import Copy, Deviation, Items
+from proofs.event_stream import Event, events
+from proofs.service import NO_ANSWER
+from tests.server.live import Live
+
+# Seconds between two polls, that a long-poll waits, and that a stream may be silent before it is cut, at most.
+PAUSE, WAIT, SILENCE = 1.0, 5, 5.0
+# Changes per answer, and events until a stream is cut, at most.
+LIMIT, EVENTS = 30, 60
+# Seconds until a client that was refused tries again, and until a follower must be up to date at the end.
+RETRY, PATIENCE = 0.5, 60.0
+# States that a follower may be set back to.
+SAVED = 5
+
+
+class Follower(Client):
+    """Keep a copy with ``key`` by the changes that the filters of ``query`` admit, from any of ``hosts``."""
+
+    feed = "poll"
+
+    def __init__(
+        self, name: str, hosts: Sequence[Live], key: str, query: Mapping[str, Any], chance: random.Random
+    ) -> None:
+        super().__init__(name)
+        self.hosts, self.key, self.query, self.chance = hosts, key, dict(query), chance
+        self.copy = Copy()
+        self._saved = [self.copy.save()]
+        self.is_calm = False
+        # The items at the end, once they are known.
+        self.goal: Items | None = None
+
+    def act(self) -> bool:
+        """Follow the changes for a while, and suffer from a fault now and then."""
+        try:
+            self.follow()
+        except NO_ANSWER:
+            self.answered["dropped"] += 1
+            self.stopping.wait(RETRY)
+        self.answered["rounds"] += 1
+        self._saved = [*self._saved, self.copy.save()][-SAVED:]
+        fate = self.chance.random()
+        if fate < 0.1:
+            self.copy = self.chance.choice(self._saved).save()
+            self.restart()
+        elif fate < 0.15 and self.copy.pass_names is None:
+            # It had stored its items and not yet the checkpoint.
+            self.copy.since = self.chance.choice(self._saved).since or self.copy.since
+            self.restart()
+        return True
+
+    def restart(self) -> None:
+        """Forget all that is not stored."""
+        self.answered["killed"] += 1
+
+    def follow(self) -> None:
+        """Send one poll."""
+        self.stopping.wait(0 if self.is_calm else self.chance.uniform(0, PAUSE))
+        self.poll({})
+
+    def poll(self, more: Mapping[str, Any]) -> bool:
+        """Send a request that is answered with JSON; return whether it has caught up. Raises as http.client does."""
+        limit = 1000 if self.is_calm else self.chance.randint(1, LIMIT)
+        query = {**self.query, "include": "value", "limit": limit, **more}
+        with closing(self.open({**query, "since": self.copy.since} if self.copy.since else query)) as response:
+            if self.is_cut(0.05):
+                return False
+            if response.status != 200:
+                self.refused(response)
+                return False
+            answer = json.load(response)
+        self.answered["answers"] += 1
+        self.copy.take(answer)
+        return bool(answer["caught_up"])
+
+    def open(self, query: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> HTTPResponse:
+        """Send a request with the key; return the response, whose body is not read yet."""
+        return self.send("GET", f"/changes?{urlencode(query)}", {"X-API-Key": self.key, **(headers or {})})
+
+    def send(self, method: str, path: str, headers: Mapping[str, str], body: object = None) -> HTTPResponse:
+        """Send a request to any host; closing the response closes the connection."""
+        connection = self.chance.choice(self.hosts).connect()
+        connection.timeout = self.silence
+        content = None if body is None else json.dumps(body)
+        own = {"Connection": "close", "Content-Type": "application/json"}
+        with ExitStack() as failing:
+            failing.callback(connection.close)
+            connection.request(method, path, content, {**own, **headers})
+            response = connection.getresponse()
+            failing.pop_all()
+        return response
+
+    @property
+    def silence(self) -> float:
+        """The seconds without a byte after which the client leaves."""
+        return PATIENCE
+
+    def refused(self, response: HTTPResponse) -> None:
+        """Note that there is no answer at the moment, or begin again. Any other answer is a failure."""
+        self.answered["gone" if response.status == 410 else str(response.status)] += 1
+        if response.status == 410:
+            self.copy.begin_again()
+            return
+        assert response.status == 503, (response.status, response.read())
+        self.stopping.wait(RETRY)
+
+    def is_cut(self, share: float) -> bool:
+        """Return whether to cut the connection here."""
+        is_cut = not self.is_calm and self.chance.random() < share
+        self.answered["cut"] += is_cut
+        return is_cut
+
+    def finish(self, readable: Items) -> Deviation:
+        """Follow without faults until the copy equals ``readable`` or for PATIENCE, then until it has caught up.
+
+        Return the deviation at the end.
+        """
+        self.is_calm, self.goal, end = True, readable, time.monotonic() + PATIENCE
+        self.stopping.clear()
+        while self.copy.items != readable and time.monotonic() < end:
+            self.follow()
+        while not self.poll({}) and time.monotonic() < end:
+            pass
+        return Deviation.between(self.copy.items, readable)
+
+
+class LongPoller(Follower):
+    """Let each request wait for a change."""
+
+    feed = "longpoll"
+
+    def follow(self) -> None:
+        """Wait for a change, and at times not at all."""
+        self.poll({"feed": "longpoll", "timeout": self.chance.randint(1, WAIT)})
+
+
+class Streamer(Follower):
+    """Read event streams with the key, as a client can that sends headers."""
+
+    feed = "eventsource"
+
+    def follow(self) -> None:
+        """Read a stream until it is cut. A pass after a 410 is polled, which shows its end."""
+        if self.copy.pass_names is not None:
+            self.poll({})
+            return
+        with closing(self.connect()) as response:
+            if response.status == 200:
+                self.read(response)
+            else:
+                self.refused(response)
+
+    def connect(self) -> HTTPResponse:
+        """Open a stream that goes on after the checkpoint."""
+        query = {**self.query, "include": "value", "feed": "eventsource"}
+        if self.copy.since is None:
+            return self.open(query)
+        if self.chance.random() < 0.5:
+            return self.open({**query, "since": self.copy.since})
+        return self.open(query, {"Last-Event-ID": self.copy.since})
+
+    def read(self, response: HTTPResponse) -> None:
+        """Apply events until the stream is cut or ends."""
+        remaining = None if self.is_calm else self.chance.randint(1, EVENTS)
+        for event in events(response):
+            self.answered["events"] += 1
+            self.take(event)
+            remaining = None if remaining is None else remaining - 1
+            if remaining == 0 or self.stopping.is_set():
+                self.answered["cut"] += 1
+                return
+            if event.name == "gone" or self.copy.items == self.goal:
+                return
+
+    def take(self, event: Event) -> None:
+        """Apply one event, and move the checkpoint to its id."""
+        if event.name == "gone":
+            self.answered["gone"] += 1
+            self.copy.begin_again()
+        elif "." in event.name:
+            self.copy.apply(event.json)
+        if event.id is not None:
+            self.copy.since = event.id
+
+    @property
+    def silence(self) -> float:
+        """The seconds without a byte after which the client leaves."""
+        return PATIENCE if self.is_calm else self.chance.uniform(SILENCE / 6, SILENCE)
+
+
+class TicketHolder(Streamer):
+    """Read event streams with tickets, as a page with an EventSource does; a ticket serves for some connections."""
+
+    feed = "ticket"
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._url: str | None = None
+
+    def connect(self) -> HTTPResponse:
+        """Open a stream by the ticket, which is new at times; a stream that it has opened before is continued."""
+        if self._url is None or self.copy.since is None or self.chance.random() < 0.2:
+            response = self._new_ticket()
+            if response.status != 201:
+                return response
+            with closing(response):
+                self._url = json.load(response)["url"]
+            return self.send("GET", _path(self._url), {})
+        return self.send("GET", _path(self._url), {"Last-Event-ID": self.copy.since})
+
+    def _new_ticket(self) -> HTTPResponse:
+        since = {} if self.copy.since is None else {"since": self.copy.since}
+        filters = {**self.query, **since, "include": "value"}
+        return self.send("POST", "/changes/tickets", {"X-API-Key": self.key}, filters)
+
+    def restart(self) -> None:
+        """Forget the ticket, too: it continues from no id that came before it."""
+        super().restart()
+        self._url = None
+
+
+def _path(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.path}?{parts.query}"
+
+
+FEEDS: tuple[type[Follower], ...] = (Follower, LongPoller, Streamer, TicketHolder)
