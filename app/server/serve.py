@@ -6,6 +6,7 @@ import gc
 import logging
 import math
 import os
+import resource
 import signal
 import socket
 import sys
@@ -33,6 +34,8 @@ BACKLOG = 2048
 # New objects between two collections of the young ones; a request makes some hundred, nearly all of them no garbage.
 COLLECTED_OBJECTS = 10_000
 TICKS_PER_SECOND = 10
+# Each connection is an open file, and many systems allow 1,024 unless a process asks for more.
+MAX_OPEN_FILES = 2**16
 # Between the time when a worker should have cut its last connections and its kill.
 FORCE_SECONDS = 2
 
@@ -47,6 +50,7 @@ def serve(
     Returns 1 if it ended because of ``supervise``.
     """
     logs.configure(logs.form_of(settings.log))
+    raise_file_limit()
     shared, supervisor = Shared.build(settings), os.getpid()
     listeners = listen(settings)
     host, port = listeners[0].getsockname()[:2]
@@ -58,6 +62,14 @@ def serve(
         Worker(settings, shared, supervisor, grace - FORCE_SECONDS).run(sockets=[listener])
 
     return 0 if supervise(work, listeners, grace, is_database_kept) else 1
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files as the system permits, up to MAX_OPEN_FILES."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def grace_seconds(settings: Settings) -> int:
