@@ -16,8 +16,9 @@ from app.http.flask_app import FlaskApp
 from app.http.proxies import behind_proxies
 from app.http.request_scope import IdConverter, RequestScope, RevisionConverter, install_hooks
 from app.request_context import Report, unreported
+from app.services import Services
 from app.settings import Settings
-from app.wiring import Services, Shared
+from app.wiring import Shared, build_services
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -62,7 +63,7 @@ def create_app(settings: Settings, shared: Shared | None = None, report: Report 
     cross_origin = CrossOrigin(settings.cors_origins)
     install_hooks(flask, cross_origin)
 
-    services = Services.build(settings, shared=shared, report=report)
+    services = build_services(settings, shared=shared, report=report)
     for module in (*reference.MODULES, reference):
         flask.register_blueprint(module.blueprint(services))
 

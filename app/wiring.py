@@ -1,4 +1,4 @@
-"""Everything that the two front doors, HTTP and the command line, work with, built once from the settings."""
+"""Builds every service of a process once, from the settings."""
 
 from __future__ import annotations
 
@@ -41,16 +41,15 @@ from app.domain.reservations import Reservations
 from app.domain.resources import DOCUMENT, KEY, PROJECT, ResourceType, now, timestamp
 from app.limits.limiter import Limiter
 from app.metrics import (
-    CACHE_BYTES,
     EVENTS,
     RATE_LIMITED,
     READS,
     SLOW_STREAMS,
     UNLIMITED,
-    WORKERS,
     Metrics,
 )
 from app.request_context import Report, RequestRecord, unreported
+from app.services import Services
 from app.settings import Settings
 from app.store import Follower, Store
 from app.store.claimed_ids import Allocator
@@ -75,191 +74,135 @@ class Shared:
         return cls(Limiter.build(settings, lambda: metrics.count(UNLIMITED)), counters, metrics)
 
 
-@dataclass(frozen=True)
-class Services:
-    """The service without its front doors. Building it opens no connection."""
+def build_services(
+    settings: Settings,
+    now: Callable[[], datetime] = now,
+    shared: Shared | None = None,
+    report: Report = unreported,
+) -> Services:
+    """Wire the services of one process. Without ``shared`` it shares nothing with others.
 
-    settings: Settings
-    store: Store
-    documents: Documents
-    projects: Projects
-    keys: Keys
-    usage: Usage
-    authenticator: Authenticator
-    cursors: Cursors
-    changes: Changes
-    change_cursors: ChangeCursors
-    conflicts: Conflicts
-    change_tickets: Tickets
-    versions: Mapping[ResourceType, Versions]
-    idempotency: Idempotency
-    reservations: Reservations
-    readiness: Readiness
-    limiter: Limiter | None
-    body_caches: Mapping[str, BodyCache]
-    followers: Mapping[str, Follower]
-    response_cache: ResponseCache
-    metrics: Metrics
-    report: Report
-    background: Background
-    capture: Capture | None
-    judge: Judge
-    resolver: Resolver
+    ``report`` receives each finished request, from the response cache and from Flask alike.
+    """
+    shared = shared or Shared.build(settings)
+    counters, metrics = shared.write_counters, shared.metrics
+    count_writes = {name: each.writing for name, each in counters.items()}
+    store = Store(settings.couchdb_url, settings.prefix, count_writes, metrics.count_database_request)
+    validators = {name: CacheValidator(each) for name, each in counters.items()}
+    feeds = {each: store.feed(each.database) for each in (PROJECT, DOCUMENT)}
+    leaves = {each: store.leaves(each.database) for each in (DOCUMENT, PROJECT)}
 
-    def close(self) -> None:
-        """Write the last uses of keys that were not written yet, and let go of the database."""
-        for follower in self.followers.values():
-            follower.close()
-        self.background.close()
-        self.usage.close()
-        self.store.close()
-        for follower in self.followers.values():
-            follower.join()
+    def project_exists(project_id: int) -> bool:
+        return store[PROJECT.database].get(PROJECT.doc_id(project_id)) is not None
 
-    def report_state(self) -> None:
-        """Set the metrics of this moment; the server does so each second."""
-        for name, follower in self.followers.items():
-            follower.report_state()
-            self.metrics.set(CACHE_BYTES, name, value=self.body_caches[name].bytes)
-        self.metrics.set(CACHE_BYTES, "pages", value=self.response_cache.bytes)
-        if self.capture:
-            self.capture.report_state()
-        self.metrics.set(WORKERS, value=self.settings.workers)
-        self.metrics.report_process()
-
-    @classmethod
-    def build(
-        cls,
-        settings: Settings,
-        now: Callable[[], datetime] = now,
-        shared: Shared | None = None,
-        report: Report = unreported,
-    ) -> Services:
-        """Wire the services of one process. Without ``shared`` it shares nothing with others.
-
-        ``report`` receives each finished request, from the response cache and from Flask alike.
-        """
-        shared = shared or Shared.build(settings)
-        counters, metrics = shared.write_counters, shared.metrics
-        count_writes = {name: each.writing for name, each in counters.items()}
-        store = Store(settings.couchdb_url, settings.prefix, count_writes, metrics.count_database_request)
-        validators = {name: CacheValidator(each) for name, each in counters.items()}
-        feeds = {each: store.feed(each.database) for each in (PROJECT, DOCUMENT)}
-        leaves = {each: store.leaves(each.database) for each in (DOCUMENT, PROJECT)}
-
-        def project_exists(project_id: int) -> bool:
-            return store[PROJECT.database].get(PROJECT.doc_id(project_id)) is not None
-
-        judge = Judge(leaves, store.versions, project_exists)
-        keep = keeper(store.versions if settings.history else None, leaves)
-        marks = ConflictMarks(judge.judge)
-        hubs = {
-            each: Hub(each, settings.secrets[0], now, mark=partial(marks.mark, each)) for each in (PROJECT, DOCUMENT)
-        }
-        followers = {
-            each.database: Follower(
-                store[each.database],
-                validators[each.database],
-                metrics,
-                each.database,
-                identity=feeds[each].identity,
-                audience=hub,
-            )
-            for each, hub in hubs.items()
-        }
-
-        start_counters(metrics, settings)
-
-        def count_miss() -> None:
-            metrics.count(READS, "miss")
-
-        def report_counted(record: RequestRecord) -> None:
-            metrics.count_answer(record)
-            report(record)
-
-        def body_cache(resource_type: ResourceType, max_bytes: int) -> BodyCache:
-            name = resource_type.database
-            return BodyCache(resource_type, validators[name], followers[name].start, max_bytes)
-
-        def allocator(resource_type: ResourceType) -> Allocator:
-            return Allocator(store["meta"], resource_type.name, settings.region, settings.regions, timestamp)
-
-        def channel(resource_type: ResourceType, hub: Hub) -> Channel:
-            follower = followers[resource_type.database]
-            return Channel(hub, follower.start, follower.recent_changes)
-
-        def item_conflicts(resource_type: ResourceType) -> ItemConflicts:
-            return ItemConflicts(partial(judge.judge, resource_type), leaves[resource_type], keep)
-
-        budgets = {DOCUMENT: settings.cache_bytes, PROJECT: settings.cache_bytes // PROJECTS_SHARE}
-        caches = [body_cache(resource_type, max_bytes) for resource_type, max_bytes in budgets.items()]
-        stored, containers = (
-            CachedItems(
-                store[each.resource_type.database],
-                allocator(each.resource_type),
-                item_conflicts(each.resource_type),
-                each,
-            )
-            for each in caches
+    judge = Judge(leaves, store.versions, project_exists)
+    keep = keeper(store.versions if settings.history else None, leaves)
+    marks = ConflictMarks(judge.judge)
+    hubs = {each: Hub(each, settings.secrets[0], now, mark=partial(marks.mark, each)) for each in (PROJECT, DOCUMENT)}
+    followers = {
+        each.database: Follower(
+            store[each.database],
+            validators[each.database],
+            metrics,
+            each.database,
+            identity=feeds[each].identity,
+            audience=hub,
         )
-        projects = Projects(containers, stored, now)
-        documents = Documents(stored, projects, MergedWalk(store[DOCUMENT.database], feeds[DOCUMENT].identity))
-        item_services = {PROJECT: projects, DOCUMENT: documents}
-        databases = {each: store[each.database] for each in item_services}
-        conflict_list = ConflictList(item_services, databases, judge.judge_many)
-        changes = Changes(
-            feeds,
-            {each: followers[each.database].older_place for each in item_services},
-            {each: channel(each, hub) for each, hub in hubs.items()},
-            FirstSync(item_services, conflict_list),
-            marks,
-            settings.region,
-            settings.secrets[0],
-            now,
+        for each, hub in hubs.items()
+    }
+
+    start_counters(metrics, settings)
+
+    def count_miss() -> None:
+        metrics.count(READS, "miss")
+
+    def report_counted(record: RequestRecord) -> None:
+        metrics.count_answer(record)
+        report(record)
+
+    def body_cache(resource_type: ResourceType, max_bytes: int) -> BodyCache:
+        name = resource_type.database
+        return BodyCache(resource_type, validators[name], followers[name].start, max_bytes)
+
+    def allocator(resource_type: ResourceType) -> Allocator:
+        return Allocator(store["meta"], resource_type.name, settings.region, settings.regions, timestamp)
+
+    def channel(resource_type: ResourceType, hub: Hub) -> Channel:
+        follower = followers[resource_type.database]
+        return Channel(hub, follower.start, follower.recent_changes)
+
+    def item_conflicts(resource_type: ResourceType) -> ItemConflicts:
+        return ItemConflicts(partial(judge.judge, resource_type), leaves[resource_type], keep)
+
+    budgets = {DOCUMENT: settings.cache_bytes, PROJECT: settings.cache_bytes // PROJECTS_SHARE}
+    caches = [body_cache(resource_type, max_bytes) for resource_type, max_bytes in budgets.items()]
+    stored, containers = (
+        CachedItems(
+            store[each.resource_type.database],
+            allocator(each.resource_type),
+            item_conflicts(each.resource_type),
+            each,
         )
-        change_cursors = ChangeCursors(settings.secrets)
-        idempotency = Idempotency(store["meta"], settings.deadline + 2, now)
-        usage = Usage(store["meta"], idempotency.sweep)
-        keys = Keys(store["keys"], allocator(KEY), usage, settings.secrets, now)
-        authenticator = Authenticator(keys, usage.note, settings.out_of_scope, now, time.monotonic)
-        capture = Capture(store, (PROJECT, DOCUMENT), settings.history, metrics, now) if settings.history else None
-        reducer = Reducer(judge, leaves, keep, metrics)
-        resolver = Resolver(reducer, leaves, databases, metrics)
-        jobs: list[Job] = [resolver]
-        if settings.history and capture:
-            jobs += [capture, Sweep(store, settings.history, metrics, now)]
-        bodies = {each.resource_type.database: each for each in caches}
-        return cls(
-            settings=settings,
-            store=store,
-            documents=documents,
-            projects=projects,
-            keys=keys,
-            usage=usage,
-            authenticator=authenticator,
-            cursors=Cursors(settings.secrets),
-            changes=changes,
-            change_cursors=change_cursors,
-            conflicts=Conflicts(item_services, leaves, judge.judge_many, conflict_list, store.versions),
-            change_tickets=Tickets(settings.secrets, change_cursors, now),
-            versions={
-                each: Versions(service, store.leaves(each.database), store.versions)
-                for each, service in item_services.items()
-            },
-            idempotency=idempotency,
-            reservations=Reservations(store.feed("meta"), settings.secrets, now),
-            readiness=Readiness(store),
-            limiter=shared.limiter,
-            body_caches=bodies,
-            followers=followers,
-            response_cache=ResponseCache(settings, bodies, authenticator, shared.limiter, count_miss, report_counted),
-            metrics=metrics,
-            report=report_counted,
-            background=Background(store["meta"], jobs, now),
-            capture=capture,
-            judge=judge,
-            resolver=resolver,
-        )
+        for each in caches
+    )
+    projects = Projects(containers, stored, now)
+    documents = Documents(stored, projects, MergedWalk(store[DOCUMENT.database], feeds[DOCUMENT].identity))
+    item_services = {PROJECT: projects, DOCUMENT: documents}
+    databases = {each: store[each.database] for each in item_services}
+    conflict_list = ConflictList(item_services, databases, judge.judge_many)
+    changes = Changes(
+        feeds,
+        {each: followers[each.database].older_place for each in item_services},
+        {each: channel(each, hub) for each, hub in hubs.items()},
+        FirstSync(item_services, conflict_list),
+        marks,
+        settings.region,
+        settings.secrets[0],
+        now,
+    )
+    change_cursors = ChangeCursors(settings.secrets)
+    idempotency = Idempotency(store["meta"], settings.deadline + 2, now)
+    usage = Usage(store["meta"], idempotency.sweep)
+    keys = Keys(store["keys"], allocator(KEY), usage, settings.secrets, now)
+    authenticator = Authenticator(keys, usage.note, settings.out_of_scope, now, time.monotonic)
+    capture = Capture(store, (PROJECT, DOCUMENT), settings.history, metrics, now) if settings.history else None
+    reducer = Reducer(judge, leaves, keep, metrics)
+    resolver = Resolver(reducer, leaves, databases, metrics)
+    jobs: list[Job] = [resolver]
+    if settings.history and capture:
+        jobs += [capture, Sweep(store, settings.history, metrics, now)]
+    bodies = {each.resource_type.database: each for each in caches}
+    return Services(
+        settings=settings,
+        store=store,
+        documents=documents,
+        projects=projects,
+        keys=keys,
+        usage=usage,
+        authenticator=authenticator,
+        cursors=Cursors(settings.secrets),
+        changes=changes,
+        change_cursors=change_cursors,
+        conflicts=Conflicts(item_services, leaves, judge.judge_many, conflict_list, store.versions),
+        change_tickets=Tickets(settings.secrets, change_cursors, now),
+        versions={
+            each: Versions(service, store.leaves(each.database), store.versions)
+            for each, service in item_services.items()
+        },
+        idempotency=idempotency,
+        reservations=Reservations(store.feed("meta"), settings.secrets, now),
+        readiness=Readiness(store),
+        limiter=shared.limiter,
+        body_caches=bodies,
+        followers=followers,
+        response_cache=ResponseCache(settings, bodies, authenticator, shared.limiter, count_miss, report_counted),
+        metrics=metrics,
+        report=report_counted,
+        background=Background(store["meta"], jobs, now),
+        capture=capture,
+        judge=judge,
+        resolver=resolver,
+    )
 
 
 def start_counters(metrics: Metrics, settings: Settings) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from app.domain.access import SCOPES
 from app.local_couchdb.process import poll
 from app.local_couchdb.wire import request as ask
-from app.wiring import Services
+from app.services import Services
 from proofs.accounts import stored
 from proofs.clients import Clients
 from proofs.conftest import Installation

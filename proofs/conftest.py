@@ -10,8 +10,9 @@ import pytest
 
 from app.domain.access import SCOPES
 from app.local_couchdb import Running
+from app.services import Services
 from app.settings import Settings
-from app.wiring import Services
+from app.wiring import build_services
 from proofs.node import Node
 from proofs.proxy import Proxy
 from proofs.service import Service
@@ -54,7 +55,7 @@ class Installation:
 def install(url: str, prefix: str) -> Installation:
     """Deploy to the database server at ``url`` and create a key of every scope."""
     settings = deployed_settings(url, prefix, secrets=(SECRET,))
-    services = Services.build(settings)
+    services = build_services(settings)
     _, key = services.keys.create("proofs", SCOPES)
     services.close()
     return Installation(settings, key)
@@ -78,7 +79,7 @@ def installation(server_url: str, module_prefix: str) -> Installation:
 @pytest.fixture(scope="module")
 def services(installation: Installation) -> Iterator[Services]:
     """The services of a process beside this module's service, as the command line uses them."""
-    beside = Services.build(installation.settings)
+    beside = build_services(installation.settings)
     yield beside
     beside.close()
 

@@ -23,7 +23,8 @@ from app.couch.connection import Connection
 from app.domain.access import SCOPES
 from app.domain.keys.key_text import compose
 from app.domain.resources import DOCUMENT, timestamp
-from app.wiring import Services
+from app.services import Services
+from app.wiring import build_services
 from bench.pages import timed
 from tests.api.conftest import deployed_settings
 from tests.databases import TestDatabase
@@ -153,7 +154,7 @@ def main() -> None:
     server, prefix = TestDatabase(), f"times{secrets.token_hex(3)}"
     url = server.running.url
     print(f"{server.title}; {REFUSALS} refusals of each kind")
-    services = Services.build(deployed_settings(url, prefix, secrets=(SECRET,)))
+    services = build_services(deployed_settings(url, prefix, secrets=(SECRET,)))
     try:
         fill(services)
         kinds = requests(services)

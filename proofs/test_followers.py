@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from app.wiring import Services
+from app.services import Services
+from app.wiring import build_services
 from proofs.audience import Audience, readers, words
 from proofs.conftest import Installation, install
 from proofs.editors import Editors, World
@@ -43,7 +44,7 @@ def own(node: Node) -> Installation:
 @pytest.fixture(scope="module")
 def beside(own: Installation) -> Iterator[Services]:
     """The services of a process beside the service."""
-    services = Services.build(own.settings)
+    services = build_services(own.settings)
     yield services
     services.close()
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from app.domain.access import SCOPES
 from app.local_couchdb.process import poll
-from app.wiring import Services
+from app.services import Services
 from proofs.conftest import Installation
 from tests.server.events import EventClient
 from tests.server.live import PATIENCE, Live

@@ -11,7 +11,7 @@ import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from app.wiring import Services
+from app.services import Services
 from proofs.conftest import WORKERS, Installation
 from tests.server.clients import Load, WorkerClient, workers
 from tests.server.live import Live

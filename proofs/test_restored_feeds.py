@@ -10,7 +10,7 @@ import pytest
 
 from app.couch.connection import Connection
 from app.local_couchdb.wire import request as ask
-from app.wiring import Services
+from app.wiring import build_services
 from couchapp import deployment, tree
 from proofs.audience import Audience, readers
 from proofs.conftest import Installation, install
@@ -48,7 +48,7 @@ def world(hosts: list[Service], own: Installation) -> World:
 @pytest.fixture
 def audience(hosts: list[Service], own: Installation, world: World, seed: int) -> Audience:
     """Followers with every sort of key and feed."""
-    services = Services.build(own.settings)
+    services = build_services(own.settings)
     audience = Audience(hosts, own, readers(services, world), seed, FEEDS_EACH)
     services.close()
     return audience

@@ -11,8 +11,9 @@ import pytest
 from app.domain.idempotency import RETENTION, Begun, StoredAnswer
 from app.domain.keys import usage
 from app.errors import IdempotencyInProgress
+from app.services import Services
 from app.settings import Settings
-from app.wiring import Services
+from app.wiring import build_services
 from launcher.settings import MAX_DEADLINE_SECONDS
 from tests.api.conftest import deployed_settings
 from tests.waiting import wait_until
@@ -45,7 +46,7 @@ def begin(services: Services, key: str = "k") -> Begun:
 @pytest.mark.parametrize("deadline", [0.5, 5.0, MAX_DEADLINE_SECONDS])
 def test_a_request_is_taken_over_only_after_its_deadline(settings: Settings, deadline: float) -> None:
     clock = Clock()
-    with closing(Services.build(replace(settings, deadline=deadline), clock)) as services:
+    with closing(build_services(replace(settings, deadline=deadline), clock)) as services:
         first = begin(services)
         clock.now += timedelta(seconds=deadline)
         with pytest.raises(IdempotencyInProgress):
@@ -62,7 +63,7 @@ def test_expired_records_are_swept_in_the_background(settings: Settings, monkeyp
     monkeypatch.setattr(usage, "PERIOD_SECONDS", 0.0)
     monkeypatch.setattr(usage, "SPREAD_SECONDS", 0.01)
     clock = Clock()
-    with closing(Services.build(settings, clock)) as services:
+    with closing(build_services(settings, clock)) as services:
         meta = services.store["meta"]
         services.idempotency.finish(begin(services, "old"), StoredAnswer(201, {}, "{}"))
         [old] = meta.ids("idempotency:", "idempotency;", limit=2)

@@ -18,8 +18,8 @@ from app.errors import Fault, ServiceError, TooLarge, ValidationFailed
 from app.http import arguments
 from app.http.answers import Answer, json_line, tag_headers, tags_or_bare
 from app.schemas.batches import OperationSchema
+from app.services import Services
 from app.store.items import ANY, Condition, WriteId
-from app.wiring import Services
 
 # The outcomes of a thousand operations are stored in one document, so the report on each is short.
 MAX_FAULTS = 3

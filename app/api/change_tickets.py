@@ -15,7 +15,7 @@ from app.domain.resources import DOCUMENT, PROJECT
 from app.http.answers import Answer
 from app.http.operations import Routes
 from app.schemas.change_tickets import NewTicketSchema, TicketSchema
-from app.wiring import Services
+from app.services import Services
 
 HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 

@@ -23,7 +23,7 @@ from app.http.operations import Routes
 from app.http.waiting import HAS_ROOM, RESUMED, EventStream, LongPoll, Resumed
 from app.schemas.change_events import STREAM
 from app.schemas.changes import ChangesQuerySchema, ChangesSchema
-from app.wiring import Services
+from app.services import Services
 
 TYPES = {each.name: each for each in TYPE_SCOPES}
 CACHING = {"Vary": f"{answers.CACHING['Vary']}, Accept"}

@@ -23,8 +23,8 @@ from app.schemas.conflicts import (
 )
 from app.schemas.documents import DocumentSchema
 from app.schemas.projects import ProjectSchema
+from app.services import Services
 from app.store.items import WriteId
-from app.wiring import Services
 
 routes = Routes("conflicts", "Items that were changed in two regions in ways that cannot be merged.")
 blueprint = routes.blueprint

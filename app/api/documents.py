@@ -13,9 +13,9 @@ from app.http.operations import Routes
 from app.schemas.batches import BatchSchema, OutcomesSchema
 from app.schemas.documents import DocumentPageQuery, DocumentPatchSchema, DocumentSchema, NewDocumentSchema
 from app.schemas.reservations import NewReservationSchema, ReservationSchema
+from app.services import Services
 from app.settings import BATCH_BODY_FACTOR
 from app.store.items import WriteId
-from app.wiring import Services
 
 VALUES = {
     "create": NewDocumentSchema(),

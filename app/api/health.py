@@ -9,7 +9,7 @@ from marshmallow import Schema, fields
 from app.errors import Unavailable
 from app.http.answers import Answer
 from app.http.operations import Routes
-from app.wiring import Services
+from app.services import Services
 
 NO_STORE = {"Cache-Control": "no-store"}
 

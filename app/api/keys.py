@@ -12,8 +12,8 @@ from app.http.answers import Answer
 from app.http.operations import Routes
 from app.schemas.keys import KeySchema, MintedKeySchema, NewKeySchema, RotationSchema
 from app.schemas.pages import CursorQuery
+from app.services import Services
 from app.store.items import ANY
-from app.wiring import Services
 
 routes = Routes("keys", "API keys: their rights, and when they end.")
 blueprint = routes.blueprint

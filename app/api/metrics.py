@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from app.http.answers import Answer
 from app.http.operations import Routes
 from app.metrics import BUCKETS, Metric, Metrics, Sample
-from app.wiring import Services
+from app.services import Services
 
 OPENMETRICS = "application/openmetrics-text"
 NO_STORE = {"Cache-Control": "no-store"}

@@ -15,9 +15,9 @@ from app.schemas.documents import DocumentSchema
 from app.schemas.pages import PageQuery
 from app.schemas.projects import NewProjectSchema, ProjectPatchSchema, ProjectSchema
 from app.schemas.reservations import NewReservationSchema, ReservationSchema
+from app.services import Services
 from app.settings import BATCH_BODY_FACTOR
 from app.store.items import WriteId
-from app.wiring import Services
 
 VALUES = {
     "create": NewProjectSchema(),

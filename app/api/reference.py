@@ -16,8 +16,8 @@ from app.api import change_tickets, changes, conflicts, documents, health, keys,
 from app.api.openapi import document
 from app.http.answers import JSON, Answer
 from app.http.operations import Routes
+from app.services import Services
 from app.urls import PATH_CHARACTERS
-from app.wiring import Services
 
 PAGE = Path(__file__).parent / "reference_page"
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"

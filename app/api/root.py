@@ -20,9 +20,9 @@ from app.http.accept import quality
 from app.http.answers import JSON, Answer
 from app.http.operations import Routes
 from app.http.strict_json import MAX_DEPTH, MAX_INTEGER
+from app.services import Services
 from app.urls import PATH_CHARACTERS
 from app.version import VERSION
-from app.wiring import Services
 
 HTML = "text/html"
 PAGE, STYLE = (Path(__file__).with_name(f"root_page.{kind}") for kind in ("html", "css"))

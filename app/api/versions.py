@@ -15,8 +15,8 @@ from app.http.operations import Routes
 from app.schemas.documents import DocumentSchema
 from app.schemas.projects import ProjectSchema
 from app.schemas.versions import DocumentVersionSchema, ProjectVersionSchema, RestoreSchema, VersionsQuery
+from app.services import Services
 from app.store.items import WriteId
-from app.wiring import Services
 
 routes = Routes("versions", "The versions that items had, and how to bring one back.")
 blueprint = routes.blueprint

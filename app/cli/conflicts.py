@@ -22,8 +22,8 @@ from app.http import arguments, strict_json
 from app.http.answers import tags_or_bare
 from app.schemas.documents import NewDocumentSchema
 from app.schemas.projects import NewProjectSchema
+from app.services import Services
 from app.store.items import Fields
-from app.wiring import Services
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]

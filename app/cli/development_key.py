@@ -9,8 +9,8 @@ from pathlib import Path
 from app.cli.banner import DevelopmentKey
 from app.domain.access import SCOPES
 from app.domain.resources import now
+from app.services import Services
 from app.settings import Settings
-from app.wiring import Services
 
 CURRENT, ALL, EARLIER = "development-key", "development-keys", "earlier"
 

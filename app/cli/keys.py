@@ -15,8 +15,8 @@ from app.domain.access import SCOPES, Key
 from app.domain.keys.keys import OVERLAP_SECONDS
 from app.domain.resources import now
 from app.errors import NotFound
+from app.services import Services
 from app.store.items import MAX_ID
-from app.wiring import Services
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]

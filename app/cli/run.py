@@ -18,7 +18,7 @@ from app.couch.connection import Connection
 from app.local_couchdb import Running
 from app.server.serve import serve
 from app.settings import Settings, weaknesses
-from app.wiring import Services
+from app.wiring import build_services
 from couchapp import deployment, running, tree
 from couchapp.running import Claim
 from couchapp.server_check import check_server
@@ -61,7 +61,7 @@ def start(environ: Mapping[str, str], show: Show = lambda _url, _key: None) -> i
         own = {"COUCHDB_URL": server.url, "COUCHDB_ADMIN_URL": server.url} if claim else {}
         settings = Settings.parse({**environ, **own, "DREAMSCRIPT_SECRET_KEY": secret})
         deploy(settings, steps)
-        with closing(Services.build(settings)) as services:
+        with closing(build_services(settings)) as services:
             key = development_key(settings, services, place(server))
 
         def ready(host: str, port: int) -> None:

@@ -20,8 +20,8 @@ from app.http.identity import Identity, identify
 from app.http.methods import accept_patch, allowed_methods, is_read
 from app.http.quota import Quota
 from app.request_context import current_request
+from app.services import Services
 from app.store.items import WriteId
-from app.wiring import Services
 
 View = Callable[..., Answer]
 

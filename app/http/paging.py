@@ -14,7 +14,7 @@ from app.domain.listing.pages import ListQuery, Page
 from app.http import answers
 from app.http.answers import Answer, array, tag_headers
 from app.http.arguments import if_none_match
-from app.wiring import Services
+from app.services import Services
 
 # Of pages, for the OpenAPI document.
 HEADER_NAMES = (*answers.HEADER_NAMES, "x-next", "Link")

@@ -13,7 +13,7 @@ from app.http.arguments import check_declared
 from app.http.credentials import key_text
 from app.http.methods import starts_with_two_slashes
 from app.http.operations import Blueprint, Operation
-from app.wiring import Services
+from app.services import Services
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -6,7 +6,7 @@ import secrets
 from typing import Any
 
 from app.domain.resources import DOCUMENT, PROJECT
-from app.wiring import Services
+from app.services import Services
 from tests.replication import replicate
 
 TYPES = {each.database: each for each in (DOCUMENT, PROJECT)}

@@ -14,9 +14,10 @@ from app.couch.connection import Connection
 from app.domain.access import SCOPES
 from app.domain.resources import PROJECT, timestamp
 from app.limits.policies import MEMORY
+from app.services import Services
 from app.settings import Settings
 from app.store import Database
-from app.wiring import Services
+from app.wiring import build_services
 from tests.api import cache_comparison
 from tests.deploying import deploy_new
 
@@ -129,7 +130,7 @@ def settings(server_url: str, module_prefix: str) -> Settings:
 @pytest.fixture(scope="module")
 def services(settings: Settings) -> Iterator[Services]:
     """The command line's way into this module's installation."""
-    services = Services.build(settings)
+    services = build_services(settings)
     yield services
     services.close()
 

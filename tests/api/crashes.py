@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.errors import Unavailable
-from app.wiring import Services
+from app.services import Services
 
 
 class Crash(BaseException):

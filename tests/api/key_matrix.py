@@ -15,8 +15,8 @@ from app.domain.access import SCOPES
 from app.domain.keys.key_text import compose
 from app.domain.keys.keys import Keys
 from app.domain.resources import DOCUMENT, KEY, PROJECT, now, timestamp
+from app.services import Services
 from app.store.items import digits
-from app.wiring import Services
 from tests.api.conflicts import bring_versions
 from tests.api.conftest import Answer, Caller
 from tests.api.templates import CONDITIONS, CURSOR, LISTS, VERSION, Ids, Place, Request, Template

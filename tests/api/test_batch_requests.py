@@ -15,8 +15,8 @@ from app.domain.items import Items
 from app.domain.projects import Projects
 from app.domain.resources import DOCUMENT, PROJECT
 from app.errors import Conflict, Unavailable
+from app.services import Services
 from app.store.items import WriteId
-from app.wiring import Services
 from tests.api.conftest import Caller
 from tests.api.test_batches import create, outcomes, send, statuses
 

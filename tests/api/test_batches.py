@@ -11,8 +11,8 @@ from app import Application
 from app.couch.transport import Session
 from app.domain.access import SCOPES
 from app.errors import Unconfirmed
+from app.services import Services
 from app.store import Database, confirmed_writes
-from app.wiring import Services
 from tests.api.conftest import Answer, Caller, of_items
 
 

@@ -11,7 +11,7 @@ import pytest
 from app import Application
 from app.domain.access import SCOPES
 from app.domain.resources import DOCUMENT, KEY, PROJECT
-from app.wiring import Services
+from app.services import Services
 from tests.api.conftest import Caller
 
 PATH = "/changes/tickets"

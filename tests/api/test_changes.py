@@ -14,9 +14,9 @@ from app.couch.connection import Connection
 from app.domain.access import SCOPES, reach
 from app.domain.resources import DOCUMENT, now
 from app.limits.policies import policies
+from app.services import Services
 from app.settings import Settings
 from app.store.feed import Feed, FeedState
-from app.wiring import Services
 from couchapp import feed_identity
 from couchapp.databases import Databases
 from tests.api.conftest import Answer, Caller, deployed_settings

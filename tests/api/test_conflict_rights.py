@@ -10,7 +10,7 @@ import pytest
 from app import Application
 from app.domain.access import SCOPES
 from app.domain.conflicts import listing
-from app.wiring import Services
+from app.services import Services
 from tests.api.conflicts import bring_versions
 from tests.api.conftest import Caller
 

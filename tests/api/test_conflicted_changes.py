@@ -14,7 +14,7 @@ from app.domain.access import SCOPES
 from app.domain.changes.conflict_marks import ConflictMarks
 from app.domain.changes.visibility import Shown
 from app.domain.resources import DOCUMENT, PROJECT
-from app.wiring import Services
+from app.services import Services
 from tests.api.conflicts import bring_versions
 from tests.api.conftest import Caller
 from tests.api.follower import Follower

@@ -13,10 +13,10 @@ from app.domain.conflicts.conflicts import Conflicts
 from app.domain.conflicts.item_conflicts import ConflictState, ItemConflicts
 from app.domain.resources import DOCUMENT
 from app.errors import Unavailable
+from app.services import Services
 from app.store.items import StoredItem
 from app.store.leaves import MAX_LEAVES
 from app.store.version import Version
-from app.wiring import Services
 from tests.api.conflicts import UPDATED_AT, bring_versions
 from tests.api.conftest import Answer, Caller
 from tests.replication import replicate, revision

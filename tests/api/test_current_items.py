@@ -11,7 +11,7 @@ from app import Application
 from app.domain.access import SCOPES
 from app.domain.batches import current as currents
 from app.errors import Unavailable
-from app.wiring import Services
+from app.services import Services
 from tests.api.conftest import Caller
 from tests.api.offline import current, send
 

@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.items import Items
 from app.domain.resources import DOCUMENT
-from app.wiring import Services
+from app.services import Services
 from tests.api.conftest import Caller, Mark
 
 

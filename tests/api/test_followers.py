@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from app.domain.access import SCOPES
+from app.services import Services
 from app.settings import Settings
 from app.store.feed import Feed, FeedPart
-from app.wiring import Services
 from tests.api.conftest import Caller, deployed_settings
 from tests.api.follower import Follower, Key
 

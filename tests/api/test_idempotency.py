@@ -17,10 +17,10 @@ from app.domain.idempotency import Idempotency
 from app.domain.items import Items
 from app.domain.resources import now
 from app.errors import Unavailable
+from app.services import Services
 from app.store import Database
 from app.store.confirmed_writes import ConfirmedWrites
 from app.store.items import ItemWrite, StoredItem
-from app.wiring import Services
 from tests.api.conftest import Answer, Caller
 from tests.api.crashes import Crash, crash, end_leases, then_crash
 

@@ -11,7 +11,7 @@ import pytest
 from app import Application
 from app.domain.items import Items
 from app.errors import Forbidden, ServiceError, TooManyRequests, Unauthorized
-from app.wiring import Services
+from app.services import Services
 from tests.api.conftest import Caller
 from tests.api.test_idempotency import same, send
 

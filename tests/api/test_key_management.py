@@ -12,7 +12,7 @@ import pytest
 
 from app import Application
 from app.domain.resources import now, stamp
-from app.wiring import Services
+from app.services import Services
 from tests.api.conftest import Answer, Caller
 
 

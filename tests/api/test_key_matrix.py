@@ -20,7 +20,7 @@ from app.domain.projects import Projects
 from app.domain.resources import now
 from app.http import paging
 from app.settings import Settings
-from app.wiring import Services
+from app.wiring import build_services
 from tests.api.conftest import Caller
 from tests.api.key_matrix import EVERYTHING, MODES, REACHES, Cell, Matrix, World
 from tests.api.operations import DOCUMENT, OPERATIONS, Operation
@@ -60,7 +60,7 @@ def tally(pytestconfig: pytest.Config) -> Iterator[Tally]:
 @pytest.fixture(scope="module")
 def matrix(app: Application, ada: Caller, settings: Settings) -> Iterator[Matrix]:
     """The matrix over this module's installation."""
-    past = Services.build(settings, now=lambda: now() - timedelta(days=2))
+    past = build_services(settings, now=lambda: now() - timedelta(days=2))
     yield Matrix(World(app, ada), past.keys)
     past.close()
 

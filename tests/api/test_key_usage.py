@@ -13,7 +13,7 @@ import pytest
 from app import Application
 from app.couch.connection import Connection, CouchResponse
 from app.domain.resources import now, stamp
-from app.wiring import Services
+from app.services import Services
 from tests.api.conftest import Caller
 
 

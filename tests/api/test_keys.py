@@ -11,9 +11,9 @@ import pytest
 from app.couch.connection import Connection
 from app.domain.keys.key_text import compose
 from app.domain.resources import now
+from app.services import Services
 from app.settings import Settings
 from app.store import Database
-from app.wiring import Services
 from tests.api.conftest import Caller
 
 

@@ -11,7 +11,7 @@ from app.couch.connection import AnswerLost, Connection
 from app.domain.access import SCOPES
 from app.domain.listing.pages import CATCH_UP_SECONDS, VIEW_SECONDS, Index, ListQuery
 from app.domain.resources import DOCUMENT
-from app.wiring import Services
+from app.services import Services
 from tests.api.conftest import Caller
 from tests.clock import ManualClock
 

@@ -10,8 +10,8 @@ import pytest
 
 from app import Application
 from app.domain.access import SCOPES
+from app.services import Services
 from app.store.database import Database, Revision
-from app.wiring import Services
 from tests.api.conftest import Answer, Caller
 
 MODES = ("forbid", "hide")

@@ -10,9 +10,9 @@ from app import Application
 from app.domain.access import SCOPES
 from app.domain.items import MAX_TAKEN_IDS
 from app.domain.resources import DOCUMENT
+from app.services import Services
 from app.store import Database
 from app.store.claimed_ids import Allocator
-from app.wiring import Services
 from tests.api.conftest import Caller
 from tests.api.test_batches import outcomes, send
 from tests.api.test_undone_writes import current

@@ -11,7 +11,7 @@ import pytest
 from app.domain.items import Items
 from app.domain.projects import Projects
 from app.domain.resources import PROJECT, now, stamp
-from app.wiring import Services
+from app.services import Services
 from launcher.settings import MAX_DEADLINE_SECONDS
 from tests.api.conftest import Caller
 from tests.api.test_writes import make, send

@@ -12,9 +12,9 @@ from app.domain.documents import Documents
 from app.domain.items import Items
 from app.domain.projects import Projects
 from app.errors import Unavailable
+from app.services import Services
 from app.store import Database, DocumentFailure, confirmed_writes
 from app.store.exchange import Exchange
-from app.wiring import Services
 from tests.api.conftest import Caller, Mark, of_items
 from tests.api.crashes import Crash, crash, then_fail
 from tests.api.test_batches import create, outcomes, send, statuses

@@ -15,9 +15,9 @@ from app.domain import reservations
 from app.domain.access import SCOPES
 from app.domain.items import Items
 from app.errors import Unavailable
+from app.services import Services
 from app.settings import Settings
 from app.store import Database
-from app.wiring import Services
 from couchapp import feed_identity
 from couchapp.databases import Databases
 from tests.api.conftest import Answer, Caller

@@ -7,8 +7,8 @@ from itertools import count
 import pytest
 
 from app.domain.resources import DOCUMENT
+from app.services import Services
 from app.store.claimed_ids import Allocator
-from app.wiring import Services
 from tests.api.conftest import Caller
 
 

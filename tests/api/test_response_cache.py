@@ -17,9 +17,9 @@ from app.domain.keys import authenticator
 from app.domain.listing.pages import Index
 from app.limits.policies import policies
 from app.metrics import FEED_CHANGES
+from app.services import Services
 from app.store import changes
 from app.store.exchange import Exchange
-from app.wiring import Services
 from tests.api import cache_comparison
 from tests.api.conftest import Caller
 from tests.samples import value

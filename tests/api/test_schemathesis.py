@@ -24,7 +24,7 @@ from app.domain.access import SCOPES
 from app.domain.keys.keys import Keys
 from app.http import idempotent
 from app.schemas.versions import TAG_PATTERN
-from app.wiring import Services
+from app.services import Services
 from tests.api.conftest import Caller
 from tests.offline_settings import OFFLINE_SETTINGS
 

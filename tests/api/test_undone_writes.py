@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from app.domain.items import Items
+from app.services import Services
 from app.store import Database
 from app.store.confirmed_writes import ConfirmedWrites
 from app.store.items import ItemWrite
-from app.wiring import Services
 from tests.api.conftest import Caller, Mark
 from tests.api.crashes import Crash, crash
 from tests.api.test_idempotency import send

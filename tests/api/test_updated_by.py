@@ -11,7 +11,7 @@ from app import Application
 from app.domain.access import SCOPES
 from app.domain.items import Items
 from app.domain.resources import DOCUMENT, PROJECT, ResourceType
-from app.wiring import Services
+from app.services import Services
 from tests.api.conftest import Caller, Mark
 
 # Returns the principal that is stored with an item or with its tombstone.

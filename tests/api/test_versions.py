@@ -10,8 +10,8 @@ import pytest
 
 from app.domain.access import SCOPES
 from app.domain.resources import DOCUMENT
+from app.services import Services
 from app.store.version import Version
-from app.wiring import Services
 from tests.api.conflicts import bring_versions
 from tests.api.conftest import Answer, Caller
 

@@ -13,8 +13,8 @@ import pytest
 from app import Application
 from app.domain.access import SCOPES
 from app.domain.resources import DOCUMENT
+from app.services import Services
 from app.store import Database
-from app.wiring import Services
 from tests.api.conftest import Answer, Caller
 
 KINDS = ("documents", "projects")

@@ -13,8 +13,9 @@ import pytest
 from app.cli import conflict_text
 from app.cli.conflicts import OPERATOR
 from app.cli.main import main
+from app.services import Services
 from app.settings import Settings
-from app.wiring import Services
+from app.wiring import build_services
 from tests.api.conflicts import bring_versions
 from tests.api.conftest import deployed_settings
 from tests.server.live import SECRET, command, environment
@@ -30,7 +31,7 @@ def environ(server_url: str, module_prefix: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def services(environ: dict[str, str]) -> Iterator[Services]:
     """The services of the installation."""
-    with closing(Services.build(Settings.read(environ))) as services:
+    with closing(build_services(Settings.read(environ))) as services:
         yield services
 
 

@@ -13,8 +13,9 @@ import pytest
 from app.cli.banner import DevelopmentKey
 from app.cli.development_key import development_key
 from app.domain.access import SCOPES
+from app.services import Services
 from app.settings import Settings
-from app.wiring import Services
+from app.wiring import build_services
 from tests.api.conftest import deployed_settings
 
 
@@ -27,7 +28,7 @@ def settings(server_url: str, prefix: str, tmp_path: Path) -> Settings:
 @pytest.fixture
 def services(settings: Settings) -> Iterator[Services]:
     """The services of the installation."""
-    with closing(Services.build(settings)) as services:
+    with closing(build_services(settings)) as services:
         yield services
 
 
@@ -62,7 +63,7 @@ def test_another_database_does_not_overwrite_the_key(
 ) -> None:
     first = development_key(settings, services, "embedded").text
     other = replace(deployed_settings(server_url, module_prefix), var=settings.var)
-    with closing(Services.build(other)) as others:
+    with closing(build_services(other)) as others:
         second = development_key(other, others, "installed").text
         assert second
         assert second != first

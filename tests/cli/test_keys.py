@@ -12,8 +12,9 @@ import pytest
 
 from app.domain.access import SCOPES, Access
 from app.domain.resources import now
+from app.services import Services
 from app.settings import Settings
-from app.wiring import Services
+from app.wiring import build_services
 from tests.api.conftest import deployed_settings
 from tests.server.live import SECRET, command, environment
 
@@ -30,7 +31,7 @@ def environ(server_url: str, module_prefix: str) -> dict[str, str]:
 @pytest.fixture
 def services(environ: dict[str, str]) -> Iterator[Services]:
     """The services of the installation."""
-    with closing(Services.build(Settings.read(environ))) as services:
+    with closing(build_services(Settings.read(environ))) as services:
         yield services
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from app.services import Services
 from app.settings import Settings
-from app.wiring import Services
+from app.wiring import build_services
 from proofs.proxy import Proxy
 from tests.api.conflicts import bring_versions
 from tests.examples.person import Person
@@ -22,7 +23,7 @@ OURS, THEIRS = "The phone rings twice.", "The phone is dead."
 @pytest.fixture
 def services(environ: dict[str, str]) -> Iterator[Services]:
     """The services of an operator."""
-    services = Services.build(Settings.parse(environ))
+    services = build_services(Settings.parse(environ))
     yield services
     services.close()
 

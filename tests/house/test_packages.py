@@ -31,9 +31,10 @@ STORED = {"app.store.items"}
 
 # The packages of this project that each package may import, besides itself and the leaves.
 MAY_IMPORT: dict[str, set[str]] = {
-    "app": {"app.api", "app.cache", "app.http", "app.wiring"},
+    "app": {"app.api", "app.cache", "app.http", "app.services", "app.wiring"},
     "app.__main__": {"app.cli", "couchapp.console"},
-    "app.wiring": {"app.cache", "app.domain", "app.limits", "app.store"},
+    "app.services": {"app.cache", "app.domain", "app.limits", "app.store"},
+    "app.wiring": {"app.cache", "app.domain", "app.limits", "app.services", "app.store"},
     "app.server": {"app", "app.domain", "app.http", "app.wiring", "launcher.address"},
     "app.cli": {
         "app.couch",
@@ -43,15 +44,16 @@ MAY_IMPORT: dict[str, set[str]] = {
         "app.local_couchdb",
         "app.schemas",
         "app.server",
+        "app.services",
         "app.wiring",
         "couchapp",
         "launcher",
         *STORED,
     },
-    "app.api": {"app.domain", "app.http", "app.schemas", "app.wiring", *STORED},
-    "app.http": {"app.domain", "app.limits", "app.wiring", *STORED},
+    "app.api": {"app.domain", "app.http", "app.schemas", "app.services", *STORED},
+    "app.http": {"app.domain", "app.limits", "app.services", *STORED},
     "app.schemas": {"app.domain", *STORED},
-    "app.cache": {"app.domain", "app.http", "app.limits", "app.store", "app.wiring"},
+    "app.cache": {"app.domain", "app.http", "app.limits", "app.store"},
     "app.domain": {"app.store", "couchapp.diff", "couchapp.tree"},
     "app.store": {"app.couch"},
     "app.couch": set(),

@@ -15,7 +15,7 @@ import pytest
 
 from app.domain.resources import now
 from app.settings import Settings
-from app.wiring import Services
+from app.wiring import build_services
 from tests.api.browser import CHROMIUM, Browser
 from tests.server.live import Live
 from tests.server.relay import Relay
@@ -227,7 +227,7 @@ def test_an_event_source_of_another_origin_continues_after_a_cut(
 def test_an_event_source_is_refused_after_a_minute(
     browser: Browser, origins: tuple[str, str], environ: dict[str, str], live: Live, key: str
 ) -> None:
-    with closing(Services.build(Settings.parse(environ), now=lambda: now() - timedelta(minutes=2))) as past:
+    with closing(build_services(Settings.parse(environ), now=lambda: now() - timedelta(minutes=2))) as past:
         ticket = past.change_tickets.issue(past.authenticator.authenticate(key), {})
     Page(browser, origins[0], live.address, key)
     browser.evaluate(f"({LISTEN})('http://{live.address}/changes?ticket={ticket}')")

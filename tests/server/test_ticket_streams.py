@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from app.domain.resources import now
+from app.services import Services
 from app.settings import Settings
-from app.wiring import Services
+from app.wiring import build_services
 from tests.server.events import EventClient
 from tests.server.live import Live, command
 
@@ -54,7 +55,7 @@ def desk(live: Live, key: str) -> Desk:
 @pytest.fixture(scope="module")
 def past(environ: dict[str, str]) -> Iterator[Services]:
     """The services of two minutes ago, for tickets that are not new any more."""
-    services = Services.build(Settings.parse(environ), now=lambda: now() - timedelta(minutes=2))
+    services = build_services(Settings.parse(environ), now=lambda: now() - timedelta(minutes=2))
     with closing(services):
         yield services
 

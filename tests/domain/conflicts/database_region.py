@@ -14,7 +14,7 @@ from app.metrics import Metric
 from app.settings import Settings
 from app.store.items import OWN, Condition, StoredItem
 from app.store.leaves import Leaf
-from app.wiring import Services
+from app.wiring import build_services
 from tests.api.conftest import deployed_settings
 from tests.replication import Replication, replicate
 
@@ -31,7 +31,7 @@ class DatabaseRegion:
         self.settings: Settings = deployed_settings(url, prefix, region=number, regions=count)
         self.url, self.prefix = url, prefix
         self._replications: dict[str, Replication] = {}
-        self.services = Services.build(self.settings)
+        self.services = build_services(self.settings)
         self.leaves = {each: self.services.store.leaves(each.database) for each in (DOCUMENT, PROJECT)}
 
     def close(self) -> None:
