@@ -27,11 +27,8 @@ from app.domain.readiness import Readiness
 from app.domain.reservations import Reservations
 from app.domain.resources import ResourceType
 from app.limits.limiter import Limiter
-from app.metrics import (
-    CACHE_BYTES,
-    WORKERS,
-    Metrics,
-)
+from app.metric_definitions import CACHE_BYTES, WORKERS
+from app.metrics import Metrics
 from app.request_context import Report
 from app.settings import Settings
 from app.store import Follower, Store

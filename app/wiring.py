@@ -40,14 +40,8 @@ from app.domain.readiness import Readiness
 from app.domain.reservations import Reservations
 from app.domain.resources import DOCUMENT, KEY, PROJECT, ResourceType, now, timestamp
 from app.limits.limiter import Limiter
-from app.metrics import (
-    EVENTS,
-    RATE_LIMITED,
-    READS,
-    SLOW_STREAMS,
-    UNLIMITED,
-    Metrics,
-)
+from app.metric_definitions import EVENTS, RATE_LIMITED, READS, SLOW_STREAMS, UNLIMITED
+from app.metrics import Metrics
 from app.request_context import Report, RequestRecord, unreported
 from app.services import Services
 from app.settings import Settings

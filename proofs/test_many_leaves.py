@@ -10,7 +10,8 @@ from threading import Event
 import pytest
 
 from app.domain.resources import DOCUMENT
-from app.metrics import CONFLICTS_OPEN, resident_bytes
+from app.metric_definitions import CONFLICTS_OPEN
+from app.metrics import resident_bytes
 from tests.domain.conflicts.database_region import DatabaseRegion
 from tests.replication import replicate
 

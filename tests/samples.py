@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.metrics import Metric, Metrics
+from app.metric_definitions import Metric
+from app.metrics import Metrics
 
 
 def value(metrics: Metrics, metric: Metric, *labels: str) -> float:

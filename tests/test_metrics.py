@@ -7,7 +7,7 @@ import math
 import pytest
 
 from app import create_app
-from app.metrics import (
+from app.metric_definitions import (
     BUCKETS,
     DATABASE_REQUESTS,
     DATABASE_SECONDS,
@@ -16,11 +16,10 @@ from app.metrics import (
     READS,
     REQUEST_SECONDS,
     REQUESTS,
-    STALE_SECONDS,
     WORKER_RESTARTS,
     WORKER_UP,
-    Metrics,
 )
+from app.metrics import STALE_SECONDS, Metrics
 from app.request_context import METHODS, RequestRecord
 from app.shared_series import COLUMN_WORDS, DIRECTORY_BYTES, FIRST
 from app.store.observation import KINDS, OUTCOMES

@@ -12,7 +12,8 @@ from prometheus_client.registry import Collector
 
 from app.http.answers import Answer
 from app.http.operations import Routes
-from app.metrics import BUCKETS, Metric, Metrics, Sample
+from app.metric_definitions import BUCKETS, Metric
+from app.metrics import Metrics, Sample
 from app.services import Services
 
 OPENMETRICS = "application/openmetrics-text"

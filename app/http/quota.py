@@ -11,7 +11,8 @@ from app.errors import TooManyRequests
 from app.http.methods import is_read
 from app.limits.limiter import Limiter, Verdict
 from app.limits.policies import FAILED, READ, WRITE
-from app.metrics import RATE_LIMITED, Metrics
+from app.metric_definitions import RATE_LIMITED
+from app.metrics import Metrics
 
 if TYPE_CHECKING:
     from app.http.operations import Operation

@@ -19,7 +19,7 @@ from app import create_app
 from app.domain.keys import usage
 from app.http.cross_origin import CrossOrigin
 from app.http.precheck import Precheck
-from app.metrics import IN_FLIGHT
+from app.metric_definitions import IN_FLIGHT
 from app.server import logs
 from app.server.streaming_protocol import StreamingProtocol
 from app.server.supervisor import STOPPING, supervise

@@ -12,7 +12,8 @@ from typing import Any
 
 from app.errors import ServiceError
 from app.http.waiting import Part, Source
-from app.metrics import EVENTS, SLOW_STREAMS, Metrics
+from app.metric_definitions import EVENTS, SLOW_STREAMS
+from app.metrics import Metrics
 from app.request_context import request_context
 from app.server.thread_pool import ThreadPool
 from app.server.waiting_room import Client

@@ -10,7 +10,8 @@ from threading import Lock
 
 from app.errors import ServiceError, Unauthorized, Unavailable
 from app.http.identity import Identity
-from app.metrics import WAITING_CLIENTS, Metrics
+from app.metric_definitions import WAITING_CLIENTS
+from app.metrics import Metrics
 from app.server.request_body import Receive
 from app.server.thread_pool import ThreadPool
 

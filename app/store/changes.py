@@ -11,7 +11,8 @@ from threading import Event, Lock, Thread
 from typing import Protocol
 
 from app.errors import ServiceError
-from app.metrics import FEED_CHANGES, FEED_LAG, FEED_LIVE, FEED_LOSSES, Metrics
+from app.metric_definitions import FEED_CHANGES, FEED_LAG, FEED_LIVE, FEED_LOSSES
+from app.metrics import Metrics
 from app.store.database import HEARTBEAT_SECONDS, Database
 from app.store.feed import FeedPart, FeedRow, number
 

@@ -10,7 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 
 from app import Application
 from app.limits.policies import policies
-from app.metrics import METRICS
+from app.metric_definitions import METRICS
 from app.version import VERSION
 from tests.api.conftest import Answer, Caller
 from tests.samples import Scrape

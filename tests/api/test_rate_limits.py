@@ -15,7 +15,7 @@ from app.domain.access import SCOPES
 from app.domain.keys.key_text import compose
 from app.limits.limiter import Limiter, Verdict
 from app.limits.policies import policies
-from app.metrics import UNLIMITED
+from app.metric_definitions import UNLIMITED
 from app.services import Services
 from tests.api.conftest import Answer, Caller
 from tests.samples import value

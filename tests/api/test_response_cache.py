@@ -16,7 +16,7 @@ from app.domain.access import SCOPES
 from app.domain.keys import authenticator
 from app.domain.listing.pages import Index
 from app.limits.policies import policies
-from app.metrics import FEED_CHANGES
+from app.metric_definitions import FEED_CHANGES
 from app.services import Services
 from app.store import changes
 from app.store.exchange import Exchange

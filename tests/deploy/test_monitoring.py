@@ -12,7 +12,7 @@ import yaml
 
 from app import create_app
 from app.limits.policies import FAILED, READ, WRITE
-from app.metrics import METRICS, Metric
+from app.metric_definitions import METRICS, Metric
 from app.store.observation import KINDS, OUTCOMES
 from tests.deploy.queries import DASHBOARD, DEPLOY, RULES, VARIABLES, Query, queries
 from tests.offline_settings import OFFLINE_SETTINGS

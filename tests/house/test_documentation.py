@@ -11,7 +11,7 @@ from app import create_app
 from app.cli.main import parser
 from app.domain.access import SCOPES
 from app.errors import ERRORS, ServiceError
-from app.metrics import METRICS, Metric
+from app.metric_definitions import METRICS, Metric
 from app.settings import SETTINGS
 from tests.offline_settings import OFFLINE_SETTINGS
 

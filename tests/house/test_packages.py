@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 LEAVES = {
     "app.settings",
     "app.errors",
+    "app.metric_definitions",
     "app.metrics",
     "app.request_context",
     "app.retention",
@@ -62,6 +63,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "app.settings": {"app.local_couchdb.settings", "app.limits.policies", "couchapp.settings", "launcher.settings"},
     "app.limits.policies": set(),
     "app.errors": set(),
+    "app.metric_definitions": set(),
     "app.metrics": set(),
     "app.request_context": set(),
     "app.retention": set(),

@@ -17,7 +17,8 @@ from app.errors import Unauthorized, Unavailable
 from app.http.identity import Identity
 from app.http.request_scope import RequestScope
 from app.http.waiting import HAS_ROOM, RESUMED, EventStream, LongPoll, Part, Resumed, WaitingBody, Wake
-from app.metrics import EVENTS, SLOW_STREAMS, WAITING_CLIENTS, Metrics
+from app.metric_definitions import EVENTS, SLOW_STREAMS, WAITING_CLIENTS
+from app.metrics import Metrics
 from app.request_context import RequestRecord
 from app.server import waiting_room
 from app.server.streams import TIMING, Timing

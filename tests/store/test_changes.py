@@ -12,7 +12,8 @@ from typing import Any, cast
 import pytest
 
 from app.errors import Unavailable
-from app.metrics import FEED_CHANGES, FEED_LAG, FEED_LIVE, FEED_LOSSES, Metrics
+from app.metric_definitions import FEED_CHANGES, FEED_LAG, FEED_LIVE, FEED_LOSSES
+from app.metrics import Metrics
 from app.store import Database, Follower, Store
 from app.store import changes as changes_module
 from app.store.database import MAX_CHANGES, MAX_DOCUMENTS

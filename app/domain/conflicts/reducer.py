@@ -9,7 +9,8 @@ from app.domain.conflicts.judge import Judge
 from app.domain.conflicts.judgement import Judgement
 from app.domain.resources import ResourceType
 from app.errors import ServiceError
-from app.metrics import MERGES, Metrics
+from app.metric_definitions import MERGES
+from app.metrics import Metrics
 from app.store.items import ItemWrite
 from app.store.leaves import Leaf, Leaves
 from app.store.versions import Version, VersionStore

@@ -13,7 +13,8 @@ from app.domain.conflicts.backlog import Backlog, Judged
 from app.domain.conflicts.judgement import Reason
 from app.domain.conflicts.reducer import Reducer
 from app.domain.resources import ResourceType
-from app.metrics import CONFLICTS_OPEN, MERGES, Metrics
+from app.metric_definitions import CONFLICTS_OPEN, MERGES
+from app.metrics import Metrics
 from app.store import Database
 from app.store.leaves import Leaves
 

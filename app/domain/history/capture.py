@@ -9,7 +9,8 @@ from threading import Event
 
 from app.domain.history.capture_source import Source
 from app.domain.resources import ResourceType
-from app.metrics import HISTORY_LAG, Metrics
+from app.metric_definitions import HISTORY_LAG
+from app.metrics import Metrics
 from app.retention import Retention
 from app.store import Store
 

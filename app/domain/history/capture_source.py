@@ -11,7 +11,8 @@ from cachetools import LRUCache
 
 from app.domain.resources import ResourceType, stamp
 from app.errors import Unavailable
-from app.metrics import HISTORY_LOST, HISTORY_VERSIONS, Metrics
+from app.metric_definitions import HISTORY_LOST, HISTORY_VERSIONS
+from app.metrics import Metrics
 from app.retention import Retention
 from app.store import Store
 from app.store.descent import Descent, is_old_tombstone, superseded_revisions

@@ -9,7 +9,8 @@ from itertools import groupby
 from threading import Event
 
 from app.domain.resources import DOCUMENT, PROJECT, stamp
-from app.metrics import HISTORY_DELETED, Metrics
+from app.metric_definitions import HISTORY_DELETED
+from app.metrics import Metrics
 from app.retention import Retention
 from app.store import Revision, Store
 from app.store.superseded import due_versions, may_be_due

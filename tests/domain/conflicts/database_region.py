@@ -10,7 +10,7 @@ from app.domain.access import SCOPES, Access
 from app.domain.conflicts.judgement import Judgement
 from app.domain.resources import DOCUMENT, PROJECT, ResourceType
 from app.local_couchdb.wire import request
-from app.metrics import Metric
+from app.metric_definitions import Metric
 from app.settings import Settings
 from app.store.items import OWN, Condition, StoredItem
 from app.store.leaves import Leaf

@@ -9,7 +9,7 @@ import pytest
 
 from app.domain.resources import DOCUMENT
 from app.errors import Unavailable
-from app.metrics import CONFLICTS_OPEN, MERGES
+from app.metric_definitions import CONFLICTS_OPEN, MERGES
 from app.store.items import ItemWrite
 from app.store.leaves import MAX_LEAVES, Leaves
 from tests.domain.conflicts.database_region import DatabaseRegion

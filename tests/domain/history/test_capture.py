@@ -14,7 +14,8 @@ from app.domain.history import capture_source
 from app.domain.history.capture import PAUSE_SECONDS, Capture
 from app.domain.resources import DOCUMENT, PROJECT
 from app.errors import Unavailable
-from app.metrics import HISTORY_LAG, HISTORY_LOST, HISTORY_VERSIONS, Metrics
+from app.metric_definitions import HISTORY_LAG, HISTORY_LOST, HISTORY_VERSIONS
+from app.metrics import Metrics
 from app.retention import Retention
 from app.store import Database, Store
 from app.store.exchange import Exchange

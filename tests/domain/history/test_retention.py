@@ -10,7 +10,8 @@ import pytest
 
 from app.domain.history import retention
 from app.domain.history.retention import IDLE_SWEEP_SECONDS, SWEEP_SECONDS, Sweep
-from app.metrics import HISTORY_DELETED, Metrics
+from app.metric_definitions import HISTORY_DELETED
+from app.metrics import Metrics
 from app.retention import Retention
 from app.store import Store
 from app.store.version import Version
