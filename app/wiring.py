@@ -23,7 +23,7 @@ from app.domain.conflicts.conflicts import Conflicts
 from app.domain.conflicts.item_conflicts import ItemConflicts
 from app.domain.conflicts.judge import Judge
 from app.domain.conflicts.listing import ConflictList
-from app.domain.conflicts.reducer import Reducer, keeper
+from app.domain.conflicts.reducer import Reducer, version_saver
 from app.domain.conflicts.resolver import Resolver
 from app.domain.documents import Documents
 from app.domain.history.capture import Capture
@@ -90,7 +90,7 @@ def build_services(
         return store[PROJECT.database].get(PROJECT.doc_id(project_id)) is not None
 
     judge = Judge(leaves, store.versions, project_exists)
-    keep = keeper(store.versions if settings.history else None, leaves)
+    save_versions = version_saver(store.versions if settings.history else None, leaves)
     marks = ConflictMarks(judge.judge)
     hubs = {each: Hub(each, settings.secrets[0], now, mark=partial(marks.mark, each)) for each in (PROJECT, DOCUMENT)}
     followers = {
@@ -126,7 +126,7 @@ def build_services(
         return Channel(hub, follower.start, follower.recent_changes)
 
     def item_conflicts(resource_type: ResourceType) -> ItemConflicts:
-        return ItemConflicts(partial(judge.judge, resource_type), leaves[resource_type], keep)
+        return ItemConflicts(partial(judge.judge, resource_type), leaves[resource_type], save_versions)
 
     budgets = {DOCUMENT: settings.cache_bytes, PROJECT: settings.cache_bytes // PROJECTS_SHARE}
     caches = [body_cache(resource_type, max_bytes) for resource_type, max_bytes in budgets.items()]
@@ -160,7 +160,7 @@ def build_services(
     keys = Keys(store["keys"], allocator(KEY), usage, settings.secrets, now)
     authenticator = Authenticator(keys, usage.note, settings.out_of_scope, now, time.monotonic)
     capture = Capture(store, (PROJECT, DOCUMENT), settings.history, metrics, now) if settings.history else None
-    reducer = Reducer(judge, leaves, keep, metrics)
+    reducer = Reducer(judge, leaves, save_versions, metrics)
     resolver = Resolver(reducer, leaves, databases, metrics)
     jobs: list[Job] = [resolver]
     if settings.history and capture:

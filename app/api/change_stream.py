@@ -63,7 +63,7 @@ class ChangeStream:
             self._is_ready = True
             data = event("ready", {}, self._write_cursor(checkpoint if events else poll.checkpoint)) + data
         if poll.is_caught_up and has_joined:
-            self._changes.pass_by(self._subscription, poll.checkpoint)
+            self._changes.skip_to(self._subscription, poll.checkpoint)
         return Part(data, len(events), poll.is_caught_up)
 
     def take(self) -> Part | None:

@@ -40,7 +40,7 @@ FIXED_BY_TICKET = "The ticket has the parameters of its stream."
 # How long a long-poll waits, and at most.
 WAIT_SECONDS, MAX_WAIT_SECONDS = 25, 60
 # For clients that find no room to wait.
-FULL_SECONDS = 5
+RETRY_SECONDS = 5
 
 routes = Routes("changes", "The changes of all items, for clients that keep a copy.")
 blueprint = routes.blueprint
@@ -136,7 +136,7 @@ def long_poll(
     has_joined = changes.join(subscription)
     poll = changes.poll(identity.access, query)
     if has_joined:
-        changes.pass_by(subscription, poll.checkpoint)
+        changes.skip_to(subscription, poll.checkpoint)
     is_known = names_tag(request.headers.get("If-None-Match"), poll.tag)
     seconds_left = resumed.deadline - time.monotonic()
     if seconds_left <= 0 or not (is_known or (poll.is_caught_up and not poll.changes)):
@@ -159,7 +159,7 @@ def long_poll(
 def check_room() -> None:
     """Raise Unavailable if the server cannot let another client wait."""
     if not request.environ.get(HAS_ROOM, True):
-        raise Unavailable("Too many clients wait for changes here.", headers={"Retry-After": str(FULL_SECONDS)})
+        raise Unavailable("Too many clients wait for changes here.", headers={"Retry-After": str(RETRY_SECONDS)})
 
 
 def answer(poll: Poll, write_cursor: WriteCursor) -> Answer:

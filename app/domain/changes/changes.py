@@ -112,10 +112,10 @@ class Changes:
         """Let ``subscription`` report the changes that a poll from now on may not show; return whether it can."""
         return self.lag_seconds is not None and subscription.join(self.lag_seconds)
 
-    def pass_by(self, subscription: Subscription, checkpoint: Checkpoint) -> None:
+    def skip_to(self, subscription: Subscription, checkpoint: Checkpoint) -> None:
         """Let ``subscription`` skip the changes before ``checkpoint`` where that can be known."""
         if self.lag_seconds == 0:
-            subscription.pass_by(checkpoint)
+            subscription.skip_to(checkpoint)
 
     def begin(self, access: Access, query: ChangesQuery) -> Checkpoint:
         """Return the place where ``query`` begins. Raises Gone and Unavailable, and as ``check``."""

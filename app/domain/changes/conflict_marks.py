@@ -18,13 +18,13 @@ from app.store.leaves import winner_order
 MAX_REMEMBERED = 1_000
 
 # Returns the judgement of an item, by its `_id` and its live leaves, None if these do not exist any more.
-Judge = Callable[[ResourceType, str, tuple[str, ...]], Judgement | None]
+JudgeLeaves = Callable[[ResourceType, str, tuple[str, ...]], Judgement | None]
 
 
 class ConflictMarks:
     """Thread-safe. All of it raises Unavailable; an item with one live leaf costs nothing."""
 
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self, judge: JudgeLeaves) -> None:
         self._judge = judge
         self._lock, self._known = Lock(), LRUCache[tuple[str, ...], StoredItem](MAX_REMEMBERED)
 

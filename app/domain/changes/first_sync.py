@@ -13,7 +13,7 @@ from app.domain.listing.pages import IndexRow, ListQuery
 from app.domain.resources import PROJECT, RenderedItem, ResourceType
 
 
-class Listed(NamedTuple):
+class ListingPart(NamedTuple):
     """A part of the listing, and where the next part begins; None at the end."""
 
     changes: list[Shown]
@@ -28,7 +28,7 @@ class FirstSync:
 
     def read(
         self, view: View, types: Sequence[ResourceType], listing: tuple[str, int], limit: int, *, with_values: bool
-    ) -> Listed:
+    ) -> ListingPart:
         """Return up to ``limit`` items of ``types`` from ``listing`` on.
 
         ``listing`` is the name of a resource type, and the id before the next item. Raises Unavailable.
@@ -37,15 +37,15 @@ class FirstSync:
         name, position = listing
         for resource_type in types[[each.name for each in types].index(name) :]:
             if len(changes) >= limit:
-                return Listed(changes, (resource_type.name, position))
+                return ListingPart(changes, (resource_type.name, position))
             page, next_position = self._page(
                 view, resource_type, position, limit - len(changes), with_values=with_values
             )
             changes += page
             if next_position is not None:
-                return Listed(changes, (resource_type.name, next_position))
+                return ListingPart(changes, (resource_type.name, next_position))
             position = 0
-        return Listed(changes, None)
+        return ListingPart(changes, None)
 
     def _page(
         self, view: View, resource_type: ResourceType, position: int, limit: int, *, with_values: bool

@@ -32,7 +32,7 @@ class Watcher:
     """A client's place: it has seen the batches up to ``position``. ``wake`` is called in another thread.
 
     ``read_up_to`` is the number of the place up to where it has read the feed itself, if numbers can be compared.
-    ``passed`` is the last batch without a change for it, which the client need not take.
+    ``last_skipped`` is the last batch without a change for it, which the client need not take.
     """
 
     view: View
@@ -40,7 +40,7 @@ class Watcher:
     position: int
     wake: Callable[[], None] = lambda: None
     read_up_to: int | None = None
-    passed: Batch | None = None
+    last_skipped: Batch | None = None
 
     def has_read(self, batch: Batch) -> bool:
         """Return whether the client has read all of ``batch`` itself."""
@@ -159,7 +159,7 @@ class Hub:
                 watchers.append(watcher)
             elif watcher.position == batch.number - 1:
                 watcher.position = batch.number
-                watcher.passed = watcher.passed if has_read else batch
+                watcher.last_skipped = watcher.last_skipped if has_read else batch
         return watchers
 
     def _forget_old(self) -> None:
@@ -196,7 +196,7 @@ class Hub:
                 self._watchers.pop(watcher.key, None)
             self._awaited_until = self._clock() + AWAITED_SECONDS
 
-    def pass_by(self, watcher: Watcher, sequence: int | str) -> None:
+    def skip_to(self, watcher: Watcher, sequence: int | str) -> None:
         """Let ``watcher`` skip everything up to ``sequence``, of a database with one copy."""
         watcher.read_up_to = number(sequence)
         for batch in self.next_batches(watcher) or ():

@@ -72,10 +72,10 @@ class Subscription:
             channel.hub.prime(channel.recent_changes)
         return channel.hub.position(lag_seconds)
 
-    def pass_by(self, checkpoint: Checkpoint) -> None:
+    def skip_to(self, checkpoint: Checkpoint) -> None:
         """Skip the changes before ``checkpoint``, of databases with one copy."""
         for resource_type, watcher in self._watchers.items():
-            self._channels[resource_type].hub.pass_by(watcher, checkpoint.places[resource_type.name].sequence)
+            self._channels[resource_type].hub.skip_to(watcher, checkpoint.places[resource_type.name].sequence)
 
     def watch(self, wake: Callable[[], None]) -> None:
         """Call ``wake``, in any thread, whenever there may be something to take."""
@@ -112,9 +112,9 @@ class Subscription:
             batches = hub.next_batches(watcher)
             if batches is None:
                 return None
-            if watcher.passed:
-                checkpoint = self._after(checkpoint, resource_type, watcher.passed)
-                watcher.passed = None
+            if watcher.last_skipped:
+                checkpoint = self._after(checkpoint, resource_type, watcher.last_skipped)
+                watcher.last_skipped = None
             for batch in batches:
                 if sum(map(len, changes)) >= PORTION_BYTES:
                     return Portion(tuple(changes), checkpoint)

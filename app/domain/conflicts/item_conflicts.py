@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from app.domain.conflicts.judgement import Judgement
-from app.domain.conflicts.reducer import Keep
+from app.domain.conflicts.reducer import SaveVersions
 from app.errors import Unavailable, Unconfirmed
 from app.store.confirmed_writes import pauses
 from app.store.items import Fields, StoredItem
@@ -32,8 +32,8 @@ UNKNOWN = ConflictState(is_open=True, is_final=False)
 class ItemConflicts:
     """The conflicts of the items of one type. An item without other live leaves costs no request."""
 
-    def __init__(self, judge: JudgeItem, leaves: Leaves, keep: Keep) -> None:
-        self._judge_item, self._leaves, self._keep = judge, leaves, keep
+    def __init__(self, judge: JudgeItem, leaves: Leaves, save_versions: SaveVersions) -> None:
+        self._judge_item, self._leaves, self._save_versions = judge, leaves, save_versions
 
     def is_open(self, item: StoredItem) -> bool:
         """Return whether an item has versions that cannot be merged. Raises Unavailable."""
@@ -78,5 +78,5 @@ class ItemConflicts:
 
     def _delete(self, doc_id: str, revisions: Sequence[str], tombstone: Callable[[StoredItem], Fields]) -> None:
         leaves = self._leaves.read_revisions(doc_id, revisions)
-        self._keep(leaves)
+        self._save_versions(leaves)
         self._leaves.store([tombstone_write(leaf, tombstone(leaf.item)) for leaf in leaves])

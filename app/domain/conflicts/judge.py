@@ -10,7 +10,7 @@ from threading import Lock
 from cachetools import LRUCache
 
 from app.domain.conflicts.item_ancestry import ItemAncestry
-from app.domain.conflicts.judgement import Judgement, Judging, Reason, Writes
+from app.domain.conflicts.judgement import Judgement, JudgementRules, Reason, Writes
 from app.domain.resources import ResourceType
 from app.store.leaves import Leaves
 from app.store.versions import VersionStore
@@ -56,7 +56,7 @@ class Judge:
             return self._arrivals.is_expected(doc_id, revision)
 
         ancestry = ItemAncestry(leaves, resource_type.members, store, self._versions)
-        judgement = Judging(resource_type, self._project_exists).judge(revisions, leaves, ancestry, may_arrive)
+        judgement = JudgementRules(resource_type, self._project_exists).judge(revisions, leaves, ancestry, may_arrive)
         unseen = ancestry.unseen_merge() if judgement.reason is not Reason.LOOP else None
         if unseen and may_arrive(unseen):
             return replace(judgement, reason=None, base=None, merge=None, writes=Writes())

@@ -78,7 +78,7 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class Judging:
+class JudgementRules:
     """The rules of one resource type. ``project_exists`` looks in this region."""
 
     resource_type: ResourceType
@@ -97,7 +97,7 @@ class Judging:
         until then.
         """
         outdated = contained([leaf.revision for leaf in leaves], ancestry)
-        versions = self._unlike([leaf for leaf in leaves if leaf.revision not in outdated])
+        versions = self._distinct([leaf for leaf in leaves if leaf.revision not in outdated])
         judgement = Judgement(tuple(revisions), tuple(leaves), versions)
         if len(revisions) > len(leaves):
             return replace(judgement, reason=Reason.LOOP)
@@ -114,12 +114,12 @@ class Judging:
         except Unknown as unknown:
             return judgement if may_arrive(unknown.revision) else replace(judgement, reason=Reason.NO_BASE)
 
-    def _unlike(self, leaves: Sequence[Leaf]) -> tuple[Leaf, ...]:
+    def _distinct(self, leaves: Sequence[Leaf]) -> tuple[Leaf, ...]:
         """Return the leaves with different public members, of equal ones the first."""
-        unlike: dict[str, Leaf] = {}
+        distinct: dict[str, Leaf] = {}
         for leaf in leaves:
-            unlike.setdefault(json.dumps(self.resource_type.public(leaf.item.fields)), leaf)
-        return tuple(unlike.values())
+            distinct.setdefault(json.dumps(self.resource_type.public(leaf.item.fields)), leaf)
+        return tuple(distinct.values())
 
     def _merged(self, judgement: Judgement, ancestry: Ancestry) -> Judgement:
         """Judge versions that have to be merged. Raises NoBase, TooManyMerges and Unknown."""

@@ -18,25 +18,27 @@ from app.store.versions import Version, VersionStore
 log = logging.getLogger("dreamscript.resolver")
 
 # Stores the versions of leaves in the history, unless it has them.
-Keep = Callable[[Sequence[Leaf]], None]
+SaveVersions = Callable[[Sequence[Leaf]], None]
 
 
-def keeper(versions: VersionStore | None, resource_types: Iterable[ResourceType]) -> Keep:
+def version_saver(versions: VersionStore | None, resource_types: Iterable[ResourceType]) -> SaveVersions:
     """Return the function that stores the versions of leaves of these types in the history, if there is one."""
     members = {each.name: each.members for each in resource_types}
 
-    def keep(leaves: Sequence[Leaf]) -> None:
+    def save_versions(leaves: Sequence[Leaf]) -> None:
         if versions:
             versions.write([Version.of_leaf(leaf, members[leaf.item.doc_id.partition(":")[0]]) for leaf in leaves])
 
-    return keep
+    return save_versions
 
 
 class Reducer:
     """Reduces the leaves of items to one. Several may work on one item: they store the same revisions."""
 
-    def __init__(self, judge: Judge, leaves: Mapping[ResourceType, Leaves], keep: Keep, metrics: Metrics) -> None:
-        self._judge, self._leaves, self._keep, self._metrics = judge, leaves, keep, metrics
+    def __init__(
+        self, judge: Judge, leaves: Mapping[ResourceType, Leaves], save_versions: SaveVersions, metrics: Metrics
+    ) -> None:
+        self._judge, self._leaves, self._save_versions, self._metrics = judge, leaves, save_versions, metrics
 
     def reduce_each(
         self, resource_type: ResourceType, doc_ids: Sequence[str]
@@ -66,7 +68,7 @@ class Reducer:
 
     def _carry_out(self, leaves: Leaves, judgement: Judgement) -> None:
         """Store the merge, and the tombstones only if it is stored. The others' next look finishes a half of it."""
-        self._keep(judgement.leaves)
+        self._save_versions(judgement.leaves)
         merge, tombstones = judgement.writes.merge, judgement.writes.tombstones
         if merge:
             leaves.store([merge])
@@ -74,7 +76,7 @@ class Reducer:
             if stored is None:
                 # Others came first. The next look judges the leaves that there are then.
                 return
-            self._keep([stored])
+            self._save_versions([stored])
         leaves.store(tombstones)
         self._metrics.count(MERGES, "merged" if merge else "reduced")
 
