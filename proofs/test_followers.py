@@ -30,7 +30,7 @@ FEEDS_EACH = 4 if ACTIONS >= 1000 else 2
 BETWEEN = max(30, ACTIONS // 40)
 CUTS = {CUT_AFTER: 0.01, CUT_WITHIN: 0.005, CUT_BEFORE: 0.01}
 # Of the requests for changes.
-REWINDS = 0.05
+REWINDS = 0.02
 # Seconds until the next fault, at most.
 PATIENCE = 600.0
 
