@@ -53,7 +53,7 @@ class Metrics:
 
     def __init__(self, processes: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
         self._series, self._clock = SharedSeries(processes), clock
-        # The places of the numbers that an answer adds to, by its labels, since they are needed for every answer.
+        # The places of the numbers that an answer adds to, by its labels: cached, since every answer needs them.
         self._answers: dict[tuple[str | None, str, int, bool], tuple[int, int, int]] = {}
 
     def count(self, metric: Metric, *labels: str, times: float = 1) -> None:

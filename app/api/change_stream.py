@@ -15,7 +15,8 @@ from app.errors import Gone
 from app.http.waiting import Part, Wake
 
 MEDIA_TYPE = "text/event-stream"
-# Of one read, about: clients that read slowly keep it in memory. The first read has this many items at most.
+# The approximate size of one read, since it stays in memory until a slow client has read it. The first read has at most
+# FIRST_ITEMS items, whose size is not known yet.
 PART_BYTES, FIRST_ITEMS = 2**18, 8
 
 WriteCursor = Callable[[Checkpoint], str]
@@ -39,7 +40,7 @@ class ChangeStream:
         self._subscription.watch(wake)
 
     def close(self) -> None:
-        """Call ``wake`` no more."""
+        """Stop calling ``wake``."""
         self._subscription.close()
 
     def read(self) -> Part:
@@ -59,7 +60,7 @@ class ChangeStream:
         if data:
             self._items = max(1, min(self._query.limit, PART_BYTES * len(events) // len(data)))
         if not self._is_ready:
-            # Without events, the place after all that the client does not see saves it from reading that again.
+            # Without events, send the place after the hidden changes, so that the client does not read them again.
             self._is_ready = True
             data = event("ready", {}, self._write_cursor(checkpoint if events else poll.checkpoint)) + data
         if poll.is_caught_up and has_joined:

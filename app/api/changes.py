@@ -37,9 +37,9 @@ STREAM_HEADERS = {
     **CACHING,
 }
 FIXED_BY_TICKET = "The ticket has the parameters of its stream."
-# How long a long-poll waits, and at most.
+# The seconds that a long-poll waits by default, and at most.
 WAIT_SECONDS, MAX_WAIT_SECONDS = 25, 60
-# For clients that find no room to wait.
+# The Retry-After for clients that the server cannot let wait.
 RETRY_SECONDS = 5
 
 routes = Routes("changes", "The changes of all items, for clients that keep a copy.")
@@ -118,7 +118,7 @@ def feed_of(query: dict[str, Any], accept: str | None) -> str:
 
 
 def stream(changes: Changes, identity: Identity, query: ChangesQuery, write_cursor: WriteCursor) -> Answer:
-    """Return a stream. It counts as one read, whatever it shows."""
+    """Return a stream. It counts as one read, however many events it sends."""
     source = ChangeStream(changes, identity.access, query, write_cursor)
     if request.method == "HEAD":
         return Answer(None, headers=STREAM_HEADERS)
@@ -129,7 +129,7 @@ def stream(changes: Changes, identity: Identity, query: ChangesQuery, write_curs
 def long_poll(
     changes: Changes, identity: Identity, query: ChangesQuery, write_cursor: WriteCursor, seconds: int
 ) -> Answer:
-    """Return the answer of a poll, to wait for a better one if it shows no change, or none that the client lacks."""
+    """Return the answer of a poll; it waits if it shows no change, or only changes that the client already has."""
     resumed = request.environ.get(RESUMED) or Resumed(time.monotonic() + seconds, None)
     query = replace(query, since=resumed.since or query.since)
     subscription = changes.subscribe(identity.access, query, with_values=False)

@@ -85,14 +85,14 @@ def editor(sock: socket.socket) -> Iterator[Show]:
 
 
 def block(url: str, service_url: str, key: DevelopmentKey) -> str:
-    """Return the lines that lead to the editor. Its form takes the key, so that no URL holds it."""
+    """Return the lines that show the editor's URL and the key. The person pastes the key, so that no URL holds it."""
     rows = [("Editor", url), ("Service", service_url), ("Key", _text(key))]
     lines = [f"  {name:11}{text}" for name, text in rows]
     return "\n".join(["", "The offline editor is ready. Open it, and paste the key into its form:", "", *lines, ""])
 
 
 def _text(key: DevelopmentKey) -> str:
-    """Return the key, or the way to one."""
+    """Return the key, or the command that creates one."""
     if key.file is None:
         return f"create one in a second terminal: {NEW_KEY}"
     return key.text or key.file.read_text().strip()

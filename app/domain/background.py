@@ -26,7 +26,7 @@ JOIN_SECONDS = 1.0
 
 
 class Job(Protocol):
-    """A job that one process at a time runs. It must be right with two runners, since leases are not exclusive."""
+    """A job that one process at a time runs. Two runners must do no harm, since leases are not exclusive."""
 
     name: str
 

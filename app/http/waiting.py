@@ -40,7 +40,7 @@ class Watched(Protocol):
         """Call ``wake``, in any thread, when there may be something new."""
 
     def close(self) -> None:
-        """Call ``wake`` no more."""
+        """Stop calling ``wake``."""
 
 
 class Part(NamedTuple):
@@ -77,7 +77,7 @@ class LongPoll:
     refreshed: Callable[[], bytes | None] = lambda: None
 
     def close(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         self.watched.close()
 
 
@@ -89,7 +89,7 @@ class EventStream:
     source: Source
 
     def close(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         self.source.close()
 
 
@@ -123,7 +123,7 @@ class WaitingBody:
             report(waited_seconds, body_bytes)
 
     def drop(self) -> None:
-        """Watch no more, and report nothing: the request runs again."""
+        """Stop watching, and report nothing: the request runs again."""
         self.report = None
         self.waiting.close()
 

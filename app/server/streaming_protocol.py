@@ -10,14 +10,14 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.server.protocol import Protocol
 
-# For a client to read the rest of a stream that has ended.
+# The time that a client has to read the rest of a stream that has ended.
 LINGER_SECONDS = 30.0
 
 
 class StreamingProtocol(Protocol):
     """Let the application use the response of each request as a ``RawStream``, by the state in its ASGI scope."""
 
-    # Of a client that waits, or has waited, on this connection.
+    # The response to a client that waits, or has waited, on this connection.
     raw_stream: RawStream | None = None
     has_ended_input = False
 

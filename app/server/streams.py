@@ -24,13 +24,13 @@ Send = Callable[[Message], Awaitable[None]]
 HEARTBEAT = b"event: heartbeat\ndata: {}\n\n"
 # A comment, which clients ignore. Writing shows whether a client that has ended its side still reads.
 PROBE = b":\n\n"
-# When clients connect again, in milliseconds: usually, and after the end of this process.
+# The range of milliseconds after which clients connect again: usually, and after the end of this process.
 RETRY_MS, RESTART_RETRY_MS = (1500, 2500), (1000, 5000)
 
 
 @dataclass(frozen=True)
 class Timing:
-    """In seconds: between heartbeats, until a stream ends, for a client to read the events, between attempts.
+    """The seconds between heartbeats, until a stream ends, for a client to read its events, and between failed reads.
 
     ``join_seconds`` passes before another attempt to follow a feed that was only just opened, and ``rejoin_seconds``
     between further ones.

@@ -12,8 +12,7 @@ from app.store.database import CountWrites
 from app.store.exchange import DocumentFailure, Exchange
 from app.store.items import Fields, ItemWrite, StoredItem, WriteId
 
-# Live leaves of one document that are read. More of them show that programs or people make them faster than they can
-# be merged.
+# Live leaves of one document that are read. If there are more, they are made faster than they can be merged.
 MAX_LEAVES = 50
 # The texts of a document's leaves that are read, in characters.
 MAX_CHARACTERS = 2**25
@@ -131,7 +130,7 @@ def tombstone_write(leaf: Leaf, fields: Fields) -> ItemWrite:
 
 
 def tombstone_nonce(revision: str) -> str:
-    """Return the nonce of the tombstone that a merge leaves of a leaf."""
+    """Return the nonce of the tombstone that a merge stores on a leaf."""
     return _write_id("tombstone", revision).nonce
 
 

@@ -1,4 +1,4 @@
-"""Finds the versions of one item that retention lets go; pure."""
+"""Finds the versions of one item that are past their retention; pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A part of a feed that is looked at once for all clients that wait for it."""
+"""A part of a feed, filtered and rendered once for all waiting clients that see the same changes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.store.items import StoredItem
 # The text in one batch, except that one document may be larger.
 BATCH_CHARACTERS = 2**18
 
-# Clients with the same limits, filter and wish for values see the same changes.
+# Clients with the same limits, the same filter and the same choice of values see the same changes.
 ViewKey = tuple[Reach | None, int | None, bool]
 
 
@@ -28,7 +28,7 @@ class Batch:
     received_at: float
     characters: int
     number: int = 0
-    # Made when they are first needed: the bodies of items by `_id`, and changes by view.
+    # Computed when first needed: the bodies of items by `_id`, and changes by view.
     bodies: dict[str, bytes] = field(default_factory=dict)
     changes: dict[ViewKey, tuple[Shown, ...]] = field(default_factory=dict)
     rendered: dict[ViewKey, tuple[bytes, ...]] = field(default_factory=dict)

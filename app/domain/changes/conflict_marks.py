@@ -22,7 +22,7 @@ JudgeLeaves = Callable[[ResourceType, str, tuple[str, ...]], Judgement | None]
 
 
 class ConflictMarks:
-    """Thread-safe. All of it raises Unavailable; an item with one live leaf costs nothing."""
+    """Marks items with open conflicts. Thread-safe. An item with one live leaf costs no request."""
 
     def __init__(self, judge: JudgeLeaves) -> None:
         self._judge = judge
@@ -32,8 +32,8 @@ class ConflictMarks:
         """Return an item of a feed whose ``conflicts`` are empty unless its conflict is open.
 
         A conflict is open, too, while the version that all come from may still arrive: its arrival changes nothing in
-        the feed. The departures and the time are those of all leaves, so that a removal that any of them shows is as
-        new as the oldest leaf is late.
+        the feed. The item gets the departures of all leaves and the time of the oldest one. So if a leaf arrived late,
+        its departures are reported although their times are past. Raises Unavailable.
         """
         if not item.conflicts:
             return item

@@ -1,4 +1,4 @@
-"""Passes the changes of one database on to the clients that wait for them; each is looked at once for all of them."""
+"""Passes the changes of one database on to waiting clients; each is rendered once for all clients with equal views."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.store.items import StoredItem
 
 # Batches are remembered up to these limits; a client that falls behind reads the feed itself.
 MAX_BATCHES, MAX_CHARACTERS = 1000, 8 * 2**20
-# Items with several live leaves that are looked at before others are reported.
+# Items with several live leaves in one part of the feed. If there are more, clients read the feed themselves.
 MAX_CONFLICTS = 5
 # A change is reported at most this long after it was stored, or the feed is lost (app/store/changes.py).
 REPORT_DELAY = timedelta(seconds=3)
@@ -125,7 +125,7 @@ class Hub:
             self._receive(items, sequence, characters)
 
     def _marked(self, part: FeedPart) -> Sequence[FeedRow] | None:
-        """Return the rows with their conflicts marked; None if there are too many, which clients read by themselves."""
+        """Return the rows with their conflicts marked; None if there are more than MAX_CONFLICTS."""
         count = sum(bool(row.item.conflicts) for row in part.rows)
         if count > MAX_CONFLICTS:
             return None
@@ -137,7 +137,7 @@ class Hub:
             examples = [next(iter(watchers)) for watchers in self._watchers.values()]
         batch = Batch(items, sequence, stamp(self._now() - REPORT_DELAY), self._clock(), characters)
         for watcher in examples:
-            # It takes long where many keys have limits of their own, and clients must not wait for the lock.
+            # With many different limits this takes long, so it runs outside the lock.
             self._changes(batch, watcher)
         with self._lock:
             self._last += 1
@@ -150,7 +150,7 @@ class Hub:
             watcher.wake()
 
     def _watchers_of(self, key: ViewKey, batch: Batch) -> list[Watcher]:
-        """Return the clients that see a change in ``batch``; let the others pass it."""
+        """Return the clients that see a change in ``batch``; let the others skip it."""
         has_changes = bool(self._changes(batch, next(iter(self._watchers[key]))))
         watchers = []
         for watcher in self._watchers[key]:
@@ -205,7 +205,7 @@ class Hub:
             watcher.position = batch.number
 
     def next_batches(self, watcher: Watcher) -> list[Batch] | None:
-        """Return the batches that ``watcher`` has not seen, None if it is too late for some."""
+        """Return the batches that ``watcher`` has not seen, None if some were forgotten."""
         with self._lock:
             first = self._last - len(self._batches)
             if watcher.position < first or not self._is_live:

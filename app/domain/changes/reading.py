@@ -77,7 +77,7 @@ class Reader:
             has_read = True
             for place, row in enumerate(part.rows, 1):
                 is_full = self._add(row) and (len(self._changes) >= limit or self._bytes >= MAX_PAGE_BYTES)
-                # A conflict takes time.
+                # Judging a conflict takes time.
                 if is_full or (row.item.conflicts and self._changes and budget.is_spent):
                     return self._reading(row.sequence, is_last=part.is_last and place == len(part.rows))
             sequence = part.sequence
@@ -89,7 +89,7 @@ class Reader:
     def _add(self, row: FeedRow) -> bool:
         """Note the change in a row, in place of an earlier state; return whether the client sees one.
 
-        The place stays the earlier one, so that ``cut`` loses nothing even if the feed has gone back meanwhile.
+        The place stays the earlier one, so that ``cut`` loses nothing even if the feed was rewound meanwhile.
         """
         if not self._resource_type.first < row.item.doc_id <= self._resource_type.last:
             return False

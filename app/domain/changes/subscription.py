@@ -85,7 +85,7 @@ class Subscription:
             self._channels[resource_type].hub.add(watcher)
 
     def close(self) -> None:
-        """Wake the client no more."""
+        """Stop waking the client."""
         for resource_type, watcher in self._watchers.items():
             self._channels[resource_type].hub.remove(watcher)
         self._watchers = {}

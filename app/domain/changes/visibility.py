@@ -1,4 +1,4 @@
-"""Decides whether a key sees a row of the feed, and as a change or as a removal; pure."""
+"""Decides whether a key sees a row of the feed, and whether it sees a change or a removal; pure."""
 
 from __future__ import annotations
 

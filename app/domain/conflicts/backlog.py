@@ -1,4 +1,4 @@
-"""The items of one type that the resolver is to judge: those in the feed, those that wait, and those of a sweep."""
+"""The items of one type that the resolver has to judge: from the feed, from a sweep, and from earlier failures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.errors import Unavailable
 from app.store import Database, Row
 from app.store.leaves import Leaves
 
-# The time between two sweeps, and until an item is judged again that failed or whose base may still arrive.
+# The time between two sweeps, and until an item is judged again because it failed or its base may still arrive.
 SWEEP_SECONDS, RETRY_SECONDS = 60.0, 5.0
 # An index that does not answer in this time is left to the next sweep.
 INDEX_SECONDS = 5.0
@@ -58,7 +58,7 @@ class Backlog:
         self.open: Counter[Reason] = Counter()
 
     def fill(self) -> bool:
-        """Read the next part of the feed and of the sweep, if nothing is left; return whether there may be more."""
+        """Read the next part of the feed and of the sweep, if no item is pending; return whether there may be more."""
         if self._items:
             return True
         is_last = self._follow() and self._sweep()
@@ -80,7 +80,7 @@ class Backlog:
         return False
 
     def drop(self, doc_ids: list[str]) -> None:
-        """Note that these items were looked at."""
+        """Remove these items, which were judged."""
         for doc_id in doc_ids:
             self._items.pop(doc_id, None)
 
@@ -120,7 +120,7 @@ class Backlog:
             else:
                 self._items[row.id] = True
         self._start = f"{rows[-1].id}0" if len(rows) == ROWS_PER_READ else None
-        # Once more, for the counts.
+        # The next call ends the sweep and publishes its counts.
         return False
 
     def _rows(self, start: str) -> list[Row]:

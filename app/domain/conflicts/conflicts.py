@@ -1,4 +1,4 @@
-"""Shows the versions of an item in conflict, and stores the version that people choose or write instead of them."""
+"""Shows the versions of an item in conflict, and replaces them by the version that people choose or write."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class Conflicts:
     ) -> StoredItem:
         """Store the version of a resolution on top of the current one, and delete the others; return it.
 
-        They all descend from the current version, so that of two resolutions at the same time one is refused. The new
+        CouchDB refuses one of two resolutions at the same time, since both are stored on the current version. The new
         revision names those that it supersedes. So if the process ends here, the resolver deletes them.
 
         Raises Conflict if there are other versions than the resolution names, Orphan if the project of the version to

@@ -19,7 +19,7 @@ NODES_PER_READ = 10
 class ItemAncestry:
     """The revisions of an item, as Ancestry describes them. All of it raises Unavailable.
 
-    A revision that neither the history nor CouchDB has is taken for an edit of the one below it in the tree.
+    A revision whose body neither the history nor CouchDB has is presumed to be an edit of the one below it in the tree.
     """
 
     def __init__(self, leaves: Sequence[Leaf], names: Sequence[str], store: Leaves, versions: VersionStore) -> None:
@@ -106,7 +106,7 @@ class ItemAncestry:
             self._below.update(zip(leaf.lineage, leaf.lineage[1:], strict=False))
 
     def _presume(self, revisions: Sequence[str]) -> None:
-        """Take those revisions that are known from the tree alone for edits."""
+        """Presume that revisions known from the tree alone are edits."""
         for each in revisions:
             if each not in self._nodes and (each in self._below or each.startswith("1-")):
                 below = self._below.get(each)

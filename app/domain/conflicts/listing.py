@@ -1,7 +1,7 @@
 """Lists the items with open conflicts that a key may read, in pages.
 
-A view has the items with several live leaves. Whether these can be merged, and which projects they are in, shows only
-once they are read. So one request reads a bounded number of items, and its page may be short.
+A view has the items with several live leaves. Only reading them shows whether they can be merged,
+and which projects they are in. So one request reads a bounded number of items, and its page may be short.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class ConflictList:
     def conflicted_among(self, resource_type: ResourceType, public_ids: Sequence[int]) -> set[int]:
         """Return those of these ids whose item may have an open conflict, without waiting for an index that lags.
 
-        Only the first ones are looked at, within half of the request's time.
+        It judges the first ones, within half of the request's time; the others are presumed to be in conflict.
         """
         if not public_ids:
             return set()

@@ -33,7 +33,7 @@ def version_saver(versions: VersionStore | None, resource_types: Iterable[Resour
 
 
 class Reducer:
-    """Reduces the leaves of items to one. Several may work on one item: they store the same revisions."""
+    """Reduces the leaves of items to one. Several processes may reduce one item: they store the same revisions."""
 
     def __init__(
         self, judge: Judge, leaves: Mapping[ResourceType, Leaves], save_versions: SaveVersions, metrics: Metrics
@@ -67,14 +67,17 @@ class Reducer:
         return judgement
 
     def _carry_out(self, leaves: Leaves, judgement: Judgement) -> None:
-        """Store the merge, and the tombstones only if it is stored. The others' next look finishes a half of it."""
+        """Store the merge, and the tombstones only if it is stored.
+
+        If this ends in between, the next run stores the tombstones.
+        """
         self._save_versions(judgement.leaves)
         merge, tombstones = judgement.writes.merge, judgement.writes.tombstones
         if merge:
             leaves.store([merge])
             stored = self._find(leaves, merge, judgement.revisions)
             if stored is None:
-                # Others came first. The next look judges the leaves that there are then.
+                # Another write came first. The next run judges the leaves that exist then.
                 return
             self._save_versions([stored])
         leaves.store(tombstones)
@@ -82,7 +85,7 @@ class Reducer:
 
     @staticmethod
     def _find(leaves: Leaves, write: ItemWrite, known: Sequence[str]) -> Leaf | None:
-        """Return the leaf that ``write`` made, None if it is none; the answer to a write does not show that."""
+        """Return the leaf that ``write`` stored, None if it is not a leaf; the answer to a write does not show that."""
         live = leaves.revisions([write.doc_id]).get(write.doc_id, ())
         new = leaves.read_revisions(write.doc_id, [revision for revision in live if revision not in known])
         return next((leaf for leaf in new if leaf.item.is_by(write.write_id)), None)

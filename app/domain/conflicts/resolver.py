@@ -1,4 +1,4 @@
-"""The background job that has the leaves of items reduced, as far as the time of a run goes."""
+"""The background job that reduces the leaves of items, for a limited time in each run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_JUDGED = 10_000
 
 
 class Resolver:
-    """A background job; it is right with several runners. ``databases`` have the views. ``clock`` counts seconds."""
+    """A background job; several runners do no harm. ``databases`` have the views. ``clock`` counts seconds."""
 
     name = "resolver"
 

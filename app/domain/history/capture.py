@@ -16,7 +16,7 @@ from app.store import Store
 
 # Seconds after which a run leaves the rest to the next one.
 MAX_RUN_SECONDS = 0.3
-# Seconds between two looks at the feeds. While there are writes, the pause is this many times as long as the run.
+# Seconds between two reads of the feeds. While there are writes, the pause is PAUSE_FACTOR times as long as the run.
 PAUSE_SECONDS = 1.0
 PAUSE_FACTOR = 20.0
 

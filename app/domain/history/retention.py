@@ -1,4 +1,4 @@
-"""Deletes the versions that retention lets go: a sweep through `-history`, a small part at a time."""
+"""Deletes the versions that are past their retention: a sweep through `-history`, a small part at a time."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from app.store.version import item_of, mark_id
 
 # The range of the versions' `_id`s.
 FIRST, LAST = "version:", "version;"
-# Documents that one run looks at. An item that has more of them is looked at by itself.
+# Documents that one run checks. An item that has more of them is checked by itself.
 IDS_PER_RUN = 500
-# The pause between two runs is at least this, and this many times as long as a run.
+# The pause between two runs is PAUSE_FACTOR times as long as a run, and at least PAUSE_SECONDS.
 PAUSE_SECONDS, PAUSE_FACTOR = 10.0, 20.0
 # A sweep begins at least this long after the one before it, and this long if nothing was written since.
 SWEEP_SECONDS, IDLE_SWEEP_SECONDS = 60.0, 3600.0
@@ -49,7 +49,7 @@ class Sweep:
         metrics.count(HISTORY_DELETED, times=0)
 
     def run(self, _: Event) -> float:
-        """Look at the next versions, and delete those that are due; return the seconds until the next run."""
+        """Check the next versions, and delete those that are due; return the seconds until the next run."""
         started_at = self._clock()
         if not self._place and not self._begin():
             return SWEEP_SECONDS

@@ -112,5 +112,5 @@ def _digest(text: str) -> bytes:
 
 
 def _digest_of_id(key_id: int) -> bytes:
-    """Return the name of a key that is remembered by its id; no text has it, since digests have 32 bytes."""
+    """Return the cache key of a key that is looked up by its id. It differs from every digest, which has 32 bytes."""
     return f"key:{key_id}".encode()

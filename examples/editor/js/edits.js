@@ -78,7 +78,7 @@ export function afterChoice(item, edit, value) {
   return { item, edit: isEqual(base, value) ? null : { ...edit, op: "merge", base, value, sent: null, problem: null } };
 }
 
-/** Return what is left of an edit when the service has stored the value of `operation`. */
+/** Return the rest of an edit when the service has stored the value of `operation`. */
 function rest(edit, operation) {
   if (!edit || edit.op === "delete") return edit;
   if (isEqual(edit.value, operation.value)) return null;

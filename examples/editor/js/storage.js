@@ -2,8 +2,8 @@
  * Items, edits and notes of one service: in IndexedDB, so that they outlive a reload without a network, and in memory,
  * so that the page shows them at once.
  *
- * All windows of a browser share the database. Each change is one transaction, and a channel tells the other windows
- * which items to read again.
+ * All windows of a browser share the database. Each change is one transaction, and a channel reports to the other
+ * windows which items to read again.
  */
 import { deleteDatabase, openDatabase, result, transact } from "./database.js";
 import { keyOf } from "./values.js";
