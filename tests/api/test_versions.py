@@ -315,6 +315,16 @@ def test_the_tombstones_of_a_resolution_are_no_versions(
     assert all("value" in version for version in versions)
 
 
+def test_the_versions_before_a_merge_are_listed_before_their_capture(ada: Caller, services: Services) -> None:
+    created = ada.post("/documents", {"title": "Base", "content": "one"})
+    path = f"/documents/{created.json['id']}"
+    tags = bring_versions(services, "documents", created.json["id"], {"title": "Theirs"}, {"content": "two"})
+    services.resolver.run(Event())
+    merge, *others = ada.get(f"{path}/versions").json
+    assert merge["value"] == {"id": created.json["id"], "title": "Theirs", "content": "two"}
+    assert [version["etag"] for version in others] == [*tags, created.headers["ETag"]]
+
+
 def test_a_version_that_was_compacted_before_its_capture_is_lost(ada: Caller, services: Services) -> None:
     document_id, tags = edited(ada, "One", "Two")
     doc_id = DOCUMENT.doc_id(document_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from app.domain.conflicts.judge import Judge
 from app.domain.conflicts.judgement import Judgement
@@ -13,6 +13,7 @@ from app.metric_definitions import MERGES
 from app.metrics import Metrics
 from app.store.items import ItemWrite
 from app.store.leaves import Leaf, Leaves
+from app.store.uncaptured import read_uncaptured
 from app.store.versions import Version, VersionStore
 
 log = logging.getLogger("dreamscript.resolver")
@@ -21,13 +22,19 @@ log = logging.getLogger("dreamscript.resolver")
 SaveVersions = Callable[[Sequence[Leaf]], None]
 
 
-def version_saver(versions: VersionStore | None, resource_types: Iterable[ResourceType]) -> SaveVersions:
-    """Return the function that stores the versions of leaves of these types in the history, if there is one."""
-    members = {each.name: each.members for each in resource_types}
+def version_saver(versions: VersionStore | None, databases: Mapping[ResourceType, Leaves]) -> SaveVersions:
+    """Return the function that stores the versions of leaves in these databases in the history, if there is one.
+
+    It also stores those below them that the capture has not reached: a reader takes everything below a version in the
+    history for captured.
+    """
+    types = {each.name: each for each in databases}
 
     def save_versions(leaves: Sequence[Leaf]) -> None:
-        if versions:
-            versions.write([Version.of_leaf(leaf, members[leaf.item.doc_id.partition(":")[0]]) for leaf in leaves])
+        if versions and leaves:
+            resource_type = types[leaves[0].item.doc_id.partition(":")[0]]
+            below = read_uncaptured(databases[resource_type], versions, leaves)
+            versions.write([Version.of_leaf(leaf, resource_type.members) for leaf in (*leaves, *below)])
 
     return save_versions
 

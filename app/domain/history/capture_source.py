@@ -159,7 +159,7 @@ class Source:
             for revision in revisions:
                 is_present = (descent.doc_id, revision) in present
                 is_new = is_new and not is_present
-                # The resolver writes the versions of leaves, and not those below them.
+                # The resolver writes the versions of leaves, and of those below them not the lost ones.
                 if not is_new and not (self._is_resuming or descent.is_branch):
                     break
                 if not is_present:

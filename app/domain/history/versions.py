@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
-from itertools import takewhile
 from typing import Any
 
 from app.domain.access import Access
@@ -16,13 +15,12 @@ from app.domain.item_service import ItemService
 from app.errors import Conflict, NotFound, Orphan, ServiceError, ValidationFailed
 from app.store.items import ANY, Condition, Fields, StoredItem, WriteId
 from app.store.leaves import Leaves, winner_order
+from app.store.uncaptured import read_uncaptured
 from app.store.version import Version
 from app.store.versions import VersionStore
 
 # Versions that are read from the history in one request; a page of large ones has fewer.
 READ_VERSIONS = 50
-# Revisions before a leaf that are looked for in the history: the capture may lag behind them.
-MAX_UNCAPTURED = 100
 # A page ends once its texts have this many characters together.
 MAX_PAGE_CHARACTERS = 2**23
 
@@ -169,12 +167,9 @@ class Versions:
 
     def _uncaptured(self, doc_id: str) -> dict[str, Version]:
         """Return by revision the versions that the history may lack: the leaves, and those below up to a stored one."""
-        leaves = {leaf.revision: leaf for leaf in self._leaves.read_all(doc_id)}
-        lineages = [leaf.lineage[:MAX_UNCAPTURED] for leaf in leaves.values()]
-        missing = self._history.missing([(doc_id, revision) for lineage in lineages for revision in lineage])
-        recent = {each for lineage in lineages for each in takewhile(lambda it: (doc_id, it) in missing, lineage)}
-        below = self._leaves.read_revisions(doc_id, sorted(recent - leaves.keys(), key=winner_order, reverse=True))
-        versions = [Version.of_leaf(leaf, self._items.resource_type.members) for leaf in (*leaves.values(), *below)]
+        leaves = self._leaves.read_all(doc_id)
+        below = read_uncaptured(self._leaves, self._history, leaves)
+        versions = [Version.of_leaf(leaf, self._items.resource_type.members) for leaf in (*leaves, *below)]
         return {version.revision: version for version in self._history.attributed(versions)}
 
 
