@@ -141,7 +141,7 @@ class Versions:
         return StoredItem(version.doc_id, version.revision, {**fields, **(version.members or {})}, version.is_deleted)
 
     def _absent(self, access: Access, public_id: int) -> ServiceError:
-        absent = NotFound(f"There is no such version of a {self._items.resource_type.name} {public_id}.")
+        absent = NotFound(f"There is no such version of {self._items.resource_type.name} {public_id}.")
         return absent if access.reach is None else access.refusal(absent)
 
     def _newest_first(self, public_id: int, before: str | None = None) -> Iterator[Version]:
