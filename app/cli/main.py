@@ -24,6 +24,7 @@ first steps:
   make run                                      start everything on this machine
   python -m app keys create NAME --scope …      create a key (also beside a running `make run`)
   python -m app COMMAND --help                  show the options of one command
+  (python is the one of the installation: .venv/bin/python after `make run` or `make install`)
 
 """
 
