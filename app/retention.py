@@ -11,7 +11,7 @@ FORM = re.compile(r"([1-9][0-9]{0,4})d/([1-9][0-9]{0,3})", re.ASCII)
 
 @dataclass(frozen=True)
 class Retention:
-    """A version goes when it was superseded longer ago than ``age``, or when ``versions`` newer ones were."""
+    """A version is deleted when it was superseded longer ago than ``age``, or when ``versions`` newer ones were."""
 
     age: timedelta
     versions: int

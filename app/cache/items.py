@@ -107,7 +107,7 @@ class CachedItems(Items):
         items = {row.public_id: self._cache.get_revision(row.public_id, row.revision) for row in rows}
         tokens = {public_id: self._cache.token(public_id) for public_id, item in items.items() if item is None}
         for public_id, item in self.find_many(list(tokens)).items():
-            # A listing does not look at other leaves, so a read of the item itself has to.
+            # A listing does not judge conflicts, so a read of the item itself has to.
             token = None if item.conflicts else tokens[public_id]
             items[public_id] = self._cache.put(RenderedItem.of(self.resource_type, item), token)
         return [item for item in items.values() if item]

@@ -63,7 +63,7 @@ def read_key(text: str) -> str:
 
 
 def refuse_key() -> None:
-    """Raise ValidationFailed for a request with an Idempotency-Key, which is promised the first answer again."""
+    """Raise ValidationFailed if the request has an Idempotency-Key: no answer is stored that could be repeated."""
     if "Idempotency-Key" in request.headers:
         raise ValidationFailed(faults=(Fault("header.Idempotency-Key", STATELESS),))
 

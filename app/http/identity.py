@@ -1,4 +1,4 @@
-"""Decides whose request it is: that of a key, or that of a ticket in the place of one."""
+"""Identifies the sender of a request by its key, or by a ticket in place of a key."""
 
 from __future__ import annotations
 

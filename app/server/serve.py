@@ -166,7 +166,7 @@ class Worker(uvicorn.Server):
         log.info("worker started")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let requests in flight end, and waits at once; no tick writes their lines any more."""
+        """Let requests in flight end, and end waits at once; no tick writes their lines any more."""
         self.access_log.end()
         self.bridge.waits.room.close()
         await super().shutdown(sockets)

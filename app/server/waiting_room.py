@@ -17,7 +17,7 @@ from app.server.thread_pool import ThreadPool
 
 log = logging.getLogger("dreamscript.server")
 
-# Each takes a socket and some 20 KiB.
+# Each client takes a socket and about 20 KiB.
 MAX_CLIENTS = 4096
 # A valid key is remembered for 3 s (app/domain/keys/authenticator.py), and its end takes effect within 5 s.
 CHECK_SECONDS = 1.0

@@ -227,10 +227,7 @@ class Changes:
 
 
 def _check_place(place: Place, state: FeedState) -> None:
-    """Raise Gone if the database was restored or made again since ``place`` was noted.
-
-    CouchDB answers a place that is ahead of a database with silence.
-    """
+    """Raise Gone if the database was restored or made again since ``place`` was noted; CouchDB would not report it."""
     is_ahead = state.is_exact and number(place.sequence) > number(state.sequence)
     if is_ahead or place.identity != state.identity:
         raise Gone

@@ -13,7 +13,7 @@ from app.domain.changes.visibility import Shown, View
 from app.domain.resources import ResourceType
 from app.store.feed import FeedRow
 
-# The text that is taken at a time, except that one batch may be larger.
+# The size of a full portion; a single batch may be larger.
 PORTION_BYTES = 2**18
 
 

@@ -24,7 +24,7 @@ from app.errors import InvalidCursor, Unauthorized
 VALID_SECONDS = 60
 # A ticket opens its stream for this time. The last stream may last for another 15 minutes: 12 hours together.
 MAX_AGE = timedelta(hours=11, minutes=45)
-# The log hides tickets like keys, which begin alike.
+# Tickets begin as keys do, so that the log hides them too (app/server/logs.py).
 PREFIX = "ds_ticket_"
 SALT = "ticket for a stream of changes"
 ID_BYTES = 12

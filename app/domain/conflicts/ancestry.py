@@ -96,7 +96,7 @@ def _ancestors(revision: str, lowest: int, ancestry: Ancestry) -> set[str]:
 def merges_in_a_row(revision: str, ancestry: Ancestry, limit: int) -> int:
     """Return how many merges follow each other, without an edit between them, up to ``revision``; ``limit`` at most.
 
-    A merge that joined an edit is the first of its row, since only as many of those are made as there are edits.
+    A merge that joined an edit begins a new row: the number of such merges is bounded by the number of edits.
     """
     level, count = {revision}, 0
     while count < limit:

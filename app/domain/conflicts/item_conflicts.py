@@ -25,7 +25,7 @@ class ConflictState(NamedTuple):
 
 
 NO_CONFLICT = ConflictState(is_open=False, is_final=True)
-# The other leaves could not be read, so that clients should look at them.
+# The other leaves could not be read: report a conflict, so that clients read the versions later.
 UNKNOWN = ConflictState(is_open=True, is_final=False)
 
 

@@ -102,7 +102,7 @@ class Source:
         return {"identity": identity, "sequence": 0, "since": since}
 
     def _capture(self, items: Sequence[ChangedLeaves], since: str) -> None:
-        """Write the versions of these items, without those that are there and those that are due to go."""
+        """Write the versions of these items, except those that exist already and those that are due for deletion."""
         not_before = max(since, stamp(self._now() - self._retention.age))
         branched = {item.doc_id for item in items if len(item.revisions) > 1}
         new = [
@@ -122,7 +122,7 @@ class Source:
             deleted |= {leaf.item.doc_id for leaf in leaves if leaf.item.is_deleted}
         for item in items:
             if item.doc_id in deleted:
-                # It may be forgotten, so that its versions are looked up again.
+                # The item may be forgotten later, so look up its versions again at its next change.
                 self._captured.pop(item.doc_id, None)
             else:
                 self._captured[item.doc_id] = frozenset(item.revisions)

@@ -1,5 +1,5 @@
 /**
- * The editor without its views: the session, the copy, the sync, and what a person can do with an item.
+ * The editor without its views: the session, the copy, the sync, and the actions on an item.
  *
  * Views read `copy`, `api` and `sync`, which are null until there is a service and a key, and bring themselves up to
  * date at each `change`.
@@ -51,7 +51,7 @@ export class App extends EventTarget {
     await this.#open();
   }
 
-  /** Work on with the copy alone. */
+  /** Forget the key, and go on with the copy alone. */
   forgetKey() {
     return this.connect({ url: this.session.url, key: null, isRemembered: false });
   }
@@ -78,7 +78,7 @@ export class App extends EventTarget {
     this.#report();
   }
 
-  /** Store something on this device. If the browser cannot, text could be lost: say so. */
+  /** Store something on this device. If the browser cannot, text could be lost: show a message. */
   async store(work) {
     this.#writes++;
     this.#report("storing");

@@ -74,7 +74,7 @@ export class DeviceStorage extends EventTarget {
   }
 }
 
-/** What a transaction can do; `touched` collects the items that it changes. */
+/** The operations of one transaction; `touched` collects the items that they change. */
 class Transaction {
   #store;
   #touched;

@@ -1,4 +1,4 @@
-/** The two types of items, and what their values have in common. */
+/** The two types of items, and the functions for values of both. */
 
 /** The members that people see as title and text, and the path of each type. */
 export const TYPES = {

@@ -16,6 +16,6 @@ export function showMessage(text, action = null) {
       h("button", { type: "button", class: "quiet", onclick: close, "aria-label": "Close the message" }, "✕"),
     ),
   );
-  // What had the focus is gone, such as the button that deleted its document.
+  // The element that had the focus may be gone, such as the button that deleted its document.
   if (document.activeElement === document.body) button?.focus();
 }

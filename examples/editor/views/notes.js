@@ -1,4 +1,4 @@
-/** Sentences about what happened to an item. */
+/** Sentences about the changes of an item. */
 import { countLines } from "../js/diff.js";
 import { TYPES, titleOf } from "../js/values.js";
 import { moment, plural } from "./dom.js";

@@ -1,4 +1,4 @@
-/** An edit that could not be stored, or an item with a conflict: the reason, both sides, and the ways out. */
+/** An edit that could not be stored, or an item with a conflict: the reason, both sides, and the possible actions. */
 import { keyOf, titleOf } from "../js/values.js";
 import { conflictView } from "./conflict.js";
 import { h } from "./dom.js";

@@ -1,4 +1,4 @@
-/** The state of the sync: the line in the bar, and the panel with the queue and with what happened. */
+/** The state of the sync: the line in the bar, and the panel with the queue and the recent changes. */
 import { TYPES, titleOf } from "../js/values.js";
 import { diffView } from "./diff.js";
 import { h, keepList, setText } from "./dom.js";

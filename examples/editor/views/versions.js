@@ -1,4 +1,4 @@
-/** The versions of an item: a list, the difference of each to the current one, and the way back. */
+/** The versions of an item: a list, the difference of each to the current one, and a button that restores it. */
 import { bare } from "../js/api.js";
 import { TYPES, keyOf, titleOf } from "../js/values.js";
 import { diffView } from "./diff.js";
