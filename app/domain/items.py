@@ -149,7 +149,7 @@ class Items(UpdateBuilder, ABC):
         condition: Condition = ANY,
         write_id: WriteId | None = None,
     ) -> Change:
-        """Replace an item's members by those that ``compose`` returns for the current item, or leave it for None.
+        """Replace an item's members by those that ``compose`` returns for the current item; None leaves it as it is.
 
         A write that restores a state has no principal of its own: ``updated_by`` is None, and among the members.
 
@@ -187,7 +187,7 @@ class Items(UpdateBuilder, ABC):
         condition: Condition,
         write_id: WriteId,
     ) -> Update:
-        """Return the deletion of an item. Its other live leaves go first: one of them would be the item afterwards."""
+        """Return the deletion of an item. Delete its other live leaves first: one of them would become the item."""
         deletion = super().deletion(public_id, check, updated_by, condition, write_id)
 
         def compose(item: StoredItem | None) -> Fields | None:

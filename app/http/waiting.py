@@ -66,8 +66,8 @@ class Source(Watched, Protocol):
 class LongPoll:
     """The answer is the first one, unless ``watched`` changes: then the request runs again, as ``resumed``.
 
-    ``refreshed`` returns the body of the first answer with a later place, as long as nothing has changed for the
-    client, None if that is not known; then the client need not read up to there again. The ``identity`` of a client
+    ``refreshed`` returns the body of the first answer with a later `next`, so that the client does not read the hidden
+    changes before it again; None if the client may see one of these changes. The ``identity`` of a client
     that waits is checked again meanwhile.
     """
 

@@ -12,7 +12,7 @@ The stream begins with `retry`, the milliseconds until a client connects again, 
 `data`: a JSON object as in `changes` of a poll. The last event of a batch has an `id`, which is a `next`. `heartbeat`
 comes every 15 seconds while nothing happens. After `gone`, begin again without `since` and `Last-Event-ID`, and drop
 the items that the new pass does not show. Ignore events that you do not know."""
-# OpenAPI 3.1 has no word for the events of a stream. Tools take the schema of the media type for that of each event.
+# OpenAPI 3.1 cannot describe the events of a stream. Tools take the schema of the media type for that of each event.
 EVENT: dict[str, Any] = {
     "type": "object",
     "description": DESCRIPTION,

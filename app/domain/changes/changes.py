@@ -49,7 +49,7 @@ class ChangesQuery:
     def types(self, access: Access) -> list[ResourceType]:
         """Return the types to read, projects first. Raises Forbidden if the key may not read them, or not the project.
 
-        Where a key hides items outside its limits, their project is empty.
+        For a key that hides items outside its limits, such a project is empty instead.
         """
         if self.project_id is not None and not access.admits_project(self.project_id) and not access.hides:
             raise access.refusal(NotFound())
