@@ -291,10 +291,14 @@ def assert_gone(answer: Answer) -> None:
 def test_another_feed_identity_is_410(ada: Caller, settings: Settings, name: str) -> None:
     follower = Follower(ada)
     follower.sync()
+    ada.new_document("A")
+    ada.new_document("B")
+    unfinished = ada.get("/changes?limit=1").json["next"]
     connection = Connection(settings.couchdb_url, timeout=30)
     feed_identity.renew(Databases(connection, settings.prefix), name)
     connection.close()
     assert_gone(follower.poll())
+    assert_gone(ada.get(f"/changes?limit=1&since={unfinished}"))
     follower.since = None
     follower.sync()
 

@@ -133,6 +133,9 @@ class Changes:
             return Poll((), checkpoint, is_caught_up=True)
         listed: list[Shown] = []
         if checkpoint.listing:
+            # A client that could not go on with the feeds would list the rest in vain.
+            for each in types if query.since else ():
+                _check_place(checkpoint.places[each.name], self._state(each))
             listed, listing = self._first_sync.read(
                 view, types, checkpoint.listing, query.limit, with_values=query.with_values
             )
