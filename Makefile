@@ -51,7 +51,7 @@ prove-changes: tools ## follow the changes of 10,000 actions during faults
 prove-cluster: tools ## create 1,000 documents on a new cluster of three nodes
 	DREAMSCRIPT_PROOF_CREATIONS=1000 DREAMSCRIPT_PROOF_DEADLINE=5 $(RUN) -m pytest -s --timeout 900 proofs/test_cluster.py
 
-prove-convergence: tools ## edit, replicate and merge in regions of their own CouchDB, 1,000 rounds
+prove-convergence: tools ## let 1,000 edits and merges of regions converge
 	DREAMSCRIPT_PROOF_ROUNDS_IN_MEMORY=2000 $(RUN) -m pytest -s -p no:schemathesis --timeout 7200 tests/domain/conflicts/test_convergence.py
 	DREAMSCRIPT_PROOF_CONVERGENCE=1000 DREAMSCRIPT_PROOF_DOCUMENTS=50 DREAMSCRIPT_PROOF_LEAVES=1000 $(RUN) -m pytest -s --timeout 7200 proofs/test_convergence.py proofs/test_many_leaves.py
 
@@ -94,13 +94,13 @@ bench-memory: tools ## watch the memory of the workers for an hour's load (needs
 bench-pages: tools ## measure the cost of pages, as ratios
 	@$(RUN) -m bench.pages
 
-bench-changes: tools ## time the events of streams, reads beside waiting clients, and first syncs
+bench-changes: tools ## time events, reads beside waiting clients, and first syncs
 	@$(RUN) -m bench.change_feeds
 
 bench-slow: tools ## time requests beside idle and dripping connections
 	@$(RUN) -m bench.slow_clients
 
-bench-history: tools ## compare writes with and without the capture of versions (needs wrk)
+bench-history: tools ## compare writes with and without captured versions (wrk)
 	@$(RUN) -m bench.history
 
 bench-path: tools ## count the files that a request enters
