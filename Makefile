@@ -94,7 +94,7 @@ bench-memory: tools ## watch the memory of the workers for an hour's load (needs
 bench-pages: tools ## measure the cost of pages, as ratios
 	@$(RUN) -m bench.pages
 
-bench-changes: tools ## time events, reads beside waiting clients, and first syncs
+bench-changes: tools ## time events, reads beside waiting clients, first syncs
 	@$(RUN) -m bench.change_feeds
 
 bench-slow: tools ## time requests beside idle and dripping connections
