@@ -13,11 +13,11 @@ from app.domain.changes.changes import TYPE_SCOPES, ChangesQuery
 from app.domain.changes.tickets import VALID_SECONDS
 from app.domain.resources import DOCUMENT, PROJECT
 from app.http.answers import Answer
-from app.http.operations import Routes
+from app.http.operations import NO_REFERRER, Routes
 from app.schemas.change_tickets import NewTicketSchema, TicketSchema
 from app.services import Services
 
-HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+HEADERS = {"Cache-Control": "no-store", **NO_REFERRER}
 
 routes = Routes("tickets", "Tickets that let a browser's EventSource open a stream of changes.")
 blueprint = routes.blueprint

@@ -19,7 +19,7 @@ from app.http import answers
 from app.http.accept import quality
 from app.http.answers import JSON, Answer, names_tag
 from app.http.identity import STREAM_FEED, Identity
-from app.http.operations import Routes
+from app.http.operations import NO_REFERRER, Routes
 from app.http.waiting import HAS_ROOM, RESUMED, EventStream, LongPoll, Resumed
 from app.schemas.change_events import STREAM
 from app.schemas.changes import ChangesQuerySchema, ChangesSchema
@@ -32,8 +32,7 @@ STREAM_HEADERS = {
     # Proxies may neither store, nor compress, nor buffer it.
     "Cache-Control": "no-cache, no-transform",
     "X-Accel-Buffering": "no",
-    # A page that this answer leads to must not learn the ticket in its URL.
-    "Referrer-Policy": "no-referrer",
+    **NO_REFERRER,
     **CACHING,
 }
 FIXED_BY_TICKET = "The ticket has the parameters of its stream."

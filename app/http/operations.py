@@ -25,6 +25,9 @@ from app.store.items import WriteId
 
 View = Callable[..., Answer]
 
+# A page that an answer leads to must not learn the ticket in its URL.
+NO_REFERRER = {"Referrer-Policy": "no-referrer"}
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -156,6 +159,8 @@ def handle(operation: Operation, services: Services, **path: int) -> Response:
         answer = errors.answer(errors.translate(error))
         if answer.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
             answer = replace(answer, headers={**answer.headers, **accept_patch(allowed_methods())})
+        if operation.takes_tickets:
+            answer = replace(answer, headers={**answer.headers, **NO_REFERRER})
     try:
         quota.finish(is_free=answer.is_uncounted or answer.status == HTTPStatus.NOT_MODIFIED)
     except TooManyRequests as error:

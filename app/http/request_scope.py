@@ -12,13 +12,13 @@ from urllib.parse import quote
 import flask
 from flask import Flask, request
 from werkzeug import exceptions
-from werkzeug.routing import BaseConverter
+from werkzeug.routing import BaseConverter, ValidationError
 from werkzeug.utils import cached_property
 from werkzeug.wsgi import get_host
 
 from app.errors import BadRequest, Unavailable
 from app.http import errors
-from app.http.answers import Answer, Response, to_response
+from app.http.answers import Answer, Response, to_response, without_coding
 from app.http.arguments import REVISION
 from app.http.cross_origin import NO_ORIGINS, CrossOrigin
 from app.http.methods import allow_headers, starts_with_two_slashes
@@ -165,9 +165,19 @@ class IdConverter(BaseConverter):
 
 
 class RevisionConverter(BaseConverter):
-    """The `<revision:…>` part of a rule, an item's tag without its quotes. A path that does not match is a 404."""
+    """The `<revision:…>` part of a rule, an item's tag without its quotes. A path that does not match is a 404.
 
-    regex = REVISION.pattern
+    The tag may be as a proxy has rewritten it, with the suffix of a coding.
+    """
+
+    regex = f"{REVISION.pattern}[^/]{{0,30}}"
+
+    def to_python(self, value: str) -> str:
+        """Return the revision. Raises ValidationError for anything else after it."""
+        revision = without_coding(value)
+        if not REVISION.fullmatch(revision):
+            raise ValidationError
+        return revision
 
 
 def install_hooks(app: Flask, cross_origin: CrossOrigin) -> None:

@@ -111,6 +111,11 @@ def test_the_scopes_and_limits_are_those_of_the_changes(
     assert limited(projects=[home], out_of_scope="hide").post(PATH, {"project_id": away}).status_code == 201
 
 
+def test_a_refusal_does_not_pass_the_ticket_on(nobody: Caller) -> None:
+    answer = nobody.get("/changes?ticket=ds_ticket_x")
+    assert (answer.status_code, answer.headers["Referrer-Policy"]) == (401, "no-referrer")
+
+
 def test_a_ticket_is_no_key(ada: Caller, nobody: Caller) -> None:
     ticket = ada.post(PATH, {}).json["ticket"]
     assert nobody.get(f"/documents?ticket={ticket}").status_code == 401

@@ -116,7 +116,16 @@ def test_a_version_is_read_by_its_tag(ada: Caller, capture: Callable[[], None]) 
     assert ada.get(path, if_none_match=tags[0]).status_code == 304
 
 
-@pytest.mark.parametrize("tag", [MISSING_TAG, "0-" + "0" * 32, "1-abc", "x", "%221-" + "0" * 32 + "%22"])
+@pytest.mark.parametrize("suffix", ["-gzip", "--gzip", ";gzip", "-br"])
+def test_a_version_is_read_by_a_tag_that_a_proxy_has_rewritten(ada: Caller, suffix: str) -> None:
+    document_id, tags = edited(ada, "One")
+    answer = ada.get(f"/documents/{document_id}/versions/{tags[0].strip(chr(34))}{suffix}")
+    assert (answer.status_code, answer.headers["ETag"]) == (200, tags[0])
+
+
+@pytest.mark.parametrize(
+    "tag", [MISSING_TAG, MISSING_TAG + "x", "0-" + "0" * 32, "1-abc", "x", "%221-" + "0" * 32 + "%22"]
+)
 def test_an_unknown_version_is_404(ada: Caller, tag: str) -> None:
     document_id, _ = edited(ada, "One")
     assert ada.get(f"/documents/{document_id}/versions/{tag}").status_code == 404
