@@ -113,7 +113,7 @@ class Changes:
         return self.lag_seconds is not None and subscription.join(self.lag_seconds)
 
     def skip_to(self, subscription: Subscription, checkpoint: Checkpoint) -> None:
-        """Let ``subscription`` skip the changes before ``checkpoint`` where that can be known."""
+        """Let ``subscription`` skip the changes up to ``checkpoint`` where that can be known."""
         if self.lag_seconds == 0:
             subscription.skip_to(checkpoint)
 

@@ -14,7 +14,7 @@ from app.domain.changes.departures import NewDepartures
 from app.domain.changes.visibility import Shown, View, visible
 from app.domain.resources import ResourceType, now, stamp
 from app.errors import Unavailable
-from app.store.feed import FeedPart, FeedRow, number
+from app.store.feed import FeedPart, FeedRow
 from app.store.items import StoredItem
 
 # Batches are remembered up to these limits; a client that falls behind reads the feed itself.
@@ -31,7 +31,7 @@ AWAITED_SECONDS = 60.0
 class Watcher:
     """A client's place: it has seen the batches up to ``position``. ``wake`` is called in another thread.
 
-    ``read_up_to`` is the number of the place up to where it has read the feed itself, if numbers can be compared.
+    ``read_up_to`` is the place up to where it has read the feed itself, if places can be compared.
     ``last_skipped`` is the last batch without a change for it, which the client need not take.
     """
 
@@ -39,12 +39,15 @@ class Watcher:
     with_values: bool
     position: int
     wake: Callable[[], None] = lambda: None
-    read_up_to: int | None = None
+    read_up_to: int | str | None = None
     last_skipped: Batch | None = None
 
     def has_read(self, batch: Batch) -> bool:
-        """Return whether the client has read all of ``batch`` itself."""
-        return self.read_up_to is not None and number(batch.sequence) <= self.read_up_to
+        """Return whether the client has surely read all of ``batch`` itself.
+
+        A place with a lower number may be ahead in one shard (docs/couchdb-quirks.md), so only equal ones prove that.
+        """
+        return batch.sequence == self.read_up_to
 
     @property
     def key(self) -> ViewKey:
@@ -197,8 +200,8 @@ class Hub:
             self._awaited_until = self._clock() + AWAITED_SECONDS
 
     def skip_to(self, watcher: Watcher, sequence: int | str) -> None:
-        """Let ``watcher`` skip everything up to ``sequence``, of a database with one copy."""
-        watcher.read_up_to = number(sequence)
+        """Let ``watcher`` skip the batch that ends at ``sequence``, of a database with one copy."""
+        watcher.read_up_to = sequence
         for batch in self.next_batches(watcher) or ():
             if not watcher.has_read(batch):
                 return

@@ -73,7 +73,7 @@ class Subscription:
         return channel.hub.position(lag_seconds)
 
     def skip_to(self, checkpoint: Checkpoint) -> None:
-        """Skip the changes before ``checkpoint``, of databases with one copy."""
+        """Skip the changes that end at ``checkpoint``, of databases with one copy."""
         for resource_type, watcher in self._watchers.items():
             self._channels[resource_type].hub.skip_to(watcher, checkpoint.places[resource_type.name].sequence)
 

@@ -27,7 +27,7 @@ HOME, AWAY = 10, 11
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
-def row(public_id: int, sequence: int, project: int | None = None, **members: Any) -> FeedRow:
+def row(public_id: int, sequence: int | str, project: int | None = None, **members: Any) -> FeedRow:
     """Return a row of a document; ``generation``, ``left`` and ``deleted`` may be set."""
     generation, deleted = members.pop("generation", 1), members.pop("deleted", False)
     fields = {"id": public_id, "title": "x", "updated_at": stamp(NOW), **members}
@@ -88,6 +88,12 @@ class Client:
 
     def _wake(self) -> None:
         self.wakes += 1
+
+    def skip_to(self, sequence: int | str) -> None:
+        """Note that the client has read the feed of documents up to ``sequence``."""
+        place = Place("identity", sequence)
+        self.checkpoint = replace(self.checkpoint, places={**self.checkpoint.places, "document": place})
+        self.subscription.skip_to(self.checkpoint)
 
     def take(self) -> Portion:
         portion = self.subscription.take(self.checkpoint, render)
@@ -225,13 +231,27 @@ def test_a_client_of_a_cluster_joins_where_every_copy_has_arrived(feeds: Feeds) 
     assert feeds.client(lag_seconds=2).take().changes == (b"d2",)
 
 
-def test_changes_before_the_place_of_a_poll_are_skipped(feeds: Feeds) -> None:
+def test_changes_up_to_the_place_of_a_poll_are_skipped(feeds: Feeds) -> None:
     client = feeds.client()
-    for number in (5, 6, 7):
-        feeds.report(row(number, number))
-    client.checkpoint = Checkpoint(0, "scope", stamp(NOW), {"project": Place("i", 0), "document": Place("i", 6)})
-    client.subscription.skip_to(client.checkpoint)
+    feeds.report(row(5, 5), row(6, "6-x"))
+    client.skip_to("6-x")
+    feeds.report(row(7, "7-x"))
     assert client.take().changes == (b"d7",)
+
+
+@pytest.mark.parametrize("is_before", [True, False], ids=["before the poll", "after it"])
+def test_a_change_in_one_shard_is_not_skipped_for_a_poll_that_is_ahead_in_another(
+    feeds: Feeds, *, is_before: bool
+) -> None:
+    """The place 15 is 15 in one shard and 0 in the other, while the client has read 10 in each of them."""
+    client = feeds.client()
+    if is_before:
+        feeds.report(row(1, "15-ahead"))
+    client.skip_to("20-even")
+    if not is_before:
+        feeds.report(row(1, "15-ahead"))
+    assert client.wakes == 1
+    assert client.take().changes == (b"d1",)
 
 
 def test_large_batches_are_taken_in_portions(feeds: Feeds) -> None:
