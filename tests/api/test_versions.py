@@ -236,6 +236,18 @@ def test_a_project_is_restored(ada: Caller, capture: Callable[[], None]) -> None
     assert ada.new_document("In it", project_id=project_id)["project_id"] == project_id
 
 
+@pytest.mark.parametrize("limit", [1, 50])
+def test_the_deletion_of_a_project_is_one_version(ada: Caller, capture: Callable[[], None], limit: int) -> None:
+    path = f"/projects/{ada.new_project('Pilot')['id']}"
+    tags = [ada.get(path).headers["ETag"]]
+    tags.append(ada.request("PUT", path, json={"name": "Pilot"}).headers["ETag"])
+    assert ada.request("DELETE", path).status_code == 204
+    capture()
+    deletion, *versions = [version for page in ada.walk(f"{path}/versions?limit={limit}") for version in page]
+    assert deletion["deleted"]
+    assert [version["etag"] for version in versions] == tags[::-1]
+
+
 def test_a_limited_key_sees_the_versions_that_were_in_its_project(
     ada: Caller, limited: Callable[..., Caller], capture: Callable[[], None]
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
@@ -12,6 +12,7 @@ from typing import Any
 
 from app.domain.access import Access
 from app.domain.item_service import ItemService
+from app.domain.resources import PROJECT
 from app.errors import Conflict, NotFound, Orphan, ServiceError, ValidationFailed
 from app.store.items import ANY, Condition, Fields, StoredItem, WriteId
 from app.store.leaves import Leaves, winner_order
@@ -145,17 +146,22 @@ class Versions:
         return absent if access.reach is None else access.refusal(absent)
 
     def _newest_first(self, public_id: int, before: str | None = None) -> Iterator[Version]:
-        """Yield all versions that are older than the revision ``before``, without the tombstones that merges leave."""
+        """Yield all versions that are older than the revision ``before``, without the tombstones that merges leave.
+
+        The revision that marks a project before its deletion is left out too: nobody has edited the project.
+        """
         doc_id = self._items.resource_type.doc_id(public_id)
         if self._history.forgotten([doc_id]):
             return
-        uncaptured = sorted(self._uncaptured(doc_id).values(), key=newness, reverse=True)
-        recent = (each for each in uncaptured if before is None or each.order < winner_order(before))
-        last = None
-        for version in heapq.merge(recent, self._captured(doc_id, before), key=newness, reverse=True):
-            if version.revision != last and not version.is_merged_away:
-                yield version
-            last = version.revision
+        uncaptured = self._uncaptured(doc_id)
+        newest_first = sorted(uncaptured.values(), key=newness, reverse=True)
+        recent = (each for each in newest_first if before is None or each.order < winner_order(before))
+        versions = _without_tombstones(heapq.merge(recent, self._captured(doc_id, before), key=newness, reverse=True))
+        if self._items.resource_type is not PROJECT:
+            yield from versions
+            return
+        newer = (uncaptured.get(before) or self._history.read(doc_id, before)) if before else None
+        yield from _without_marks(versions, newer)
 
     def _captured(self, doc_id: str, before: str | None) -> Iterator[Version]:
         """Yield the versions in the history that are older than the revision ``before``, newest first."""
@@ -171,6 +177,37 @@ class Versions:
         below = read_uncaptured(self._leaves, self._history, leaves)
         versions = [Version.of_leaf(leaf, self._items.resource_type.members) for leaf in (*leaves, *below)]
         return {version.revision: version for version in self._history.attributed(versions)}
+
+
+def _without_tombstones(versions: Iterable[Version]) -> Iterator[Version]:
+    """Yield each version once, without the tombstones that merges leave."""
+    last = None
+    for version in versions:
+        if version.revision != last and not version.is_merged_away:
+            yield version
+        last = version.revision
+
+
+def _without_marks(versions: Iterable[Version], newer: Version | None) -> Iterator[Version]:
+    """Yield the versions of a project without those below a deletion that repeat the version below themselves.
+
+    ``newer`` is the version before the first one, if any.
+    """
+    mark: Version | None = None
+    below_deletion = _below_deletion(newer)
+    for version in versions:
+        if mark and not (mark.parents[:1] == (version.revision,) and mark.members == version.members):
+            yield mark
+        mark = version if version.revision == below_deletion and not version.is_lost else None
+        if mark is None:
+            yield version
+        below_deletion = _below_deletion(version) or below_deletion
+    if mark:
+        yield mark
+
+
+def _below_deletion(version: Version | None) -> str | None:
+    return version.parents[0] if version and version.is_deleted and version.parents else None
 
 
 def newness(version: Version) -> tuple[int, str]:
