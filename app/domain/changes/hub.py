@@ -77,6 +77,7 @@ class Hub:
         # The number of the last batch, and the moment since which no change is missing among the batches.
         self._last, self._complete_since = 0, clock()
         self._is_live, self._is_primed, self._awaited_until = False, False, 0.0
+        self._reported_until = self._present()
         self._departures = NewDepartures()
 
     @property
@@ -87,7 +88,7 @@ class Hub:
     def opened(self) -> None:
         """Note that every change from now on is reported."""
         with self._lock:
-            self._is_live, self._complete_since = True, self._clock()
+            self._is_live, self._complete_since, self._reported_until = True, self._clock(), self._present()
 
     def lost(self) -> None:
         """Note that changes may be missed until the feed is opened again."""
@@ -101,6 +102,7 @@ class Hub:
             self._last += 1
             self._batches.clear()
             self._characters, self._complete_since, self._is_primed = 0, self._clock(), False
+            self._reported_until = self._present()
             watchers = self._all_watchers()
         for watcher in watchers:
             watcher.wake()
@@ -117,6 +119,7 @@ class Hub:
 
     def received(self, part: FeedPart) -> None:
         """Note changes, and wake the clients that see any of them."""
+        present = self._present()
         try:
             marked = self._marked(part)
         except Unavailable:
@@ -125,7 +128,13 @@ class Hub:
             self.skipped()
             return
         for items, sequence, characters in portions(marked, self._resource_type, part.sequence):
+            if part.is_last and sequence == part.sequence:
+                self._reported_until = present
             self._receive(items, sequence, characters)
+
+    def _present(self) -> str:
+        """Return the time before which every change is reported by now, unless the feed is behind."""
+        return stamp(self._now() - REPORT_DELAY)
 
     def _marked(self, part: FeedPart) -> Sequence[FeedRow] | None:
         """Return the rows with their conflicts marked; None if there are more than MAX_CONFLICTS."""
@@ -138,7 +147,7 @@ class Hub:
         with self._lock:
             items = [self._departures.only_new(item) for item in items]
             examples = [next(iter(watchers)) for watchers in self._watchers.values()]
-        batch = Batch(items, sequence, stamp(self._now() - REPORT_DELAY), self._clock(), characters)
+        batch = Batch(items, sequence, self._reported_until, self._clock(), characters)
         for watcher in examples:
             # With many different limits this takes long, so it runs outside the lock.
             self._changes(batch, watcher)

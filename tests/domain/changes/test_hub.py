@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -49,8 +49,8 @@ class Feeds:
     """The hubs of both types, and rows that are read when the first client joins."""
 
     def __init__(self) -> None:
-        self.clock = ManualClock()
-        self.hubs = {each: Hub(each, "secret", lambda: NOW, self.clock, self.mark) for each in (PROJECT, DOCUMENT)}
+        self.clock, self.now = ManualClock(), NOW
+        self.hubs = {each: Hub(each, "secret", lambda: self.now, self.clock, self.mark) for each in (PROJECT, DOCUMENT)}
         # Conflicts that are to be merged; None if that is not known.
         self.merges: set[str] | None = set()
         self.recent: list[FeedRow] = []
@@ -66,8 +66,8 @@ class Feeds:
             raise Unavailable
         return replace(item, conflicts=()) if self.merges.intersection(item.conflicts) else item
 
-    def report(self, *rows: FeedRow, resource_type: ResourceType = DOCUMENT) -> None:
-        self.hubs[resource_type].received(FeedPart(rows, rows[-1].sequence, is_last=True))
+    def report(self, *rows: FeedRow, resource_type: ResourceType = DOCUMENT, is_last: bool = True) -> None:
+        self.hubs[resource_type].received(FeedPart(rows, rows[-1].sequence, is_last))
 
     def client(self, *projects: int, **options: Any) -> Client:
         return Client(self, *projects, **options)
@@ -252,6 +252,16 @@ def test_a_change_in_one_shard_is_not_skipped_for_a_poll_that_is_ahead_in_anothe
         feeds.report(row(1, "15-ahead"))
     assert client.wakes == 1
     assert client.take().changes == (b"d1",)
+
+
+def test_the_time_of_a_client_stays_while_the_feed_is_behind(feeds: Feeds) -> None:
+    """A removal after that time may still have to come."""
+    client = feeds.client()
+    feeds.now += timedelta(minutes=1)
+    feeds.report(row(1, 1), is_last=False)
+    assert client.take().checkpoint.time == stamp(NOW)
+    feeds.report(row(2, 2))
+    assert client.take().checkpoint.time == stamp(feeds.now - hub_module.REPORT_DELAY)
 
 
 def test_large_batches_are_taken_in_portions(feeds: Feeds) -> None:
