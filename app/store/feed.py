@@ -80,6 +80,14 @@ class Feed:
         copies = information.get("cluster", {}).get("n", 1)
         return FeedState(identity, information["update_seq"], copies == 1)
 
+    def present(self, state: FeedState) -> int | str:
+        """Return the place in ``state`` as the rows of the feed write it.
+
+        CouchDB's database information orders the shards otherwise, so the same place is another text there.
+        """
+        part = read_part(self._exchange, {"since": state.sequence, "limit": 1}, 1, with_documents=False)
+        return part.sequence if part.is_last else state.sequence
+
     def read(self, sequence: int | str, *, limit: int, with_documents: bool) -> FeedPart:
         """Return up to ``limit`` rows after ``sequence``, each item once, in its latest revision.
 

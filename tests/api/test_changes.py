@@ -333,6 +333,15 @@ def test_a_database_without_an_identity_is_503(ada: Caller, monkeypatch: pytest.
     assert ada.get("/changes").status_code == 503
 
 
+def test_the_present_is_the_place_where_the_feed_ends(ada: Caller) -> None:
+    """A stream from the present compares it with the places that its follower reports."""
+    ada.new_project("P")
+    for _ in range(5):
+        ada.new_document("A")
+    for feed in ada.app.services.changes._feeds.values():
+        assert feed.present(feed.state()) == feed.read(0, limit=1000, with_documents=False).sequence
+
+
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     """The database has several copies."""

@@ -156,7 +156,7 @@ class Changes:
         """Return a place so old that every node lists all earlier writes. Raises Unavailable."""
         state = self._state(resource_type)
         if from_now or state.is_exact:
-            return Place(state.identity, state.sequence)
+            return Place(state.identity, self._feeds[resource_type].present(state))
         sequence = self._older_places[resource_type](LAG_SECONDS)
         if not isinstance(sequence, int | str):
             # This process has only begun to follow the database.
