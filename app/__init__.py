@@ -16,9 +16,9 @@ from app.http.flask_app import FlaskApp
 from app.http.proxies import behind_proxies
 from app.http.request_scope import IdConverter, RequestScope, RevisionConverter, install_hooks
 from app.request_context import Report, unreported
-from app.services import Services
+from app.services import Services, Shared
 from app.settings import Settings
-from app.wiring import Shared, build_services
+from app.wiring import build_services
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

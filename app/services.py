@@ -1,4 +1,4 @@
-"""The services of one process, which HTTP and the command line use alike; `app/wiring.py` builds them."""
+"""The services of one process, which HTTP and the command line use alike, and the state that processes share."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from app.cache.items import BodyCache
 from app.cache.response_cache import ResponseCache
+from app.cache.validity import WriteCounters
 from app.domain.background import Background
 from app.domain.changes.changes import Changes
 from app.domain.changes.cursor import ChangeCursors
@@ -25,13 +26,29 @@ from app.domain.listing.cursors import Cursors
 from app.domain.projects import Projects
 from app.domain.readiness import Readiness
 from app.domain.reservations import Reservations
-from app.domain.resources import ResourceType
+from app.domain.resources import DOCUMENT, PROJECT, ResourceType
 from app.limits.limiter import Limiter
-from app.metric_definitions import CACHE_BYTES, WORKERS
+from app.metric_definitions import CACHE_BYTES, UNLIMITED, WORKERS
 from app.metrics import Metrics
 from app.request_context import Report
 from app.settings import Settings
 from app.store import Follower, Store
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The state that the processes of a host share, created before they are forked."""
+
+    limiter: Limiter | None
+    write_counters: Mapping[str, WriteCounters]
+    metrics: Metrics
+
+    @classmethod
+    def build(cls, settings: Settings) -> Shared:
+        """Make it for as many processes as the settings say. It opens no connection."""
+        counters = {each.database: WriteCounters(settings.workers) for each in (DOCUMENT, PROJECT)}
+        metrics = Metrics(settings.workers)
+        return cls(Limiter.build(settings, lambda: metrics.count(UNLIMITED)), counters, metrics)
 
 
 @dataclass(frozen=True)

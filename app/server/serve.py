@@ -24,8 +24,8 @@ from app.server import logs
 from app.server.streaming_protocol import StreamingProtocol
 from app.server.supervisor import STOPPING, supervise
 from app.server.wsgi_bridge import WSGIBridge
+from app.services import Shared
 from app.settings import Settings
-from app.wiring import Shared
 from launcher.address import free_port
 
 log = logging.getLogger("dreamscript.server")

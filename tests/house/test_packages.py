@@ -35,8 +35,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "app": {"app.api", "app.cache", "app.http", "app.services", "app.wiring"},
     "app.__main__": {"app.cli", "couchapp.console"},
     "app.services": {"app.cache", "app.domain", "app.limits", "app.store"},
-    "app.wiring": {"app.cache", "app.domain", "app.limits", "app.services", "app.store"},
-    "app.server": {"app", "app.domain", "app.http", "app.wiring", "launcher.address"},
+    "app.item_wiring": {"app.cache", "app.domain", "app.services", "app.store"},
+    "app.wiring": {"app.cache", "app.domain", "app.item_wiring", "app.limits", "app.services", "app.store"},
+    "app.server": {"app", "app.domain", "app.http", "app.services", "launcher.address"},
     "app.cli": {
         "app.couch",
         "app.domain",
