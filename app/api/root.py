@@ -32,7 +32,7 @@ POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 HEADERS = {"Cache-Control": "no-cache", "Vary": "Accept"}
-PATHS = ("reference", "openapi.json", "documents", "projects", "livez", "readyz")
+PATHS = ("reference", "openapi.json", "documents", "projects", "changes", "conflicts", "livez", "readyz")
 
 routes = Routes("root", "The service itself.")
 blueprint = routes.blueprint
