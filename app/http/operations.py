@@ -159,7 +159,7 @@ def handle(operation: Operation, services: Services, **path: int) -> Response:
         answer = errors.answer(errors.translate(error))
         if answer.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
             answer = replace(answer, headers={**answer.headers, **accept_patch(allowed_methods())})
-        if operation.takes_tickets:
+        if operation.takes_tickets and "ticket" in request.args:
             answer = replace(answer, headers={**answer.headers, **NO_REFERRER})
     try:
         quota.finish(is_free=answer.is_uncounted or answer.status == HTTPStatus.NOT_MODIFIED)
