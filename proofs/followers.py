@@ -182,7 +182,8 @@ class Streamer(Follower):
             if remaining == 0 or self.stopping.is_set():
                 self.answered["cut"] += 1
                 return
-            if event.name == "gone" or self.copy.items == self.goal:
+            # A heartbeat comes at the end alone, if a change has been missed.
+            if event.name in ("gone", "heartbeat") or self.copy.items == self.goal:
                 return
 
     def take(self, event: Event) -> None:
