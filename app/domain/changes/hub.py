@@ -72,7 +72,7 @@ class Hub:
     ) -> None:
         self._resource_type, self._secret, self._now, self._clock = resource_type, secret, now, clock
         self._mark = mark
-        self._lock, self._watchers = Lock(), dict[ViewKey, set[Watcher]]()
+        self._lock, self._priming, self._watchers = Lock(), Lock(), dict[ViewKey, set[Watcher]]()
         self._batches, self._characters = deque[Batch](), 0
         # The number of the last batch, and the moment since which no change is missing among the batches.
         self._last, self._complete_since = 0, clock()
@@ -110,7 +110,10 @@ class Hub:
     def prime(self, recent_changes: Callable[[], Iterable[FeedRow]]) -> None:
         """Note the departures of the last seconds, which the first client has read or is going to read."""
         self._awaited_until = self._clock() + AWAITED_SECONDS
-        if not self._is_primed:
+        # Any other client joins and reads later, so that it has read these departures too.
+        with self._priming:
+            if self._is_primed:
+                return
             self._is_primed = True
             rows = recent_changes()
             with self._lock:

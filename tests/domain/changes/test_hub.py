@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -176,6 +177,20 @@ def test_a_departure_shortly_before_the_first_client_is_no_change(feeds: Feeds) 
     client = feeds.client(HOME)
     feeds.report(row(1, 2, AWAY, generation=3, **{LEFT: entries}))
     assert client.wakes == 0
+
+
+def test_no_client_joins_while_the_departures_before_the_first_one_are_read(feeds: Feeds) -> None:
+    """It could read the feed before a departure that is then taken for one that it has read."""
+    hub, others = feeds.hubs[DOCUMENT], list[Future[None]]()
+    with ThreadPoolExecutor(1) as pool:
+
+        def recent_changes() -> list[FeedRow]:
+            others.append(pool.submit(hub.prime, list))
+            assert not wait(others, timeout=0.02).done
+            return []
+
+        hub.prime(recent_changes)
+        others[0].result()
 
 
 def test_clients_with_the_same_view_share_the_work(feeds: Feeds, monkeypatch: pytest.MonkeyPatch) -> None:
