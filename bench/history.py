@@ -110,9 +110,10 @@ def main() -> int:
         print(f"PATCH per second on {CONNECTIONS} connections: {median(ratios):.3f} of those without")
         per_write = {name: 1e6 * each.cpu_seconds / each.writes for name, each in services.items()}
         print(f"CPU per write: {per_write['without']:.0f} us without, {per_write['with']:.0f} us with")
-        print(
-            f"CPU per version captured afterwards: {1e6 * seconds / max(versions, 1):.0f} us ({versions:.0f} versions)"
-        )
+        if versions:
+            print(f"CPU per version captured afterwards: {1e6 * seconds / versions:.0f} us ({versions} versions)")
+        else:
+            print("no version was captured: the rounds were too short, and the ratios say nothing about the capture")
         print("rounds:", [round(1e3 * each, 2) for s in services.values() for each in s.p50s], file=sys.stderr)
         print("rounds:", [round(each) for s in services.values() for each in s.rates], file=sys.stderr)
     return 0

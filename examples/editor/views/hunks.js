@@ -103,7 +103,7 @@ function partOf(hunk, side, sides) {
 
 const joined = (parts) => (parts.length === 1 ? parts[0] : parts.map((part) => part ?? "").join(""));
 
-/** Return a merge in which each member that differs is one place, for a clash that the service does not describe. */
+/** Return a merge that shows each different member as one place, for a clash that the service does not describe. */
 export function wholeMerge(base, versions) {
   const members = new Set([base, ...Object.values(versions)].flatMap((value) => Object.keys(value ?? {})));
   const merge = {};
