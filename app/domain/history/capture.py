@@ -16,9 +16,12 @@ from app.store import Store
 
 # Seconds after which a run leaves the rest to the next one.
 MAX_RUN_SECONDS = 0.3
-# Seconds between two reads of the feeds. While there are writes, the pause is PAUSE_FACTOR times as long as the run.
+# Seconds between two reads of the feeds. While there are writes, the pause is PAUSE_FACTOR times as long as the run, so
+# that writes are hardly slower. It shrinks once the lag is above LONG_LAG_SECONDS, so that the lag does not grow for as
+# long as there are many writes: a compaction would lose what is not captured yet.
 PAUSE_SECONDS = 1.0
 PAUSE_FACTOR = 20.0
+LONG_LAG_SECONDS = 300.0
 
 
 class Capture:
@@ -51,7 +54,9 @@ class Capture:
             self._caught_up_at = started_at
         elif sum(source.is_written_to() for source in self._sources) == 0:
             return 0.0
-        return max(PAUSE_SECONDS, PAUSE_FACTOR * (self._clock() - started_at))
+        lag = started_at - self._caught_up_at
+        factor = PAUSE_FACTOR / max(1.0, lag / LONG_LAG_SECONDS)
+        return max(PAUSE_SECONDS, factor * (self._clock() - started_at))
 
     def stand_by(self) -> None:
         """Note that another process captures, and that its place is to be read again."""

@@ -11,7 +11,8 @@ import pytest
 
 from app.couch.connection import Connection
 from app.domain.history import capture_source
-from app.domain.history.capture import PAUSE_SECONDS, Capture
+from app.domain.history.capture import LONG_LAG_SECONDS, PAUSE_SECONDS, Capture
+from app.domain.history.capture_source import Source
 from app.domain.resources import DOCUMENT, PROJECT
 from app.errors import Unavailable
 from app.metric_definitions import HISTORY_LAG, HISTORY_LOST, HISTORY_VERSIONS
@@ -324,6 +325,24 @@ def test_the_lag_is_the_time_since_everything_was_captured(
     capture.stand_by()
     capture.report_state()
     assert value(metrics, HISTORY_LAG) == 0
+
+
+def test_the_pause_shrinks_while_the_lag_is_long(make_capture: MakeCapture, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ManualClock(0)
+
+    def advance(_: Source) -> bool:
+        clock.now += 1
+        return False
+
+    monkeypatch.setattr(Source, "advance", advance)
+    monkeypatch.setattr(Source, "is_written_to", lambda _: True)
+    capture = make_capture(clock=clock)
+    pauses = []
+    for lag in (0, LONG_LAG_SECONDS, 10 * LONG_LAG_SECONDS, 1000 * LONG_LAG_SECONDS):
+        clock.now = lag
+        pauses.append(capture.run(Event()))
+    # A run takes two seconds: one for each type of items.
+    assert pauses == [40, 40, 4, PAUSE_SECONDS]
 
 
 def test_without_its_database_nothing_is_captured(store: Store, make_capture: MakeCapture, server_url: str) -> None:
