@@ -82,7 +82,9 @@ def operator(environ: dict[str, str]) -> str:
 def started(
     live: Live, operator: str, pool: ThreadPoolExecutor, key: str, query: str, **headers: str
 ) -> Future[Answer]:
-    """Start a long-poll, and return when it waits."""
+    """Start a long-poll when no other one waits, and return when it waits."""
+    # An earlier one that was answered may still be counted for a moment.
+    wait_until(lambda: waiting_clients(live, operator) == 0, "no client waits")
     answer = pool.submit(poll, live, key, f"feed=longpoll&{query}", **headers)
     wait_until(lambda: answer.done() or waiting_clients(live, operator) == 1, "a client waits")
     return answer
