@@ -35,9 +35,9 @@ class Person:
         self.tab.wait_for(f"!window.isOld && {STATUS} && {STATUS} !== 'Starting'")
 
     def open(self, document: int) -> None:
-        """Open a document."""
+        """Open a document, and wait until the page shows it."""
         self.tab.evaluate(f"location.hash = 'document-{document}'")
-        self.tab.wait_for(f"location.hash === '#document-{document}' && !!document.querySelector('#text')")
+        self.tab.wait_for(f"!!document.querySelector('.entry[href=\"#document-{document}\"][aria-current]')")
 
     def new_document(self, title: str, text: str = "") -> int:
         """Write a new document, and return its id."""

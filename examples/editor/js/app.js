@@ -117,10 +117,11 @@ export class App extends EventTarget {
   }
 
   async remove(type, id) {
-    const value = this.copy.value(keyOf(type, id));
-    const tag = this.copy.item(keyOf(type, id))?.etag;
+    const key = keyOf(type, id);
+    const value = this.copy.value(key);
+    const tag = this.copy.item(key)?.etag;
     await this.store(() => this.copy.remove(type, id));
-    location.hash = "";
+    if (this.place?.key === key) location.hash = ""; // Another item may have been opened meanwhile.
     showMessage(`“${titleOf(type, value)}” was deleted.`, {
       label: "Undo",
       act: () => this.#undoRemoval(type, id, tag),
