@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import pytest
 
 from app.domain.access import SCOPES
-from app.local_couchdb import Running
+from app.local_couchdb import Running, installed
+from app.local_couchdb.settings import LocalSettings
 from app.services import Services
 from app.settings import Settings
 from app.wiring import build_services
+from proofs.cluster import Cluster
 from proofs.node import Node
 from proofs.proxy import Proxy
 from proofs.service import Service
@@ -67,6 +69,15 @@ def node(database: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     if database.origin not in ("installed", "embedded"):
         pytest.skip(f"a server of {database.origin} cannot be stopped from here")
     with Node(database.origin, tmp_path_factory.mktemp("node")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three nodes of an installed CouchDB, whatever database the tests use."""
+    if not installed.is_at(LocalSettings.parse(os.environ).couchdb_home):
+        pytest.skip("no Apache CouchDB is installed")
+    with Cluster(tmp_path_factory.mktemp("cluster")) as running:
         yield running
 
 

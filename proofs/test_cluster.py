@@ -12,27 +12,14 @@ from itertools import cycle
 
 import pytest
 
-from app.local_couchdb import installed
-from app.local_couchdb.settings import LocalSettings
 from proofs.cluster import Cluster
 from proofs.conftest import Installation, install
 from tests.server.live import Live
-
-pytestmark = pytest.mark.skipif(
-    not installed.is_at(LocalSettings.parse(os.environ).couchdb_home), reason="no Apache CouchDB is installed"
-)
 
 CREATIONS = int(os.environ.get("DREAMSCRIPT_PROOF_CREATIONS", "100"))
 AT_ONCE = 25
 # A run of the suite shares its machine with others, and these tests are about outcomes, not about speed.
 DEADLINE = os.environ.get("DREAMSCRIPT_PROOF_DEADLINE", "20")
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Three nodes."""
-    with Cluster(tmp_path_factory.mktemp("cluster")) as running:
-        yield running
 
 
 @pytest.fixture
