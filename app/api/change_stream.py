@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from app.domain.access import Access
-from app.domain.changes.changes import Changes, ChangesQuery
+from app.domain.changes.changes import Changes
 from app.domain.changes.cursor import Checkpoint
+from app.domain.changes.query import ChangesQuery
 from app.domain.changes.visibility import Shown
 from app.errors import Gone
 from app.http.waiting import Part, Wake

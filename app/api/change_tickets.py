@@ -9,7 +9,7 @@ from flask import request
 
 from app.api.changes import TYPES
 from app.domain.access import Access
-from app.domain.changes.changes import TYPE_SCOPES, ChangesQuery
+from app.domain.changes.query import TYPE_SCOPES, ChangesQuery
 from app.domain.changes.tickets import VALID_SECONDS
 from app.domain.resources import DOCUMENT, PROJECT
 from app.http.answers import Answer

@@ -10,8 +10,9 @@ from typing import Any
 from flask import request
 
 from app.api.change_stream import MEDIA_TYPE, ChangeStream, WriteCursor, change_json
-from app.domain.changes.changes import TYPE_SCOPES, Changes, ChangesQuery, Poll
+from app.domain.changes.changes import Changes, Poll
 from app.domain.changes.cursor import Checkpoint
+from app.domain.changes.query import TYPE_SCOPES, ChangesQuery
 from app.domain.changes.tickets import PRESENT, Ticket, cursor_binding
 from app.domain.resources import DOCUMENT, PROJECT
 from app.errors import Fault, NotAcceptable, Unavailable, ValidationFailed

@@ -12,17 +12,16 @@ from app.domain.access import Access
 from app.domain.changes.conflict_marks import ConflictMarks
 from app.domain.changes.cursor import Checkpoint, Place
 from app.domain.changes.first_sync import FirstSync
+from app.domain.changes.query import ChangesQuery
 from app.domain.changes.reading import Budget, Reader, Reading
 from app.domain.changes.subscription import Channel, Subscription
 from app.domain.changes.visibility import Shown, View, visible
 from app.domain.items import MAX_PAGE_BYTES
-from app.domain.resources import DOCUMENT, PROJECT, ResourceType, stamp
-from app.errors import Forbidden, Gone, NotFound, Unavailable
+from app.domain.resources import PROJECT, ResourceType, stamp
+from app.errors import Forbidden, Gone, Unavailable
 from app.store.feed import Feed, FeedState, number
 from app.store.items import StoredItem
 
-# The types in the order of an answer, and the scopes that show them.
-TYPE_SCOPES = {PROJECT: "projects:read", DOCUMENT: "documents:read"}
 # A client that was away for longer begins again.
 MAX_AGE = timedelta(days=30)
 # The nodes of a cluster may lag by this time, so a first sync notes a place that is older (docs/couchdb-quirks.md).
@@ -30,33 +29,6 @@ LAG_SECONDS = 5.0
 
 # Returns a place of a database's feed that is at least this number of seconds old, None if none is known yet.
 OlderPlace = Callable[[float], object | None]
-
-
-@dataclass(frozen=True)
-class ChangesQuery:
-    """At most ``limit`` changes, of ``resource_type`` and in ``project_id`` if they are set.
-
-    They follow ``since``; without it, the first sync begins. ``from_now`` begins at the present instead.
-    """
-
-    limit: int
-    resource_type: ResourceType | None = None
-    project_id: int | None = None
-    since: Checkpoint | None = None
-    from_now: bool = False
-    with_values: bool = False
-
-    def types(self, access: Access) -> list[ResourceType]:
-        """Return the types to read, projects first. Raises Forbidden if the key may not read them, or not the project.
-
-        For a key that hides items outside its limits, such a project is empty instead.
-        """
-        if self.project_id is not None and not access.admits_project(self.project_id) and not access.hides:
-            raise access.refusal(NotFound())
-        if self.resource_type is not None:
-            access.require(TYPE_SCOPES[self.resource_type])
-            return [self.resource_type]
-        return [each for each, scope in TYPE_SCOPES.items() if scope in access.scopes]
 
 
 @dataclass(frozen=True)

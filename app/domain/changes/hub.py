@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import Lock
 
 from app.domain.changes.batch import Batch, ViewKey, portions
 from app.domain.changes.departures import NewDepartures
-from app.domain.changes.visibility import Shown, View, visible
+from app.domain.changes.visibility import Shown, visible
+from app.domain.changes.watcher import Watcher
 from app.domain.resources import ResourceType, now, stamp
 from app.errors import Unavailable
 from app.store.feed import FeedPart, FeedRow
@@ -25,34 +26,6 @@ MAX_CONFLICTS = 5
 REPORT_DELAY = timedelta(seconds=3)
 # The feed is read with documents for this time after a client has waited, since most wait again.
 AWAITED_SECONDS = 60.0
-
-
-@dataclass(eq=False)
-class Watcher:
-    """A client's place: it has seen the batches up to ``position``. ``wake`` is called in another thread.
-
-    ``read_up_to`` is the place up to where it has read the feed itself, if places can be compared.
-    ``last_skipped`` is the last batch without a change for it, which the client need not take.
-    """
-
-    view: View
-    with_values: bool
-    position: int
-    wake: Callable[[], None] = lambda: None
-    read_up_to: int | str | None = None
-    last_skipped: Batch | None = None
-
-    def has_read(self, batch: Batch) -> bool:
-        """Return whether the client has surely read all of ``batch`` itself.
-
-        A place with a lower number may be ahead in one shard (docs/couchdb-quirks.md), so only equal ones prove that.
-        """
-        return batch.sequence == self.read_up_to
-
-    @property
-    def key(self) -> ViewKey:
-        """Identifies the changes that the client sees."""
-        return self.view.access.reach, self.view.project_id, self.with_values
 
 
 class Hub:

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from app.domain.changes.batch import Batch
 from app.domain.changes.cursor import Checkpoint
-from app.domain.changes.hub import Hub, Watcher
+from app.domain.changes.hub import Hub
 from app.domain.changes.visibility import Shown, View
+from app.domain.changes.watcher import Watcher
 from app.domain.resources import ResourceType
 from app.store.feed import FeedRow
 

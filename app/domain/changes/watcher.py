@@ -1,0 +1,37 @@
+"""The place of a client that waits, among the batches of a hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.domain.changes.batch import Batch, ViewKey
+from app.domain.changes.visibility import View
+
+
+@dataclass(eq=False)
+class Watcher:
+    """A client's place: it has seen the batches up to ``position``. ``wake`` is called in another thread.
+
+    ``read_up_to`` is the place up to where it has read the feed itself, if places can be compared.
+    ``last_skipped`` is the last batch without a change for it, which the client need not take.
+    """
+
+    view: View
+    with_values: bool
+    position: int
+    wake: Callable[[], None] = lambda: None
+    read_up_to: int | str | None = None
+    last_skipped: Batch | None = None
+
+    def has_read(self, batch: Batch) -> bool:
+        """Return whether the client has surely read all of ``batch`` itself.
+
+        A place with a lower number may be ahead in one shard (docs/couchdb-quirks.md), so only equal ones prove that.
+        """
+        return batch.sequence == self.read_up_to
+
+    @property
+    def key(self) -> ViewKey:
+        """Identifies the changes that the client sees."""
+        return self.view.access.reach, self.view.project_id, self.with_values
