@@ -81,21 +81,26 @@ def list_changes(services: Services, identity: Identity, query: dict[str, Any]) 
 
     # A browser's EventSource repeats its URL, and reports in a header how far it has come.
     event_id = request.headers.get("Last-Event-ID") if feed == STREAM_FEED else None
-    since, from_now = event_id or query.get("since"), not event_id and query.get("since") == PRESENT
-    changes_query = ChangesQuery(
-        limit=min(query.get("limit", services.settings.page_size), services.settings.max_page_size),
-        resource_type=TYPES[query["type"]] if "type" in query else None,
-        project_id=query.get("project_id"),
-        since=None if from_now or since is None else services.change_cursors.read(since, *binding),
-        from_now=from_now,
-        with_values="include" in query,
-    )
+    since = event_id or query.get("since")
+    from_now = not event_id and since == PRESENT
+    checkpoint = None if from_now or since is None else services.change_cursors.read(since, *binding)
+    changes_query = ChangesQuery(since=checkpoint, from_now=from_now, **filters(services, query))
     if feed == STREAM_FEED:
         return stream(services.changes, identity, changes_query, write_cursor)
     if feed == "longpoll" and request.method == "GET" and HAS_ROOM in request.environ:
         seconds = min(query.get("timeout", WAIT_SECONDS), MAX_WAIT_SECONDS)
         return long_poll(services.changes, identity, changes_query, write_cursor, seconds)
     return answer(services.changes.poll(identity.access, changes_query), write_cursor)
+
+
+def filters(services: Services, query: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters that select changes, as ChangesQuery takes them."""
+    return {
+        "limit": min(query.get("limit", services.settings.page_size), services.settings.max_page_size),
+        "resource_type": TYPES[query["type"]] if "type" in query else None,
+        "project_id": query.get("project_id"),
+        "with_values": "include" in query,
+    }
 
 
 def stream_query(ticket: Ticket, query: dict[str, Any]) -> dict[str, Any]:

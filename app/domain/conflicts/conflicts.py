@@ -129,10 +129,7 @@ class Conflicts:
             judgement = self._judge(resource_type, item.doc_id)
             if judgement is None or judgement.revisions[0] != item.revision:
                 raise Conflict(STALE)
-            if not _admits_all(access, service, judgement):
-                raise service.refusal(access, public_id)
-            if not {version.revision for version in judgement.versions} <= resolution.supersedes:
-                raise Conflict(STALE)
+            _check_superseded(access, service, public_id, judgement, resolution)
             known.update(judgement.revisions)
             members = self._members(access, service, resolution, judgement.leaves)
             return Resolved(members, [leaf.item for leaf in judgement.leaves[1:]])
@@ -183,6 +180,16 @@ class Conflicts:
         others = [leaf for leaf in leaves if item.revision not in leaf.lineage]
         if any(leaf.revision not in known for leaf in others):
             raise Conflict(ADDED)
+
+
+def _check_superseded(
+    access: Access, service: ItemService, public_id: int, judgement: Judgement, resolution: Resolution
+) -> None:
+    """Raise unless the key may resolve the conflict, and the resolution supersedes all versions."""
+    if not _admits_all(access, service, judgement):
+        raise service.refusal(access, public_id)
+    if not {version.revision for version in judgement.versions} <= resolution.supersedes:
+        raise Conflict(STALE)
 
 
 def _admits_all(access: Access, service: ItemService, judgement: Judgement) -> bool:
