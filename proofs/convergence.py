@@ -14,7 +14,6 @@ from unittest.mock import patch
 from app.domain.conflicts import judge
 from app.domain.conflicts.conflicts import Resolution
 from app.domain.conflicts.judgement import Judgement
-from app.domain.conflicts.revisions import MERGED_BY
 from app.domain.merging.line_diff import split_lines
 from app.domain.resources import DOCUMENT
 from app.errors import Conflict, Unavailable
@@ -25,7 +24,6 @@ from tests.domain.conflicts.database_region import ACCESS, DatabaseRegion
 # Looks at all regions until they are alike; a few would do.
 MAX_LOOKS = 20
 BASE_LINES = 40
-MAX_VERSIONS = 10_000
 
 
 class Lines:
@@ -141,14 +139,6 @@ class Regions:
                 break
             time.sleep(1)
         assert [region.sequences() for region in self.regions] == before
-
-    def merges(self) -> int:
-        """Return the number of merges that the history has."""
-        versions = self.regions[0].services.store.versions
-        pages = (versions.page(DOCUMENT.doc_id(public_id), None, MAX_VERSIONS) for public_id in self.lines)
-        return sum(
-            version.updated_by == MERGED_BY and not version.is_deleted for page in pages for version in page.versions
-        )
 
     def _wait_until_alike(self) -> None:
         """Replicate and resolve until nothing is written any more."""

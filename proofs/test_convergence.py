@@ -1,5 +1,7 @@
 """Regions that replicate end with the same revision of each document, and lose no line (`make prove-convergence`).
 
+Each set of leaves is merged once, and each leaf has one tombstone.
+
 The proof starts a CouchDB for each region; the suite uses databases of one server.
 """
 
@@ -19,6 +21,7 @@ from app.local_couchdb.wire import request
 from conftest import delete_databases
 from proofs.convergence import Regions
 from proofs.node import Node
+from proofs.resolver_writes import ResolverWrites
 from tests.domain.conflicts.database_region import DatabaseRegion
 
 pytestmark = [pytest.mark.couchdb, pytest.mark.timeout(7200)]
@@ -75,8 +78,9 @@ def test_regions_converge(
     links: tuple[tuple[int, int], ...],
     share: int,
 ) -> None:
-    count, random, started_at = len(links), Random(seed), time.monotonic()
+    count, random, started_at, writes = len(links), Random(seed), time.monotonic(), ResolverWrites()
     with ExitStack() as opened:
+        opened.enter_context(writes.noted())
         regions = [DatabaseRegion(urls[number], prefixes(urls[number]), number, count) for number in range(count)]
         for region in regions:
             opened.callback(region.close)
@@ -92,4 +96,6 @@ def test_regions_converge(
                 world.resolve_clashes()
         world.assert_alike()
         world.assert_quiet(QUIET_SECONDS)
-    report(f"{rounds} rounds, {world.edits} edits, {world.merges()} merges, {time.monotonic() - started_at:.0f} s")
+        merges = writes.check(regions, list(world.lines))
+    seconds, sets = time.monotonic() - started_at, len(writes.needed)
+    report(f"{rounds} rounds, {world.edits} edits, {merges} merges of {sets} sets of leaves, {seconds:.0f} s")

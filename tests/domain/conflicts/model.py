@@ -28,7 +28,12 @@ class Tree:
         # By `_id` and revision the revision below, and by both the document.
         self.below: defaultdict[str, dict[str, str | None]] = defaultdict(dict)
         self.bodies: dict[tuple[str, str], dict[str, Any]] = {}
-        self.writes = 0
+        # The documents that were written here and not replicated, by revision.
+        self.written: dict[str, dict[str, Any]] = {}
+
+    @property
+    def writes(self) -> int:
+        return len(self.written)
 
     def lineage(self, doc_id: str, revision: str) -> tuple[str, ...]:
         lineage, below = [revision], self.below[doc_id].get(revision)
@@ -69,7 +74,7 @@ class Tree:
         digest = md5(json.dumps([below, document]).encode(), usedforsecurity=False).hexdigest()
         revision = f"{winner_order(below)[0] + 1 if below else 1}-{digest}"
         self.add(doc_id, revision, below, document)
-        self.writes += 1
+        self.written[revision] = document
         return revision
 
     def add(self, doc_id: str, revision: str, below: str | None, document: dict[str, Any]) -> None:

@@ -1,5 +1,7 @@
 """Random edits in regions that replicate now and then: all end with the same revision, and no line is lost.
 
+Resolvers store one merge for each set of leaves that has to be merged, and one tombstone on each leaf.
+
 With DREAMSCRIPT_PROOF_ROUNDS_IN_MEMORY, as `make prove-convergence` has it, this is a proof.
 """
 
@@ -12,7 +14,9 @@ from random import Random
 import pytest
 
 from app.domain.conflicts.judgement import Judgement
+from app.domain.conflicts.revisions import MERGED_BY
 from app.domain.merging.line_diff import split_lines
+from app.store.items import MERGED_FROM
 from tests.domain.conflicts.model import Region
 
 pytestmark = pytest.mark.nodatabase
@@ -59,25 +63,48 @@ def edit(region: Region, random: Random, lines: Lines) -> None:
     region.edit(ID, **members)
 
 
-def replicate_at_random(regions: list[Region], random: Random) -> None:
+class Resolvers:
+    """The resolvers of all regions, and the different sets of live leaves that they had to reduce."""
+
+    def __init__(self) -> None:
+        self.needed: set[frozenset[str]] = set()
+
+    def run(self, region: Region) -> None:
+        live = frozenset(region.live(ID))
+        if len(live) > 1:
+            self.needed.add(live)
+        region.resolve(ID)
+
+    def check_writes(self, regions: list[Region]) -> int:
+        """Check that no set of leaves was merged twice, and that no leaf has two tombstones; return how many merges."""
+        written = {revision: document for region in regions for revision, document in region.tree.written.items()}
+        by_resolvers = {revision: it for revision, it in written.items() if it.get("updated_by") == MERGED_BY}
+        merged = [frozenset(it[MERGED_FROM]) for it in by_resolvers.values() if not it.get("_deleted")]
+        deleted = [regions[0].tree.below[ID][revision] for revision, it in by_resolvers.items() if it.get("_deleted")]
+        assert len(set(merged)) == len(merged) <= len(self.needed)
+        assert len(set(deleted)) == len(deleted)
+        return len(merged)
+
+
+def replicate_at_random(regions: list[Region], resolvers: Resolvers, random: Random) -> None:
     """Replicate and resolve a few times in random order; the history may come later."""
     for _ in range(4 * len(regions) ** 2):
         region, source = random.sample(regions, 2)
         region.pull(source, with_history=random.random() < 0.9)
         if random.random() < 0.7:
-            region.resolve(ID)
+            resolvers.run(region)
     for region in regions:
         region.seconds += 60
 
 
-def assert_alike(regions: list[Region]) -> Judgement:
+def assert_alike(regions: list[Region], resolvers: Resolvers) -> Judgement:
     """Check that all regions have the same live leaves, and that another look writes nothing."""
     for _ in range(MAX_LOOKS):
         writes = sum(region.tree.writes for region in regions)
         for region in regions:
             for source in regions:
                 region.pull(source)
-            region.resolve(ID)
+            resolvers.run(region)
         if sum(region.tree.writes for region in regions) == writes:
             break
     else:
@@ -98,9 +125,10 @@ def test_regions_converge_and_lose_no_line(count: int, is_whole: bool) -> None:
     """If ``is_whole`` is False, the regions have no history, and one compacts what it can."""
     random = Random(SEED)
     ends: Counter[str] = Counter()
+    merges = 0
     for _ in range(ROUNDS):
         regions = [Region(keeps_history=is_whole) for _ in range(count)]
-        lines = Lines(random)
+        lines, resolvers = Lines(random), Resolvers()
         regions[0].edit(ID, title="T", content=lines.edited("".join(lines.new() for _ in range(40))), project_id=1)
         for region in regions[1:]:
             region.pull(regions[0])
@@ -110,10 +138,11 @@ def test_regions_converge_and_lose_no_line(count: int, is_whole: bool) -> None:
                     edit(region, random, lines)
             if random.random() < 0.3:
                 random.choice(regions).tree.compact()
-            replicate_at_random(regions, random)
-        judgement = assert_alike(regions)
+            replicate_at_random(regions, resolvers, random)
+        judgement = assert_alike(regions, resolvers)
         ends[judgement.reason or "merged"] += 1
         missing = lines.added - lines.removed - shown_lines(judgement)
         assert not missing, (missing, judgement)
-    print(f"{count} regions, history: {is_whole}, {ROUNDS} documents: {dict(ends)}")  # noqa: T201
+        merges += resolvers.check_writes(regions)
+    print(f"{count} regions, history: {is_whole}, {ROUNDS} documents: {dict(ends)}, {merges} merges")  # noqa: T201
     assert ends["merged"]
