@@ -65,8 +65,8 @@ prove-keys: tools ## revoke and rotate keys under load, and time refusals
 prove-listing: tools ## list by id while a large import waits to be indexed
 	DREAMSCRIPT_PROOF_BATCHES=10 DREAMSCRIPT_PROOF_REPLICATED=100000 DREAMSCRIPT_PROOF_SECONDS=1 $(RUN) -m pytest -s --timeout 900 proofs/test_listing.py
 
-prove-merges: tools ## merge 20,000 random texts, in every order
-	DREAMSCRIPT_PROOF_MERGES=20000 $(RUN) -m pytest -s -p no:schemathesis tests/domain/merging/test_random_merges.py
+prove-merges: tools ## merge 20,000 random texts, in every order, and 20,000 items
+	DREAMSCRIPT_PROOF_MERGES=20000 DREAMSCRIPT_PROOF_CONFLICTS=20000 $(RUN) -m pytest -s -p no:schemathesis tests/domain/merging/test_random_merges.py tests/domain/conflicts/test_random_conflicts.py
 
 prove-offline: tools ## edit at random in three RxDB clients, with random cuts
 	DREAMSCRIPT_PROOF_OFFLINE_ROUNDS=200 $(RUN) -m pytest -s --timeout 900 tests/examples/test_rxdb.py -k random
