@@ -90,6 +90,16 @@ class Operation:
         """Whether a request with an Idempotency-Key is carried out once."""
         return self.method in idempotent.METHODS and not self.is_stateless
 
+    @property
+    def checks_conditions(self) -> bool:
+        """Whether the view compares the item with the tags of If-Match and If-None-Match."""
+        return HTTPStatus.PRECONDITION_FAILED in self.also
+
+    @property
+    def refuses_conditions(self) -> bool:
+        """Whether a condition is a 412, since a write has no item to compare."""
+        return self.method not in ("GET", "OPTIONS") and not self.checks_conditions
+
     def target(self, path: str) -> tuple[str, str]:
         """Return the method and the path that identify the operation, the same for it and its alias."""
         return (self.alias_of, path.rpartition("/")[0]) if self.alias_of else (self.method, path)
@@ -184,10 +194,7 @@ def authenticate(operation: Operation, services: Services, quota: Quota, *scopes
 
 
 def read_arguments(operation: Operation, services: Services, path: dict[str, int]) -> dict[str, Any]:
-    """Return the ids in the path, and the query and the body if the operation takes them.
-
-    A view with 412 among its statuses checks the conditions of the headers. Any other write has no item to compare.
-    """
+    """Return the ids in the path, and the query and the body if the operation takes them."""
     given: dict[str, Any] = path
     if operation.query is not None:
         given["query"] = arguments.load_query(operation.query)
@@ -197,7 +204,7 @@ def read_arguments(operation: Operation, services: Services, path: dict[str, int
         given["body"] = arguments.load_body(operation.body, operation.body_factor * services.settings.max_body_bytes)
     elif operation.method in ("POST", "COPY"):
         arguments.load_no_body(services.settings.max_body_bytes)
-    if operation.method not in ("GET", "OPTIONS") and HTTPStatus.PRECONDITION_FAILED not in operation.also:
+    if operation.refuses_conditions:
         arguments.refuse_condition()
     if operation.is_stateless:
         idempotent.refuse_key()

@@ -32,6 +32,9 @@ MORE_HEADERS = {
 # Tools that send an example as it is would be refused.
 WITHOUT_EXAMPLE = {"cursor", "ticket", "If-Match", "If-None-Match", "Idempotency-Key", "Last-Event-ID"}
 
+# The operations that compare an item with the tags of a condition, where they write. The others refuse conditions.
+ITEM = re.compile("}(/(copy|rotate|resolve|restore))?$")
+
 every_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 
 
@@ -140,7 +143,9 @@ def test_its_parameters_are_described(operation: Operation) -> None:
     )
     assert all(parameter["description"] for parameter in given)
     sent = {parameter["name"] for parameter in given if parameter["in"] == "header"}
-    honoured = {"304": {"If-None-Match"}, "412": {"If-None-Match", "If-Match"}, "422": {"Idempotency-Key"}}
+    honoured = {"304": {"If-None-Match"}, "422": {"Idempotency-Key"}}
+    if ITEM.search(operation.path):
+        honoured["412"] = {"If-None-Match", "If-Match"}
     of_streams = {"Last-Event-ID"} if operation.path == "/changes" else set()
     assert sent == {"X-Request-ID"}.union(
         of_streams, *(honoured.get(status, set()) for status in operation.says["responses"])
@@ -162,6 +167,7 @@ def test_its_refusals_are_documented(operation: Operation) -> None:
     expected |= {"401", "403", "429", "503"} if operation.says["security"] else set()
     expected |= {"413", "415"} if "requestBody" in operation.says else set()
     expected |= {"404"} if "{" in operation.path else set()
+    expected |= {"412"} if operation.method != "get" else set()
     assert expected <= set(operation.says["responses"])
     assert "default" not in operation.says["responses"]
     for status in (status for status in operation.says["responses"] if status >= "400"):

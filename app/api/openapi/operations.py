@@ -61,7 +61,8 @@ def _described(operation: Operation, tag: str) -> dict[str, Any]:
     needs = f"Needs {', or '.join(f'the scope `{each}`: {SCOPES[each]}' for each in scopes) or 'no key'}."
     responses = _responses(operation)
     query = [{"in": "query", "schema": operation.query}] if operation.query is not None else []
-    honoured = (name for name, statuses in HONOURED.items() if statuses & set(responses))
+    honouring = set(responses) - ({"412"} if operation.refuses_conditions else set())
+    honoured = (name for name, statuses in HONOURED.items() if statuses & honouring)
     headers = [*honoured, *operation.request_headers, "X-Request-ID"]
     return {
         "tags": [tag],
@@ -113,6 +114,8 @@ def _error_statuses(operation: Operation) -> set[int]:
         statuses |= {413, 415}
     if "<" in operation.rule:
         statuses |= {404}
+    if operation.refuses_conditions:
+        statuses |= {412}
     return statuses
 
 
