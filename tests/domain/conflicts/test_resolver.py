@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from threading import Event
 
 import pytest
@@ -16,18 +15,6 @@ from tests.domain.conflicts.database_region import DatabaseRegion
 from tests.replication import replicate, revision
 
 LINES = "one\ntwo\nthree\nfour\nfive\n"
-
-
-@pytest.fixture(scope="module")
-def regions(
-    server_url: str, module_prefix: str, second_module_prefix: str
-) -> Iterator[tuple[DatabaseRegion, DatabaseRegion]]:
-    """Two regions on one server."""
-    one = DatabaseRegion(server_url, module_prefix, 0)
-    other = DatabaseRegion(server_url, second_module_prefix, 1)
-    yield one, other
-    one.close()
-    other.close()
 
 
 def conflict(regions: tuple[DatabaseRegion, DatabaseRegion], *edits: dict[str, object]) -> int:
