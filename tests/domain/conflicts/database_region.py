@@ -22,13 +22,17 @@ ACCESS = Access(1, "someone", frozenset(SCOPES))
 ALL_DATABASES = ("documents", "history")
 # Runs of the resolver until nothing is written any more; a few would do.
 MAX_RUNS = 50
+# Seconds for a request to the database: a machine may be busy, and these tests are about outcomes.
+DEADLINE_SECONDS = 60.0
 
 
 class DatabaseRegion:
     """The region ``number`` of ``count``, in the databases with ``prefix`` on the server at ``url``."""
 
     def __init__(self, url: str, prefix: str, number: int = 0, count: int = 2) -> None:
-        self.settings: Settings = deployed_settings(url, prefix, region=number, regions=count)
+        self.settings: Settings = deployed_settings(
+            url, prefix, region=number, regions=count, deadline=DEADLINE_SECONDS
+        )
         self.url, self.prefix = url, prefix
         self._replications: dict[str, Replication] = {}
         self.services = build_services(self.settings)
