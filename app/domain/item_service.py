@@ -125,9 +125,9 @@ class ItemService(ABC):
         self.check_still_in_scope(access, item)
         return item
 
-    def load(self, access: Access, page: Page) -> Page:
-        """Return ``page`` with its items, less those that have left the key's scope since."""
-        return self.items.load(page, partial(self.admits, access))
+    def load(self, access: Access, page: Page, max_bytes: int | None = None) -> Page:
+        """Return ``page`` with its items, less those that have left the key's scope since, as ``Items.load`` does."""
+        return self.items.load(page, partial(self.admits, access), max_bytes)
 
     def reserve(self, count: int) -> tuple[int, ...]:
         """Return ``count`` ids that nobody else is given."""

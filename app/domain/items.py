@@ -57,20 +57,22 @@ class Items(UpdateBuilder, ABC):
     def read_rows(self, rows: Sequence[IndexRow]) -> Sequence[RenderedItem]:
         """Return the items of index rows as clients read them, in order, less those that were deleted since."""
 
-    def load(self, page: Page, admits: Callable[[RenderedItem], bool] = lambda _: True) -> Page:
-        """Return ``page`` with those of its items that ``admits`` accepts, ended early at about MAX_PAGE_BYTES.
+    def load(self, page: Page, admits: Callable[[RenderedItem], bool], max_bytes: int | None = None) -> Page:
+        """Return ``page`` with those of its items that ``admits`` accepts.
+
+        The page ends early at about ``max_bytes``, which are MAX_PAGE_BYTES unless they are set.
 
         An item that changed after its row was read is listed as it is now. One that was deleted, or that left the
         listed project, is left out. So the page's tag always describes the served items.
         """
         items: list[RenderedItem] = []
-        size, end = 0, len(page.rows)
+        size, end, max_bytes = 0, len(page.rows), MAX_PAGE_BYTES if max_bytes is None else max_bytes
         places = {row.public_id: place for place, row in enumerate(page.rows, 1)}
         for item in self._read_in_steps(page.rows):
             if page.project_id in (None, item.project_id) and admits(item):
                 items.append(item)
                 size += len(item.body)
-                if size >= MAX_PAGE_BYTES:
+                if size >= max_bytes:
                     end = places[item.public_id]
                     break
         rows = (*(IndexRow(item.public_id, item.revision) for item in items), *page.rows[end:])

@@ -395,6 +395,22 @@ def test_an_answer_ends_at_a_size(ada: Caller, monkeypatch: pytest.MonkeyPatch) 
     assert sorted([*first, *(each["id"] for each in follower.sync())]) == ids
 
 
+@pytest.mark.parametrize("is_first_sync", [True, False])
+def test_the_size_of_an_answer_counts_projects_and_documents_together(
+    ada: Caller, limited: Callable[..., Caller], monkeypatch: pytest.MonkeyPatch, is_first_sync: bool
+) -> None:
+    since = ada.get("/changes?since=now").json["next"]
+    projects = [ada.new_project(description="x" * 1000)["id"] for _ in range(3)]
+    documents = {ada.new_document(content="x" * 1000, project_id=projects[0])["id"] for _ in range(2)}
+    monkeypatch.setattr("app.domain.changes.reading.MAX_PAGE_BYTES", 4000)
+    follower = Follower(limited(projects=projects) if is_first_sync else ada)
+    follower.since = None if is_first_sync else since
+    first, second = follower.poll().json, follower.poll().json
+    ids = [each["id"] for each in first["changes"]]
+    assert (sorted(ids[:3]), len(ids), first["caught_up"]) == (projects, 4, False)
+    assert {ids[3], second["changes"][0]["id"]} == documents
+
+
 def test_tombstones_from_fauxton_are_deletions(ada: Caller, services: Services) -> None:
     follower = Follower(ada)
     follower.sync()

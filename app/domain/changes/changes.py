@@ -13,10 +13,9 @@ from app.domain.changes.conflict_marks import ConflictMarks
 from app.domain.changes.cursor import Checkpoint, Place
 from app.domain.changes.first_sync import FirstSync
 from app.domain.changes.query import ChangesQuery
-from app.domain.changes.reading import Budget, Reader, Reading
+from app.domain.changes.reading import Budget, Reader, Reading, Room
 from app.domain.changes.subscription import Channel, Subscription
 from app.domain.changes.visibility import Shown, View, visible
-from app.domain.items import MAX_PAGE_BYTES
 from app.domain.resources import PROJECT, ResourceType, stamp
 from app.errors import Forbidden, Gone, Unavailable
 from app.store.feed import Feed, FeedState, number
@@ -103,19 +102,18 @@ class Changes:
         checkpoint = self.begin(access, query)
         if query.since is None and query.from_now:
             return Poll((), checkpoint, is_caught_up=True)
-        listed: list[Shown] = []
+        listed, room = list[Shown](), Room(query.limit)
         if checkpoint.listing:
             # A client that could not go on with the feeds would list the rest in vain.
             for each in types if query.since else ():
                 _check_place(checkpoint.places[each.name], self._state(each))
             listed, listing = self._first_sync.read(
-                view, types, checkpoint.listing, query.limit, with_values=query.with_values
+                view, types, checkpoint.listing, room, with_values=query.with_values
             )
             checkpoint = replace(checkpoint, listing=listing)
-            is_full = len(listed) >= query.limit or sum(len(each.value or b"") for each in listed) >= MAX_PAGE_BYTES
-            if listing or is_full:
+            if listing or room.is_full:
                 return Poll(_ordered(listed), checkpoint, is_caught_up=False)
-        poll = self._follow(view, types, checkpoint, replace(query, limit=query.limit - len(listed)), started_at)
+        poll = self._follow(view, types, checkpoint, query, room, started_at)
         return replace(poll, changes=_ordered([*listed, *poll.changes]))
 
     def _begin(self, access: Access, types: Sequence[ResourceType], time: str, *, from_now: bool) -> Checkpoint:
@@ -158,26 +156,30 @@ class Changes:
             raise Gone
 
     def _follow(
-        self, view: View, types: Sequence[ResourceType], checkpoint: Checkpoint, query: ChangesQuery, started_at: str
+        self,
+        view: View,
+        types: Sequence[ResourceType],
+        checkpoint: Checkpoint,
+        query: ChangesQuery,
+        room: Room,
+        started_at: str,
     ) -> Poll:
-        """Return the changes of the feeds.
+        """Return the changes of the feeds, as many as fit into ``room``.
 
         Documents are read before the projects that they are in, so that no document comes before its project.
         """
-        budget = Budget()
+        budget, query = Budget(), replace(query, limit=room.changes)
         readings = {each: self._read(each, view, checkpoint, query, budget) for each in reversed(types)}
-        count = query.limit
         changes: list[Shown] = []
         places = dict(checkpoint.places)
         is_caught_up = True
         for resource_type in types:
             reading = readings[resource_type]
-            if not is_caught_up or (reading.changes and not count):
+            if not is_caught_up or (reading.changes and room.is_full):
                 is_caught_up = False
                 break
-            reading = reading.cut(count)
+            reading = reading.cut(room)
             changes += (change for change, _ in reading.changes)
-            count -= len(reading.changes)
             places[resource_type.name] = places[resource_type.name]._replace(sequence=reading.sequence)
             is_caught_up = reading.is_last
         time = started_at if is_caught_up else checkpoint.time

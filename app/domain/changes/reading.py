@@ -37,6 +37,23 @@ class Budget:
         return seconds is not None and self._reserved is not None and seconds <= self._reserved
 
 
+class Room:
+    """The changes that still fit into an answer, and the bytes of their values, which the last value may exceed."""
+
+    def __init__(self, changes: int) -> None:
+        self.changes, self.bytes = changes, MAX_PAGE_BYTES
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further change fits."""
+        return self.changes <= 0 or self.bytes <= 0
+
+    def take(self, change: Shown) -> None:
+        """Count a change."""
+        self.changes -= 1
+        self.bytes -= len(change.value or b"")
+
+
 @dataclass(frozen=True)
 class Reading:
     """The changes that a client sees in a part of a feed, each with its place, and the place after them all."""
@@ -45,9 +62,13 @@ class Reading:
     sequence: int | str
     is_last: bool
 
-    def cut(self, count: int) -> Reading:
-        """Return the first ``count`` of the changes, which must be at least one unless there is none."""
-        if len(self.changes) <= count:
+    def cut(self, room: Room) -> Reading:
+        """Return the first changes, as many as fit into ``room``, and count them; one must fit unless there is none."""
+        count = 0
+        while count < len(self.changes) and not room.is_full:
+            room.take(self.changes[count][0])
+            count += 1
+        if count == len(self.changes):
             return self
         return Reading(self.changes[:count], self.changes[count - 1][1], is_last=False)
 
