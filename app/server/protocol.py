@@ -134,13 +134,13 @@ class Protocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Add a header. Raises HttpParserError if there are too many, or it is too long.
 
-        Trailers are not headers (RFC 9110, section 6.5.1). A name with ``_`` could pass for another one in WSGI.
+        Trailers are not headers, nor are spaces after a value a part of it (RFC 9110). In WSGI, `_` could pass for `-`.
         """
         self.fields += 1
         if self.fields > MAX_FIELDS or len(name) + len(value) > MAX_FIELD_BYTES:
             raise httptools.HttpParserError("headers too long")
         if self.in_head and b"_" not in name:
-            self.headers.append((name.lower(), value))
+            self.headers.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """Start to answer a request. Raises HttpParserError for one that could be misread."""

@@ -125,6 +125,14 @@ def test_trailers_and_names_with_underscores_are_not_headers(live: Live, key: st
     assert exchange(live, head("GET", "/livez", "SCRIPT_NAME: /documents")).status == 200
 
 
+def test_spaces_around_a_value_are_not_part_of_it(live: Live, key: str) -> None:
+    fields = (f"X-API-Key: \t{key} \t", "X-Request-ID:a-request  ", "Connection: close ")
+    response = exchange(live, head("GET", "/documents?limit=1", *fields, host="x "))
+    assert (response.status, response.headers["x-request-id"]) == (200, "a-request")
+    chunked = post(key, None).replace(b"chunked", b"chunked ") + b'd\r\n{"title":"x"}\r\n0\r\n\r\n'
+    assert exchange(live, chunked).status == 201
+
+
 @pytest.mark.parametrize("host", ["app_server", "x:8000", "a.b-c~d", "xn--bcher-kva.example:8443", "[::1]:80", "x:"])
 def test_any_legal_host_is_accepted_and_links_name_it(live: Live, key: str, host: str) -> None:
     for _ in range(2):
