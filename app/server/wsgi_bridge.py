@@ -202,8 +202,9 @@ def run(wsgi: WSGIApplication, environ: WSGIEnvironment) -> Response:
     (line, headers), content = started[-1], b"".join(written)
     if waiting is not None:
         return Response(int(line[:3]), headers, waiting.content, waiting)
-    status = int(line[:3])
-    if status not in BODILESS and not any(name.lower() == "content-length" for name, _ in headers):
+    status, is_head = int(line[:3]), environ["REQUEST_METHOD"] == "HEAD"
+    # The answer to a HEAD has the length of the one to a GET, which may be a stream.
+    if status not in BODILESS and not is_head and not any(name.lower() == "content-length" for name, _ in headers):
         headers = [*headers, ("Content-Length", str(len(content)))]
     return Response(status, headers, content)
 

@@ -124,6 +124,7 @@ def test_head_never_waits(live: Live, key: str) -> None:
         connection.request("HEAD", f"/changes?since=now&feed={feed}", headers={"X-API-Key": key})
         response = connection.getresponse()
         assert (response.status, response.read()) == (200, b"")
+        assert ("Content-Length" in response.headers) == (feed == "longpoll")
     connection.close()
 
 
