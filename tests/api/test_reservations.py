@@ -121,6 +121,26 @@ def test_a_deleted_id_stays_deleted(ada: Caller, services: Services) -> None:
     assert services.documents.items.find_deleted([public_id])[public_id] == tombstone
 
 
+@pytest.mark.parametrize("has_moved", [True, False])
+def test_a_creation_can_be_repeated_after_its_project_is_gone(ada: Caller, services: Services, has_moved: bool) -> None:
+    reserved, project_id = reserve(ada).json, ada.new_project()["id"]
+    [public_id] = reserved["ids"]
+    operation = create(public_id, title="Offline", project_id=project_id)
+    [first] = send(ada, operation, reservation=reserved["reservation"])
+    if has_moved:
+        ada.request("PATCH", f"/documents/{public_id}", json={"project_id": None})
+    # Replication can delete a project that holds documents.
+    projects = services.store["projects"]
+    stored = projects.get(services.projects.items.resource_type.doc_id(project_id))
+    assert stored
+    projects.write_many([{"_id": stored["_id"], "_rev": stored["_rev"], "_deleted": True}])
+    [again] = send(ada, operation, reservation=reserved["reservation"])
+    if has_moved:
+        assert (again["status"], again["current"]) == (409, current(ada, f"/documents/{public_id}"))
+    else:
+        assert again == first
+
+
 def test_a_new_document_can_be_changed_in_the_same_batch(ada: Caller) -> None:
     reserved = reserve(ada).json
     [public_id] = reserved["ids"]

@@ -14,10 +14,13 @@ from app.domain.batches.operations import Operation, Outcome, Step
 from app.domain.batches.reserved import find_created, find_deleted
 from app.domain.batches.working_set import WorkingSet
 from app.domain.item_service import AcceptsDocuments, ItemService, Merge
-from app.errors import OutcomeUnknown, ServiceError, Unavailable, Unconfirmed
+from app.errors import Conflict, OutcomeUnknown, ServiceError, Unavailable, Unconfirmed, ValidationFailed
 from app.store.item_store import LostRace
 from app.store.items import Change, Fields, StoredItem, Update, WriteId
 from app.store.revision_history import Undone
+
+# These errors of a creation under a reserved id stand only if there is no item: its project may be gone by now.
+Refusal = Conflict | ValidationFailed
 
 
 def carry_out(
@@ -150,7 +153,7 @@ class _Batch:
                     self._items.log_taken(step.public_id)
             elif self._is_alone(step) or step.place in lost_races:
                 outcomes[step.place] = self._carry_out_alone(step)
-        taken = [step for step in accepted if step.is_reserved and step.place in lost_races]
+        taken = [step for step in together if step.is_reserved and isinstance(results[step.place], Refusal)]
         return outcomes | find_created(self._service, self._access, taken)
 
     def _write_together(self, steps: Sequence[Step]) -> dict[int, Change | ServiceError]:

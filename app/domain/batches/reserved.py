@@ -29,18 +29,13 @@ def find_created(service: ItemService, access: Access, steps: Sequence[Step]) ->
     So a creation can be repeated without an Idempotency-Key. A failed read is the outcome of these steps alone, since
     other steps have been written by then.
     """
-    values = {step.public_id: step.value for step in steps}
+    values, outcomes = {step.public_id: step.value for step in steps}, dict[int, Outcome]()
     try:
-        same = {
-            item.public_id: item
-            for item in service.items.find_each(list(values))
-            if service.items.members(item) == values[item.public_id] and service.admits(access, item)
-        }
+        for item in service.items.find_each(list(values)):
+            is_same = service.items.members(item) == values[item.public_id] and service.admits(access, item)
+            outcomes[item.public_id] = (
+                Outcome(item.public_id, item) if is_same else Outcome(item.public_id, error=Conflict(OTHER_VALUE))
+            )
     except Unavailable as error:
         return {step.place: Outcome(step.public_id, error=error) for step in steps}
-    return {
-        step.place: Outcome(step.public_id, same[step.public_id])
-        if step.public_id in same
-        else Outcome(step.public_id, error=Conflict(OTHER_VALUE))
-        for step in steps
-    }
+    return {step.place: outcomes[step.public_id] for step in steps if step.public_id in outcomes}
