@@ -10,7 +10,7 @@ from typing import Any
 
 from app.couch.deadline import IdleTimeout
 from app.errors import Conflict
-from app.store.exchange import TIMEOUT_SECONDS, DocumentFailure, Exchange, Outcome
+from app.store.exchange import DocumentFailure, Exchange, Outcome
 from app.store.feed import FeedPart, FeedRow, read_part
 
 # An absent key. None is a key, which sorts before all others.
@@ -165,7 +165,7 @@ class Database:
         params = {"reduce": False} | {name: value for name, value in given.items() if value is not NOT_GIVEN}
         path, members = ("_design", design, "_view", view), ("id", "key", "value")
         level = logging.ERROR if seconds is None else logging.WARNING
-        wait = seconds or (TIMEOUT_SECONDS if stale_ok else INDEX_SECONDS)
+        wait = seconds or (None if stale_ok else INDEX_SECONDS)
         rows = self._exchange.rows(*path, params=params, keys=keys, members=members, seconds=wait, failure_level=level)
         return [Row(row["id"], row["key"], row["value"]) for row in rows]
 

@@ -87,13 +87,13 @@ class Exchange:
         params: Mapping[str, Any],
         keys: Sequence[Any] | None = None,
         members: Sequence[str] = ("key",),
-        seconds: float = TIMEOUT_SECONDS,
+        seconds: float | None = None,
         failure_level: int = logging.ERROR,
     ) -> list[dict[str, Any]]:
         """Return the rows of a view or of `_all_docs`, each of which has ``members``.
 
-        ``keys`` are sent in a body, since a URL is too short for many. The answer may take ``seconds``, and never
-        longer than the request's deadline; a failure is logged at ``failure_level``.
+        ``keys`` are sent in a body, since a URL is too short for many. The answer may take ``seconds``, TIMEOUT_SECONDS
+        if they are None, and never longer than the request's deadline; a failure is logged at ``failure_level``.
         """
         method, body = ("GET", None) if keys is None else ("POST", {"keys": list(keys)})
         with self._translated(method, path, failure_level):
@@ -141,10 +141,9 @@ class Exchange:
                 raise AnswerLost("202: fewer than a quorum stored some, and it does not say which")
         return {each["_id"]: by_id.get(each["_id"], DocumentFailure.UNKNOWN) for each in documents}
 
-    def _ask(
-        self, method: str, path: tuple[str, ...], seconds: float = TIMEOUT_SECONDS, **options: Any
-    ) -> CouchResponse:
+    def _ask(self, method: str, path: tuple[str, ...], seconds: float | None = None, **options: Any) -> CouchResponse:
         seconds_left, request_id = remaining(), current_request_id()
+        seconds = TIMEOUT_SECONDS if seconds is None else seconds
         if seconds_left is not None and seconds_left <= 0:
             # Nothing is sent, and that is not the database's failure.
             raise Unavailable
