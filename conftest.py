@@ -13,11 +13,19 @@ import pytest
 
 from app.local_couchdb import Running, StartError
 from app.local_couchdb.wire import request as ask
+from app.store import changes, exchange
 from couchapp.settings import SettingError
 from tests.databases import TestDatabase
+from tests.waiting import PATIENCE
 
-# Examples have no deadline, since their duration depends on the machine. CI always tries the same ones.
-hypothesis.settings.register_profile("project", deadline=None, derandomize="CI" in os.environ)
+# Examples and their generation have no time limit, since their duration depends on the machine. CI always tries the
+# same ones.
+hypothesis.settings.register_profile(
+    "project",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("project")
 
 ROOMS = ("documents", "projects", "history", "keys", "meta")
@@ -69,6 +77,15 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
         return f"database: {config.stash[DATABASE].title}"
     except (StartError, SettingError) as failure:
         pytest.exit(str(failure), pytest.ExitCode.USAGE_ERROR)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _patient_store() -> Iterator[None]:
+    """Let stores in this process wait for a busy database, and let no follower outlive its store and log later."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(exchange, "TIMEOUT_SECONDS", PATIENCE)
+        patched.setattr(changes, "JOIN_SECONDS", PATIENCE)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -124,5 +141,5 @@ def _prefix(server_url: str) -> Iterator[str]:
 def delete_databases(server_url: str, prefix: str) -> None:
     """Delete the databases with a prefix, as far as there are any."""
     for room in ROOMS:
-        status = ask(server_url, "DELETE", f"/{prefix}-{room}")[0]
+        status = ask(server_url, "DELETE", f"/{prefix}-{room}", timeout=PATIENCE)[0]
         assert status in (200, 202, 404), f"{prefix}-{room} was not deleted: {status}"

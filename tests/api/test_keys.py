@@ -32,7 +32,7 @@ def test_public_paths_need_no_key(nobody: Caller) -> None:
 
 def test_the_text_of_a_key_is_not_stored(services: Services, settings: Settings) -> None:
     key, text = services.keys.create("secret", ["documents:read"])
-    connection = Connection(settings.couchdb_url)
+    connection = Connection(settings.couchdb_url, timeout=30)
     rows = connection.get(f"{settings.prefix}-keys", "_all_docs", params={"include_docs": True}).body["rows"]
     connection.close()
     stored = json.dumps(rows)

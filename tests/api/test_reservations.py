@@ -187,7 +187,7 @@ def test_an_expired_reservation_is_forbidden(ada: Caller, monkeypatch: pytest.Mo
 
 def test_a_restore_ends_reservations(ada: Caller, settings: Settings) -> None:
     reserved = reserve(ada).json
-    connection = Connection(settings.couchdb_url)
+    connection = Connection(settings.couchdb_url, timeout=30)
     feed_identity.renew(Databases(connection, settings.prefix), "meta")
     connection.close()
     [outcome] = send(ada, create(reserved["ids"][0], title="x"), reservation=reserved["reservation"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -241,10 +242,12 @@ def test_concurrent_deployments_end_as_one_of_them(
 @pytest.fixture
 def member(connection: Connection, server_url: str) -> Iterator[Connection]:
     """The serving process: a user with the member role only."""
-    user = "org.couchdb.user:dreamscript-test"
-    body = {"name": "dreamscript-test", "password": "a-word", "roles": ["dreamscript"], "type": "user"}
+    name = f"member{secrets.token_hex(4)}"
+    user = f"org.couchdb.user:{name}"
+    body = {"name": name, "password": "a-word", "roles": ["dreamscript"], "type": "user"}
     revision = connection.put("_users", user, body=body).body["rev"]
-    opened = Connection(server_url.replace("//", "//dreamscript-test:a-word@").replace(_credentials(server_url), ""))
+    url = server_url.replace("//", f"//{name}:a-word@").replace(_credentials(server_url), "")
+    opened = Connection(url, timeout=30)
     yield opened
     opened.close()
     connection.delete("_users", user, params={"rev": revision})

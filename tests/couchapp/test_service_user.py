@@ -37,7 +37,7 @@ def member_url(server_url: str, name: str, password: str) -> str:
 
 def roles(url: str) -> list[str]:
     """Return the roles of a user. Raises Refused if the server does not know the credentials."""
-    member = Connection(url)
+    member = Connection(url, timeout=30)
     try:
         return list(member.get("_session").body["userCtx"]["roles"])
     finally:

@@ -15,7 +15,7 @@ ACCEPT_ALL = "(newDoc, oldDoc) => {}"
 @pytest.fixture
 def documents(server_url: str, prefix: str) -> Iterator[Database]:
     """An empty database with a validator, without which CouchDB takes any revision for a new document."""
-    connection = Connection(server_url)
+    connection = Connection(server_url, timeout=30)
     connection.put(f"{prefix}-documents")
     connection.put(f"{prefix}-documents", "_design", "all", body={"validate_doc_update": ACCEPT_ALL})
     connection.close()

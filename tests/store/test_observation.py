@@ -76,7 +76,7 @@ def test_a_failure_has_an_outcome(failure: DatabaseError, outcome: str) -> None:
 def test_each_request_is_observed_once(behaviour: Behaviour, outcome: str) -> None:
     observed: list[tuple[str, str]] = []
     with MisbehavingServer(behaviour) as server:
-        connection = Connection(server.url)
+        connection = Connection(server.url, timeout=30)
         exchange = Exchange(connection, "db", lambda kind, outcome, _: observed.append((kind, outcome)))
         with suppress(ServiceError):
             exchange.send("PUT", "a", body={})

@@ -34,7 +34,7 @@ def lost(generation: int) -> Version:
 @pytest.fixture
 def store(server_url: str, prefix: str) -> Iterator[Store]:
     """An installation that has only a `-history`."""
-    connection = Connection(server_url)
+    connection = Connection(server_url, timeout=30)
     connection.put(f"{prefix}-history")
     connection.put(f"{prefix}-history", "_design", "validation", body=tree.load()["history"]["validation"])
     connection.close()

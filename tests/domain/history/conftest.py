@@ -17,7 +17,7 @@ NAMES = ("documents", "projects", "history")
 @pytest.fixture
 def store(server_url: str, prefix: str) -> Iterator[Store]:
     """The databases, each with its validator and a feed identity."""
-    connection = Connection(server_url)
+    connection = Connection(server_url, timeout=30)
     for name in NAMES:
         connection.put(f"{prefix}-{name}")
         connection.put(f"{prefix}-{name}", "_design", "validation", body=tree.load()[name]["validation"])

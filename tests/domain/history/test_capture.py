@@ -143,7 +143,7 @@ def test_a_captured_version_survives_compaction_and_a_restart(
     history.write("C")
     compact(server_url, documents)
     # A capture that has lost its place, such as one of a restored database.
-    connection = Connection(server_url)
+    connection = Connection(server_url, timeout=30)
     feed_identity.renew(Databases(connection, documents.name.rpartition("-")[0]), "documents")
     connection.close()
     run(make_capture())
@@ -346,7 +346,7 @@ def test_the_pause_shrinks_while_the_lag_is_long(make_capture: MakeCapture, monk
 
 
 def test_without_its_database_nothing_is_captured(store: Store, make_capture: MakeCapture, server_url: str) -> None:
-    connection = Connection(server_url)
+    connection = Connection(server_url, timeout=30)
     connection.request("DELETE", store["history"].name)
     with pytest.raises(Unavailable):
         make_capture().run(Event())
