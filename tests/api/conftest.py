@@ -12,6 +12,7 @@ from werkzeug.test import Client, TestResponse
 from app import Application, create_app
 from app.couch.connection import Connection
 from app.domain.access import SCOPES
+from app.domain.keys import usage
 from app.domain.resources import PROJECT, timestamp
 from app.limits.policies import MEMORY
 from app.services import Services
@@ -20,6 +21,7 @@ from app.store import Database
 from app.wiring import build_services
 from tests.api import cache_comparison
 from tests.deploying import deploy_new
+from tests.waiting import PATIENCE
 
 # Says of a project that it is being deleted, or that it is not.
 Mark = Callable[[int, bool], None]
@@ -119,6 +121,15 @@ def deployed_settings(server_url: str, prefix: str, **changes: Any) -> Settings:
         "rate_limit_storage": MEMORY,
     }
     return Settings(**values | changes)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _uses_are_written_on_demand() -> Iterator[None]:
+    """Let no thread write the last uses of keys while a test counts requests or compares answers."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(usage, "PERIOD_SECONDS", 24 * 3600.0)
+        patched.setattr(usage, "FLUSH_SECONDS", PATIENCE)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,6 @@ def test_the_url_leads_back_through_a_proxy(
 
 def test_nothing_is_stored(ada: Caller, services: Services) -> None:
     databases = [services.store[each.database] for each in (DOCUMENT, PROJECT, KEY)] + [services.store["meta"]]
-    services.usage.close()
     before = [database.sequence() for database in databases]
     assert ada.post(PATH, {}).json["ticket"] != ada.post(PATH, {}).json["ticket"]
     assert [database.sequence() for database in databases] == before

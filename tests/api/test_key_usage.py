@@ -12,6 +12,7 @@ import pytest
 
 from app import Application
 from app.couch.connection import Connection, CouchResponse
+from app.domain.keys import authenticator
 from app.domain.resources import now, stamp
 from app.services import Services
 from tests.api.conftest import Caller
@@ -79,8 +80,13 @@ def test_a_successor_starts_without_a_last_use(app: Application, ada: Caller) ->
 
 
 def test_a_request_writes_nothing_and_sends_no_further_request(
-    app: Application, ada: Caller, asked: list[tuple[str, ...]], module_prefix: str
+    app: Application,
+    ada: Caller,
+    asked: list[tuple[str, ...]],
+    module_prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(authenticator, "VALID_SECONDS", 3600.0)
     made = ada.post("/keys", {"name": "quiet", "scopes": ["documents:read"]}).json
     asked.clear()
     user = Caller(app, made["key"])
