@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from random import Random
-from threading import Event
 from typing import Any
 from unittest.mock import patch
 
@@ -133,7 +132,7 @@ class Regions:
         while True:
             for region in self.regions:
                 region.capture()
-                region.services.resolver.run(Event())
+                region.run_resolver()
             self._pull_all()
             if time.monotonic() >= end:
                 break
@@ -182,12 +181,12 @@ class Regions:
         fault = self._random.random()
         if fault < 0.2:
             with _cut_off():
-                region.services.resolver.run(Event())
+                region.run_resolver()
         elif fault < 0.4:
             with _interrupted(self._pull_one):
-                region.services.resolver.run(Event())
+                region.run_resolver()
         else:
-            region.services.resolver.run(Event())
+            region.run_resolver()
 
 
 @contextmanager

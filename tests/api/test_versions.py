@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from threading import Event
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 
 from app.domain.access import SCOPES
+from app.domain.conflicts import resolver
+from app.domain.history import capture as capture_module
 from app.domain.resources import DOCUMENT
 from app.services import Services
 from app.store.version import Version
@@ -19,13 +22,13 @@ MISSING_TAG = f"7-{'0' * 32}"
 
 
 @pytest.fixture(params=["captured", "not captured"])
-def capture(request: pytest.FixtureRequest, services: Services) -> Callable[[], None]:
+def capture(request: pytest.FixtureRequest, services: Services, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Bring the history up to date, or leave that for later: the versions must be the same."""
+    monkeypatch.setattr(capture_module, "MAX_RUN_SECONDS", math.inf)
 
     def catch_up() -> None:
         assert services.capture is not None
-        while services.capture.run(Event()) == 0.0:
-            pass
+        services.capture.run(Event())
 
     return catch_up if request.param == "captured" else lambda: None
 
@@ -336,7 +339,10 @@ def test_the_tombstones_of_a_resolution_are_no_versions(
     assert all("value" in version for version in versions)
 
 
-def test_the_versions_before_a_merge_are_listed_before_their_capture(ada: Caller, services: Services) -> None:
+def test_the_versions_before_a_merge_are_listed_before_their_capture(
+    ada: Caller, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolver, "MAX_RUN_SECONDS", math.inf)
     created = ada.post("/documents", {"title": "Base", "content": "one"})
     path = f"/documents/{created.json['id']}"
     tags = bring_versions(services, "documents", created.json["id"], {"title": "Theirs"}, {"content": "two"})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from threading import Event
-
 import pytest
 
 from app.domain.resources import DOCUMENT
@@ -121,7 +119,7 @@ def test_a_merge_that_was_cut_off_is_finished(
 
     with monkeypatch.context() as patched:
         patched.setattr(Leaves, "store", store_merges)
-        one.services.resolver.run(Event())
+        one.run_resolver()
     merged = one.live(public_id)[0]
     assert len(one.live(public_id)) == 2
     one.resolve()
