@@ -125,7 +125,7 @@ def test_ipv6() -> None:
     except OSError as failure:
         pytest.skip(f"no IPv6 here: {failure}")
     with server:
-        connection = Connection(server.url)
+        connection = Connection(server.url, timeout=30)
         assert connection.get("db").body == {"target": "/db"}
         connection.close()
     assert server.requests[0].headers["host"] == server.host
@@ -151,7 +151,7 @@ def failures() -> list[Behaviour]:
 @pytest.mark.parametrize("behaviour", failures())
 def test_credentials_are_sent_and_never_shown(behaviour: Behaviour) -> None:
     with MisbehavingServer(behaviour) as server:
-        connection = Connection(f"http://us%40er:p%3Ass%2Fw%C3%B6rd@{server.host}/")
+        connection = Connection(f"http://us%40er:p%3Ass%2Fw%C3%B6rd@{server.host}/", timeout=30)
         with pytest.raises(DatabaseError) as caught:
             connection.put("db", "x", body={})
         connection.close()
@@ -173,7 +173,7 @@ def test_credentials_are_sent_and_never_shown(behaviour: Behaviour) -> None:
 )
 def test_credentials_are_decoded(url: str, sent: str) -> None:
     with MisbehavingServer(answer(200)) as server:
-        connection = Connection(url.format(server.host))
+        connection = Connection(url.format(server.host), timeout=30)
         connection.get()
         connection.close()
     assert server.requests[0].headers["authorization"] == basic(sent)

@@ -159,7 +159,8 @@ def test_a_request_in_flight_at_the_close_leaves_no_connection() -> None:
 
 
 def test_an_incomplete_last_response_leaves_no_connection() -> None:
-    with speaking(send(reply(200, b"{}", "Connection: close")[:-1])) as (connection, server):
+    with speaking(answer(200), send(reply(200, b"{}", "Connection: close")[:-1])) as (connection, server):
+        connection.get("warm")
         with pytest.raises(AnswerLost) as failure:
             connection.put("db", body={}, timeout=0.3)
         # Its traceback still refers to the response.
