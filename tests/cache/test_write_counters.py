@@ -14,7 +14,11 @@ from app.store import Store
 from tests.clock import ManualClock
 from tests.couch.misbehaving_server import MisbehavingServer, answer
 
-pytestmark = pytest.mark.nodatabase
+pytestmark = [
+    pytest.mark.nodatabase,
+    # A thread of an earlier test may still be ending.
+    pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),
+]
 
 ONE, OTHER = "document:0000000000000001", "document:0000000000000002"
 

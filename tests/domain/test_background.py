@@ -80,7 +80,7 @@ def test_a_job_runs_again_after_its_pause(meta: MetaStub) -> None:
 def test_only_the_holder_of_a_lease_runs_its_job(meta: MetaStub) -> None:
     first, second = JobStub("capture"), JobStub("capture")
     Background(meta, [first], now).run_due()
-    assert Background(meta, [second], now).run_due() == pytest.approx(STANDBY_SECONDS, abs=1)
+    assert 0 < Background(meta, [second], now).run_due() <= STANDBY_SECONDS
     assert (first.runs, second.runs, second.standbys) == (1, 0, 1)
 
 
@@ -89,7 +89,7 @@ def test_a_job_that_fails_runs_later_and_stops_no_other(
     meta: MetaStub, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     failing, other = JobStub("failing", fail(error)), JobStub("other", pause=100)
-    assert Background(meta, [failing, other], now).run_due() == pytest.approx(RETRY_SECONDS, abs=1)
+    assert STANDBY_SECONDS < Background(meta, [failing, other], now).run_due() <= RETRY_SECONDS
     assert (failing.runs, other.runs) == (1, 1)
     assert ("the background job failing failed" in caplog.text) == isinstance(error, RuntimeError)
 

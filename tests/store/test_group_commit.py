@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from queue import SimpleQueue
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from app.local_couchdb.process import poll
 from app.request_context import remaining, request_context
 from app.store import DocumentFailure, GroupCommit, Store, group_commit
 from app.store.exchange import Outcome
+from tests.clock import ManualClock
 
 LIMIT = 60
 
@@ -138,7 +139,9 @@ def test_writes_that_wait_are_sent_together_in_order() -> None:
 
 
 @pytest.mark.nodatabase
-def test_a_group_waits_until_it_is_as_large_as_the_last_one() -> None:
+def test_a_group_waits_until_it_is_as_large_as_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ManualClock()
+    monkeypatch.setattr(group_commit, "time", SimpleNamespace(monotonic=clock))
     with one_in_flight() as (database, threads):
         for doc_id in "bcd":
             threads.wait(doc_id)
@@ -146,7 +149,7 @@ def test_a_group_waits_until_it_is_as_large_as_the_last_one() -> None:
         assert database.next() == ("many", "b", "c", "d")
         threads.wait("e")
         # The next group may wait as long as this request takes.
-        time.sleep(0.5)
+        clock.now += LIMIT - 1
         database.let_go()
         threads.write("f")
         threads.write("g")
@@ -298,7 +301,7 @@ class HeldFirst:
 
 @pytest.fixture
 def store(server_url: str, prefix: str) -> Iterator[Store]:
-    connection = Connection(server_url)
+    connection = Connection(server_url, timeout=30)
     connection.put(f"{prefix}-documents")
     connection.close()
     store = Store(server_url, prefix)
