@@ -17,7 +17,7 @@ from app.local_couchdb.process import Command, Server, poll
 from app.local_couchdb.settings import LocalSettings
 from app.local_couchdb.wire import read, request
 from proofs.process_group import ProcessGroup
-from tests.ports import free_port
+from tests.ports import free_port, reserve_port
 
 NODES = 3
 JOIN_SECONDS = 60.0
@@ -28,6 +28,8 @@ single_node = false
 [cluster]
 n = 3
 q = 2
+[chttpd]
+port = {port}
 """
 # Beside those of a single node.
 ARGUMENTS = """\
@@ -47,6 +49,7 @@ class Member:
         self.name = f"dream{number}@127.0.0.{number}"
         self._cookie, self._port, self._directory = cookie, port, directory / f"node{number}"
         self._processes = ProcessGroup(self._directory)
+        self._reserved = reserve_port()
         self._directory.mkdir()
         (self._directory / "admin").write_text(f"admin:{cookie}")
         # The system databases exist once the nodes have joined.
@@ -56,6 +59,7 @@ class Member:
     def stop(self) -> None:
         """Stop the node."""
         self._server.stop()
+        self._reserved.close()
 
     def kill(self) -> None:
         """Kill all processes of the node at once, like a power loss."""
@@ -71,9 +75,10 @@ class Member:
         """Stop the processes: the others wait for this node until they take it for lost."""
         return self._processes.paused()
 
-    def _prepare(self, directory: Path, port: int) -> Command:
-        command = installed.prepare(LocalSettings.parse(os.environ).couchdb_home, directory, port)
-        (directory / "cluster.ini").write_text(CONFIGURATION)
+    def _prepare(self, directory: Path, _: int) -> Command:
+        command = installed.prepare(LocalSettings.parse(os.environ).couchdb_home, directory, 0)
+        configuration = CONFIGURATION.format(port=self._reserved.getsockname()[1])
+        (directory / "cluster.ini").write_text(configuration)
         number = self.name.rpartition(".")[2]
         arguments = ARGUMENTS.format(
             name=self.name, cookie=self._cookie, port=self._port, address=f"{{127,0,0,{number}}}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from app.local_couchdb import embedded, installed
 from app.local_couchdb.process import Command, Server
 from app.local_couchdb.settings import LocalSettings
 from proofs.process_group import ProcessGroup
+from tests.ports import reserve_port
 
 
 class Node:
@@ -21,10 +21,7 @@ class Node:
         self._directory = directory.resolve() / kind
         self._processes = ProcessGroup(self._directory)
         self._prepare = self._installed if kind == "installed" else self._embedded
-        # Bound without listening, so that no other process gets the port while the server is down.
-        self._reserved = socket.socket()
-        self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._reserved.bind(("127.0.0.1", 0))
+        self._reserved = reserve_port()
         self._server = Server(self._directory, self._prepare)
         self.url = self._server.url
 

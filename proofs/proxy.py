@@ -19,6 +19,8 @@ from http.client import HTTPMessage, parse_headers
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.ports import reserve_port
+
 # Seconds between two checks of a wait, and the longest wait of the proxy.
 PAUSE, LIMIT = 0.02, 60.0
 PIECE = 2**16
@@ -144,10 +146,8 @@ class Proxy:
         parts = urlsplit(url)
         assert parts.scheme == "http", "the proxy speaks no TLS"
         self._upstream = parts.hostname or "", parts.port or 80
-        # Bound without listening, so that the port stays ours while connections to it are refused.
-        self._reserved = socket.socket()
-        self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._reserved.bind(("127.0.0.1", 0))
+        # The port stays ours while connections to it are refused.
+        self._reserved = reserve_port()
         self._port = self._reserved.getsockname()[1]
         userinfo = parts.netloc.rpartition("@")[0]
         self.url = f"http://{userinfo}{'@' if userinfo else ''}127.0.0.1:{self._port}"

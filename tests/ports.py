@@ -1,4 +1,4 @@
-"""Choose a port for a server that cannot choose one by itself."""
+"""Choose a port for a server that cannot choose one by itself, or that is started again at its port."""
 
 from __future__ import annotations
 
@@ -20,3 +20,14 @@ def free_port() -> int:
             continue
         return port
     raise AssertionError(f"{ATTEMPTS} ports were in use")
+
+
+def reserve_port() -> socket.socket:
+    """Return a socket that has a free port of 127.0.0.1.
+
+    It does not listen, so that our servers can listen there one after the other, and no other process gets the port.
+    """
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", 0))
+    return reserved

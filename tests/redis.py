@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+
+from tests.ports import free_port
 
 needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
 
@@ -20,9 +21,8 @@ class Redis(AbstractContextManager["Redis"]):
         self._directory = directory
         self._port = ""
         while not self._port:
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                port = str(free.getsockname()[1])
-            # Another process may have taken the port in between.
+            port = str(free_port())
+            # Another test run may have taken the port in between.
             self._port = port if self.start(port) else ""
         self.url = f"redis://127.0.0.1:{self._port}/0"
 

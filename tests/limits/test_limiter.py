@@ -94,7 +94,7 @@ def test_a_storage_that_hangs_is_not_asked_again_for_a_while(
     clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the time-out this test would not end."""
-    monkeypatch.setattr(limiter_module, "TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr(limiter_module, "TIMEOUT_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.setblocking(False)
         limiter = unreachable(redis_storage(f"redis://127.0.0.1:{silent.getsockname()[1]}", "test"), clock)
