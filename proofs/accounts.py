@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +12,7 @@ from app.local_couchdb.process import poll
 from app.local_couchdb.wire import request as ask
 from proofs.campaign import Campaign, Creation
 from proofs.conftest import Installation
-from proofs.service import Reply, Service
+from proofs.service import Service
 from tests.server.live import PATIENCE
 
 
@@ -80,17 +79,11 @@ def stored(service: Service, key: str, collection: str = "documents", limit: int
     items: list[dict[str, Any]] = []
     path = f"/{collection}?limit={limit}"
     while path:
-        page = poll(partial(_page, service, key, path), PATIENCE)
-        assert page, "the service is never available"
+        page = service.answer("GET", path, key)
+        assert page.status == 200, page
         items += page.json
         path = urlsplit(page.headers.get("x-next", ""))._replace(scheme="", netloc="").geturl()
     return items
-
-
-def _page(service: Service, key: str, path: str) -> Reply | None:
-    page = service.ask("GET", path, key)
-    assert page.status in (200, 503), page
-    return page if page.status == 200 else None
 
 
 def account(campaign: Campaign, service: Service, installation: Installation) -> Account:

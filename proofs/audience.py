@@ -83,9 +83,9 @@ class Audience(Clients):
         return feed(name, self._hosts, reader.key, reader.query, random.Random(f"{seed} {name}"))
 
     def await_rounds(self, count: int) -> None:
-        """Wait until each follower has acted ``count`` times more."""
+        """Wait until each follower has acted ``count`` times more; a stream takes several seconds each time."""
         goals = {each: each.answered["rounds"] + count for each in self.followers.values()}
-        reached = poll(lambda: all(each.answered["rounds"] >= goal for each, goal in goals.items()), PATIENCE)
+        reached = poll(lambda: all(each.answered["rounds"] >= goal for each, goal in goals.items()), count * PATIENCE)
         assert reached or self.is_over, "followers hang"
 
     def deviations(self) -> dict[str, Deviation]:

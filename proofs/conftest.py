@@ -117,6 +117,13 @@ def service(installation: Installation, proxy: Proxy) -> Iterator[Service]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def patient(installation: Installation, proxy: Proxy) -> Iterator[Service]:
+    """A service behind the proxy that has time to answer on a busy machine, for tests that expect no 503."""
+    with Service(installation.environ(proxy.url, DREAMSCRIPT_DEADLINE="30")) as running:
+        yield running
+
+
 @pytest.fixture
 def seed() -> int:
     """The random seed of a test's faults; a failing test prints it, and the environment sets it."""

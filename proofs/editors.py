@@ -28,10 +28,10 @@ class World:
         self._lock = Lock()
         self._ids: dict[str, list[int]] = {"projects": [], "documents": []}
         for number in range(PROJECTS):
-            self.add("projects", service.ask("POST", "/projects", key, {"name": f"project {number}"}))
+            self.add("projects", service.answer("POST", "/projects", key, {"name": f"project {number}"}))
         for number in range(DOCUMENTS):
             value = {"title": f"document {number}", "project_id": self.projects[number % 2]}
-            self.add("documents", service.ask("POST", "/documents", key, value))
+            self.add("documents", service.answer("POST", "/documents", key, value))
 
     def add(self, kind: str, reply: Reply) -> None:
         """Note an item that was created, if it was."""

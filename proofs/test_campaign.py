@@ -39,4 +39,4 @@ def test_acknowledged_documents_are_stored_once_during_cuts_and_kills(
     assert result.unacknowledged == []
     for creation in [c for c in campaign.creations if c.acknowledged][:: 10 * rounds]:
         [reply, *_] = creation.acknowledged
-        assert service.ask("GET", f"/documents/{reply.json['id']}", installation.key).body == reply.body
+        assert service.answer("GET", f"/documents/{reply.json['id']}", installation.key).body == reply.body

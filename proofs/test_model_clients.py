@@ -61,7 +61,7 @@ def require_reads_agree(service: Service, key: str, served: dict[str, list[dict[
     for kind, items in served.items():
         assert stored(service, key, kind, FEW) == items
         for item in items:
-            assert service.ask("GET", f"/{kind}/{item['id']}", key).json == item
+            assert service.answer("GET", f"/{kind}/{item['id']}", key).json == item
     for project in served[PROJECTS]:
         inside = [item for item in served[DOCUMENTS] if item.get("project_id") == project["id"]]
         assert stored(service, key, f"projects/{project['id']}/documents", FEW) == inside
@@ -71,16 +71,16 @@ def require_tags(service: Service, key: str, client: ModelClient) -> None:
     """Fail unless each item of a client has its recorded tag, and the deleted items are absent."""
     for kind in (DOCUMENTS, PROJECTS):
         for item in client.ledger.of(kind):
-            assert Item.served(kind, service.ask("GET", item.path, key)) == item
+            assert Item.served(kind, service.answer("GET", item.path, key)) == item
         for public_id in client.ledger.gone[kind]:
-            assert service.ask("GET", f"/{kind}/{public_id}", key).status == 404
+            assert service.answer("GET", f"/{kind}/{public_id}", key).status == 404
 
 
 def test_all_items_are_as_their_clients_recorded_them_after_faults_and_kills(
     proxy: Proxy, service: Service, installation: Installation, seed: int, rounds: int, report: Callable[[str], None]
 ) -> None:
     rng, kills, key = random.Random(seed), 0, installation.key
-    first = Item.served(PROJECTS, service.ask("POST", "/projects", key, {"name": "shared"}))
+    first = Item.served(PROJECTS, service.answer("POST", "/projects", key, {"name": "shared"}))
     shared = SharedProjects(first)
     dealt = [action for _ in range(rounds) for action in rng.sample(ACTIONS, len(ACTIONS))]
     model_clients = [

@@ -23,14 +23,14 @@ MOST = {CUT_AFTER: 0.6, CUT_BEFORE: 0.2}
 
 
 def test_of_conditional_writers_exactly_one_wins_each_version(
-    service: Service, installation: Installation, rounds: int, report: Callable[[str], None]
+    patient: Service, installation: Installation, rounds: int, report: Callable[[str], None]
 ) -> None:
-    made = service.ask("POST", "/documents", installation.key, {"title": "start"})
+    made = patient.ask("POST", "/documents", installation.key, {"title": "start"})
     path, tag, latest = f"/documents/{made.json['id']}", made.headers["ETag"], made.json
 
     def write(writer: int, version: int, tag: str) -> Reply:
         value = {"title": f"{writer} in {version}"}
-        return service.ask("PUT", path, installation.key, value, {"If-Match": tag})
+        return patient.ask("PUT", path, installation.key, value, {"If-Match": tag})
 
     with ThreadPoolExecutor(WRITERS) as pool:
         for version in range(VERSIONS * rounds):
@@ -40,7 +40,7 @@ def test_of_conditional_writers_exactly_one_wins_each_version(
             [winner] = [reply for reply in replies if reply.status == 200]
             tag, latest = winner.headers["ETag"], winner.json
             assert {reply.headers["ETag"] for reply in replies} == {tag}
-    reply = service.ask("GET", path, installation.key)
+    reply = patient.ask("GET", path, installation.key)
     assert (reply.json, reply.headers["ETag"]) == (latest, tag)
     # Each version is one revision: every stored write was acknowledged.
     assert tag.startswith(f'"{1 + VERSIONS * rounds}-')
@@ -59,13 +59,13 @@ def test_of_conditional_writers_at_most_one_wins_each_version_during_cuts(
     report: Callable[[str], None],
 ) -> None:
     ended: Counter[str] = Counter()
-    made = [service.ask("POST", "/documents", installation.key, {"title": f"race {n}"}) for n in range(rounds)]
+    made = [service.answer("POST", "/documents", installation.key, {"title": f"race {n}"}) for n in range(rounds)]
     with proxy.under(by_seed(seed, weights, only)):
         contested = [race(service, installation.key, Item.served(DOCUMENTS, each), ended) for each in made]
     counts = ", ".join(f"{number} x {what}" for what, number in sorted(ended.items()))
     report(f"{FEWER} writers, {RACES * rounds} races: {counts}")
     for each in contested:
-        assert service.ask("GET", each.item.path, installation.key).json == each.item.json
+        assert service.answer("GET", each.item.path, installation.key).json == each.item.json
         # The confirmation of a write is a revision equal to it; no other write was stored.
         stored = history(installation, each.item)
         assert [title for title, _ in groupby(stored)] == [
