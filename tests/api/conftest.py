@@ -13,6 +13,7 @@ from app import Application, create_app
 from app.couch.connection import Connection
 from app.domain.access import SCOPES
 from app.domain.keys import usage
+from app.domain.listing import pages
 from app.domain.resources import PROJECT, timestamp
 from app.limits.policies import MEMORY
 from app.services import Services
@@ -187,6 +188,14 @@ def ada(caller: Callable[..., Caller]) -> Caller:
 def nobody(app: Application) -> Caller:
     """Someone without a key."""
     return Caller(app, None)
+
+
+@pytest.fixture(scope="module")
+def views_are_awaited() -> Iterator[None]:
+    """Let listings by id wait for their views, which they do without after a quarter of a second."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pages, "VIEW_SECONDS", PATIENCE)
+        yield
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from app.store import Database, exchange
 from app.store.feed import Feed
 from tests.api.conftest import Answer, Caller
 
+pytestmark = pytest.mark.usefixtures("views_are_awaited")
+
 NOTHING_LISTENS_HERE = "http://user:hunter2@127.0.0.1:1"
 
 

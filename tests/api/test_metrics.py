@@ -16,6 +16,8 @@ from tests.api.conftest import Answer, Caller
 from tests.samples import Scrape
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("views_are_awaited")
+
 # As Prometheus 3 sends it (its scrape protocols in the default order).
 PROMETHEUS = (
     "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"

@@ -13,12 +13,15 @@ from app import Application
 from app.api.openapi.headers import RATE_LIMITS
 from app.domain.access import SCOPES
 from app.domain.keys.key_text import compose
+from app.limits import limiter as limiter_module
 from app.limits.limiter import Limiter, Verdict
 from app.limits.policies import policies
 from app.metric_definitions import UNLIMITED
 from app.services import Services
 from tests.api.conftest import Answer, Caller
 from tests.samples import value
+
+pytestmark = pytest.mark.usefixtures("views_are_awaited")
 
 NOTHING_LISTENS_HERE = "redis://127.0.0.1:1"
 READS, WRITES = 4, 2
@@ -256,8 +259,12 @@ def test_behind_a_proxy_the_clients_address_counts(make_app: Callable[..., Appli
 
 
 def test_without_its_storage_the_service_continues(
-    make_app: Callable[..., Application], ada: Caller, caplog: pytest.LogCaptureFixture
+    make_app: Callable[..., Application],
+    ada: Caller,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(limiter_module, "RETRY_SECONDS", 3600.0)
     app = make_app(rate_limit=policies("read=1/hour,write=1/hour"), rate_limit_storage=NOTHING_LISTENS_HERE)
     with caplog.at_level(logging.WARNING, "dreamscript.limits"):
         answers = [Caller(app, ada.key).get("/documents", if_none_match='"x"') for _ in range(5)]
@@ -267,7 +274,7 @@ def test_without_its_storage_the_service_continues(
     limiter = app.services.limiter
     assert limiter is not None
     assert limiter.failures == value(app.services.metrics, UNLIMITED) == 7
-    assert [record.name for record in caplog.records if record.levelname == "WARNING"] == ["dreamscript.limits"]
+    assert [record.levelname for record in caplog.records if record.name == "dreamscript.limits"] == ["WARNING"]
 
 
 def test_limits_can_be_off(ada: Caller, nobody: Caller) -> None:
