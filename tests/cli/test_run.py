@@ -18,11 +18,9 @@ import pytest
 
 from app.local_couchdb import Running
 from app.local_couchdb.restarts import MAX_RESTARTS
+from tests.docs.blocks import blocks, commands
 from tests.server.live import PATIENCE, Live, command, environment
 from tests.waiting import wait_until
-
-ROOT = Path(__file__).parents[2]
-COMMANDS = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -55,26 +53,14 @@ def machine(database: Running, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield Machine(live, environ, var)
 
 
-def transcript() -> tuple[str, str]:
-    """Return the commands of the README's console blocks as a script, and their output."""
-    script: list[str] = []
-    output: list[str] = []
-    for block in COMMANDS.findall((ROOT / "README.md").read_text()):
-        continued = False
-        for line in block.splitlines(keepends=True):
-            is_command = continued or line.startswith("$ ")
-            (script if is_command else output).append(line.removeprefix("$ ") if is_command else line)
-            continued = is_command and line.endswith("\\\n")
-    return "".join(script), "".join(output)
-
-
 def pids_of(live: Live) -> set[int]:
     """Return the serving processes that have logged something."""
     return {event["pid"] for event in live.events() if "pid" in event}
 
 
 def test_the_commands_of_the_readme_have_the_output_it_shows(environ: dict[str, str], tmp_path: Path) -> None:
-    script, output = transcript()
+    rows = [row for block in blocks("README.md", "console") for row in commands(block)]
+    script, output = "".join(row.text for row in rows), "".join(row.output for row in rows)
     assert script.count("curl ") >= 10
     with Live("run", environ) as live:
         printed = live.wait_for(lambda: "\n".join(live.said) if "curl" in "\n".join(live.said) else "")
