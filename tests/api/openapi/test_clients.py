@@ -21,10 +21,32 @@ from tests.api.openapi.tools import (
 )
 from tests.api.operations import TEXT
 from tests.api.serving import serving
+from tests.docs.blocks import blocks
 
 pytestmark = pytest.mark.timeout(INSTALL_SECONDS)
 
 MAX_CLASSES = 90
+# The parts of a program around the example of docs/api.md that walks through the pages of a project.
+PYTHON_WALK = """
+import json, sys
+from urllib.parse import parse_qs, urlsplit
+from dreamscript_client import AuthenticatedClient
+from dreamscript_client.api.documents import list_documents
+from dreamscript_client.types import UNSET
+_, url, key = sys.argv
+ids = []
+EXAMPLE
+print(json.dumps(ids))
+"""
+TYPESCRIPT_WALK = """
+import createClient from "openapi-fetch";
+import type { paths } from "./schema.js";
+declare const process: { argv: string[] };
+const [, , baseUrl, key] = process.argv;
+const ids: number[] = [];
+EXAMPLE
+console.log(JSON.stringify(ids));
+"""
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +64,21 @@ def document(tmp_path: Path) -> str:
     return str(file)
 
 
+def documents_of_a_new_project(ada: Caller) -> tuple[int, list[int]]:
+    """Return the ids of a new project and of its documents."""
+    project_id = ada.new_project()["id"]
+    return project_id, [ada.new_document(project_id=project_id)["id"] for _ in range(5)]
+
+
+def example_of_a_walk(language: str, program: str, changes: dict[str, str]) -> str:
+    """Return the program with the page's example in this language, and with the parts that the reader puts in."""
+    [example] = blocks("docs/api.md", language)
+    for placeholder, own in changes.items():
+        assert placeholder in example
+        example = example.replace(placeholder, own)
+    return program.replace("EXAMPLE", example)
+
+
 def test_a_python_client_runs_the_guide(tmp_path: Path, document: str, url: str, ada: Caller) -> None:
     python, package, config = str(install_python_tools()), tmp_path / "dreamscript_client", tmp_path / "config.yaml"
     config.write_text("post_hooks: []\n")
@@ -53,6 +90,14 @@ def test_a_python_client_runs_the_guide(tmp_path: Path, document: str, url: str,
     guide = tmp_path / "guide.py"
     guide.write_bytes((PINS / "guide.py").read_bytes())
     run([python, str(guide), url, ada.key or ""], tmp_path)
+    project_id, ids = documents_of_a_new_project(ada)
+    changes = {
+        "project_id=10, limit=100": f"project_id={project_id}, limit=2",
+        "...  # page.parsed is the page": "ids += [document.id for document in page.parsed]",
+    }
+    walk = tmp_path / "walk.py"
+    walk.write_text(example_of_a_walk("python", PYTHON_WALK, changes))
+    assert json.loads(run([python, str(walk), url, ada.key or ""], tmp_path)) == ids
 
 
 def test_a_typescript_client_runs_the_guide(tmp_path: Path, document: str, url: str, ada: Caller) -> None:
@@ -60,8 +105,15 @@ def test_a_typescript_client_runs_the_guide(tmp_path: Path, document: str, url: 
     (tmp_path / "node_modules").symlink_to(tools / "node_modules")
     (tmp_path / "package.json").write_text(json.dumps({"type": "module"}))
     (tmp_path / "guide.ts").write_bytes((PINS / "guide.ts").read_bytes())
+    project_id, ids = documents_of_a_new_project(ada)
+    changes = {
+        "project_id: 10, limit: 100": f"project_id: {project_id}, limit: 2",
+        "// … data is the page": "ids.push(...(data ?? []).map((document) => document.id));",
+    }
+    (tmp_path / "walk.ts").write_text(example_of_a_walk("ts", TYPESCRIPT_WALK, changes))
     run(node_command(tools, "openapi-typescript", document, "--output", str(tmp_path / "schema.d.ts")))
     options = ("--strict", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom")
-    run(node_command(tools, "tsc", *options, str(tmp_path / "guide.ts")), tmp_path)
+    run(node_command(tools, "tsc", *options, "guide.ts", "walk.ts"), tmp_path)
     node = node_command(tools, "tsc")[0]
     run([node, str(tmp_path / "guide.js"), url, ada.key or ""], tmp_path)
+    assert json.loads(run([node, str(tmp_path / "walk.js"), url, ada.key or ""], tmp_path)) == ids
