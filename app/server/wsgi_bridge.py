@@ -86,8 +86,6 @@ class WSGIBridge:
         environ = wsgi_environ(scope)
         environ[STARTED] = time.monotonic()
         body = RequestBody(receive, declared_length(environ), self._budget)
-        if not (body.is_unread or self.waits.room.is_closed):
-            environ[HAS_ROOM] = self.waits.room.has_room
         self.in_flight += 1
         try:
             response = await self._response(environ, body, "is_complete" in scope["state"])
@@ -150,6 +148,8 @@ class WSGIBridge:
             try:
                 if body.is_unread:
                     await self._read(environ, body, is_complete)
+                if not (body.is_unread or self.waits.room.is_closed):
+                    environ.setdefault(HAS_ROOM, self.waits.room.has_room)
                 return await self._in_thread(partial(run, self._wsgi), environ)
             except TimeoutError:
                 # With no time left, the application does not get as far as the database.

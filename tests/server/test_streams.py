@@ -128,6 +128,18 @@ def test_head_never_waits(live: Live, key: str) -> None:
     connection.close()
 
 
+def test_a_stream_lasts_although_its_request_has_a_body(live: Live, key: str) -> None:
+    request = head("GET", "/changes?since=now&feed=eventsource", f"X-API-Key: {key}", "Content-Length: 2")
+    with RawClient(live) as client:
+        client.sendall(request + b"{}")
+        received = b""
+        while b"event: ready" not in received:
+            received += client.recv(65_536)
+        create(live, key, "With a body")
+        while b"document.changed" not in received:
+            received += client.recv(65_536)
+
+
 def test_http_1_0_gets_a_stream_without_chunks(live: Live, key: str) -> None:
     request = head("GET", "/changes?since=now&feed=eventsource", f"X-API-Key: {key}", version="1.0")
     with RawClient(live) as client:
