@@ -41,7 +41,7 @@ class Ticket:
     id: str
     key_id: int
     principal: str
-    issued_at: int
+    issued_at: float
     parameters: Mapping[str, Any]
 
 
@@ -57,7 +57,7 @@ class Tickets:
         since = parameters.get("since", PRESENT)
         if since != PRESENT:
             self._cursors.read(since, *cursor_binding(access.principal, parameters))
-        issued_at = int(self._now().timestamp())
+        issued_at = round(self._now().timestamp(), 3)
         content = [token_urlsafe(ID_BYTES), access.key_id, access.principal, issued_at, dict(parameters)]
         payload = PREFIX.encode() + urlsafe_b64encode(json.dumps(content).encode()).rstrip(b"=")
         return self._signers[0].sign(payload).decode()

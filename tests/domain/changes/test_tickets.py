@@ -16,7 +16,7 @@ from app.server.streams import TIMING
 
 pytestmark = pytest.mark.nodatabase
 
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+NOON = datetime(2026, 1, 1, 12, 0, 0, 900_000, tzinfo=UTC)
 ADA = Access(7, "p7", frozenset({"documents:read"}))
 CHECKPOINT = Checkpoint(0, "a digest", "2026-01-01T12:00:00.000000Z", {})
 FILTERS: dict[str, Any] = {"type": "document", "project_id": 10}
