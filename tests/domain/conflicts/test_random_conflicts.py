@@ -101,6 +101,7 @@ def store(edits: Edits) -> tuple[tuple[Region, Region], str]:
     if how == "without base":
         one.tree.compact()
         one.pull(other, with_history=False)
+        other.pull(one)
     else:
         sync(*regions)
     return regions, how
@@ -113,6 +114,11 @@ def shown(judgement: Judgement) -> dict[str, Any]:
     view = ConflictView(DOCUMENT, 1, *state, judgement.versions, principals, judgement.base, judgement.merge)
     body: dict[str, Any] = json.loads(json.dumps(describe_view(view)))
     return body
+
+
+def public(members: dict[str, Any]) -> dict[str, Any]:
+    """Return a version as clients read it, without the members that are absent."""
+    return {"id": 1, **{name: value for name, value in members.items() if value is not None}}
 
 
 def merged_lines(content: dict[str, Any]) -> set[str]:
@@ -130,7 +136,7 @@ def merged_lines(content: dict[str, Any]) -> set[str]:
 def check_shown(body: dict[str, Any], edits: Edits) -> None:
     """Check that a conflict shows both versions as they were written, and each of their changes in the merge."""
     needed, _ = edits.lines()
-    written = [{name: it for name, it in {"id": 1, **version}.items() if it is not None} for version in edits.versions]
+    written = [public(version) for version in edits.versions]
     assert sorted(map(str, (version["value"] for version in body["versions"]))) == sorted(map(str, written))
     if body["reason"] == "no_base":
         assert body["merge"] == {}
@@ -167,7 +173,7 @@ def check_end(edits: Edits) -> str:
     one.seconds = ARRIVAL_SECONDS
     judgement = one.judge(ID)
     if how == "deleted":
-        assert shown(judgement)["versions"][0]["value"] == DOCUMENT.public({**edits.versions[1], "id": 1})
+        assert shown(judgement)["versions"][0]["value"] == public(edits.versions[1])
         return "edit against deletion"
     if len(judgement.revisions) > 1:
         check_shown(shown(judgement), edits)
