@@ -58,6 +58,9 @@ prove-convergence: tools ## let 1,000 edits and merges of regions converge
 prove-deploy: tools ## read while a changed view is deployed
 	DREAMSCRIPT_PROOF_DOCUMENTS=50000 $(RUN) -m pytest -s --timeout 900 proofs/test_readers.py
 
+prove-history: tools ## kill capture, resolver and database 50 times
+	DREAMSCRIPT_PROOF_KILLS=50 $(RUN) -m pytest -s -p no:schemathesis --timeout 3600 proofs/test_killed_jobs.py
+
 prove-keys: tools ## revoke and rotate keys under load, and time refusals
 	DREAMSCRIPT_PROOF_REVOCATIONS=1000 DREAMSCRIPT_PROOF_ROTATIONS=20 $(RUN) -m pytest -s --timeout 1800 proofs/test_live_keys.py
 	@$(RUN) -m proofs.refusal_times
@@ -117,4 +120,4 @@ tools: ## add the packages of the tests and checks
 clean: ## remove .venv and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis app/local_couchdb/pouchdb/node_modules var/pythons var/openapi
 
-.PHONY: run demo help diff-views deploy-views rollback-views test test-fast test-pythons lint format prove-changes prove-cluster prove-convergence prove-deploy prove-keys prove-listing prove-merges prove-offline prove-reads prove-walk prove-faults bench bench-scale bench-memory bench-pages bench-changes bench-slow bench-history bench-path install tools clean
+.PHONY: run demo help diff-views deploy-views rollback-views test test-fast test-pythons lint format prove-changes prove-cluster prove-convergence prove-deploy prove-history prove-keys prove-listing prove-merges prove-offline prove-reads prove-walk prove-faults bench bench-scale bench-memory bench-pages bench-changes bench-slow bench-history bench-path install tools clean

@@ -1,0 +1,162 @@
+"""No version is lost or stored twice while the process of capture and resolver is killed, and the database.
+
+With DREAMSCRIPT_PROOF_KILLS, as `make prove-history` has it, this is the proof at full size.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from threading import Event
+from typing import Any
+
+import pytest
+
+from app.domain.conflicts.revisions import MERGED_BY
+from app.errors import ServiceError
+from app.local_couchdb.process import poll
+from app.services import Services
+from app.wiring import build_services
+from proofs.clients import Clients
+from proofs.conftest import Installation, install
+from proofs.node import Node
+from proofs.service import Service
+from proofs.version_writers import Brancher, Document, Patcher, VersionWriter
+
+pytestmark = pytest.mark.timeout(3600)
+
+KILLS = int(os.environ.get("DREAMSCRIPT_PROOF_KILLS", "3"))
+IS_PROOF = "DREAMSCRIPT_PROOF_KILLS" in os.environ
+# One kill of this number is that of the database.
+KILLS_PER_DATABASE_KILL = 3
+WRITERS = 3
+# Acknowledged changes between two kills, at most.
+MAX_CHANGES = 8
+# Seconds until everything is captured: a job that failed pauses for 10 seconds.
+CAPTURE_SECONDS = 120.0
+# Seconds after the end without any write.
+QUIET_SECONDS = 60.0 if IS_PROOF else 0.0
+
+
+@pytest.fixture
+def own(node: Node) -> Installation:
+    """An installation on a server that the test may kill."""
+    return install(node.url, f"t{secrets.token_hex(4)}")
+
+
+@pytest.fixture
+def beside(own: Installation) -> Iterator[Services]:
+    """The services of another process, which is not killed."""
+    services = build_services(own.settings)
+    yield services
+    services.close()
+
+
+def kill_workers(service: Service, beside: Services) -> None:
+    """Kill all workers, one of them in the middle of capture and resolver, and let another one run them at once."""
+    for worker in sorted(service.workers()):
+        service.kill(worker)
+    meta = beside.store["meta"]
+    for job in ("capture", "resolver"):
+        with suppress(ServiceError):
+            if lease := meta.get(f"lease:{job}"):
+                meta.replace({**lease, "until": lease["until"].replace("20", "19", 1)})
+
+
+def kill_database(node: Node, writers: Clients) -> None:
+    node.kill()
+    writers.await_more("503", 1)
+    node.start()
+
+
+def is_captured(beside: Services, documents: list[Document]) -> bool:
+    """Return whether the history has all acknowledged versions, and mergeable ones are merged."""
+    leaves, versions = beside.store.leaves("documents"), beside.store.versions
+    live = leaves.revisions([document.doc_id for document in documents if document.is_mergeable])
+    return all(len(revisions) == 1 for revisions in live.values()) and all(
+        versions.find(document.doc_id, document.versions).keys() == document.versions.keys() for document in documents
+    )
+
+
+def check_versions(service: Service, key: str, document: Document) -> Counter[str]:
+    """Check the versions that the service lists; return how many are acknowledged, proofs of others, and merges."""
+    listed = service.ask("GET", f"{document.path}/versions?limit=1000", key).json
+    revisions = [version["etag"].strip('"') for version in listed]
+    assert len(set(revisions)) == len(revisions), document
+    by_revision = dict(zip(revisions, listed, strict=True))
+    for revision, value in document.versions.items():
+        assert by_revision[revision]["value"] == value, (document, listed)
+    for revision in document.undisturbed:
+        assert [version.get("value") for version in listed].count(document.versions[revision]) == 1, (document, listed)
+    merges = [version for version in listed if version["updated_by"] == MERGED_BY]
+    deletions = [version for version in listed if version.get("deleted")]
+    assert len(merges) == bool(document.is_mergeable), (document, listed)
+    assert len(deletions) == document.is_deleted, (document, listed)
+    proofs = len(listed) - len(document.versions) - len(merges) - len(deletions)
+    return Counter(acknowledged=len(document.versions), proofs=proofs, merges=len(merges), deletions=len(deletions))
+
+
+def check_conflict(service: Service, key: str, document: Document) -> str:
+    """Check that a clash is open, and that a merge has both changes; return the reason for the conflict."""
+    conflict = service.ask("GET", f"{document.path}/conflicts", key).json
+    versions: list[dict[str, Any]] = conflict["versions"]
+    if document.is_mergeable:
+        [version] = versions
+        content = version["value"]["content"]
+        assert ("changed here" in content, "changed elsewhere" in content) == (True, True)
+        assert (conflict["reason"], conflict["pending"]) == (None, False)
+        return "merged"
+    values = list(document.versions.values())[-2:]
+    assert sorted(each["value"]["content"] for each in versions) == sorted(each["content"] for each in values)
+    assert conflict["reason"] == "clash"
+    return "clash"
+
+
+def assert_quiet(beside: Services) -> None:
+    """Check that nothing is written any more, by the service or by a process that begins to run its jobs."""
+    databases = [beside.store[name] for name in ("documents", "history")]
+    before, end = [database.sequence() for database in databases], time.monotonic() + QUIET_SECONDS
+    while time.monotonic() < end:
+        time.sleep(1)
+    assert beside.capture is not None
+    beside.capture.run(Event())
+    beside.resolver.run(Event())
+    assert [database.sequence() for database in databases] == before
+
+
+def test_kills_lose_no_version_and_store_none_twice(
+    node: Node, own: Installation, beside: Services, seed: int, report: Callable[[str], None]
+) -> None:
+    chance = random.Random(seed)
+    with Service(own.environ()) as service:
+        kinds: list[type[VersionWriter]] = [Patcher, Brancher]
+        writers = [kind(service, own, number, seed) for kind in kinds for number in range(WRITERS)]
+        clients = Clients(writers)
+        with clients.running():
+            for number in range(1, KILLS + 1):
+                clients.await_more("200", chance.randint(1, MAX_CHANGES))
+                if number % KILLS_PER_DATABASE_KILL:
+                    kill_workers(service, beside)
+                else:
+                    kill_database(node, clients)
+            clients.await_more("200", MAX_CHANGES)
+        documents = [document for writer in writers for document in writer.documents]
+        started_at = time.monotonic()
+        assert poll(lambda: is_captured(beside, documents), CAPTURE_SECONDS)
+        seconds = time.monotonic() - started_at
+        counts = sum((check_versions(service, own.key, document) for document in documents), Counter[str]())
+        branched = [document for document in documents if document.is_mergeable is not None]
+        ends = Counter(check_conflict(service, own.key, document) for document in branched)
+        assert_quiet(beside)
+    unknown = sum(writer.unknown for writer in writers)
+    report(
+        f"{KILLS} kills, {len(documents)} documents, {dict(clients.counts())}, versions: {dict(counts)}, "
+        f"{unknown} unknown, {dict(ends)}, captured after {seconds:.1f} s"
+    )
+    assert ends.keys() == {"merged", "clash"}
+    assert counts["deletions"]
