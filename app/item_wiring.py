@@ -63,7 +63,7 @@ class ItemWiring:
 
     @cached_property
     def _judge(self) -> Judge:
-        return Judge(self._leaves, self._store.versions, self._project_exists)
+        return Judge(self._leaves, self._store.versions, self._project_exists, self._shared.arrivals)
 
     def _project_exists(self, project_id: int) -> bool:
         return self._databases[PROJECT].get(PROJECT.doc_id(project_id)) is not None

@@ -12,6 +12,7 @@ from app.domain.background import Background
 from app.domain.changes.changes import Changes
 from app.domain.changes.cursor import ChangeCursors
 from app.domain.changes.tickets import Tickets
+from app.domain.conflicts.arrivals import Arrivals
 from app.domain.conflicts.conflicts import Conflicts
 from app.domain.conflicts.judge import Judge
 from app.domain.conflicts.resolver import Resolver
@@ -42,13 +43,14 @@ class Shared:
     limiter: Limiter | None
     write_counters: Mapping[str, WriteCounters]
     metrics: Metrics
+    arrivals: Arrivals
 
     @classmethod
     def build(cls, settings: Settings) -> Shared:
         """Make it for as many processes as the settings say. It opens no connection."""
         counters = {each.database: WriteCounters(settings.workers) for each in (DOCUMENT, PROJECT)}
         metrics = Metrics(settings.workers)
-        return cls(Limiter.build(settings, lambda: metrics.count(UNLIMITED)), counters, metrics)
+        return cls(Limiter.build(settings, lambda: metrics.count(UNLIMITED)), counters, metrics, Arrivals())
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
-from app.services import Services
+from app.domain.conflicts.arrivals import Arrivals
+from app.services import Services, Shared
 from app.settings import Settings
 from app.wiring import build_services
 from couchapp.server_check import check_server
@@ -13,8 +15,12 @@ from couchapp.server_check import check_server
 
 @contextmanager
 def open_services(environ: Mapping[str, str]) -> Iterator[Services]:
-    """Provide the services on a database that answers. Raises SettingError and NotCouchDB."""
+    """Provide the services on a database that answers. Raises SettingError and NotCouchDB.
+
+    A command ends before anything arrives that is missing, so it waits for nothing.
+    """
     settings = Settings.read(environ)
     check_server(settings.couchdb_url, settings.couchdb_url_name)
-    with closing(build_services(settings)) as services:
+    shared = replace(Shared.build(settings), arrivals=Arrivals(seconds=0.0))
+    with closing(build_services(settings, shared=shared)) as services:
         yield services

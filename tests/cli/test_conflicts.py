@@ -13,11 +13,13 @@ import pytest
 from app.cli import conflict_text
 from app.cli.conflicts import OPERATOR
 from app.cli.main import main
+from app.domain.resources import DOCUMENT
 from app.services import Services
 from app.settings import Settings
 from app.wiring import build_services
 from tests.api.conflicts import bring_versions
 from tests.api.conftest import deployed_settings
+from tests.replication import replicate, revision
 from tests.server.live import SECRET, command, environment
 
 
@@ -41,6 +43,24 @@ def clash(services: Services) -> tuple[str, list[str]]:
     versions = [{"content": "one\nTWO\nthree\n"}, {"title": "Theirs", "content": "one\n2\nthree\n"}]
     tags = bring_versions(services, "documents", document.public_id, *versions)
     return str(document.public_id), [tag.strip('"') for tag in tags]
+
+
+def test_a_missing_base_is_not_waited_for(environ: dict[str, str], services: Services) -> None:
+    """Each command is a process of its own, which would begin to wait again."""
+    document = services.documents.create(OPERATOR, {"title": "Base"})
+    stored = services.store["documents"].get(DOCUMENT.doc_id(document.public_id))
+    assert stored is not None
+    unknown, first = revision(2, "a"), stored.pop("_rev")
+    branches = [
+        ({**stored, "title": letter, "nonce": letter * 32}, (revision(3, letter), unknown, first)) for letter in "ba"
+    ]
+    replicate(environ["COUCHDB_URL"], services.store["documents"].name, *branches)
+    number = str(document.public_id)
+    view = json.loads(command("conflicts", "show", "document", number, "--json", environ=environ).stdout)
+    assert (view["reason"], view["pending"]) == ("no_base", False)
+    tags = [version["etag"] for version in view["versions"]]
+    resolve = ("conflicts", "resolve", "document", number, "--keep", tags[0], "--supersedes", *tags)
+    assert command(*resolve, environ=environ).returncode == 0
 
 
 def test_list_show_and_resolve(environ: dict[str, str], services: Services, tmp_path: Path) -> None:

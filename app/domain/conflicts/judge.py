@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from threading import Lock
 
-from cachetools import LRUCache
-
+from app.domain.conflicts.arrivals import Arrivals
 from app.domain.conflicts.item_ancestry import ItemAncestry
 from app.domain.conflicts.judgement import Judgement, JudgementRules, Reason, Writes
 from app.domain.resources import ResourceType
 from app.store.leaves import Leaves
 from app.store.versions import VersionStore
 
-# A revision that is not known here may arrive by replication during this time.
-ARRIVAL_SECONDS = 60.0
-# Revisions that are remembered as missing.
-MAX_MISSING = 10_000
-
 
 class Judge:
     """Judges the items in the databases of ``leaves``. All of it raises Unavailable.
 
-    ``project_exists`` looks for a project in this region. ``clock`` counts seconds.
+    ``project_exists`` looks for a project in this region.
     """
 
     def __init__(
@@ -32,10 +24,10 @@ class Judge:
         leaves: Mapping[ResourceType, Leaves],
         versions: VersionStore,
         project_exists: Callable[[int], bool],
-        clock: Callable[[], float] = time.monotonic,
+        arrivals: Arrivals,
     ) -> None:
         self._leaves, self._versions, self._project_exists = leaves, versions, project_exists
-        self._arrivals = Arrivals(clock)
+        self._arrivals = arrivals
 
     def judge_many(self, resource_type: ResourceType, doc_ids: Sequence[str]) -> dict[str, Judgement]:
         """Return the judgements of the existing items by `_id`."""
@@ -61,17 +53,3 @@ class Judge:
         if unseen and may_arrive(unseen):
             return replace(judgement, reason=None, base=None, merge=None, writes=Writes())
         return judgement
-
-
-class Arrivals:
-    """Remembers since when revisions are missing. It is lost when the process ends; they are then expected again."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock, self._lock = clock, Lock()
-        self._missing_since: LRUCache[tuple[str, str], float] = LRUCache(MAX_MISSING)
-
-    def is_expected(self, doc_id: str, revision: str) -> bool:
-        """Return whether a missing revision may still arrive. The first call for it starts the time."""
-        now = self._clock()
-        with self._lock:
-            return now - self._missing_since.setdefault((doc_id, revision), now) < ARRIVAL_SECONDS

@@ -9,6 +9,7 @@ from hashlib import md5
 from itertools import count
 from typing import Any, cast
 
+from app.domain.conflicts.arrivals import Arrivals
 from app.domain.conflicts.judge import Judge
 from app.domain.conflicts.judgement import Judgement
 from app.domain.conflicts.reducer import Reducer
@@ -133,7 +134,7 @@ class Region:
         self.keeps_history, self.projects = keeps_history, set(projects)
         leaves = {DOCUMENT: cast(Leaves, self.tree)}
         versions = cast(VersionStore, self.history)
-        self._judge = Judge(leaves, versions, self.projects.__contains__, lambda: self.seconds)
+        self._judge = Judge(leaves, versions, self.projects.__contains__, Arrivals(lambda: self.seconds))
         self.metrics = Metrics()
         self._reducer = Reducer(self._judge, leaves, self._keep, self.metrics)
 
