@@ -166,9 +166,10 @@ def _read_all(length: int | None, max_bytes: int) -> bytes:
 
 
 def revision(text: str, location: str) -> str:
-    """Return the revision that a tag at ``location`` names, with or without its quotes. Raises ValidationFailed."""
-    tag = next(iter(tags_or_bare(text)), "")
-    if not REVISION.fullmatch(tag):
+    """Return the revision that the tag at ``location`` names, with or without its quotes. Raises ValidationFailed."""
+    named = tags_or_bare(text)
+    tag = next(iter(named), "")
+    if len(named) != 1 or not REVISION.fullmatch(tag):
         raise ValidationFailed(faults=(Fault(location, "Not the tag of a version."),))
     return tag
 

@@ -145,6 +145,12 @@ class Condition:
         """Whether any revision may be replaced."""
         return self.value is None and (self.tags is None or "*" in self.tags)
 
+    @property
+    def of_deleted(self) -> Condition:
+        """The same condition for a deleted item: `*` stands for any version that exists, and the item has none."""
+        tags = None if self.tags is None else self.tags - {"*"}
+        return replace(self, tags=tags, refused=self.refused - {"*"})
+
     def check(self, revision: str, members: Fields | None = None) -> None:
         """Raise PreconditionFailed, with the current tag, unless ``revision`` may be replaced or copied.
 

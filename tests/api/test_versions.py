@@ -160,8 +160,17 @@ def test_the_tag_of_a_version_is_understood_in_each_form(ada: Caller, form: str)
     assert (answer.status_code, answer.json["title"]) == (200, "One")
 
 
-@pytest.mark.parametrize("value", [{}, {"version": 1}, {"version": "newest"}, {"version": MISSING_TAG, "x": 1}])
-def test_a_body_that_names_no_version_is_400(ada: Caller, value: Any) -> None:
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        {"version": 1},
+        {"version": "newest"},
+        {"version": MISSING_TAG, "x": 1},
+        {"version": f'"{MISSING_TAG}", "{MISSING_TAG.replace("0", "1")}"'},
+    ],
+)
+def test_a_body_that_does_not_name_one_version_is_400(ada: Caller, value: Any) -> None:
     document_id, _ = edited(ada, "One")
     assert ada.post(f"/documents/{document_id}/restore", value).status_code == 400
 
@@ -200,6 +209,19 @@ def test_a_condition_on_the_restoration_of_a_deleted_item_names_its_deletion(ada
     deletion = ada.get(f"{path}/versions").json[0]["etag"]
     assert restore(ada, path, tags[0], **{"If-Match": tags[0]}).status_code == 412
     assert restore(ada, path, tags[0], **{"If-Match": deletion}).status_code == 200
+
+
+def test_any_version_means_one_that_exists(ada: Caller) -> None:
+    """A deleted item has none (RFC 9110, sections 13.1.1 and 13.1.2)."""
+    document_id, tags = edited(ada, "One")
+    path = f"/documents/{document_id}"
+    assert restore(ada, path, tags[0], **{"If-None-Match": "*"}).status_code == 412
+    assert restore(ada, path, tags[0], **{"If-Match": "*"}).status_code == 200
+    ada.request("DELETE", path)
+    deletion = ada.get(f"{path}/versions").json[0]["etag"]
+    refused = restore(ada, path, tags[0], **{"If-Match": "*"})
+    assert (refused.status_code, refused.headers["ETag"]) == (412, deletion)
+    assert restore(ada, path, tags[0], **{"If-None-Match": "*"}).status_code == 200
 
 
 def test_a_deletion_has_no_content_to_restore(ada: Caller) -> None:
@@ -360,6 +382,17 @@ def test_a_version_that_was_compacted_before_its_capture_is_lost(ada: Caller, se
     assert newest["value"]["title"] == "Two"
     assert first == {"etag": tags[0], "updated_at": None, "updated_by": None, "lost": True}
     assert restore(ada, f"/documents/{document_id}", tags[0]).json["error"] == "conflict"
+
+
+def test_the_tag_of_a_page_changes_when_a_lost_version_arrives(ada: Caller, services: Services) -> None:
+    document_id, tags = edited(ada, "One", "Two")
+    path, doc_id, lost = f"/documents/{document_id}/versions", DOCUMENT.doc_id(document_id), tags[0].strip('"')
+    services.store.versions.write([Version(doc_id, tags[1].strip('"')), Version(doc_id, lost)])
+    before = ada.get(path)
+    assert before.json[1]["lost"] is True
+    services.store.versions.write([Version(doc_id, lost, {"title": "One"})])
+    after = ada.get(path, if_none_match=before.headers["ETag"])
+    assert (after.status_code, after.json[1]["value"]["title"]) == (200, "One")
 
 
 def test_an_edit_in_fauxton_has_no_author(ada: Caller, services: Services, capture: Callable[[], None]) -> None:

@@ -35,8 +35,9 @@ class VersionPage:
 
     @property
     def tag(self) -> str:
-        """The ETag: a digest of the revisions and of whether there is a next page."""
-        content = [[version.revision for version in self.versions], self.next_revision is not None]
+        """The ETag: a digest of all that may change; a lost version may arrive by replication."""
+        rows = [(version.revision, version.is_lost, version.updated_by) for version in self.versions]
+        content = [rows, self.next_revision is not None]
         return sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
