@@ -8,6 +8,7 @@ from functools import cached_property, partial
 
 from app.cache.items import BodyCache, CachedItems
 from app.cache.validity import CacheValidator
+from app.domain.changes.bare_tombstones import BareTombstones
 from app.domain.changes.changes import Changes
 from app.domain.changes.conflict_marks import ConflictMarks
 from app.domain.changes.first_sync import FirstSync
@@ -29,6 +30,7 @@ from app.settings import Settings
 from app.store import Database, Follower, Store
 from app.store.claimed_ids import Allocator
 from app.store.feed import Feed
+from app.store.items import StoredItem
 from app.store.leaves import Leaves
 
 # The types of items, in the order of their answers.
@@ -77,9 +79,18 @@ class ItemWiring:
         return ConflictMarks(self._judge.judge)
 
     @cached_property
+    def _tombstones(self) -> BareTombstones:
+        # The versions need the items, and these the hubs of the changes.
+        return BareTombstones(lambda public_id: self._versions[DOCUMENT].last_project(public_id))
+
+    @cached_property
     def _hubs(self) -> dict[ResourceType, Hub]:
-        secret, marks = self._settings.secrets[0], self._marks
-        return {each: Hub(each, secret, self._now, mark=partial(marks.mark, each)) for each in TYPES}
+        secret = self._settings.secrets[0]
+        return {each: Hub(each, secret, self._now, complete=partial(self._complete, each)) for each in TYPES}
+
+    def _complete(self, resource_type: ResourceType, item: StoredItem) -> StoredItem:
+        """Return an item of a feed as its hub needs it. Raises Unavailable."""
+        return self._tombstones.complete(resource_type, self._marks.mark(resource_type, item))
 
     @cached_property
     def _validators(self) -> dict[ResourceType, CacheValidator]:
@@ -160,6 +171,7 @@ class ItemWiring:
             {each: Channel(self._hubs[each], it.start, it.recent_changes) for each, it in followers.items()},
             FirstSync(self._item_services, self._conflict_list),
             self._marks,
+            self._tombstones,
             self._settings.region,
             self._settings.secrets[0],
             self._now,

@@ -411,13 +411,19 @@ def test_the_size_of_an_answer_counts_projects_and_documents_together(
     assert {ids[3], second["changes"][0]["id"]} == documents
 
 
-def test_tombstones_from_fauxton_are_deletions(ada: Caller, services: Services) -> None:
-    follower = Follower(ada)
-    follower.sync()
-    document_id = ada.new_document()["id"]
-    follower.sync()
+def test_tombstones_from_fauxton_are_deletions(ada: Caller, limited: Callable[..., Caller], services: Services) -> None:
+    """Also for clients that see one project: the tombstone does not name it, but the version before does."""
+    home, away = (ada.new_project()["id"] for _ in range(2))
+    document_id = ada.new_document(project_id=home)["id"]
+    own = [Follower(ada), Follower(ada, f"&project_id={home}"), Follower(limited(projects=[home]))]
+    other = Follower(limited(projects=[away]))
+    for follower in (*own, other):
+        follower.sync()
     documents = services.store["documents"]
     stored = documents.get(DOCUMENT.doc_id(document_id))
     assert stored is not None
     documents.replace({"_id": stored["_id"], "_rev": stored["_rev"], "_deleted": True})
-    assert [(each["id"], each["deleted"]) for each in follower.sync()] == [(document_id, True)]
+    for follower in own:
+        assert [(each["id"], each["deleted"]) for each in follower.sync()] == [(document_id, True)]
+        assert follower.sync() == []
+    assert other.sync() == []

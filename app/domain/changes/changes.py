@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from app.domain.access import Access
+from app.domain.changes.bare_tombstones import BareTombstones
 from app.domain.changes.conflict_marks import ConflictMarks
 from app.domain.changes.cursor import Checkpoint, Place
 from app.domain.changes.first_sync import FirstSync
@@ -56,11 +57,12 @@ class Changes:
         channels: Mapping[ResourceType, Channel],
         first_sync: FirstSync,
         marks: ConflictMarks,
+        tombstones: BareTombstones,
         region: int,
         secret: str,
         now: Callable[[], datetime],
     ) -> None:
-        self._feeds, self._older_places, self._marks = feeds, older_places, marks
+        self._feeds, self._older_places, self._marks, self._tombstones = feeds, older_places, marks, tombstones
         self._channels, self._first_sync = channels, first_sync
         self._region, self._secret, self._now = region, secret, now
         self._identities: dict[ResourceType, str | None] = {}
@@ -196,6 +198,7 @@ class Changes:
 
         def shows(item: StoredItem) -> Shown | None:
             known_at, with_value, item = checkpoint.time, query.with_values, self._marks.mark(resource_type, item)
+            item = item if view.is_unlimited else self._tombstones.complete(resource_type, item)
             return visible(resource_type, item, view, known_at, self._secret, with_value=with_value)
 
         with_documents = query.with_values or not view.is_unlimited

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import Lock
 
+from app.domain.changes.bare_tombstones import is_bare
 from app.domain.changes.batch import Batch, ViewKey, portions
 from app.domain.changes.departures import NewDepartures
 from app.domain.changes.visibility import Shown, visible
@@ -20,8 +21,8 @@ from app.store.items import StoredItem
 
 # Batches are remembered up to these limits; a client that falls behind reads the feed itself.
 MAX_BATCHES, MAX_CHARACTERS = 1000, 8 * 2**20
-# Items with several live leaves in one part of the feed. If there are more, clients read the feed themselves.
-MAX_CONFLICTS = 5
+# Items to complete in one part of the feed. If there are more, clients read the feed themselves.
+MAX_INCOMPLETE = 5
 # A change is reported at most this long after it was stored, or the feed is lost (app/store/changes.py).
 REPORT_DELAY = timedelta(seconds=3)
 # The feed is read with documents for this time after a client has waited, since most wait again.
@@ -31,8 +32,8 @@ AWAITED_SECONDS = 60.0
 class Hub:
     """The recent changes of the items of ``resource_type``, as a follower of the database reports them.
 
-    ``secret`` is the key of the tags of removals, ``now`` the time of day, and ``clock`` counts seconds. ``mark``
-    completes an item with several live leaves, as ConflictMarks does. Thread-safe.
+    ``secret`` is the key of the tags of removals, ``now`` the time of day, and ``clock`` counts seconds. ``complete``
+    completes an item with several live leaves or a bare tombstone, as ConflictMarks and BareTombstones do. Thread-safe.
     """
 
     def __init__(
@@ -41,10 +42,10 @@ class Hub:
         secret: str,
         now: Callable[[], datetime] = now,
         clock: Callable[[], float] = time.monotonic,
-        mark: Callable[[StoredItem], StoredItem] = lambda item: item,
+        complete: Callable[[StoredItem], StoredItem] = lambda item: item,
     ) -> None:
         self._resource_type, self._secret, self._now, self._clock = resource_type, secret, now, clock
-        self._mark = mark
+        self._complete = complete
         self._lock, self._priming, self._watchers = Lock(), Lock(), dict[ViewKey, set[Watcher]]()
         self._batches, self._characters = deque[Batch](), 0
         # The number of the last batch, and the moment since which no change is missing among the batches.
@@ -97,13 +98,13 @@ class Hub:
         """Note changes, and wake the clients that see any of them."""
         present = self._present()
         try:
-            marked = self._marked(part)
+            rows = self._completed(part)
         except Unavailable:
-            marked = None
-        if marked is None:
+            rows = None
+        if rows is None:
             self.skipped()
             return
-        for items, sequence, characters in portions(marked, self._resource_type, part.sequence):
+        for items, sequence, characters in portions(rows, self._resource_type, part.sequence):
             if part.is_last and sequence == part.sequence:
                 self._reported_until = present
             self._receive(items, sequence, characters)
@@ -112,12 +113,12 @@ class Hub:
         """Return the time before which every change is reported by now, unless the feed is behind."""
         return stamp(self._now() - REPORT_DELAY)
 
-    def _marked(self, part: FeedPart) -> Sequence[FeedRow] | None:
-        """Return the rows with their conflicts marked; None if there are more than MAX_CONFLICTS."""
-        count = sum(bool(row.item.conflicts) for row in part.rows)
-        if count > MAX_CONFLICTS:
+    def _completed(self, part: FeedPart) -> Sequence[FeedRow] | None:
+        """Return the rows with their items completed; None if there are more than MAX_INCOMPLETE."""
+        count = sum(bool(row.item.conflicts) or is_bare(row.item) for row in part.rows)
+        if count > MAX_INCOMPLETE:
             return None
-        return [replace(row, item=self._mark(row.item)) for row in part.rows] if count else part.rows
+        return [replace(row, item=self._complete(row.item)) for row in part.rows] if count else part.rows
 
     def _receive(self, items: Sequence[StoredItem], sequence: int | str, characters: int) -> None:
         with self._lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from app.domain.changes.bare_tombstones import is_bare
 from app.domain.changes.visibility import Shown
 from app.domain.items import MAX_PAGE_BYTES
 from app.domain.resources import ResourceType
@@ -98,8 +99,9 @@ class Reader:
             has_read = True
             for place, row in enumerate(part.rows, 1):
                 is_full = self._add(row) and (len(self._changes) >= limit or self._bytes >= MAX_PAGE_BYTES)
-                # Judging a conflict takes time.
-                if is_full or (row.item.conflicts and self._changes and budget.is_spent):
+                # Judging a conflict takes time, and so does completing a tombstone.
+                is_slow = (row.item.conflicts and self._changes) or (self._with_documents and is_bare(row.item))
+                if is_full or (is_slow and budget.is_spent):
                     return self._reading(row.sequence, is_last=part.is_last and place == len(part.rows))
             sequence = part.sequence
             if part.is_last or budget.is_spent:

@@ -76,6 +76,14 @@ class Versions:
             raise self._absent(access, public_id)
         return version
 
+    def last_project(self, public_id: int) -> int | None:
+        """Return the project of the newest version that has content, None if there is none."""
+        for version in self._newest_first(public_id):
+            if version.members is not None and not version.is_deleted:
+                project_id: int | None = version.members.get("project_id")
+                return project_id
+        return None
+
     def restore(
         self,
         access: Access,

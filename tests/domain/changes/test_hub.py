@@ -51,7 +51,9 @@ class Feeds:
 
     def __init__(self) -> None:
         self.clock, self.now = ManualClock(), NOW
-        self.hubs = {each: Hub(each, "secret", lambda: self.now, self.clock, self.mark) for each in (PROJECT, DOCUMENT)}
+        self.hubs = {
+            each: Hub(each, "secret", lambda: self.now, self.clock, self.complete) for each in (PROJECT, DOCUMENT)
+        }
         # Conflicts that are to be merged; None if that is not known.
         self.merges: set[str] | None = set()
         self.recent: list[FeedRow] = []
@@ -62,9 +64,11 @@ class Feeds:
     def start(self) -> None:
         self.starts += 1
 
-    def mark(self, item: StoredItem) -> StoredItem:
+    def complete(self, item: StoredItem) -> StoredItem:
         if self.merges is None:
             raise Unavailable
+        if item.is_deleted and not item.fields:
+            return replace(item, fields={LEFT: [departure(HOME, 2)]})
         return replace(item, conflicts=()) if self.merges.intersection(item.conflicts) else item
 
     def report(self, *rows: FeedRow, resource_type: ResourceType = DOCUMENT, is_last: bool = True) -> None:
@@ -326,7 +330,13 @@ def test_conflicts_are_marked_unless_they_are_merged(feeds: Feeds) -> None:
 @pytest.mark.parametrize("merges", [set(), None], ids=["too many", "unknown"])
 def test_clients_read_conflicts_that_the_hub_cannot_look_at(feeds: Feeds, merges: set[str] | None) -> None:
     client, feeds.merges = feeds.client(), merges
-    count = 1 if merges is None else hub_module.MAX_CONFLICTS + 1
+    count = 1 if merges is None else hub_module.MAX_INCOMPLETE + 1
     feeds.report(*(conflicted(number, number, "1-c") for number in range(1, count + 1)))
     assert client.wakes == 1
     assert client.subscription.is_behind
+
+
+def test_a_bare_tombstone_is_a_removal_from_its_last_project(feeds: Feeds) -> None:
+    home, away = feeds.client(HOME), feeds.client(AWAY)
+    feeds.report(FeedRow(StoredItem(DOCUMENT.doc_id(1), "2-a", {}, is_deleted=True), 1))
+    assert (home.take().changes, away.wakes) == ((b"-d1",), 0)
