@@ -181,17 +181,6 @@ def test_a_change_that_is_refused_blocks_nothing(person: People, live: Live, key
     ada.sees_status("Online · all saved")
 
 
-def test_a_document_that_is_opened_during_a_deletion_stays_open(
-    person: People, live: Live, key: str, document: int
-) -> None:
-    other = live.request("POST", "/documents", key, {"title": "To delete"})[1]["id"]
-    ada = person()
-    ada.open(other)
-    ada.tab.evaluate(f"document.querySelector('#delete').click(), location.hash = 'document-{document}'")
-    ada.sees("“To delete” was deleted.")
-    assert ada.tab.evaluate("location.hash") == f"#document-{document}"
-
-
 def test_a_key_that_may_only_read_shows_the_documents(person: People, environ: dict[str, str], document: int) -> None:
     ada = person(new_key(environ, "documents:read")[1])
     ada.open(document)

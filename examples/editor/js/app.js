@@ -14,6 +14,13 @@ import { TYPES, keyOf, titleOf } from "./values.js";
 
 const PLACE = /^#(document|project)-([1-9][0-9]*)$/;
 
+/** Open an item unless the person has left the place `from` meanwhile; return whether it is open. */
+function openFrom(from, type, id) {
+  if (location.hash !== from) return false;
+  location.hash = `${type}-${id}`;
+  return true;
+}
+
 export class App extends EventTarget {
   session = { url: null, key: null, isRemembered: false };
   copy = null;
@@ -105,15 +112,20 @@ export class App extends EventTarget {
     }
   }
 
-  /** Create an item, and open it. A document belongs to the project that is open, or that of the open document. */
+  /**
+   * Create an item, and open it; return whether it is open.
+   *
+   * A document belongs to the project that is open, or that of the open document.
+   */
   async create(type) {
     const { title, name } = TYPES[type];
+    const from = location.hash;
     const project = type === "document" && this.#openProject();
     const value = { [title]: `New ${name}`, ...(project && { project_id: project }) };
     const id = this.copy && (await this.store(() => this.copy.create(type, value)));
-    if (id) location.hash = `${type}-${id}`;
-    else showMessage(`A new ${name} needs a reserved id, and none is left. Connect with a key that may create some.`);
-    return id;
+    if (id) return openFrom(from, type, id);
+    showMessage(`A new ${name} needs a reserved id, and none is left. Connect with a key that may create some.`);
+    return false;
   }
 
   async remove(type, id) {
@@ -147,8 +159,9 @@ export class App extends EventTarget {
 
   /** Store the text of an item that others have deleted as a new one. */
   async keepAsNew(type, id) {
+    const from = location.hash;
     const newId = await this.store(() => this.copy.createAgain(type, id));
-    if (newId) location.hash = `${type}-${newId}`;
+    if (newId) openFrom(from, type, newId);
     else showMessage("There is no reserved id left for it. Connect to the service first.");
   }
 
@@ -168,9 +181,10 @@ export class App extends EventTarget {
 
   /** Bring back a deleted item: from the queue if the deletion was not sent yet, else from its versions. */
   async #undoRemoval(type, id, tag) {
+    const from = location.hash;
     if (this.copy.edit(keyOf(type, id))?.op === "delete") await this.discard(type, id);
     else if (tag && !(await this.restore(type, id, tag))) return;
-    location.hash = `${type}-${id}`;
+    openFrom(from, type, id);
   }
 
   #openProject() {
