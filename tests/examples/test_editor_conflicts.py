@@ -13,6 +13,7 @@ from proofs.proxy import Proxy
 from tests.api.conflicts import bring_versions
 from tests.examples.person import Person
 from tests.examples.test_editor import offline
+from tests.examples.test_editor_places import HELD
 from tests.server.live import Live
 from tests.waiting import wait_until
 
@@ -50,6 +51,23 @@ def test_the_versions_are_shown_and_a_choice_resolves_them(
     ada.sees_text(BASE.replace("The phone rings.", THEIRS).replace("Nobody moves", "Ben moves"))
     ada.sees_status("Online · all saved")
     assert live.request("GET", conflict, key)[1]["reason"] is None
+
+
+def test_a_late_answer_does_not_show_a_conflict_that_is_resolved(
+    person: Callable[..., Person], services: Services, service: Proxy, live: Live, key: str
+) -> None:
+    document = live.request("POST", "/documents", key, {"title": "Resolved elsewhere", "content": BASE})[1]["id"]
+    ada = person()
+    ada.open(document)
+    with service.doing(HELD, lambda request: request.method == "GET" and request.target.endswith("/conflicts")):
+        tags = bring_versions(services, "documents", document, {"content": OURS}, {"content": THEIRS})
+        ada.sees("Loading the versions", ".problem")
+        resolution = {"value": {"title": "Resolved elsewhere", "content": "New.\n"}, "supersedes": tags}
+        assert live.request("POST", f"/documents/{document}/resolve", key, resolution)[0] == 200
+        ada.sees_text("New.\n")
+        ada.sees_status("Online · all saved")
+    ada.tab.wait_for("performance.getEntriesByType('resource').some(({name}) => name.endsWith('/conflicts'))")
+    assert ada.tab.evaluate("new Promise(setTimeout).then(() => document.querySelector('.problem'))") is None
 
 
 def test_a_text_that_others_deleted_is_kept_as_a_new_document(

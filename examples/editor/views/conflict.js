@@ -12,17 +12,19 @@ const REASONS = {
   loop: "The versions were merged many times without an end. Choose for each place.",
 };
 
-/** Show the conflict of an item in `root`. */
-export async function conflictView(root, app, { type, id }) {
+/** Show the conflict of an item in `root`, unless `isCurrent()` is false when the answer of the service arrives. */
+export async function conflictView(root, app, { type, id }, isCurrent) {
   const show = (text, content = null) => root.replaceChildren(section({ heading: HEADING, text, content }));
   if (!app.isOnline) return show("The versions can be compared when there is a connection.");
   show("Loading the versions …");
   try {
     const conflict = await app.api.conflicts(type, id);
+    if (!isCurrent()) return;
     if (conflict.pending) show("The service is comparing the versions.");
     else if (conflict.reason) show(REASONS[conflict.reason] ?? REASONS.no_base, form(app, type, id, conflict));
     else root.replaceChildren();
   } catch (error) {
+    if (!isCurrent()) return;
     show(error.status === 404 ? "This service cannot show the versions." : `They cannot be shown: ${error.message}`);
   }
 }

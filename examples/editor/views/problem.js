@@ -22,7 +22,7 @@ export function problemView(root, app, place) {
     );
     if (state === shown) return;
     shown = state;
-    if (isConflict) conflictView(root, app, place);
+    if (isConflict) conflictView(root, app, place, () => state === shown);
     else root.replaceChildren(...(problem ? [section(PROBLEMS[problem.kind](app, place, edit, item))] : []));
   };
 }
