@@ -34,6 +34,7 @@ function updateStatus() {
   const { state, label } = summary(app);
   setText(element("status-text"), label);
   setAttribute(element("status"), "data-state", state);
+  setAttribute(element("status"), "aria-busy", app.isStoring ? "true" : null);
 }
 
 /** Show the item that the address names, or a hint. */

@@ -46,6 +46,13 @@ def service(live: Live) -> Iterator[Proxy]:
         yield proxy
 
 
+@pytest.fixture
+def other_service(live: Live) -> Iterator[Proxy]:
+    """A second network to the service, which can be cut apart from the first."""
+    with Proxy(f"http://{live.address}") as proxy:
+        yield proxy
+
+
 @pytest.fixture(scope="package")
 def page(service: Proxy) -> Iterator[Proxy]:
     """The network between the people and the editor's files."""
@@ -93,10 +100,10 @@ def person(browser: Browser, page: Proxy, service: Proxy, key: str) -> Iterator[
     """Make people, each with a browser profile of their own and connected to the service."""
     with ExitStack() as opened:
 
-        def make(own_key: str | None = None, *, is_remembered: bool = False) -> Person:
+        def make(own_key: str | None = None, *, is_remembered: bool = False, network: Proxy = service) -> Person:
             tab = browser.new_tab(browser.new_profile())
             opened.callback(tab.call, "Page.close")
-            person = Person(tab, f"{page.url}/", service.url)
+            person = Person(tab, f"{page.url}/", network.url)
             person.connect(own_key or key, is_remembered=is_remembered)
             return person
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from tests.api.browser import Tab
 
-STATUS = "document.querySelector('#status-text')?.textContent"
+# The page is busy while it stores something on the device.
+STATUS = "document.querySelector('#status:not([aria-busy]) #status-text')?.textContent"
 TEXT = "document.querySelector('#text')?.value"
 
 
@@ -91,7 +92,7 @@ class Person:
         self.tab.evaluate("dispatchEvent(new Event('online'))")
 
     def sees_status(self, text: str) -> None:
-        """Wait until the bar shows this state."""
+        """Wait until everything is stored on the device and the bar shows this state."""
         self.tab.wait_for(f"{STATUS} === {json.dumps(text)}")
 
     def sees_text(self, text: str) -> None:
@@ -115,6 +116,7 @@ class Person:
         features = [{"name": name, "value": value} for name, value in media.items()]
         self.tab.call("Emulation.setDeviceMetricsOverride", **size)
         self.tab.call("Emulation.setEmulatedMedia", features=features)
+        self.tab.wait_for(f"matchMedia('(prefers-color-scheme: {theme})').matches")
 
     def press(self, key: str, code: int, text: str = "", modifiers: int = 0) -> None:
         """Press a key with its Windows key code; ``modifiers`` is a sum: 2 for Ctrl, 8 for Shift."""

@@ -20,12 +20,11 @@ SCRIPT = "INT. KITCHEN\nAda pours coffee.\nBen reads.\nThe phone rings.\nNobody 
 
 
 @contextmanager
-def offline(service: Proxy, *people: Person) -> Iterator[None]:
-    """Cut the network, and wait until everybody has noticed. Afterwards it is back."""
-    with service.down():
-        for each in people:
-            each.wake()
-            each.tab.wait_for("document.querySelector('#status-text').textContent.startsWith('Offline')")
+def offline(network: Proxy, person: Person) -> Iterator[None]:
+    """Cut the network of a person, and wait until the page shows it. Afterwards it is back."""
+    with network.down():
+        person.wake()
+        person.tab.wait_for("document.querySelector('#status-text').textContent.startsWith('Offline')")
         yield
 
 
@@ -44,29 +43,35 @@ def stored(live: Live, key: str, document: int) -> dict[str, Any]:
     return dict(value)
 
 
-def test_edits_of_other_lines_made_offline_are_in_both(person: People, service: Proxy, document: int) -> None:
-    ada, ben = person(), person()
-    with offline(service, ada, ben):
-        for each, line, changed in ((ada, "pours coffee", "pours tea"), (ben, "Nobody moves", "Everybody runs")):
-            each.open(document)
-            each.replace(line, changed)
-            each.sees_status("Offline · 1 queued")
+def test_edits_of_other_lines_made_offline_are_in_both(
+    person: People, service: Proxy, other_service: Proxy, document: int
+) -> None:
+    ada, ben = person(), person(network=other_service)
+    with offline(other_service, ben):
+        with offline(service, ada):
+            for each, line, changed in ((ada, "pours coffee", "pours tea"), (ben, "Nobody moves", "Everybody runs")):
+                each.open(document)
+                each.replace(line, changed)
+                each.sees_status("Offline · 1 queued")
+        ada.save()
     both = SCRIPT.replace("pours coffee", "pours tea").replace("Nobody moves", "Everybody runs")
-    ada.save()
     ben.save()
     for each in (ben, ada):
         each.sees_text(both)
     ben.sees("were merged", "#item-note")
 
 
-def test_the_same_line_clashes_and_is_resolved(person: People, service: Proxy, document: int) -> None:
-    ada, ben = person(), person()
-    with offline(service, ada, ben):
-        for each, changed in ((ada, "rings twice"), (ben, "is dead")):
-            each.open(document)
-            each.replace("rings", changed)
-            each.sees_status("Offline · 1 queued")
-    ada.save()
+def test_the_same_line_clashes_and_is_resolved(
+    person: People, service: Proxy, other_service: Proxy, document: int
+) -> None:
+    ada, ben = person(), person(network=other_service)
+    with offline(other_service, ben):
+        with offline(service, ada):
+            for each, changed in ((ada, "rings twice"), (ben, "is dead")):
+                each.open(document)
+                each.replace("rings", changed)
+                each.sees_status("Offline · 1 queued")
+        ada.save()
     ben.wake()
     ben.sees_status("Online · 1 to decide")
     ben.sees("The phone is dead.", ".sides")
@@ -231,6 +236,19 @@ def test_a_client_that_was_away_for_too_long_starts_again(
         assert document in ada.ids()
     ada.save()
     ada.tab.wait_for(f"!document.querySelector('a[href=\"#document-{document}\"]')")
+
+
+def test_the_status_is_busy_while_a_text_is_stored(person: People, document: int) -> None:
+    ada = person()
+    ada.open(document)
+    script = """(text, status) => {
+      text.value += "More.";
+      text.dispatchEvent(new Event("input"));
+      return status.ariaBusy;
+    }"""
+    elements = ", ".join(f"document.querySelector('{selector}')" for selector in ("#text", "#status"))
+    assert ada.tab.evaluate(f"({script})({elements})") == "true"
+    ada.sees_status("Online · all saved")
 
 
 def test_the_key_is_in_no_url(person: People, key: str) -> None:

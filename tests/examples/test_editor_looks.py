@@ -82,7 +82,7 @@ def check(person: Person, axe: str, state: str) -> None:
         for theme in THEMES if PICTURES else THEMES[index : index + 1]:
             person.look(width, SIZES[width], theme)
             # A phone makes its view wider than the screen for a page that is too wide.
-            assert person.tab.evaluate("[innerWidth, document.documentElement.scrollWidth]") == [width, width]
+            person.tab.wait_for(f"innerWidth === {width} && document.documentElement.scrollWidth === {width}")
             assert violations(person, axe) == []
             if PICTURES and (state, width, theme) in PICTURED:
                 picture = base64.b64decode(person.tab.call("Page.captureScreenshot", format="png")["data"])
