@@ -16,6 +16,7 @@ export const refusing = {
         for (let number = 0; number < 5; number++) others.push((await ada.create({ title: `good ${number}` })).id);
         ada.isOnline = true;
         const records = await until(() => ada.refused(2), 'the refused writes');
+        await ada.pushed();
         assert.deepEqual(records.map(({ status }) => status), [400, 400]);
         const record = records.find(({ id }) => id === refused.id);
         assert.match(record.reason, /project_id/);
