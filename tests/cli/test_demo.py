@@ -16,6 +16,7 @@ from app.cli.banner import DevelopmentKey
 from app.cli.demo import block
 from app.local_couchdb import Running
 from couchapp import running
+from tests.ports import free_port
 from tests.server.live import PATIENCE, Live, command, environment
 from tests.waiting import wait_until
 
@@ -78,8 +79,9 @@ def test_it_uses_the_service_that_runs_already(tmp_path: Path) -> None:
 
 @pytest.mark.nodatabase
 def test_a_taken_port_is_reported(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    # The port before one that the system chooses may be in use by a connection.
+    port = free_port() + 1
+    with socket.create_server(("127.0.0.1", port)):
         environ = environment(DREAMSCRIPT_VAR=str(tmp_path / "var"), DREAMSCRIPT_PORT=str(port - 1))
         failed = command("demo", environ=environ)
     assert failed.returncode == 2
