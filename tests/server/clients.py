@@ -32,6 +32,19 @@ def workers(live: Live, count: int) -> list[int]:
     return live.wait_for(booted)
 
 
+def waiting_clients(live: Live, operator: str) -> float:
+    """Return the number of long-polls that wait."""
+    connection = live.connect()
+    connection.request("GET", "/metrics", headers={"X-API-Key": operator})
+    lines = connection.getresponse().read().decode().splitlines()
+    connection.close()
+    return sum(
+        float(line.split()[-1])
+        for line in lines
+        if line.startswith("dreamscript_waiting_clients{") and 'kind="longpoll"' in line
+    )
+
+
 class WorkerResponse(NamedTuple):
     """An answer: its status, its tag and its JSON."""
 

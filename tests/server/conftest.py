@@ -33,7 +33,18 @@ def environ(server_url: str, module_prefix: str, overrides: dict[str, str]) -> d
 @pytest.fixture(scope="module")
 def key(environ: dict[str, str]) -> str:
     """A key that may read and write documents."""
-    made = command("keys", "create", "live", "--scope", "documents:read", "documents:write", "--json", environ=environ)
+    return new_key(environ, "documents:read", "documents:write")
+
+
+@pytest.fixture(scope="module")
+def operator(environ: dict[str, str]) -> str:
+    """A key for the metrics."""
+    return new_key(environ, "operate")
+
+
+def new_key(environ: dict[str, str], *scopes: str) -> str:
+    """Create a key, and return its text."""
+    made = command("keys", "create", "live", "--scope", *scopes, "--json", environ=environ)
     text: str = json.loads(made.stdout)["key"]
     return text
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.server.clients import waiting_clients
 from tests.server.live import Live, command
 from tests.waiting import wait_until
 
@@ -57,26 +58,6 @@ def create(live: Live, key: str, path: str = "/documents", **members: object) ->
     assert status == 201
     item_id: int = item["id"]
     return item_id
-
-
-def waiting_clients(live: Live, operator: str) -> float:
-    """Return the number of long-polls that wait."""
-    connection = live.connect()
-    connection.request("GET", "/metrics", headers={"X-API-Key": operator})
-    lines = connection.getresponse().read().decode().splitlines()
-    connection.close()
-    return sum(
-        float(line.split()[-1])
-        for line in lines
-        if line.startswith("dreamscript_waiting_clients{") and 'kind="longpoll"' in line
-    )
-
-
-@pytest.fixture(scope="module")
-def operator(environ: dict[str, str]) -> str:
-    """A key for the metrics."""
-    text: str = create_key(environ, "--scope", "operate")["key"]
-    return text
 
 
 def started(

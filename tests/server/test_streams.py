@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from tests.server.clients import waiting_clients
 from tests.server.events import EventClient
 from tests.server.live import Live, command
 from tests.server.raw import RawClient, head
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -211,7 +213,7 @@ def test_a_client_misses_nothing_when_workers_are_killed(live: Live, key: str, s
         assert [client.next().name, client.next().data["id"]] == ["ready", ids[1]]
 
 
-def test_sigterm_ends_streams_and_long_polls_at_once(environ: dict[str, str], key: str) -> None:
+def test_sigterm_ends_streams_and_long_polls_at_once(environ: dict[str, str], key: str, operator: str) -> None:
     with Live("serve", environ) as own:
         _, first = own.request("GET", "/changes?since=now", key)
         connection = own.connect()
@@ -219,6 +221,7 @@ def test_sigterm_ends_streams_and_long_polls_at_once(environ: dict[str, str], ke
         with EventClient(own, key, "since=now") as client:
             assert client.next().name == "ready"
             connection.request("GET", path, headers={"X-API-Key": key})
+            wait_until(lambda: waiting_clients(own, operator) == 1, "the long-poll waits")
             own.signal(signal.SIGTERM)
             assert client.rest() == []
             assert 1000 <= client.retry_ms <= 5000
