@@ -55,5 +55,6 @@ class Relay(AbstractContextManager["Relay"]):
                     if not data:
                         return
                     if source is client:
-                        self.received += data
+                        with self._lock:
+                            self.received += data
                     (server if source is client else client).sendall(data)

@@ -13,6 +13,9 @@ from tests.server.live import Live
 from tests.server.raw import RawClient, RawResponse, head, post
 from tests.waiting import wait_until
 
+# Each request of the module has an id of its own in the log.
+NUMBERS = count()
+
 
 @pytest.fixture(scope="module")
 def overrides() -> dict[str, str]:
@@ -45,10 +48,9 @@ def response_of(
 
     It is repeated until then: a busy machine may pause for longer than a key is remembered or a feed counts as live.
     """
-    numbers = count()
 
     def attempt() -> tuple[str, RawResponse] | None:
-        request_id = f"{name}-{next(numbers)}"
+        request_id = f"{name}-{next(NUMBERS)}"
         with RawClient(live) as client:
             client.sendall(get(path, key, *headers, f"X-Request-ID: {request_id}", version=version))
             response = client.response()

@@ -33,7 +33,7 @@ def test_a_worker_keeps_no_listener_but_its_own() -> None:
 def test_repeated_signals_do_not_keep_what_follows_from_running() -> None:
     """`timeout make run` sends two SIGTERMs; the second may arrive at a thread that is not the supervisor's."""
     script = """if True:
-        import signal, socket, threading, time
+        import signal, socket, sys, threading, time
         from app.server.supervisor import supervise
 
         def work(_):
@@ -42,15 +42,17 @@ def test_repeated_signals_do_not_keep_what_follows_from_running() -> None:
 
         threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
         supervise(work, [socket.create_server(("127.0.0.1", 0))], 30)
-        time.sleep(1)
+        sys.stdin.read()  # Until the last signal is sent.
         print("stopped its database", flush=True)
     """
     command = [sys.executable, "-W", "ignore", "-c", script]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
         assert process.stdout
         assert process.stdout.readline() == "started\n"
         for _ in range(10):
             process.send_signal(signal.SIGTERM)
             time.sleep(0.02)
+        process.stdin.close()
         assert process.stdout.read() == "stopped its database\n"
     assert process.returncode == 0
