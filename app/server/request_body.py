@@ -15,8 +15,9 @@ Receive = Callable[[], Awaitable[Message]]
 
 # A larger body is kept in a file.
 MEMORY_BYTES = 65_536
-# How long the rest of an unread body is discarded, so that a client that is still sending sees its response.
-DRAIN_SECONDS = 0.5
+# The rest of an unread body is discarded until nothing has arrived for a while, and not for longer than a maximum, so
+# that a client that is still sending sees its response.
+DRAIN_PAUSE_SECONDS, MAX_DRAIN_SECONDS = 0.5, 5.0
 
 
 class SpoolBudget:
@@ -88,11 +89,12 @@ class RequestBody:
         self._reserved_bytes, self.is_waiting_for_budget = size_bytes, False
 
     async def drain(self) -> None:
-        """Discard the rest of the body that the client is still sending, for a moment."""
+        """Discard the rest of the body until the client pauses, for some seconds at most."""
         with suppress(TimeoutError, EOFError):
-            async with asyncio.timeout(DRAIN_SECONDS):
+            async with asyncio.timeout(MAX_DRAIN_SECONDS):
                 while self.is_unread:
-                    await self._next_chunk()
+                    async with asyncio.timeout(DRAIN_PAUSE_SECONDS):
+                        await self._next_chunk()
 
     async def _next_chunk(self) -> bytes:
         message = await self._receive()

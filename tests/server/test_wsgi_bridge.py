@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from app.http.request_scope import RequestScope
+from app.server import request_body
 from app.server.environ import MAX_CACHED_NAMES, cgi_name, wsgi_environ
 from app.server.request_body import MEMORY_BYTES, SpoolBudget
 from app.server.wsgi_bridge import THREADS, WSGIBridge
@@ -176,6 +177,31 @@ def test_a_body_that_cannot_matter_is_discarded(build: Build, echo: Echo) -> Non
     assert client.messages == []
 
 
+class Dripping(Client):
+    """Sends a body without an end."""
+
+    async def receive(self) -> Any:
+        """Return the next byte."""
+        await asyncio.sleep(0)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+
+@pytest.mark.parametrize(
+    ("pause_seconds", "max_seconds", "client"),
+    [(0.01, PATIENCE, Client(b"x", ends=False)), (PATIENCE, 0.01, Dripping())],
+    ids=["until a pause", "for a maximum"],
+)
+def test_a_refused_body_is_discarded(
+    build: Build, echo: Echo, monkeypatch: pytest.MonkeyPatch, pause_seconds: float, max_seconds: float, client: Client
+) -> None:
+    monkeypatch.setattr(request_body, "DRAIN_PAUSE_SECONDS", pause_seconds)
+    monkeypatch.setattr(request_body, "MAX_DRAIN_SECONDS", max_seconds)
+    bridge, began = build(echo, limit=0), time.monotonic()
+    respond(bridge, scope("POST", transfer_encoding="chunked"), client)
+    assert [message.get("more_body", False) for message in client.sent] == [False, True, False]
+    assert time.monotonic() - began < PATIENCE
+
+
 @pytest.mark.parametrize(("seconds", "leaves"), [(0.01, False), (PATIENCE, True)])
 def test_no_part_of_a_body_is_taken_for_the_whole(build: Build, echo: Echo, seconds: float, leaves: bool) -> None:
     client = Client(b"{}", ends=False, leaves=leaves)
@@ -199,11 +225,6 @@ def test_a_body_that_the_service_asked_for_too_late_is_503(echo: Echo) -> None:
 
 
 def test_a_client_that_never_pauses_is_held_to_the_deadline(build: Build, echo: Echo) -> None:
-    class Dripping(Client):
-        async def receive(self) -> Any:
-            await asyncio.sleep(0)
-            return {"type": "http.request", "body": b"x", "more_body": True}
-
     respond(build(echo, 0.1, limit=2**40), scope("POST", transfer_encoding="chunked"), Dripping())
     assert isinstance(echo.failure, ValueError)
 
