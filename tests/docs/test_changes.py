@@ -28,6 +28,7 @@ from tests.docs.followers import (
     keeping_up_in_python,
 )
 from tests.docs.reader import Reader
+from tests.server.events import EventClient
 from tests.server.live import Live, command
 from tests.server.relay import Relay
 from tests.waiting import wait_until
@@ -96,8 +97,10 @@ def test_the_commands_show_the_items_and_then_a_deletion(make_reader: MakeReader
 
 def test_a_ticket_opens_a_stream(make_reader: MakeReader, project: Project) -> None:
     reader = reader_of(make_reader, project, "1")
-    answer = json.loads(reader.run(TICKET[0]))
-    assert answer["url"].endswith(reader.values["ds_ticket_WyJ…"])
+    reader.run(TICKET[0])
+    with EventClient(project.live, None, f"ticket={reader.values['ds_ticket_WyJ…']}") as client:
+        event = next(event for event in iter(client.next, None) if event.name != "ready")
+    assert (event.name, event.data["value"]) == ("project.changed", project.items[f"project:{project.number}"])
 
 
 @contextmanager
