@@ -308,11 +308,13 @@ def test_one_of_simultaneous_resolutions_succeeds(ada: Caller, services: Service
             assert leaves(services, "documents", document_id) == (answer.headers["ETag"].strip('"'),)
 
 
-def test_a_version_that_was_edited_in_fauxton_has_no_author(ada: Caller, services: Services) -> None:
+@pytest.mark.parametrize("is_captured", [True, False], ids=["captured", "not captured"])
+def test_a_version_that_was_edited_in_fauxton_has_no_author(ada: Caller, services: Services, is_captured: bool) -> None:
     document_id = ada.new_document("Base")["id"]
     stored = services.store["documents"].get(DOCUMENT.doc_id(document_id))
     assert stored is not None
-    services.store.versions.write([Version.of_item(StoredItem.of(stored), DOCUMENT.members, None)])
+    if is_captured:
+        services.store.versions.write([Version.of_item(StoredItem.of(stored), DOCUMENT.members, None)])
     base = stored.pop("_rev")
     branches = [({**stored, "title": letter}, (revision(2, letter), base)) for letter in "ba"]
     branches[1][0]["nonce"] = "0" * 32

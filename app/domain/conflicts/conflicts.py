@@ -99,8 +99,7 @@ class Conflicts:
         if not (_admits_all(access, service, judgement) and (admits_base or access.reach is None)):
             merge = None
         base = base if admits_base else None
-        written = self._history.attributed([Version.of_leaf(leaf, resource_type.members) for leaf in versions])
-        principals = tuple(version.updated_by for version in written)
+        principals = self._principals(resource_type, versions)
         state = judgement.reason, judgement.is_pending
         return ConflictView(resource_type, public_id, *state, versions, principals, base, merge)
 
@@ -139,6 +138,13 @@ class Conflicts:
         with after_a_write():
             self._finish(service, change.after, known, access.principal)
         return change.after
+
+    def _principals(self, resource_type: ResourceType, versions: Sequence[Leaf]) -> tuple[str | None, ...]:
+        """Return the principals of versions. The revisions below, which attribute them, may not be captured yet."""
+        parents = dict.fromkeys(revision for leaf in versions for revision in leaf.lineage[1:2])
+        below = self._leaves[resource_type].read_revisions(versions[0].item.doc_id, list(parents))
+        written = [Version.of_leaf(leaf, resource_type.members) for leaf in (*versions, *below)]
+        return tuple(version.updated_by for version in self._history.attributed(written)[: len(versions)])
 
     def _judge(self, resource_type: ResourceType, doc_id: str) -> Judgement | None:
         return self._judge_many(resource_type, [doc_id]).get(doc_id)
