@@ -20,7 +20,8 @@ from proofs.process_group import ProcessGroup
 from tests.ports import free_port, reserve_port
 
 NODES = 3
-JOIN_SECONDS = 60.0
+# Seconds until the nodes have joined; a busy machine needs minutes to start three of them.
+JOIN_SECONDS = 300.0
 
 CONFIGURATION = """\
 [couchdb]
