@@ -81,7 +81,7 @@ class ItemWiring:
     @cached_property
     def _tombstones(self) -> BareTombstones:
         # The versions need the items, and these the hubs of the changes.
-        return BareTombstones(lambda public_id: self._versions[DOCUMENT].last_project(public_id))
+        return BareTombstones(lambda item: self._versions[DOCUMENT].last_project(item))
 
     @cached_property
     def _hubs(self) -> dict[ResourceType, Hub]:

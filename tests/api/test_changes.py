@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from threading import Event
 from typing import Any
 
 import pytest
@@ -411,7 +412,10 @@ def test_the_size_of_an_answer_counts_projects_and_documents_together(
     assert {ids[3], second["changes"][0]["id"]} == documents
 
 
-def test_tombstones_from_fauxton_are_deletions(ada: Caller, limited: Callable[..., Caller], services: Services) -> None:
+@pytest.mark.parametrize("is_captured", [True, False])
+def test_tombstones_from_fauxton_are_deletions(
+    ada: Caller, limited: Callable[..., Caller], services: Services, is_captured: bool
+) -> None:
     """Also for clients that see one project: the tombstone does not name it, but the version before does."""
     home, away = (ada.new_project()["id"] for _ in range(2))
     document_id = ada.new_document(project_id=home)["id"]
@@ -419,6 +423,9 @@ def test_tombstones_from_fauxton_are_deletions(ada: Caller, limited: Callable[..
     other = Follower(limited(projects=[away]))
     for follower in (*own, other):
         follower.sync()
+    if is_captured:
+        assert services.capture is not None
+        services.capture.run(Event())
     documents = services.store["documents"]
     stored = documents.get(DOCUMENT.doc_id(document_id))
     assert stored is not None

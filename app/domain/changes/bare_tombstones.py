@@ -15,8 +15,8 @@ from app.store.items import StoredItem
 # Projects of tombstones that are remembered.
 MAX_REMEMBERED = 1_000
 
-# Returns the project of the newest version of a document that has content, None if there is none.
-FindLastProject = Callable[[int], int | None]
+# Returns the project of the newest version with content below a tombstone, None if there is none.
+FindLastProject = Callable[[StoredItem], int | None]
 
 
 def is_bare(item: StoredItem) -> bool:
@@ -49,7 +49,7 @@ class BareTombstones:
             known = self._known.get(key)
         if known is not None:
             return known
-        project_id = self._find_last_project(DOCUMENT.public_id(item.doc_id))
+        project_id = self._find_last_project(item)
         if project_id is not None:
             with self._lock:
                 self._known[key] = project_id

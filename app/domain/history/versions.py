@@ -76,13 +76,16 @@ class Versions:
             raise self._absent(access, public_id)
         return version
 
-    def last_project(self, public_id: int) -> int | None:
-        """Return the project of the newest version that has content, None if there is none."""
-        for version in self._newest_first(public_id):
-            if version.members is not None and not version.is_deleted:
-                project_id: int | None = version.members.get("project_id")
-                return project_id
-        return None
+    def last_project(self, tombstone: StoredItem) -> int | None:
+        """Return the project of the newest version that has content, None if there is none.
+
+        It is the one before ``tombstone``, which the history has in most cases: that costs few requests.
+        """
+        versions: Iterable[Version] = self._history.page(tombstone.doc_id, tombstone.revision, 1).versions
+        if not any(_has_content(each) and each.order[0] == tombstone.generation - 1 for each in versions):
+            versions = self._newest_first(self._items.resource_type.public_id(tombstone.doc_id))
+        newest = next(filter(_has_content, versions), None)
+        return (newest.members or {}).get("project_id") if newest else None
 
     def restore(
         self,
@@ -186,6 +189,10 @@ class Versions:
         below = read_uncaptured(self._leaves, self._history, leaves)
         versions = [Version.of_leaf(leaf, self._items.resource_type.members) for leaf in (*leaves, *below)]
         return {version.revision: version for version in self._history.attributed(versions)}
+
+
+def _has_content(version: Version) -> bool:
+    return version.members is not None and not version.is_deleted
 
 
 def _without_tombstones(versions: Iterable[Version]) -> Iterator[Version]:
