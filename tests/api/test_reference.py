@@ -74,12 +74,13 @@ def execute(page: Browser, operation: str, **values: str) -> tuple[int, str]:
 
 @needs_chromium
 def test_it_lists_every_operation(page: Browser, nobody: Caller) -> None:
+    paths = nobody.get("/openapi.json").json["paths"]
+    operations = [f"{method.upper()} {path}" for path, item in paths.items() for method in set(item) - {"parameters"}]
+    page.wait_for(f"document.querySelectorAll('.opblock').length === {len(operations)}")
     listed = page.evaluate(
         "[...document.querySelectorAll('.opblock')].map(block => ['method', 'path'].map(part =>"
         " block.querySelector(`.opblock-summary-${part}`).innerText.replaceAll('\\u200b', '')).join(' '))"
     )
-    paths = nobody.get("/openapi.json").json["paths"]
-    operations = [f"{method.upper()} {path}" for path, item in paths.items() for method in set(item) - {"parameters"}]
     assert sorted(listed) == sorted(operation.removeprefix("X-") for operation in operations)
     assert "COPY /documents/{document_id}" in listed
 
