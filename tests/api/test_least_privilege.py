@@ -39,6 +39,7 @@ def test_a_member_serves_everything(make_app: Callable[..., Application], member
     assert member.get("/readyz").json == {"status": "ok"}
 
 
+@pytest.mark.usefixtures("settings")
 def test_a_member_can_not_change_views(member_url: str, module_prefix: str) -> None:
     member = Connection(member_url, timeout=30)
     with pytest.raises(Refused) as refusal:
