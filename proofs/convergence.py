@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from app.domain.conflicts import judge
+from app.domain.conflicts.arrivals import Arrivals
 from app.domain.conflicts.conflicts import Resolution
 from app.domain.conflicts.judgement import Judgement
 from app.domain.merging.line_diff import split_lines
@@ -107,7 +107,7 @@ class Regions:
 
         Versions that have not arrived by then do not exist any more.
         """
-        with patch.object(judge, "ARRIVAL_SECONDS", 0.0):
+        with patch.object(Arrivals, "is_expected", return_value=False):
             self._wait_until_alike()
             before = [region.sequences() for region in self.regions]
             for region in self.regions:
