@@ -74,13 +74,17 @@ def kill_database(node: Node, writers: Clients) -> None:
     node.start()
 
 
-def is_captured(beside: Services, documents: list[Document]) -> bool:
-    """Return whether the history has all acknowledged versions, and mergeable ones are merged."""
+def unfinished(beside: Services, documents: list[Document]) -> list[str]:
+    """Return the acknowledged versions that the history does not have, and the items that are still to be merged."""
     leaves, versions = beside.store.leaves("documents"), beside.store.versions
     live = leaves.revisions([document.doc_id for document in documents if document.is_mergeable])
-    return all(len(revisions) == 1 for revisions in live.values()) and all(
-        versions.find(document.doc_id, document.versions).keys() == document.versions.keys() for document in documents
+    unmerged = [doc_id for doc_id, revisions in live.items() if len(revisions) > 1]
+    missing = (
+        f"{document.doc_id} {revision}"
+        for document in documents
+        for revision in document.versions.keys() - versions.find(document.doc_id, document.versions).keys()
     )
+    return [*unmerged, *missing]
 
 
 def check_versions(service: Service, key: str, document: Document) -> Counter[str]:
@@ -147,7 +151,8 @@ def test_kills_lose_no_version_and_store_none_twice(
             clients.await_more("200", MAX_CHANGES)
         documents = [document for writer in writers for document in writer.documents]
         started_at = time.monotonic()
-        assert poll(lambda: is_captured(beside, documents), CAPTURE_SECONDS)
+        poll(lambda: not unfinished(beside, documents), CAPTURE_SECONDS)
+        assert unfinished(beside, documents) == []
         seconds = time.monotonic() - started_at
         counts = sum((check_versions(service, own.key, document) for document in documents), Counter[str]())
         branched = [document for document in documents if document.is_mergeable is not None]
