@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from app.domain.sealing import decode, derive_key, encode
 from app.errors import InvalidCursor
 
 FORMAT = 1
@@ -52,7 +50,7 @@ class ChangeCursors:
     """Write and read cursors. The first of ``secrets`` encrypts, and all of them decrypt."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
-        self._ciphers = [AESGCM(_key(secret)) for secret in secrets]
+        self._ciphers = [AESGCM(derive_key(secret, LABEL, KEY_BYTES)) for secret in secrets]
 
     def write(self, checkpoint: Checkpoint, *binding: object) -> str:
         """Return the cursor for ``checkpoint``, valid only with the same ``binding`` of JSON values."""
@@ -60,11 +58,11 @@ class ChangeCursors:
         padded = text.ljust(-(-len(text) // BLOCK_BYTES) * BLOCK_BYTES)
         vector = os.urandom(VECTOR_BYTES)
         sealed = self._ciphers[0].encrypt(vector, padded, json.dumps(binding).encode())
-        return _encode(vector + sealed)
+        return encode(vector + sealed)
 
     def read(self, cursor: str, *binding: object) -> Checkpoint:
         """Return the checkpoint in ``cursor``. Raises InvalidCursor."""
-        content = _decode(cursor)
+        content = decode(cursor)
         for cipher in self._ciphers:
             try:
                 text = cipher.decrypt(content[:VECTOR_BYTES], content[VECTOR_BYTES:], json.dumps(binding).encode())
@@ -80,22 +78,3 @@ def _checkpoint(members: dict[str, Any]) -> Checkpoint:
     places = {name: Place(*place) for name, place in members.pop("places").items()}
     listing = members.pop("listing")
     return Checkpoint(**members, places=places, listing=tuple(listing) if listing else None)
-
-
-def _key(secret: str) -> bytes:
-    return HKDF(SHA256(), KEY_BYTES, salt=None, info=LABEL).derive(secret.encode())
-
-
-def _encode(content: bytes) -> str:
-    return urlsafe_b64encode(content).rstrip(b"=").decode()
-
-
-def _decode(cursor: str) -> bytes:
-    """Return the bytes in ``cursor``. Only one spelling of them is valid. Raises InvalidCursor."""
-    try:
-        content = urlsafe_b64decode(cursor.encode("ascii") + b"==")
-    except ValueError as error:
-        raise InvalidCursor from error
-    if _encode(content) != cursor:
-        raise InvalidCursor
-    return content

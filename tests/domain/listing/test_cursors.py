@@ -21,6 +21,19 @@ def test_a_cursor_is_read_back(position: int) -> None:
     assert CURSORS.read(CURSORS.write(position, *BINDING), *BINDING) == position
 
 
+def test_a_cursor_reveals_no_position_and_no_length() -> None:
+    cursors = [CURSORS.write(position, *BINDING) for position in (1, 2, MAX_ID, f"{MAX_ID}-{32 * 'f'}")]
+    assert len({len(cursor) for cursor in cursors}) == 1
+    # With equal positions alone, equal answers stay equal.
+    assert CURSORS.write(1, *BINDING) == cursors[0] != cursors[1]
+    assert CURSORS.write(1, "p2", *BINDING[1:]) != cursors[0]
+
+
+def test_a_revision_is_read_back() -> None:
+    revision = f"{MAX_ID}-{32 * 'f'}"
+    assert CURSORS.read_revision(CURSORS.write(revision, *BINDING), *BINDING) == revision
+
+
 def test_a_cursor_outlives_the_rotation_of_the_secret() -> None:
     old = Cursors(["old secret"]).write(7, *BINDING)
     assert CURSORS.read(old, *BINDING) == 7
