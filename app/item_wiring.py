@@ -80,7 +80,7 @@ class ItemWiring:
 
     @cached_property
     def _tombstones(self) -> BareTombstones:
-        # The versions need the items, and these the hubs of the changes.
+        # Looked up at the first call: the versions need the items, the items the hubs, and the hubs these tombstones.
         return BareTombstones(lambda item: self._versions[DOCUMENT].last_project(item))
 
     @cached_property
@@ -89,7 +89,7 @@ class ItemWiring:
         return {each: Hub(each, secret, self._now, complete=partial(self._complete, each)) for each in TYPES}
 
     def _complete(self, resource_type: ResourceType, item: StoredItem) -> StoredItem:
-        """Return an item of a feed as its hub needs it. Raises Unavailable."""
+        """Return an item of a feed with its conflict marked, or its bare tombstone completed. Raises Unavailable."""
         return self._tombstones.complete(resource_type, self._marks.mark(resource_type, item))
 
     @cached_property

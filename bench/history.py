@@ -22,7 +22,7 @@ ROUNDS = int(os.environ.get("DREAMSCRIPT_BENCH_ROUNDS", "5"))
 SECONDS = float(os.environ.get("DREAMSCRIPT_BENCH_SECONDS", "3"))
 CONNECTIONS = 32
 HISTORY = {"without": "off", "with": "90d/100"}
-# Capture rests for up to 20 times as long as it has run, so that it counts as done only after more than that.
+# Capture pauses for up to 20 times as long as it has run, about 6 s. It has finished if this time brings no version.
 IDLE_SECONDS = 20.0
 
 

@@ -17,7 +17,7 @@ from couchapp.server_check import check_server
 def open_services(environ: Mapping[str, str]) -> Iterator[Services]:
     """Provide the services on a database that answers. Raises SettingError and NotCouchDB.
 
-    A command ends before anything arrives that is missing, so it waits for nothing.
+    A command does not wait for missing revisions, since it ends before replication could bring them.
     """
     settings = Settings.read(environ)
     check_server(settings.couchdb_url, settings.couchdb_url_name)

@@ -126,7 +126,10 @@ class ItemService(ABC):
         return item
 
     def load(self, access: Access, page: Page, max_bytes: int | None = None) -> Page:
-        """Return ``page`` with its items, less those that have left the key's scope since, as ``Items.load`` does."""
+        """Return ``page`` with its items, less those that have left the key's scope since.
+
+        The page ends early at about ``max_bytes``, as in ``Items.load``.
+        """
         return self.items.load(page, partial(self.admits, access), max_bytes)
 
     def reserve(self, count: int) -> tuple[int, ...]:

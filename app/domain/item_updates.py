@@ -103,7 +103,8 @@ class UpdateBuilder:
             if current is None:
                 raise self.absent(version.public_id)
             members = compose(current)
-            (condition if item else condition.of_deleted).check(current.revision, self.members(current))
+            applicable = condition if item else condition.of_deleted
+            applicable.check(current.revision, self.members(current))
             current = replace(current, fields={"created_at": version.fields["created_at"], **current.fields})
             return {**self._fields(version.public_id, members, updated_by, current), RESTORED_FROM: version.revision}
 

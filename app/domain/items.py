@@ -60,7 +60,7 @@ class Items(UpdateBuilder, ABC):
     def load(self, page: Page, admits: Callable[[RenderedItem], bool], max_bytes: int | None = None) -> Page:
         """Return ``page`` with those of its items that ``admits`` accepts.
 
-        The page ends early at about ``max_bytes``, which are MAX_PAGE_BYTES unless they are set.
+        The page ends early at about ``max_bytes``, by default MAX_PAGE_BYTES.
 
         An item that changed after its row was read is listed as it is now. One that was deleted, or that left the
         listed project, is left out. So the page's tag always describes the served items.

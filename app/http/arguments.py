@@ -167,9 +167,9 @@ def _read_all(length: int | None, max_bytes: int) -> bytes:
 
 def revision(text: str, location: str) -> str:
     """Return the revision that the tag at ``location`` names, with or without its quotes. Raises ValidationFailed."""
-    named = tags_or_bare(text)
-    tag = next(iter(named), "")
-    if len(named) != 1 or not REVISION.fullmatch(tag):
+    tags = tags_or_bare(text)
+    tag = next(iter(tags), "")
+    if len(tags) != 1 or not REVISION.fullmatch(tag):
         raise ValidationFailed(faults=(Fault(location, "Not the tag of a version."),))
     return tag
 

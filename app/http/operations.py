@@ -97,7 +97,7 @@ class Operation:
 
     @property
     def refuses_conditions(self) -> bool:
-        """Whether a condition is a 412, since a write has no item to compare."""
+        """Whether a request with a condition is a 412, since it is a write without an item to compare."""
         return self.method not in ("GET", "OPTIONS") and not self.checks_conditions
 
     def target(self, path: str) -> tuple[str, str]:

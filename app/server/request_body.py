@@ -15,8 +15,8 @@ Receive = Callable[[], Awaitable[Message]]
 
 # A larger body is kept in a file.
 MEMORY_BYTES = 65_536
-# The rest of an unread body is discarded until nothing has arrived for a while, and not for longer than a maximum, so
-# that a client that is still sending sees its response.
+# The rest of an unread body is discarded, so that a client that is still sending sees its response. That ends when
+# nothing has arrived for DRAIN_PAUSE_SECONDS, and after MAX_DRAIN_SECONDS at the latest.
 DRAIN_PAUSE_SECONDS, MAX_DRAIN_SECONDS = 0.5, 5.0
 
 
@@ -89,7 +89,7 @@ class RequestBody:
         self._reserved_bytes, self.is_waiting_for_budget = size_bytes, False
 
     async def drain(self) -> None:
-        """Discard the rest of the body until the client pauses, for some seconds at most."""
+        """Discard the rest of the body until the client pauses, for MAX_DRAIN_SECONDS at most."""
         with suppress(TimeoutError, EOFError):
             async with asyncio.timeout(MAX_DRAIN_SECONDS):
                 while self.is_unread:

@@ -203,7 +203,7 @@ def run(wsgi: WSGIApplication, environ: WSGIEnvironment) -> Response:
     if waiting is not None:
         return Response(int(line[:3]), headers, waiting.content, waiting)
     status, is_head = int(line[:3]), environ["REQUEST_METHOD"] == "HEAD"
-    # The answer to a HEAD has the length of the one to a GET, which may be a stream.
+    # A HEAD has no content, and the length of the answer to a GET is not known here.
     if status not in BODILESS and not is_head and not any(name.lower() == "content-length" for name, _ in headers):
         headers = [*headers, ("Content-Length", str(len(content)))]
     return Response(status, headers, content)

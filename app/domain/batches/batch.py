@@ -19,7 +19,8 @@ from app.store.item_store import LostRace
 from app.store.items import Change, Fields, StoredItem, Update, WriteId
 from app.store.revision_history import Undone
 
-# These errors of a creation under a reserved id stand only if there is no item: its project may be gone by now.
+# The repetition of a creation under a reserved id may get these errors although the first request succeeded: the item
+# exists, or its project is gone by now.
 Refusal = Conflict | ValidationFailed
 
 
@@ -153,8 +154,8 @@ class _Batch:
                     self._items.log_taken(step.public_id)
             elif self._is_alone(step) or step.place in lost_races:
                 outcomes[step.place] = self._carry_out_alone(step)
-        taken = [step for step in together if step.is_reserved and isinstance(results[step.place], Refusal)]
-        return outcomes | find_created(self._service, self._access, taken)
+        refused_creations = [step for step in together if step.is_reserved and isinstance(results[step.place], Refusal)]
+        return outcomes | find_created(self._service, self._access, refused_creations)
 
     def _write_together(self, steps: Sequence[Step]) -> dict[int, Change | ServiceError]:
         accepts_documents = self._service.preload_projects(self._access, [step.value for step in steps])

@@ -24,7 +24,7 @@ def find_deleted(service: ItemService, steps: Sequence[Step]) -> dict[int, Confl
 
 
 def find_created(service: ItemService, access: Access, steps: Sequence[Step]) -> dict[int, Outcome]:
-    """Return by place the outcomes of creations whose reserved ids are taken: a success if it is the same item.
+    """Return by place the outcomes of the creations whose reserved ids hold an item: a success if it is the same item.
 
     So a creation can be repeated without an Idempotency-Key. A failed read is the outcome of these steps alone, since
     other steps have been written by then.

@@ -1,4 +1,4 @@
-"""Completes the tombstones of documents that hold nothing, not even a project, such as those that Fauxton leaves."""
+"""Completes bare tombstones: those without any member, not even the project, such as Fauxton writes for a document."""
 
 from __future__ import annotations
 
@@ -12,29 +12,30 @@ from app.domain.changes.departures import LEFT
 from app.domain.resources import DOCUMENT, ResourceType
 from app.store.items import StoredItem
 
-# Projects of tombstones that are remembered.
-MAX_REMEMBERED = 1_000
+# The tombstones whose projects are remembered.
+MAX_TOMBSTONES = 1_000
 
-# Returns the project of the newest version with content below a tombstone, None if there is none.
+# Returns the project of the newest version with content before a tombstone, None if there is none.
 FindLastProject = Callable[[StoredItem], int | None]
 
 
 def is_bare(item: StoredItem) -> bool:
-    """Return whether an item, which was read with its document, is a tombstone that holds nothing."""
+    """Return whether an item, which was read with its document, is a tombstone without any member."""
     return item.is_deleted and not item.fields
 
 
 class BareTombstones:
-    """Gives bare tombstones the departure from the last project of their document, by its history. Thread-safe."""
+    """Adds to a bare tombstone the departure from the last project of its document. Thread-safe."""
 
     def __init__(self, find_last_project: FindLastProject) -> None:
         self._find_last_project = find_last_project
-        self._lock, self._known = Lock(), LRUCache[tuple[str, str], int](MAX_REMEMBERED)
+        self._lock, self._project_ids = Lock(), LRUCache[tuple[str, str], int](MAX_TOMBSTONES)
 
     def complete(self, resource_type: ResourceType, item: StoredItem) -> StoredItem:
-        """Return an item of a feed, which was read with its document. Raises Unavailable.
+        """Return an item of a feed, which was read with its document, completed if it is a bare tombstone.
 
-        The departure has no time, as the tombstone has none: a client sees it whenever it reads the row.
+        The departure has no time, since the tombstone has none. So every client that reads the row sees it.
+        Raises Unavailable.
         """
         if resource_type is not DOCUMENT or not is_bare(item):
             return item
@@ -46,11 +47,11 @@ class BareTombstones:
     def _project_id(self, item: StoredItem) -> int | None:
         key = item.doc_id, item.revision
         with self._lock:
-            known = self._known.get(key)
-        if known is not None:
-            return known
+            project_id = self._project_ids.get(key)
+        if project_id is not None:
+            return project_id
         project_id = self._find_last_project(item)
         if project_id is not None:
             with self._lock:
-                self._known[key] = project_id
+                self._project_ids[key] = project_id
         return project_id

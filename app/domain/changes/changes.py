@@ -14,7 +14,7 @@ from app.domain.changes.conflict_marks import ConflictMarks
 from app.domain.changes.cursor import Checkpoint, Place
 from app.domain.changes.first_sync import FirstSync
 from app.domain.changes.query import ChangesQuery
-from app.domain.changes.reading import Budget, Reader, Reading, Room
+from app.domain.changes.reading import Budget, Capacity, Reader, Reading
 from app.domain.changes.subscription import Channel, Subscription
 from app.domain.changes.visibility import Shown, View, visible
 from app.domain.resources import PROJECT, ResourceType, stamp
@@ -104,18 +104,18 @@ class Changes:
         checkpoint = self.begin(access, query)
         if query.since is None and query.from_now:
             return Poll((), checkpoint, is_caught_up=True)
-        listed, room = list[Shown](), Room(query.limit)
+        listed, capacity = list[Shown](), Capacity(query.limit)
         if checkpoint.listing:
             # A client that could not go on with the feeds would list the rest in vain.
             for each in types if query.since else ():
                 _check_place(checkpoint.places[each.name], self._state(each))
             listed, listing = self._first_sync.read(
-                view, types, checkpoint.listing, room, with_values=query.with_values
+                view, types, checkpoint.listing, capacity, with_values=query.with_values
             )
             checkpoint = replace(checkpoint, listing=listing)
-            if listing or room.is_full:
+            if listing or capacity.is_used_up:
                 return Poll(_ordered(listed), checkpoint, is_caught_up=False)
-        poll = self._follow(view, types, checkpoint, query, room, started_at)
+        poll = self._follow(view, types, checkpoint, query, capacity, started_at)
         return replace(poll, changes=_ordered([*listed, *poll.changes]))
 
     def _begin(self, access: Access, types: Sequence[ResourceType], time: str, *, from_now: bool) -> Checkpoint:
@@ -163,24 +163,24 @@ class Changes:
         types: Sequence[ResourceType],
         checkpoint: Checkpoint,
         query: ChangesQuery,
-        room: Room,
+        capacity: Capacity,
         started_at: str,
     ) -> Poll:
-        """Return the changes of the feeds, as many as fit into ``room``.
+        """Return the changes of the feeds, up to ``capacity``.
 
         Documents are read before the projects that they are in, so that no document comes before its project.
         """
-        budget, query = Budget(), replace(query, limit=room.changes)
+        budget, query = Budget(), replace(query, limit=capacity.changes)
         readings = {each: self._read(each, view, checkpoint, query, budget) for each in reversed(types)}
         changes: list[Shown] = []
         places = dict(checkpoint.places)
         is_caught_up = True
         for resource_type in types:
             reading = readings[resource_type]
-            if not is_caught_up or (reading.changes and room.is_full):
+            if not is_caught_up or (reading.changes and capacity.is_used_up):
                 is_caught_up = False
                 break
-            reading = reading.cut(room)
+            reading = reading.cut(capacity)
             changes += (change for change, _ in reading.changes)
             places[resource_type.name] = places[resource_type.name]._replace(sequence=reading.sequence)
             is_caught_up = reading.is_last

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from app.domain.changes.reading import Room
+from app.domain.changes.reading import Capacity
 from app.domain.changes.visibility import Shown, View
 from app.domain.conflicts.listing import ConflictList
 from app.domain.item_service import ItemService
@@ -28,20 +28,26 @@ class FirstSync:
         self._services, self._conflict_list = services, conflict_list
 
     def read(
-        self, view: View, types: Sequence[ResourceType], listing: tuple[str, int], room: Room, *, with_values: bool
+        self,
+        view: View,
+        types: Sequence[ResourceType],
+        listing: tuple[str, int],
+        capacity: Capacity,
+        *,
+        with_values: bool,
     ) -> ListingPart:
-        """Return items of ``types`` from ``listing`` on, as many as fit into ``room``, and count them.
+        """Return items of ``types`` from ``listing`` on, up to ``capacity``, and count them.
 
         ``listing`` is the name of a resource type, and the id before the next item. Raises Unavailable.
         """
         changes: list[Shown] = []
         name, position = listing
         for resource_type in types[[each.name for each in types].index(name) :]:
-            if room.is_full:
+            if capacity.is_used_up:
                 return ListingPart(changes, (resource_type.name, position))
-            page, next_position = self._page(view, resource_type, position, room, with_values=with_values)
+            page, next_position = self._page(view, resource_type, position, capacity, with_values=with_values)
             for change in page:
-                room.take(change)
+                capacity.use(change)
             changes += page
             if next_position is not None:
                 return ListingPart(changes, (resource_type.name, next_position))
@@ -49,13 +55,13 @@ class FirstSync:
         return ListingPart(changes, None)
 
     def _page(
-        self, view: View, resource_type: ResourceType, position: int, room: Room, *, with_values: bool
+        self, view: View, resource_type: ResourceType, position: int, capacity: Capacity, *, with_values: bool
     ) -> tuple[list[Shown], int | None]:
         """Return a page of one type, and the id after which the next one begins."""
-        query, service = _query(view, resource_type, position, room.changes), self._services[resource_type]
+        query, service = _query(view, resource_type, position, capacity.changes), self._services[resource_type]
         page = service.page(view.access, query)
         if with_values:
-            page = service.load(view.access, page, room.bytes)
+            page = service.load(view.access, page, capacity.bytes)
             listed = [_shown(resource_type, item, item.body) for item in page.items]
         else:
             listed = [_shown(resource_type, row) for row in page.rows]

@@ -38,18 +38,18 @@ class Budget:
         return seconds is not None and self._reserved is not None and seconds <= self._reserved
 
 
-class Room:
-    """The changes that still fit into an answer, and the bytes of their values, which the last value may exceed."""
+class Capacity:
+    """The number of changes that an answer still takes, and the bytes of their values; the last one may exceed them."""
 
     def __init__(self, changes: int) -> None:
         self.changes, self.bytes = changes, MAX_PAGE_BYTES
 
     @property
-    def is_full(self) -> bool:
-        """Whether no further change fits."""
+    def is_used_up(self) -> bool:
+        """Whether the answer takes no further change."""
         return self.changes <= 0 or self.bytes <= 0
 
-    def take(self, change: Shown) -> None:
+    def use(self, change: Shown) -> None:
         """Count a change."""
         self.changes -= 1
         self.bytes -= len(change.value or b"")
@@ -63,11 +63,11 @@ class Reading:
     sequence: int | str
     is_last: bool
 
-    def cut(self, room: Room) -> Reading:
-        """Return the first changes, as many as fit into ``room``, and count them; one must fit unless there is none."""
+    def cut(self, capacity: Capacity) -> Reading:
+        """Return the first changes, up to ``capacity``, and count them. If there are any, one of them must fit."""
         count = 0
-        while count < len(self.changes) and not room.is_full:
-            room.take(self.changes[count][0])
+        while count < len(self.changes) and not capacity.is_used_up:
+            capacity.use(self.changes[count][0])
             count += 1
         if count == len(self.changes):
             return self

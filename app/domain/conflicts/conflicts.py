@@ -140,7 +140,10 @@ class Conflicts:
         return change.after
 
     def _principals(self, resource_type: ResourceType, versions: Sequence[Leaf]) -> tuple[str | None, ...]:
-        """Return the principals of versions. The revisions below, which attribute them, may not be captured yet."""
+        """Return the principals of versions.
+
+        The revisions below them, which show their principals, are read from the tree, since the history may lag.
+        """
         parents = dict.fromkeys(revision for leaf in versions for revision in leaf.lineage[1:2])
         below = self._leaves[resource_type].read_revisions(versions[0].item.doc_id, list(parents))
         written = [Version.of_leaf(leaf, resource_type.members) for leaf in (*versions, *below)]
@@ -191,7 +194,7 @@ class Conflicts:
 def _check_superseded(
     access: Access, service: ItemService, public_id: int, judgement: Judgement, resolution: Resolution
 ) -> None:
-    """Raise unless the key may resolve the conflict, and the resolution supersedes all versions."""
+    """Raise the refusal if the key may not resolve the conflict; Conflict unless the resolution names all versions."""
     if not _admits_all(access, service, judgement):
         raise service.refusal(access, public_id)
     if not {version.revision for version in judgement.versions} <= resolution.supersedes:

@@ -17,8 +17,8 @@ from app.store import Store
 # Seconds after which a run leaves the rest to the next one.
 MAX_RUN_SECONDS = 0.3
 # Seconds between two reads of the feeds. While there are writes, the pause is PAUSE_FACTOR times as long as the run, so
-# that writes are hardly slower. It shrinks once the lag is above LONG_LAG_SECONDS, so that the lag does not grow for as
-# long as there are many writes: a compaction would lose what is not captured yet.
+# that it hardly slows them down. The pause shrinks once the lag is above LONG_LAG_SECONDS, so that the lag stays
+# bounded: a compaction removes versions that are not captured yet.
 PAUSE_SECONDS = 1.0
 PAUSE_FACTOR = 20.0
 LONG_LAG_SECONDS = 300.0

@@ -35,7 +35,7 @@ class VersionPage:
 
     @property
     def tag(self) -> str:
-        """The ETag: a digest of all that may change; a lost version may arrive by replication."""
+        """The ETag: a digest of everything that may change. Replication may bring the content of a lost version."""
         rows = [(version.revision, version.is_lost, version.updated_by) for version in self.versions]
         content = [rows, self.next_revision is not None]
         return sha256(json.dumps(content).encode()).hexdigest()[:32]
@@ -79,7 +79,8 @@ class Versions:
     def last_project(self, tombstone: StoredItem) -> int | None:
         """Return the project of the newest version that has content, None if there is none.
 
-        It is the one before ``tombstone``, which the history has in most cases: that costs few requests.
+        The version right before ``tombstone`` is tried first, in the history alone: that costs few requests, and in
+        most cases it is there. Raises Unavailable.
         """
         versions: Iterable[Version] = self._history.page(tombstone.doc_id, tombstone.revision, 1).versions
         if not any(_has_content(each) and each.order[0] == tombstone.generation - 1 for each in versions):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.domain.changes import reading
-from app.domain.changes.reading import Budget, Reader, Reading, Room
+from app.domain.changes.reading import Budget, Capacity, Reader, Reading
 from app.domain.changes.visibility import Shown
 from app.domain.resources import DOCUMENT
 from app.errors import Unavailable
@@ -68,23 +68,23 @@ def test_a_limit_that_is_met_by_the_last_row_is_the_end() -> None:
 
 def test_a_cut_goes_back_to_the_last_change_that_is_kept() -> None:
     part = read(Feed([(1, 1), (3, 2), (5, 3), (2, 4)]))
-    start = part.cut(Room(2))
+    start = part.cut(Capacity(2))
     assert (start.sequence, ids(start), start.is_last) == (2, [1, 3], False)
-    assert part.cut(Room(3)) is part
+    assert part.cut(Capacity(3)) is part
 
 
 def test_a_cut_counts_the_bytes_of_values() -> None:
     changes = tuple((Shown(DOCUMENT, n, "1-a", value=b"x" * 10), n) for n in (1, 2, 3))
-    room = Room(10)
-    room.bytes = 15
-    start = Reading(changes, 3, is_last=True).cut(room)
+    capacity = Capacity(10)
+    capacity.bytes = 15
+    start = Reading(changes, 3, is_last=True).cut(capacity)
     assert (ids(start), start.sequence, start.is_last) == ([1, 2], 2, False)
-    assert room.is_full
+    assert capacity.is_used_up
 
 
 def test_a_cut_loses_nothing_when_the_feed_goes_back() -> None:
     part = read(Feed([(1, 7), (3, 8), (5, 9)], [(3, 8), (5, 9)]))
-    start = part.cut(Room(2))
+    start = part.cut(Capacity(2))
     assert (ids(start), start.sequence) == ([1, 3], 8)
 
 
