@@ -16,7 +16,7 @@ from app.local_couchdb.wire import request as ask
 from app.store import changes, exchange
 from couchapp.settings import SettingError
 from tests.databases import TestDatabase
-from tests.waiting import PATIENCE
+from tests.waiting import MAX_WAIT_SECONDS
 
 # Examples and their generation have no time limit, since their duration depends on the machine. CI always tries the
 # same ones.
@@ -83,8 +83,8 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
 def _patient_store() -> Iterator[None]:
     """Let stores in this process wait for a busy database, and let no follower outlive its store and log later."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(exchange, "TIMEOUT_SECONDS", PATIENCE)
-        patched.setattr(changes, "JOIN_SECONDS", PATIENCE)
+        patched.setattr(exchange, "TIMEOUT_SECONDS", MAX_WAIT_SECONDS)
+        patched.setattr(changes, "JOIN_SECONDS", MAX_WAIT_SECONDS)
         yield
 
 
@@ -141,5 +141,5 @@ def _prefix(server_url: str) -> Iterator[str]:
 def delete_databases(server_url: str, prefix: str) -> None:
     """Delete the databases with a prefix, as far as there are any."""
     for room in ROOMS:
-        status = ask(server_url, "DELETE", f"/{prefix}-{room}", timeout=PATIENCE)[0]
+        status = ask(server_url, "DELETE", f"/{prefix}-{room}", timeout=MAX_WAIT_SECONDS)[0]
         assert status in (200, 202, 404), f"{prefix}-{room} was not deleted: {status}"

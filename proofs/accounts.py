@@ -13,7 +13,7 @@ from app.local_couchdb.wire import request as ask
 from proofs.campaign import Campaign, Creation
 from proofs.conftest import Installation
 from proofs.service import Service
-from tests.server.live import PATIENCE
+from tests.waiting import MAX_WAIT_SECONDS
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,10 @@ def account(campaign: Campaign, service: Service, installation: Installation) ->
 
     def settled() -> list[dict[str, Any]]:
         served = stored(service, installation.key)
-        rows = ask(installation.url, path=documents, timeout=PATIENCE)[1]["rows"]
+        rows = ask(installation.url, path=documents, timeout=MAX_WAIT_SECONDS)[1]["rows"]
         return served if [row["id"] for row in rows] == [f"document:{item['id']:016d}" for item in served] else []
 
-    return Account.of(campaign.creations, poll(settled, PATIENCE))
+    return Account.of(campaign.creations, poll(settled, MAX_WAIT_SECONDS))
 
 
 def figures(campaign: Campaign, result: Account) -> str:

@@ -22,7 +22,7 @@ from proofs.copies import Deviation, Items
 from proofs.editors import World
 from proofs.followers import FEEDS, Follower
 from proofs.service import DEADLINE, Service
-from tests.server.live import PATIENCE
+from tests.waiting import MAX_WAIT_SECONDS
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,10 @@ class Audience(Clients):
     def await_rounds(self, count: int) -> None:
         """Wait until each follower has acted ``count`` times more; a stream takes several seconds each time."""
         goals = {each: each.answered["rounds"] + count for each in self.followers.values()}
-        reached = poll(lambda: all(each.answered["rounds"] >= goal for each, goal in goals.items()), count * PATIENCE)
-        assert reached or self.is_over, "followers hang"
+        is_reached = poll(
+            lambda: all(each.answered["rounds"] >= goal for each, goal in goals.items()), count * MAX_WAIT_SECONDS
+        )
+        assert is_reached or self.is_over, "followers hang"
 
     def deviations(self) -> dict[str, Deviation]:
         """Let every follower finish; return the deviations of copies from the items that their keys may read."""
@@ -118,7 +120,7 @@ class Audience(Clients):
             time.sleep(DEADLINE)
             return places() == before
 
-        assert poll(is_quiet, PATIENCE), "the database is never quiet"
+        assert poll(is_quiet, MAX_WAIT_SECONDS), "the database is never quiet"
 
 
 def words(counts: Mapping[str, int]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from app.local_couchdb.process import poll
-from tests.server.live import PATIENCE
+from tests.waiting import MAX_WAIT_SECONDS
 
 
 class Client(threading.Thread):
@@ -64,7 +64,7 @@ class Clients:
         """Return the number of answers by status, and "dropped" for no answer."""
         return sum((client.answered for client in self._clients), Counter())
 
-    def await_more(self, what: str, number: int, seconds: float = PATIENCE) -> None:
+    def await_more(self, what: str, number: int, seconds: float = MAX_WAIT_SECONDS) -> None:
         """Wait until an answer has come ``number`` times again, or all clients have finished."""
         goal = self.counts()[what] + number
         assert poll(lambda: self.counts()[what] >= goal or self.is_over, seconds), f"no more {what}"

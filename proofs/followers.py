@@ -16,13 +16,14 @@ from proofs.copies import Copy, Deviation, Items
 from proofs.event_stream import Event, events
 from proofs.service import NO_ANSWER
 from tests.server.live import Live
+from tests.waiting import MAX_WAIT_SECONDS
 
 # Seconds between two polls, that a long-poll waits, and that a stream may be silent before it is cut, at most.
 PAUSE, WAIT, SILENCE = 1.0, 5, 5.0
 # Changes per answer, and events until a stream is cut, at most.
 LIMIT, EVENTS = 30, 60
 # Seconds until a client that was refused tries again, and until a follower must be up to date at the end.
-RETRY, PATIENCE = 0.5, 60.0
+RETRY_SECONDS = 0.5
 # States that a follower may be set back to.
 SAVED = 5
 
@@ -49,7 +50,7 @@ class Follower(Client):
             self.follow()
         except NO_ANSWER:
             self.answered["dropped"] += 1
-            self.stopping.wait(RETRY)
+            self.stopping.wait(RETRY_SECONDS)
         self.answered["rounds"] += 1
         self._saved = [*self._saved, self.copy.save()][-SAVED:]
         fate = self.chance.random()
@@ -106,7 +107,7 @@ class Follower(Client):
     @property
     def silence(self) -> float:
         """The seconds without a byte after which the client leaves."""
-        return PATIENCE
+        return MAX_WAIT_SECONDS
 
     def refused(self, response: HTTPResponse) -> None:
         """Note that there is no answer at the moment, or begin again. Any other answer is a failure."""
@@ -115,7 +116,7 @@ class Follower(Client):
             self.copy.begin_again()
             return
         assert response.status == 503, (response.status, response.read())
-        self.stopping.wait(RETRY)
+        self.stopping.wait(RETRY_SECONDS)
 
     def is_cut(self, share: float) -> bool:
         """Return whether to cut the connection here."""
@@ -124,11 +125,11 @@ class Follower(Client):
         return is_cut
 
     def finish(self, readable: Items) -> Deviation:
-        """Follow without faults until the copy equals ``readable`` or for PATIENCE, then until it has caught up.
+        """Follow without faults for MAX_WAIT_SECONDS or until the copy equals ``readable``, then until it is caught up.
 
         Return the deviation at the end.
         """
-        self.is_calm, self.goal, end = True, readable, time.monotonic() + PATIENCE
+        self.is_calm, self.goal, end = True, readable, time.monotonic() + MAX_WAIT_SECONDS
         self.stopping.clear()
         while self.copy.items != readable and time.monotonic() < end:
             self.follow()
@@ -199,7 +200,7 @@ class Streamer(Follower):
     @property
     def silence(self) -> float:
         """The seconds without a byte after which the client leaves."""
-        return PATIENCE if self.is_calm else self.chance.uniform(SILENCE / 6, SILENCE)
+        return MAX_WAIT_SECONDS if self.is_calm else self.chance.uniform(SILENCE / 6, SILENCE)
 
 
 class TicketHolder(Streamer):

@@ -19,14 +19,15 @@ from werkzeug.datastructures import Headers
 
 from app.errors import ERRORS, OutcomeUnknown, Unconfirmed
 from app.local_couchdb.process import poll
-from tests.server.live import PATIENCE, Live
+from tests.server.live import Live
+from tests.waiting import MAX_WAIT_SECONDS
 
 # Seconds that a request may take, and the margin for a busy machine. The usual suite shares its machine with others.
 # The faults hold a request for longer.
 IS_PROOF = "DREAMSCRIPT_PROOF_ROUNDS" in os.environ
 DEADLINE, ALLOWANCE = 2, 2.0 if IS_PROOF else 30.0
 # Seconds until the service succeeds again after a fault.
-RECOVERY_SECONDS = 5.0 if IS_PROOF else PATIENCE
+RECOVERY_SECONDS = 5.0 if IS_PROOF else MAX_WAIT_SECONDS
 
 
 # The errors when the database fails, or the worker of the first request was killed.
@@ -115,7 +116,7 @@ class Service(Live):
 
     def await_workers(self, gone: int | None = None) -> None:
         """Wait until all workers run, and ``gone`` is none of them."""
-        assert poll(lambda: len(self.workers() - {gone}) == self._count, PATIENCE), "a worker did not come back"
+        assert poll(lambda: len(self.workers() - {gone}) == self._count, MAX_WAIT_SECONDS), "a worker did not come back"
 
     def kill(self, worker: int) -> None:
         """Kill one worker, as the system does when memory is short, and wait for its successor."""
@@ -151,8 +152,8 @@ class Service(Live):
             reply = self.ask(method, path, key, value, headers)
             return None if reply.is_passing else reply
 
-        final = poll(reply, PATIENCE)
-        assert final, f"{method} {path} was not answered within {PATIENCE} s"
+        final = poll(reply, MAX_WAIT_SECONDS)
+        assert final, f"{method} {path} was not answered within {MAX_WAIT_SECONDS} s"
         return final
 
 

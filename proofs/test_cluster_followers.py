@@ -18,8 +18,8 @@ from proofs.service import Service
 
 ACTIONS = int(os.environ.get("DREAMSCRIPT_PROOF_ACTIONS", "60"))
 FEEDS_EACH = 4 if ACTIONS >= 1000 else 1
-# Seconds for a third of the actions, at most.
-PATIENCE_SECONDS = 1800.0
+# The longest time for a third of the actions.
+MAX_ACTION_SECONDS = 1800.0
 
 
 @pytest.fixture
@@ -49,13 +49,13 @@ def test_every_copy_is_complete_after_a_node_was_stopped_and_started(
         audience = Audience(hosts, installation, readers(services, world), seed, FEEDS_EACH)
     editors, node = Editors(hosts, installation.key, world, ACTIONS, seed), cluster.members[2]
     with audience.running(), editors.running():
-        editors.await_more("actions", ACTIONS // 3, PATIENCE_SECONDS)
+        editors.await_more("actions", ACTIONS // 3, MAX_ACTION_SECONDS)
         node.kill()
         try:
-            editors.await_more("actions", ACTIONS // 3, PATIENCE_SECONDS)
+            editors.await_more("actions", ACTIONS // 3, MAX_ACTION_SECONDS)
         finally:
             node.restart()
-        editors.await_more("actions", ACTIONS, PATIENCE_SECONDS)
+        editors.await_more("actions", ACTIONS, MAX_ACTION_SECONDS)
     deviations = audience.deviations()
     report(f"editors: {words(editors.counts())}; {audience.figures()}")
     assert deviations == {}

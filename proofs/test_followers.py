@@ -32,7 +32,7 @@ CUTS = {CUT_AFTER: 0.01, CUT_WITHIN: 0.005, CUT_BEFORE: 0.01}
 # Of the requests for changes.
 REWINDS = 0.02
 # Seconds until the next fault, at most.
-PATIENCE = 600.0
+MAX_ACTION_SECONDS = 600.0
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_every_copy_has_the_items_that_its_key_may_read(
     audience = Audience([behind], own, readers(beside, world), seed, FEEDS_EACH)
     with line.under(Rewinds(seed, REWINDS, by_seed(seed, CUTS))), audience.running(), editors.running():
         while not editors.is_over:
-            editors.await_more("actions", BETWEEN, PATIENCE)
+            editors.await_more("actions", BETWEEN, MAX_ACTION_SECONDS)
             kills += 1
             if kills % 3 == 2:
                 node.kill()

@@ -20,7 +20,8 @@ from app.local_couchdb.process import poll
 from app.services import Services
 from proofs.conftest import Installation
 from tests.server.events import EventClient
-from tests.server.live import PATIENCE, Live
+from tests.server.live import Live
+from tests.waiting import MAX_WAIT_SECONDS
 
 # Of a long-poll.
 WAIT_SECONDS = 30
@@ -159,7 +160,7 @@ def test_hidden_writes_change_no_page_and_no_length(
     with ThreadPoolExecutor() as threads:
         waiters = [Waiter(live, key, seen) for key in keys]
         waits = [threads.submit(wait) for waiter in waiters for wait in (waiter.woken_by, waiter.streamed)]
-        assert poll(lambda: waiting(live, installation.key) == len(waits), PATIENCE)
+        assert poll(lambda: waiting(live, installation.key) == len(waits), MAX_WAIT_SECONDS)
         try:
             hidden.write()
             woken = [wait.result() for wait in waits if wait.done()]

@@ -18,7 +18,7 @@ from proofs.model_client import Action, ModelClient
 from proofs.proxy import Proxy, by_seed
 from proofs.service import Service
 from proofs.shared import SharedProjects
-from tests.server.live import PATIENCE
+from tests.waiting import MAX_WAIT_SECONDS
 
 MODEL_CLIENTS = 5
 # The actions of a round, in random order.
@@ -46,12 +46,12 @@ def everything(service: Service, installation: Installation) -> dict[str, list[d
         for kind, items in served.items():
             name = kind.removesuffix("s")
             path = f"/{installation.prefix}-{kind}/_all_docs?startkey=%22{name}%22"
-            rows = ask(installation.url, path=path, timeout=PATIENCE)[1]["rows"]
+            rows = ask(installation.url, path=path, timeout=MAX_WAIT_SECONDS)[1]["rows"]
             if [row["id"] for row in rows] != [f"{name}:{item['id']:016d}" for item in items]:
                 return None
         return served
 
-    served = poll(settled, PATIENCE)
+    served = poll(settled, MAX_WAIT_SECONDS)
     assert served, "the service does not show the stored items"
     return served
 

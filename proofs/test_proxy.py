@@ -21,7 +21,8 @@ from tests.couch.misbehaving_server import Behaviour, MisbehavingServer, answer,
 
 nodatabase = pytest.mark.nodatabase
 
-PATIENCE = 30
+# The longest wait for a client or the server; the proxy waits for longer.
+CLIENT_SECONDS = 30
 BODY = {"ok": True, "id": "a", "rev": "1-a"}
 
 
@@ -33,9 +34,9 @@ def proxied(*behaviours: Behaviour) -> Iterator[tuple[Proxy, MisbehavingServer]]
 
 
 @contextmanager
-def client(proxy: Proxy, patience: float = PATIENCE) -> Iterator[http.client.HTTPConnection]:
+def client(proxy: Proxy, seconds: float = CLIENT_SECONDS) -> Iterator[http.client.HTTPConnection]:
     """Yield a plain connection to the proxy."""
-    with closing(http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=patience)) as connection:
+    with closing(http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=seconds)) as connection:
         yield connection
 
 
@@ -107,7 +108,7 @@ def test_an_answer_is_handed_on_as_it_comes() -> None:
         connection.request("GET", "/db/_changes?feed=continuous")
         assert connection.getresponse().read(2) == b"{}"
         connection.close()
-        assert server.gone.acquire(timeout=PATIENCE), "the server did not notice that its client had left"
+        assert server.gone.acquire(timeout=CLIENT_SECONDS), "the server did not notice that its client had left"
 
 
 @nodatabase
@@ -145,7 +146,7 @@ def test_a_corrupted_answer_differs_and_the_request_reached_the_server(fault: Fa
     with proxied(answer(201, BODY)) as (proxy, server), client(proxy) as connection:
         with proxy.doing(fault):
             host, port = urlsplit(proxy.url).netloc.split(":")
-            with socket.create_connection((host, int(port)), PATIENCE) as sock:
+            with socket.create_connection((host, int(port)), CLIENT_SECONDS) as sock:
                 sock.sendall(b"PUT /db/a HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
                 with sock.makefile("rb") as reader:
                     seen = reader.read()
@@ -165,20 +166,22 @@ def test_a_wrong_header_leaves_the_answer_readable(fault: Fault) -> None:
 
 
 @nodatabase
-@pytest.mark.parametrize("fault", [faults.HANG, faults.STALL, faults.delay(PATIENCE)], ids=lambda fault: fault.name)
+@pytest.mark.parametrize(
+    "fault", [faults.HANG, faults.STALL, faults.delay(CLIENT_SECONDS)], ids=lambda fault: fault.name
+)
 def test_a_held_request_continues_when_the_fault_is_lifted(fault: Fault) -> None:
     answers: list[tuple[int, bytes]] = []
     with proxied(answer(201, BODY)) as (proxy, server), client(proxy) as connection:
         asking = threading.Thread(target=lambda: answers.append(put(connection)))
         with proxy.doing(fault):
             asking.start()
-            assert poll(lambda: proxy.counts[fault.name], PATIENCE)
+            assert poll(lambda: proxy.counts[fault.name], CLIENT_SECONDS)
             if fault is faults.STALL:
-                assert poll(lambda: server.requests, PATIENCE)
+                assert poll(lambda: server.requests, CLIENT_SECONDS)
             else:
                 assert server.requests == []
             assert answers == []
-        asking.join(PATIENCE)
+        asking.join(CLIENT_SECONDS)
     assert answers == [(201, server_answer())]
 
 
@@ -189,9 +192,9 @@ def test_a_client_that_leaves_a_held_request_is_dropped(fault: Fault, committed:
         with proxy.doing(fault):
             with client(proxy, 0.1) as connection:
                 assert isinstance(failure(connection), TimeoutError)
-            assert poll(lambda: len(server.requests) == committed, PATIENCE)
+            assert poll(lambda: len(server.requests) == committed, CLIENT_SECONDS)
             # The thread of that client ends before its fault is lifted.
-            assert poll(lambda: not clients(proxy), PATIENCE)
+            assert poll(lambda: not clients(proxy), CLIENT_SECONDS)
         assert len(server.requests) == committed
 
 

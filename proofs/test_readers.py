@@ -16,7 +16,7 @@ import pytest
 
 from app.couch.connection import Connection, DatabaseError
 from couchapp import deployment, tree
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import MAX_WAIT_SECONDS, wait_until
 
 # `DREAMSCRIPT_PROOF_DOCUMENTS=50000 pytest proofs/test_readers.py -s` is the proof at full size.
 DOCUMENTS = int(os.environ.get("DREAMSCRIPT_PROOF_DOCUMENTS", "1000"))
@@ -25,7 +25,7 @@ PAGE = 50
 PROJECTS = 20
 ROLLBACKS = 4
 # The usual suite shares its machine with others.
-MAX_READ_SECONDS = 1.0 if "DREAMSCRIPT_PROOF_DOCUMENTS" in os.environ else PATIENCE
+MAX_READ_SECONDS = 1.0 if "DREAMSCRIPT_PROOF_DOCUMENTS" in os.environ else MAX_WAIT_SECONDS
 TIME = "2026-01-31T12:00:00.123456Z"
 
 
@@ -34,7 +34,7 @@ class Reader(threading.Thread):
 
     def __init__(self, url: str, database: str, stop: threading.Event, seed: int) -> None:
         super().__init__()
-        self._connection, self._database, self._stop_reading = Connection(url, timeout=PATIENCE), database, stop
+        self._connection, self._database, self._stop_reading = Connection(url, timeout=MAX_WAIT_SECONDS), database, stop
         self._random = random.Random(seed)
         self.seconds: list[float] = []
         self.errors: list[str] = []
@@ -121,7 +121,7 @@ class Writer(threading.Thread):
 
     def __init__(self, url: str, database: str, stop: threading.Event) -> None:
         super().__init__()
-        self._connection, self._database, self._stop_writing = Connection(url, timeout=PATIENCE), database, stop
+        self._connection, self._database, self._stop_writing = Connection(url, timeout=MAX_WAIT_SECONDS), database, stop
 
     def run(self) -> None:
         """Write, at most 100 times a second."""

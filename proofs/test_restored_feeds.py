@@ -23,8 +23,8 @@ from tests.server.live import command
 ROUNDS, ACTIONS = 10, 40
 # Kinds of feeds for each key, of four.
 FEEDS_EACH = 2
-# Seconds until the editors have acted, at most.
-PATIENCE = 600.0
+# The longest time until the editors have acted.
+MAX_ACTION_SECONDS = 600.0
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def edit(hosts: list[Service], own: Installation, world: World, seed: int) -> No
     """Let editors act on the items."""
     editors = Editors(hosts, own.key, world, ACTIONS, seed)
     with editors.running():
-        editors.await_more("actions", ACTIONS, PATIENCE)
+        editors.await_more("actions", ACTIONS, MAX_ACTION_SECONDS)
 
 
 def require_equal(audience: Audience, report: Callable[[str], None]) -> None:

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 from websockets.sync.client import ClientConnection, connect
 
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import MAX_WAIT_SECONDS, wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
@@ -46,7 +46,7 @@ def running(profile: Path) -> Iterator[None]:
         finally:
             process.terminate()
             try:
-                process.wait(PATIENCE)
+                process.wait(MAX_WAIT_SECONDS)
             finally:
                 process.kill()
 
@@ -62,7 +62,7 @@ def tab(browser: str) -> str:
     """Return the address of the tab that Chromium opens at its start."""
 
     def tabs() -> list[str]:
-        with urlopen(f"http://{urlsplit(browser).netloc}/json/list", timeout=PATIENCE) as answer:
+        with urlopen(f"http://{urlsplit(browser).netloc}/json/list", timeout=MAX_WAIT_SECONDS) as answer:
             return [tab["webSocketDebuggerUrl"] for tab in json.load(answer) if tab["type"] == "page"]
 
     return wait_until(tabs, "a tab")[0]
@@ -83,7 +83,7 @@ class Target:
         """Return the result of a command of the DevTools protocol. Raises Navigated."""
         number = next(self._numbers)
         self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
-        while (message := json.loads(self._socket.recv(timeout=PATIENCE))).get("id") != number:
+        while (message := json.loads(self._socket.recv(timeout=MAX_WAIT_SECONDS))).get("id") != number:
             self.events.append(message)
         if "navigated" in message.get("error", {}).get("message", ""):
             raise Navigated

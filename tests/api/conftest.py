@@ -22,7 +22,7 @@ from app.store import Database
 from app.wiring import build_services
 from tests.api import cache_comparison
 from tests.deploying import deploy_new
-from tests.waiting import PATIENCE
+from tests.waiting import MAX_WAIT_SECONDS
 
 # Says of a project that it is being deleted, or that it is not.
 Mark = Callable[[int, bool], None]
@@ -129,7 +129,7 @@ def _uses_are_written_on_demand() -> Iterator[None]:
     """Let no thread write the last uses of keys while a test counts requests or compares answers."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(usage, "PERIOD_SECONDS", 24 * 3600.0)
-        patched.setattr(usage, "FLUSH_SECONDS", PATIENCE)
+        patched.setattr(usage, "FLUSH_SECONDS", MAX_WAIT_SECONDS)
         yield
 
 
@@ -194,7 +194,7 @@ def nobody(app: Application) -> Caller:
 def views_are_awaited() -> Iterator[None]:
     """Let listings by id wait for their views, which they do without after a quarter of a second."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(pages, "VIEW_SECONDS", PATIENCE)
+        patched.setattr(pages, "VIEW_SECONDS", MAX_WAIT_SECONDS)
         yield
 
 

@@ -17,13 +17,13 @@ from app.cli.demo import block
 from app.local_couchdb import Running
 from couchapp import running
 from tests.ports import free_port
-from tests.server.live import PATIENCE, Live, command, environment
-from tests.waiting import wait_until
+from tests.server.live import Live, command, environment
+from tests.waiting import MAX_WAIT_SECONDS, wait_until
 
 
 def get(url: str) -> bytes:
     """Return the body of an answer."""
-    with urlopen(url, timeout=PATIENCE) as answer:
+    with urlopen(url, timeout=MAX_WAIT_SECONDS) as answer:
         body: bytes = answer.read()
         return body
 

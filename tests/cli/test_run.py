@@ -19,8 +19,8 @@ import pytest
 from app.local_couchdb import Running
 from app.local_couchdb.restarts import MAX_RESTARTS
 from tests.docs.blocks import blocks, commands
-from tests.server.live import PATIENCE, Live, command, environment
-from tests.waiting import wait_until
+from tests.server.live import Live, command, environment
+from tests.waiting import MAX_WAIT_SECONDS, wait_until
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def test_the_commands_of_the_readme_have_the_output_it_shows(environ: dict[str, 
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=MAX_WAIT_SECONDS,
             check=False,
         )
     assert ran.stderr == ""
@@ -158,7 +158,7 @@ def test_a_url_without_couchdb_is_reported(tmp_path: Path) -> None:
 def test_the_printed_curl_line_works_as_pasted(machine: Machine) -> None:
     live = machine.live
     line = live.wait_for(lambda: next((line for line in live.said if line.startswith("  curl ")), ""))
-    pasted = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=PATIENCE, check=True)
+    pasted = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=MAX_WAIT_SECONDS, check=True)
     assert json.loads(pasted.stdout) == []
     # Nothing but a terminal gets control characters.
     assert all(text.isprintable() for text in live.said)

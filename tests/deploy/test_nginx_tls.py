@@ -15,7 +15,7 @@ import pytest
 from tests.deploy.files import DEPLOY
 from tests.ports import free_port
 from tests.server.nginx import NGINX, frame, is_listening, site
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import MAX_WAIT_SECONDS, wait_until
 
 pytestmark = [pytest.mark.nodatabase, pytest.mark.skipif(NGINX is None, reason="nginx is not installed")]
 
@@ -78,7 +78,7 @@ def ports(upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
         yield plain, tls
     finally:
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(MAX_WAIT_SECONDS)
         shutil.rmtree(folder)
 
 
@@ -93,17 +93,19 @@ def get(connection: HTTPConnection, path: str) -> tuple[HTTPResponse, str]:
 
 def test_the_service_is_reached_through_tls(ports: tuple[int, int]) -> None:
     context = ssl.create_default_context(cafile=str(CERTIFICATE))
-    response, body = get(HTTPSConnection("127.0.0.1", ports[1], timeout=PATIENCE, context=context), "/api/livez")
+    response, body = get(
+        HTTPSConnection("127.0.0.1", ports[1], timeout=MAX_WAIT_SECONDS, context=context), "/api/livez"
+    )
     assert (response.status, body) == (200, "https")
 
 
 def test_a_request_without_tls_is_sent_to_it(ports: tuple[int, int]) -> None:
-    response, _ = get(HTTPConnection("127.0.0.1", ports[0], timeout=PATIENCE), "/api/documents?limit=2")
+    response, _ = get(HTTPConnection("127.0.0.1", ports[0], timeout=MAX_WAIT_SECONDS), "/api/documents?limit=2")
     assert response.status == 308
     assert response.headers["Location"] == "https://api.example/api/documents?limit=2"
 
 
 def test_certbot_is_answered_without_tls(ports: tuple[int, int]) -> None:
-    connection = HTTPConnection("127.0.0.1", ports[0], timeout=PATIENCE)
+    connection = HTTPConnection("127.0.0.1", ports[0], timeout=MAX_WAIT_SECONDS)
     response, body = get(connection, "/.well-known/acme-challenge/token")
     assert (response.status, body) == (200, "proof")

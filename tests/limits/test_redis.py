@@ -13,7 +13,7 @@ from app.limits import limiter as limiter_module
 from app.limits.limiter import RETRY_SECONDS, Limiter, redis_storage
 from app.limits.policies import policies
 from tests.redis import Redis, needs_redis
-from tests.waiting import PATIENCE
+from tests.waiting import MAX_WAIT_SECONDS
 
 pytestmark = [pytest.mark.nodatabase, needs_redis]
 
@@ -24,7 +24,7 @@ POLICIES = policies(f"read={LIMIT}/hour,write=2/hour")
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for a busy server, which would otherwise be taken for one that is down."""
-    monkeypatch.setattr(limiter_module, "TIMEOUT_SECONDS", PATIENCE)
+    monkeypatch.setattr(limiter_module, "TIMEOUT_SECONDS", MAX_WAIT_SECONDS)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from app.local_couchdb import StartError, installed, process, start
 from app.local_couchdb.process import Command, Server, poll
 from app.local_couchdb.settings import LocalSettings
 from app.local_couchdb.wire import request
-from tests.waiting import PATIENCE
+from tests.waiting import MAX_WAIT_SECONDS
 
 ROOT = Path(__file__).parents[2]
 NEEDS_COUCHDB = pytest.mark.skipif(
@@ -152,7 +152,7 @@ def test_the_children_of_a_server_end_with_it(tmp_path: Path) -> None:
     family = tree(int((tmp_path / "lock").read_text()))
     assert len(family) == 3
     parent.stop()
-    assert poll(lambda: not any(alive(pid) for pid in family), PATIENCE)
+    assert poll(lambda: not any(alive(pid) for pid in family), MAX_WAIT_SECONDS)
 
 
 @pytest.mark.nodatabase
@@ -194,7 +194,7 @@ def test_a_server_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: py
     server = Server(tmp_path, lambda *_: fake("import signal; signal.signal(15, signal.SIG_IGN)" + FAKE))
     family = tree(int((tmp_path / "lock").read_text()))
     server.stop()
-    assert poll(lambda: not any(alive(pid) for pid in family), PATIENCE)
+    assert poll(lambda: not any(alive(pid) for pid in family), MAX_WAIT_SECONDS)
 
 
 @pytest.mark.nodatabase
@@ -215,7 +215,7 @@ def test_a_server_that_never_answers_is_stopped(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(StartError, match="did not answer within"):
         Server(tmp_path, lambda *_: fake("import signal; signal.pause()"))
     keeper = int((tmp_path / "lock").read_text())
-    assert poll(lambda: not alive(keeper), PATIENCE)
+    assert poll(lambda: not alive(keeper), MAX_WAIT_SECONDS)
 
 
 @pytest.mark.nodatabase

@@ -12,7 +12,8 @@ from contextlib import AbstractContextManager
 from http.client import HTTPConnection, HTTPException
 from typing import Any, NamedTuple
 
-from tests.server.live import PATIENCE, Live
+from tests.server.live import Live
+from tests.waiting import MAX_WAIT_SECONDS
 
 # Any worker may take a connection; open at most this many until each worker has one.
 MOST_CONNECTIONS = 2_000
@@ -162,7 +163,7 @@ class Load(AbstractContextManager["Load"]):
         """Return when ``count`` more requests have been answered."""
         with self._news:
             aim = self.statuses.total() + count
-            assert self._news.wait_for(lambda: self.statuses.total() >= aim, PATIENCE + count), self.statuses
+            assert self._news.wait_for(lambda: self.statuses.total() >= aim, MAX_WAIT_SECONDS + count), self.statuses
 
     def __enter__(self) -> Load:
         for thread in self._threads:

@@ -9,7 +9,8 @@ from contextlib import AbstractContextManager
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any, NamedTuple
 
-from tests.server.live import PATIENCE, Live
+from tests.server.live import Live
+from tests.waiting import MAX_WAIT_SECONDS
 
 
 class Event(NamedTuple):
@@ -26,7 +27,7 @@ class EventClient(AbstractContextManager["EventClient"]):
     def __init__(
         self, live: Live, key: str | None, query: str = "", address: str = "", path: str = "/changes", **headers: str
     ) -> None:
-        self._connection = HTTPConnection(address or live.address, timeout=PATIENCE)
+        self._connection = HTTPConnection(address or live.address, timeout=MAX_WAIT_SECONDS)
         own = {"Accept": "text/event-stream", **({"X-API-Key": key} if key else {})}
         sent = {**own, **{name.replace("_", "-"): value for name, value in headers.items()}}
         self._connection.request("GET", f"{path}?{query}", headers=sent)

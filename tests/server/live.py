@@ -18,9 +18,9 @@ from unittest.mock import patch
 from urllib.parse import urlsplit
 
 from app.cli.main import main
+from tests.waiting import MAX_WAIT_SECONDS
 
 SECRET = "a secret for tests"
-PATIENCE = 60
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ class Live(AbstractContextManager["Live"]):
     def wait_for(self, find: Callable[[], T]) -> T:
         """Poll ``find`` on the output, and return its first true result."""
         with self._news:
-            self._news.wait_for(lambda: find() or self._process.poll() is not None, PATIENCE)
+            self._news.wait_for(lambda: find() or self._process.poll() is not None, MAX_WAIT_SECONDS)
             result = find()
         assert result, "\n".join(self.said + self.logged)
         return result
@@ -104,7 +104,7 @@ class Live(AbstractContextManager["Live"]):
 
     def connect(self) -> HTTPConnection:
         """Return a connection to the service."""
-        return HTTPConnection(self.address, timeout=PATIENCE)
+        return HTTPConnection(self.address, timeout=MAX_WAIT_SECONDS)
 
     def request(self, method: str, path: str, key: str | None = None, value: object = None) -> tuple[int, Any]:
         """Send one request; return its status and its JSON."""
@@ -122,9 +122,9 @@ class Live(AbstractContextManager["Live"]):
 
     def wait(self) -> int:
         """Return the process's exit code when it has ended."""
-        code = self._process.wait(PATIENCE)
+        code = self._process.wait(MAX_WAIT_SECONDS)
         for reader in self._readers:
-            reader.join(PATIENCE)
+            reader.join(MAX_WAIT_SECONDS)
         return code
 
     def __exit__(self, *_: object) -> None:

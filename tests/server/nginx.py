@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.ports import free_port
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import MAX_WAIT_SECONDS, wait_until
 
 # Debian puts it where only administrators look.
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -64,4 +64,4 @@ def running(folder: Path, upstream: str) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(MAX_WAIT_SECONDS)

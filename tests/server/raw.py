@@ -7,7 +7,8 @@ import socket
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tests.server.live import PATIENCE, Live
+from tests.server.live import Live
+from tests.waiting import MAX_WAIT_SECONDS
 
 
 class RawResponse(NamedTuple):
@@ -34,7 +35,7 @@ class RawClient(socket.socket):
     def __init__(self, live: Live, address: str = "") -> None:
         host, port = (address or live.address).split(":")
         super().__init__()
-        self.settimeout(PATIENCE)
+        self.settimeout(MAX_WAIT_SECONDS)
         self.connect((host, int(port)))
         self._received = b""
 

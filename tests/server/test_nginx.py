@@ -20,8 +20,9 @@ from app.settings import Settings
 from tests.ports import free_port
 from tests.server import nginx
 from tests.server.events import EventClient
-from tests.server.live import PATIENCE, Live
+from tests.server.live import Live
 from tests.server.raw import RawClient, head
+from tests.waiting import MAX_WAIT_SECONDS
 
 needs_nginx = pytest.mark.skipif(nginx.NGINX is None, reason="there is no nginx here")
 pytestmark = [needs_nginx]
@@ -47,7 +48,7 @@ class Client(AbstractContextManager["Client"]):
 
     def __init__(self, address: str, key: str) -> None:
         self.address, self._key = address, key
-        self._connection = HTTPConnection(address, timeout=PATIENCE)
+        self._connection = HTTPConnection(address, timeout=MAX_WAIT_SECONDS)
 
     def request(self, method: str, path: str, value: object = None, **headers: str) -> Answer:
         """Send a request to a path or an absolute URL, which must be on this address, and accept gzip."""

@@ -10,11 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from app.server.thread_pool import ThreadPool
-from tests.waiting import wait_until
+from tests.waiting import MAX_WAIT_SECONDS, wait_until
 
 pytestmark = pytest.mark.nodatabase
-
-PATIENCE = 60.0
 
 
 @pytest.fixture
@@ -33,13 +31,13 @@ class Busy:
 
     async def __aenter__(self) -> Busy:
         begun = threading.Barrier(3)
-        self._tasks = [asyncio.create_task(self._pool.run(self._work, begun, PATIENCE)) for _ in range(2)]
-        await asyncio.to_thread(begun.wait, PATIENCE)
+        self._tasks = [asyncio.create_task(self._pool.run(self._work, begun, MAX_WAIT_SECONDS)) for _ in range(2)]
+        await asyncio.to_thread(begun.wait, MAX_WAIT_SECONDS)
         return self
 
     def _work(self, begun: threading.Barrier) -> None:
-        begun.wait(PATIENCE)
-        self._release.wait(PATIENCE)
+        begun.wait(MAX_WAIT_SECONDS)
+        self._release.wait(MAX_WAIT_SECONDS)
 
     def release(self) -> None:
         """Let the threads go on."""
@@ -52,9 +50,9 @@ class Busy:
 
 def test_a_result_and_an_exception_reach_their_caller(pool: ThreadPool) -> None:
     async def call() -> None:
-        assert await pool.run(int, "12", PATIENCE) == 12
+        assert await pool.run(int, "12", MAX_WAIT_SECONDS) == 12
         with pytest.raises(ValueError, match="invalid literal"):
-            await pool.run(int, "x", PATIENCE)
+            await pool.run(int, "x", MAX_WAIT_SECONDS)
 
     asyncio.run(call())
 
@@ -66,7 +64,7 @@ def test_the_thread_that_worked_last_works_next(pool: ThreadPool) -> None:
         threads = set()
         for _ in range(5):
             wait_until(lambda: pool.idle_threads == 2)
-            threads.add(await pool.run(lambda _: threading.get_ident(), None, PATIENCE))
+            threads.add(await pool.run(lambda _: threading.get_ident(), None, MAX_WAIT_SECONDS))
         assert len(threads) == 1
 
     asyncio.run(call())
@@ -75,7 +73,7 @@ def test_the_thread_that_worked_last_works_next(pool: ThreadPool) -> None:
 def test_a_call_waits_for_a_thread(pool: ThreadPool) -> None:
     async def call() -> None:
         async with Busy(pool) as busy:
-            waiting = asyncio.create_task(pool.run(int, "12", PATIENCE))
+            waiting = asyncio.create_task(pool.run(int, "12", MAX_WAIT_SECONDS))
             await asyncio.sleep(0)
             assert not waiting.done()
             busy.release()
@@ -102,7 +100,7 @@ def test_a_cancelled_call_that_waits_is_never_made(pool: ThreadPool) -> None:
 
     async def call() -> None:
         async with Busy(pool):
-            waiting = asyncio.create_task(pool.run(made.append, 1, PATIENCE))
+            waiting = asyncio.create_task(pool.run(made.append, 1, MAX_WAIT_SECONDS))
             await asyncio.sleep(0)
             waiting.cancel()
             await asyncio.wait([waiting])
@@ -117,11 +115,11 @@ def test_a_started_call_is_not_limited(pool: ThreadPool) -> None:
 
     def work(_: object) -> bool:
         begun.set()
-        return release.wait(PATIENCE)
+        return release.wait(MAX_WAIT_SECONDS)
 
     async def call() -> None:
         task = asyncio.create_task(pool.run(work, None, 0.0))
-        await asyncio.to_thread(begun.wait, PATIENCE)
+        await asyncio.to_thread(begun.wait, MAX_WAIT_SECONDS)
         await asyncio.sleep(0)
         release.set()
         assert await task
@@ -134,12 +132,12 @@ def test_calls_whose_loop_was_closed_still_end(pool: ThreadPool) -> None:
 
     def work(_: object) -> None:
         begun.set()
-        release.wait(PATIENCE)
+        release.wait(MAX_WAIT_SECONDS)
         ended.set()
 
     async def give_up() -> None:
-        asyncio.create_task(pool.run(work, None, PATIENCE))  # noqa: RUF006 - It is given up.
-        await asyncio.to_thread(begun.wait, PATIENCE)
+        asyncio.create_task(pool.run(work, None, MAX_WAIT_SECONDS))  # noqa: RUF006 - It is given up.
+        await asyncio.to_thread(begun.wait, MAX_WAIT_SECONDS)
 
     asyncio.run(give_up())
     release.set()
@@ -150,13 +148,13 @@ def test_calls_whose_loop_was_closed_still_end(pool: ThreadPool) -> None:
 def test_closing_lets_waiting_calls_be_made_and_refuses_new_ones(pool: ThreadPool) -> None:
     async def call() -> None:
         async with Busy(pool) as busy:
-            waiting = asyncio.create_task(pool.run(int, "12", PATIENCE))
+            waiting = asyncio.create_task(pool.run(int, "12", MAX_WAIT_SECONDS))
             await asyncio.sleep(0)
             busy.release()
             pool.close()
             assert await waiting == 12
         with pytest.raises(RuntimeError):
-            await pool.run(int, "12", PATIENCE)
+            await pool.run(int, "12", MAX_WAIT_SECONDS)
 
     asyncio.run(call())
 
@@ -170,7 +168,7 @@ def test_an_idle_thread_keeps_nothing_of_its_last_call(pool: ThreadPool) -> None
     async def call() -> None:
         argument = Argument()
         weakref.finalize(argument, gone.set)
-        await pool.run(lambda _: None, argument, PATIENCE)
+        await pool.run(lambda _: None, argument, MAX_WAIT_SECONDS)
 
     asyncio.run(call())
-    assert gone.wait(PATIENCE)
+    assert gone.wait(MAX_WAIT_SECONDS)

@@ -15,9 +15,9 @@ import pytest
 
 from app.server.wsgi_bridge import GRACE_SECONDS, THREADS
 from tests.couch.misbehaving_server import MisbehavingServer, hang
-from tests.server.live import PATIENCE, Live
+from tests.server.live import Live
 from tests.server.raw import RawClient, exchange, head, post
-from tests.waiting import wait_until
+from tests.waiting import MAX_WAIT_SECONDS, wait_until
 
 IDLE_CONNECTIONS = 1_000
 # For the connections here and in the services, which inherit the limit.
@@ -43,7 +43,7 @@ def _descriptors() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def overrides() -> dict[str, str]:
     """One worker, and a deadline that no test reaches."""
-    return {"DREAMSCRIPT_WORKERS": "1", "DREAMSCRIPT_DEADLINE": str(PATIENCE)}
+    return {"DREAMSCRIPT_WORKERS": "1", "DREAMSCRIPT_DEADLINE": str(MAX_WAIT_SECONDS)}
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,7 @@ def test_idle_connections_do_not_delay_the_end(environ: dict[str, str]) -> None:
         started = time.monotonic()
         live.signal(signal.SIGTERM)
         assert live.wait() == 0
-        assert time.monotonic() - started < PATIENCE / 4
+        assert time.monotonic() - started < MAX_WAIT_SECONDS / 4
 
 
 def test_a_client_that_leaves_does_not_take_its_write_along(live: Live, key: str) -> None:

@@ -24,7 +24,8 @@ from app.server import waiting_room
 from app.server.streams import TIMING, Timing
 from app.server.wsgi_bridge import WSGIBridge
 from tests.samples import value
-from tests.server.test_wsgi_bridge import PATIENCE, scope
+from tests.server.test_wsgi_bridge import scope
+from tests.waiting import MAX_WAIT_SECONDS
 
 pytestmark = pytest.mark.nodatabase
 
@@ -115,7 +116,7 @@ class Peer:
 
     async def until(self, text: bytes, count: int = 1) -> None:
         """Wait until the body has ``text`` as often as ``count``."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(MAX_WAIT_SECONDS):
             while self.body.count(text) < count:
                 self.arrived.clear()
                 await self.arrived.wait()
@@ -129,7 +130,7 @@ class Service:
         self.metrics = Metrics()
         self.runs: list[dict[str, Any]] = []
         self.key, self.source = Key(), Source()
-        self.timeout = PATIENCE
+        self.timeout = MAX_WAIT_SECONDS
         self.body = b"first"
         self.bridge = WSGIBridge(
             RequestScope(self.wsgi, 5.0, self.records.append),
@@ -156,7 +157,7 @@ class Service:
     async def call(self, peer: Peer, path: bytes = b"/stream", **state: Any) -> None:
         request = scope(path=path)
         request["state"] |= state
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(MAX_WAIT_SECONDS):
             await self.bridge(request, peer.receive, peer.send)
 
 
@@ -180,7 +181,7 @@ async def started(service: Service, peer: Peer, path: bytes = b"/stream", **stat
     """Start a request, and return when its source is watched."""
     service.source.is_watched.clear()
     task = asyncio.create_task(service.call(peer, path, **state))
-    await asyncio.to_thread(service.source.is_watched.wait, PATIENCE)
+    await asyncio.to_thread(service.source.is_watched.wait, MAX_WAIT_SECONDS)
     return task
 
 
@@ -279,7 +280,7 @@ def test_a_stream_that_has_fallen_behind_reads_until_it_can_follow(build: Build)
         service.source.wake()
         await peer.until(b"read 2")
         service.source.is_behind = False
-        await asyncio.to_thread(service.source.is_watched.wait, PATIENCE)
+        await asyncio.to_thread(service.source.is_watched.wait, MAX_WAIT_SECONDS)
         service.source.add(EVENT)
         await peer.until(EVENT)
         await leave(peer, task)
@@ -418,7 +419,7 @@ def test_a_long_poll_that_finds_nothing_goes_on_with_its_timeout(build: Build) -
         latest = time.monotonic() + service.timeout
         service.source.is_watched.clear()
         service.source.wake()
-        await asyncio.to_thread(service.source.is_watched.wait, PATIENCE)
+        await asyncio.to_thread(service.source.is_watched.wait, MAX_WAIT_SECONDS)
         assert began + service.timeout <= service.runs[1][RESUMED].deadline <= latest
         await leave(peer, task)
 

@@ -15,11 +15,11 @@ from app.server import request_body
 from app.server.environ import MAX_CACHED_NAMES, cgi_name, wsgi_environ
 from app.server.request_body import MEMORY_BYTES, SpoolBudget
 from app.server.wsgi_bridge import THREADS, WSGIBridge
+from tests.waiting import MAX_WAIT_SECONDS
 
 pytestmark = pytest.mark.nodatabase
 
 LIMIT_BYTES = 4 * MEMORY_BYTES
-PATIENCE = 60.0
 
 
 def scope(method: str = "GET", path: bytes = b"/", query: bytes = b"", **headers: str) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def build() -> Iterator[Build]:
     """Build bridges, which are closed at the end."""
     bridges: list[WSGIBridge] = []
 
-    def bridge(wsgi: Any, seconds: float = PATIENCE, limit: int = LIMIT_BYTES, **options: Any) -> WSGIBridge:
+    def bridge(wsgi: Any, seconds: float = MAX_WAIT_SECONDS, limit: int = LIMIT_BYTES, **options: Any) -> WSGIBridge:
         bridges.append(WSGIBridge(wsgi, seconds=seconds, body_limit=lambda _: limit, **options))
         return bridges[-1]
 
@@ -188,7 +188,7 @@ class Dripping(Client):
 
 @pytest.mark.parametrize(
     ("pause_seconds", "max_seconds", "client"),
-    [(0.01, PATIENCE, Client(b"x", ends=False)), (PATIENCE, 0.01, Dripping())],
+    [(0.01, MAX_WAIT_SECONDS, Client(b"x", ends=False)), (MAX_WAIT_SECONDS, 0.01, Dripping())],
     ids=["until a pause", "for a maximum"],
 )
 def test_a_refused_body_is_discarded(
@@ -199,10 +199,10 @@ def test_a_refused_body_is_discarded(
     bridge, began = build(echo, limit=0), time.monotonic()
     respond(bridge, scope("POST", transfer_encoding="chunked"), client)
     assert [message.get("more_body", False) for message in client.sent] == [False, True, False]
-    assert time.monotonic() - began < PATIENCE
+    assert time.monotonic() - began < MAX_WAIT_SECONDS
 
 
-@pytest.mark.parametrize(("seconds", "leaves"), [(0.01, False), (PATIENCE, True)])
+@pytest.mark.parametrize(("seconds", "leaves"), [(0.01, False), (MAX_WAIT_SECONDS, True)])
 def test_no_part_of_a_body_is_taken_for_the_whole(build: Build, echo: Echo, seconds: float, leaves: bool) -> None:
     client = Client(b"{}", ends=False, leaves=leaves)
     respond(build(echo, seconds), scope("POST", transfer_encoding="chunked"), client)
@@ -234,7 +234,7 @@ def test_large_bodies_wait_for_room_until_the_deadline(
     build: Build, echo: Echo, spool_bytes: int, expected: int
 ) -> None:
     """There is room for one at a time, or for none."""
-    seconds = PATIENCE if expected == 200 else 0.05
+    seconds = MAX_WAIT_SECONDS if expected == 200 else 0.05
     bridge = build(RequestScope(echo, seconds), seconds, spool_bytes=spool_bytes)
     clients = [Client(*[bytes(MEMORY_BYTES)] * 2) for _ in range(3)]
 
@@ -261,7 +261,7 @@ def test_a_reservation_waits_for_a_release() -> None:
             await asyncio.sleep(0)
         assert not waiting.done()
         budget.release(2)
-        await asyncio.wait_for(waiting, PATIENCE)
+        await asyncio.wait_for(waiting, MAX_WAIT_SECONDS)
 
     asyncio.run(reserve())
 
@@ -274,7 +274,7 @@ def test_a_request_that_no_thread_takes_up_in_time_is_503_and_never_run(build: B
     def wsgi(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
         if environ["PATH_INFO"] != "/slow":
             return bounded(environ, start_response)
-        release.wait(PATIENCE)
+        release.wait(MAX_WAIT_SECONDS)
         start_response("200 OK", [])
         return []
 
@@ -306,7 +306,7 @@ def test_a_cancelled_request_is_still_carried_out(build: Build, echo: Echo) -> N
 
     def wsgi(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterator[bytes]:
         begun.set()
-        release.wait(PATIENCE)
+        release.wait(MAX_WAIT_SECONDS)
         return echo(environ, start_response)
 
     bridge = build(wsgi)
@@ -314,7 +314,7 @@ def test_a_cancelled_request_is_still_carried_out(build: Build, echo: Echo) -> N
     async def give_up() -> None:
         client = Client(b"all")
         task = asyncio.create_task(bridge(scope("POST", content_length="3"), client.receive, client.send))
-        await asyncio.to_thread(begun.wait, PATIENCE)
+        await asyncio.to_thread(begun.wait, MAX_WAIT_SECONDS)
         task.cancel()
         await asyncio.wait([task])
         assert task.cancelled()
@@ -331,7 +331,7 @@ def test_the_end_waits_for_threads_and_then_closes(build: Build) -> None:
 
     def slow(_: dict[str, Any], start_response: Callable[..., object]) -> list[bytes]:
         begun.set()
-        release.wait(PATIENCE)
+        release.wait(MAX_WAIT_SECONDS)
         order.append("thread")
         start_response("200 OK", [])
         return []
@@ -351,7 +351,7 @@ def test_the_end_waits_for_threads_and_then_closes(build: Build) -> None:
 
     async def live() -> None:
         request = asyncio.create_task(bridge(scope(), Client().receive, Client().send))
-        await asyncio.to_thread(begun.wait, PATIENCE)
+        await asyncio.to_thread(begun.wait, MAX_WAIT_SECONDS)
         await bridge({"type": "lifespan"}, receive, send)
         await request
 

@@ -9,7 +9,7 @@ from threading import Thread
 from app.domain.resources import DOCUMENT, timestamp
 from app.store import Store, exchange
 from app.store.claimed_ids import Allocator
-from tests.waiting import PATIENCE
+from tests.waiting import MAX_WAIT_SECONDS
 
 REGIONS = 2
 THREADS = 4
@@ -23,7 +23,7 @@ def take(allocator: Allocator, count: int) -> None:
 
 def main(url: str, prefix: str, region: str, count: str) -> None:
     """Take ``count`` ids in each thread, after a fork that leaves the parent with the same allocator."""
-    exchange.TIMEOUT_SECONDS = PATIENCE
+    exchange.TIMEOUT_SECONDS = MAX_WAIT_SECONDS
     allocator = Allocator(Store(url, prefix)["meta"], DOCUMENT.name, int(region), REGIONS, timestamp)
     os.write(1, f"{allocator.next_id()}\n".encode())
     child = os.fork()

@@ -15,10 +15,9 @@ from app.store import bulk_writes
 from app.store.bulk_writes import MAX_REQUEST_BYTES, MIN_DOCUMENTS, PARALLEL_REQUESTS, parts, write_in_parts
 from app.store.database import Database
 from app.store.exchange import DocumentFailure, Outcome
+from tests.waiting import MAX_WAIT_SECONDS
 
 pytestmark = pytest.mark.nodatabase
-
-PATIENCE = 60.0
 
 
 def documents(count: int, **members: Any) -> list[dict[str, Any]]:
@@ -36,7 +35,7 @@ class Recorder:
 
     def write_many(self, written: Sequence[Mapping[str, Any]]) -> dict[str, Outcome]:
         """Wait until all requests are sent, and store."""
-        self._barrier.wait(PATIENCE)
+        self._barrier.wait(MAX_WAIT_SECONDS)
         doc_ids = [document["_id"] for document in written]
         self.requests.append(doc_ids)
         self.request_ids.append(current_request_id())
@@ -47,7 +46,7 @@ class Recorder:
 
 def write(recorder: Recorder, written: Sequence[Mapping[str, Any]]) -> dict[str, Outcome]:
     """Write in the request "r-1"."""
-    with request_context(request_id="r-1", seconds=PATIENCE):
+    with request_context(request_id="r-1", seconds=MAX_WAIT_SECONDS):
         return write_in_parts(cast(Database, recorder), written)
 
 

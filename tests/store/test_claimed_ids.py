@@ -20,10 +20,9 @@ from app.store import Database, DocumentFailure, Outcome
 from app.store.claimed_ids import MAX_UNKNOWN, Allocator
 from couchapp import tree
 from tests.deploying import deploy_new
+from tests.waiting import MAX_WAIT_SECONDS
 
 Make = Callable[..., Allocator]
-# The time limit of a failing test.
-PATIENCE = 30.0
 # Of each of the 4 threads of each process and of its child.
 IDS_PER_THREAD = 20
 
@@ -179,14 +178,14 @@ def test_a_request_waits_for_another_claim_only_until_its_deadline(make: Make, m
 
     def answered_late(database: Database, documents: Sequence[Mapping[str, object]]) -> dict[str, Outcome]:
         claiming.set()
-        assert answered.wait(PATIENCE)
+        assert answered.wait(MAX_WAIT_SECONDS)
         return write_many(database, documents)
 
     monkeypatch.setattr(Database, "write_many", answered_late)
     allocator = make()
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(allocator.next_id)
-        assert claiming.wait(PATIENCE)
+        assert claiming.wait(MAX_WAIT_SECONDS)
         # Without a deadline it would wait until the claim fails.
         with request_context(request_id="r-1", seconds=0.1), pytest.raises(Unavailable):
             allocator.next_id()

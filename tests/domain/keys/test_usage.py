@@ -15,11 +15,11 @@ from app.domain.keys import usage
 from app.domain.keys.usage import BATCH_KEYS, LAST_TRIES, MAX_KEYS, USAGE, Usage
 from app.errors import Conflict, Unavailable
 from app.store import DocumentFailure
+from tests.waiting import MAX_WAIT_SECONDS
 
 pytestmark = pytest.mark.nodatabase
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-PATIENCE = 60
 
 
 def after(seconds: float) -> datetime:
@@ -78,12 +78,12 @@ class Minutes:
 
     def __call__(self, _: threading.Event) -> bool:
         self.waiting.put(threading.current_thread())
-        return self._passed.get(timeout=PATIENCE)
+        return self._passed.get(timeout=MAX_WAIT_SECONDS)
 
     def pass_one(self) -> None:
         """Let a minute pass, and wait until the thread waits again."""
         self._passed.put(False)
-        self.waiting.get(timeout=PATIENCE)
+        self.waiting.get(timeout=MAX_WAIT_SECONDS)
 
     def end(self) -> None:
         """End the thread, like the end of the process."""
@@ -118,7 +118,7 @@ def test_a_note_makes_no_request_and_a_minute_makes_two(desk: Desk) -> None:
     for second in range(100):
         desk.usage.note(7, after(second))
         desk.usage.note(8, after(second))
-    thread = desk.minutes.waiting.get(timeout=PATIENCE)
+    thread = desk.minutes.waiting.get(timeout=MAX_WAIT_SECONDS)
     assert thread.daemon
     assert (desk.meta.reads, desk.meta.writes) == ([], [])
     desk.minutes.pass_one()
@@ -135,7 +135,7 @@ def test_the_task_after_a_flush_may_fail(
     """The store logs failures of the database; other exceptions are logged here."""
     desk.failure = failure
     desk.usage.note(7, NOON)
-    desk.minutes.waiting.get(timeout=PATIENCE)
+    desk.minutes.waiting.get(timeout=MAX_WAIT_SECONDS)
     assert desk.sweeps == 0
     desk.minutes.pass_one()
     desk.minutes.pass_one()
@@ -213,7 +213,7 @@ def test_the_last_flush_gives_up_after_some_tries(desk: Desk) -> None:
 def test_notes_survive_an_unreachable_database(desk: Desk) -> None:
     desk.meta.unreachable = True
     desk.usage.note(7, NOON)
-    desk.minutes.waiting.get(timeout=PATIENCE)
+    desk.minutes.waiting.get(timeout=MAX_WAIT_SECONDS)
     desk.minutes.pass_one()
     desk.usage.note(8, after(1))
     desk.minutes.pass_one()
@@ -247,7 +247,7 @@ def test_a_bug_ends_neither_the_thread_nor_a_request(desk: Desk, caplog: pytest.
 
     desk.meta.meanwhile = fail
     desk.usage.note(7, NOON)
-    desk.minutes.waiting.get(timeout=PATIENCE)
+    desk.minutes.waiting.get(timeout=MAX_WAIT_SECONDS)
     desk.minutes.pass_one()
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
     desk.meta.meanwhile = lambda: None
@@ -298,7 +298,7 @@ def test_a_failed_thread_start_fails_no_request(desk: Desk, monkeypatch: pytest.
         patch.setattr(threading.Thread, "start", refuse)
         desk.usage.note(7, NOON)
     desk.usage.note(8, NOON)
-    desk.minutes.waiting.get(timeout=PATIENCE)
+    desk.minutes.waiting.get(timeout=MAX_WAIT_SECONDS)
     desk.minutes.pass_one()
     assert desk.meta.moments() == {7: NOON, 8: NOON}
 
