@@ -22,11 +22,11 @@ from app.local_couchdb.process import poll
 from tests.server.live import Live
 from tests.waiting import MAX_WAIT_SECONDS
 
-# Seconds that a request may take, and the margin for a busy machine. The usual suite shares its machine with others.
-# The faults hold a request for longer.
+# Whether the proofs check times as well. The suite shares its machine with others.
 IS_PROOF = "DREAMSCRIPT_PROOF_ROUNDS" in os.environ
+# Seconds that a request may take, and the margin for a busy machine. Both end before a fault, which lasts a minute.
 DEADLINE, ALLOWANCE = 2, 2.0 if IS_PROOF else 30.0
-# Seconds until the service succeeds again after a fault.
+# Seconds within which the service succeeds again after a fault.
 RECOVERY_SECONDS = 5.0 if IS_PROOF else MAX_WAIT_SECONDS
 
 
@@ -145,7 +145,7 @@ class Service(Live):
         return Reply(answer.status, Headers(answer.headers.items()), content, time.monotonic() - started)
 
     def answer(self, method: str, path: str, key: str, value: object = None) -> Reply:
-        """Return the answer to a request that is repeated while it is a 503: a busy database may miss the deadline."""
+        """Return the answer to a request that is repeated after a 503, since a busy database may miss the deadline."""
         headers = {"Idempotency-Key": secrets.token_hex(8)} if method == "POST" else {}
 
         def reply() -> Reply | None:

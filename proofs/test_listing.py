@@ -18,11 +18,11 @@ from tests.server.live import Live
 
 BATCHES = int(os.environ.get("DREAMSCRIPT_PROOF_BATCHES", "1"))
 REPLICATED = int(os.environ.get("DREAMSCRIPT_PROOF_REPLICATED", "1000"))
-# In the usual suite only the answers count, not their time.
-SECONDS = float(os.environ.get("DREAMSCRIPT_PROOF_SECONDS", "30"))
+# Without a limit in the suite, which shares its machine with others.
+MAX_PAGE_SECONDS = float(os.environ.get("DREAMSCRIPT_PROOF_SECONDS", "inf"))
 BATCH_SIZE, CONTENT = 1000, "x" * 8000
-# Seconds until a batch is done, at most.
-IMPORT_SECONDS = 300.0
+# The longest time until a batch is complete.
+MAX_IMPORT_SECONDS = 300.0
 # Replicated documents have ids above those that the service assigns here.
 FIRST_REPLICATED, DOCUMENTS_PER_REQUEST = 500_001, 1000
 
@@ -36,13 +36,13 @@ def first_pages(live: Live, key: str, report: Callable[[str], None], imported: s
         seconds = time.monotonic() - began
         report(f"first page after {imported}, {order}: {status} in {seconds:.2f} s")
         assert status == 200, page
-        assert seconds < SECONDS
+        assert seconds < MAX_PAGE_SECONDS
         pages.append([document["id"] for document in page])
     return pages
 
 
 def import_batch(live: Live, key: str) -> list[int]:
-    """Create a batch of documents, and return their ids. It is repeated while a busy machine leaves some undone."""
+    """Create a batch of documents, and return their ids. The batch is repeated while a busy database misses some."""
     creation = {"op": "create", "value": {"title": "Imported", "content": CONTENT}}
     content = json.dumps({"operations": [creation] * BATCH_SIZE})
     headers = {"Content-Type": "application/json", "X-API-Key": key, "Idempotency-Key": secrets.token_hex(8)}
@@ -56,12 +56,14 @@ def import_batch(live: Live, key: str) -> list[int]:
         outcomes = body.get("outcomes", [])
         return [each["id"] for each in outcomes] if all(each["status"] == 201 for each in outcomes) else []
 
-    created = poll(ids, IMPORT_SECONDS)
-    assert created, "the batch is never done"
+    created = poll(ids, MAX_IMPORT_SECONDS)
+    assert created, "the batch was not completed"
     return created
 
 
-def test_a_listing_after_batches(live: Live, installation: Installation, report: Callable[[str], None]) -> None:
+def test_the_first_page_after_batches_is_complete(
+    live: Live, installation: Installation, report: Callable[[str], None]
+) -> None:
     created: list[int] = []
     for _ in range(BATCHES):
         created += import_batch(live, installation.key)
@@ -69,7 +71,9 @@ def test_a_listing_after_batches(live: Live, installation: Installation, report:
     assert pages == [sorted(created)[:10], sorted(created)[:-11:-1]]
 
 
-def test_a_listing_after_a_replication(live: Live, installation: Installation, report: Callable[[str], None]) -> None:
+def test_the_first_page_after_a_replication_is_complete(
+    live: Live, installation: Installation, report: Callable[[str], None]
+) -> None:
     connection, database = Connection(installation.url, timeout=300), f"{installation.prefix}-documents"
     let_lag(installation)
     ids = range(FIRST_REPLICATED, FIRST_REPLICATED + REPLICATED)

@@ -32,8 +32,8 @@ def direct(own: Installation) -> Iterator[Service]:
 
 
 def success(campaign: Campaign, started: float) -> float:
-    """Return the seconds from ``started`` until the next document was acknowledged."""
-    campaign.await_more("201", 1)
+    """Return the seconds from ``started`` until the next document was acknowledged, at most RECOVERY_SECONDS."""
+    campaign.await_more("201", 1, RECOVERY_SECONDS)
     return time.monotonic() - started
 
 
@@ -52,7 +52,6 @@ def test_a_hanging_database_is_503_in_time_and_loses_nothing(
     report(f"paused {rounds} times: {figures(campaign, result)}; first success after {max(seconds):.2f} s at most")
     require_answers(campaign)
     result.require_sound()
-    assert max(seconds) < RECOVERY_SECONDS
 
 
 @pytest.mark.couchdb
@@ -72,4 +71,3 @@ def test_a_killed_database_loses_no_acknowledged_write(
     report(f"killed {rounds} times: {figures(campaign, result)}; first success after {max(seconds):.2f} s at most")
     require_answers(campaign)
     result.require_sound()
-    assert max(seconds) < RECOVERY_SECONDS
