@@ -50,7 +50,7 @@ def test_a_missing_base_is_not_waited_for(environ: dict[str, str], services: Ser
     document = services.documents.create(OPERATOR, {"title": "Base"})
     stored = services.store["documents"].get(DOCUMENT.doc_id(document.public_id))
     assert stored is not None
-    unknown, first = revision(2, "a"), stored.pop("_rev")
+    unknown, first = revision(2, "c"), stored.pop("_rev")
     branches = [
         ({**stored, "title": letter, "nonce": letter * 32}, (revision(3, letter), unknown, first)) for letter in "ba"
     ]

@@ -25,7 +25,8 @@ function showRefused(refused) {
     process.exit();
   }
 }
-await forDocuments.replication.awaitInSync();
+const read = () => service.call("GET", `/documents/${script.id}`).catch(() => ({}));
+while ((await read()).content !== "one\\ntwo\\nthree\\n") await new Promise((resolve) => setTimeout(resolve, 50));
 await script.incrementalPatch({ title: "x".repeat(301) });
 """
 
