@@ -126,9 +126,10 @@ def patch_document(
 
 @routes.operation("DELETE", "/documents/<id:document_id>", scope="documents:write", status=204, also=(409, 412))
 def delete_document(services: Services, access: Access, document_id: int) -> Answer:
-    """Delete a document permanently
+    """Delete a document
 
-    Its id is never used again. With `If-Match`, only if nobody else has changed it.
+    `POST /documents/{document_id}/restore` brings it back while its versions are kept. No other document gets its id.
+    With `If-Match`, only if nobody else has changed it.
     """
     services.documents.delete(access, document_id, arguments.condition())
     return answers.NO_CONTENT

@@ -128,9 +128,10 @@ def patch_project(
 
 @routes.operation("DELETE", "/projects/<id:project_id>", scope="projects:write", status=204, also=(409, 412))
 def delete_project(services: Services, access: Access, project_id: int) -> Answer:
-    """Delete an empty project permanently
+    """Delete an empty project
 
-    Its id is never used again. With `If-Match`, only if nobody else has changed it.
+    `POST /projects/{project_id}/restore` brings it back while its versions are kept. No other project gets its id.
+    With `If-Match`, only if nobody else has changed it.
     """
     services.projects.delete(access, project_id, arguments.condition())
     return answers.NO_CONTENT

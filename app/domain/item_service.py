@@ -200,7 +200,7 @@ class ItemService(ABC):
     def delete(
         self, access: Access, public_id: int, condition: Condition = ANY, write_id: WriteId | None = None
     ) -> None:
-        """Delete an item permanently, with all its versions in conflict.
+        """Delete an item, with all its versions in conflict.
 
         Raises NotFound, Forbidden, PreconditionFailed, UnresolvedConflict and Conflict.
         """

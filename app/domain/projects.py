@@ -47,7 +47,7 @@ class Projects(ItemService):
     def delete(
         self, access: Access, public_id: int, condition: Condition = ANY, write_id: WriteId | None = None
     ) -> None:
-        """Delete an empty project permanently. Raises ProjectNotEmpty and what ``replace`` raises.
+        """Delete an empty project. Raises ProjectNotEmpty and what ``replace`` raises.
 
         It is marked first, so that it accepts no documents from then on. Then a second look finds those that came
         before the mark.
