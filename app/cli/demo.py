@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -42,9 +43,18 @@ def demo(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
         if current is None or not current.address:
             return start(environ, show)
         file = settings.var / CURRENT
+        stopping = stop_event()
         show(current.address, DevelopmentKey(file if file.exists() else None))
-        threading.Event().wait()
+        stopping.wait()
     return 0
+
+
+def stop_event() -> threading.Event:
+    """Return an event that SIGTERM or SIGINT sets, so that both end the command with status 0, as they end `serve`."""
+    event = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: event.set())
+    return event
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -62,7 +63,8 @@ def test_it_starts_the_service_and_opens_the_editor(environ: dict[str, str], tmp
 
 
 @pytest.mark.nodatabase
-def test_it_uses_the_service_that_runs_already(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_uses_the_service_that_runs_already(tmp_path: Path, number: signal.Signals) -> None:
     claim = running.claim(tmp_path)
     claim.announce("http://127.0.0.1:8411")
     (tmp_path / "development-key").write_text("ds_dev_x\n")
@@ -71,7 +73,8 @@ def test_it_uses_the_service_that_runs_already(tmp_path: Path) -> None:
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(6)]
-        process.terminate()
+        process.send_signal(number)
+        assert process.wait(MAX_WAIT_SECONDS) == 0
     claim.close()
     assert "Service    http://127.0.0.1:8411\n" in "".join(lines)
     assert "Key        ds_dev_x\n" in "".join(lines)
