@@ -13,7 +13,7 @@ demo: ## as run, and open the editor that works offline
 	@$(PYTHON) -m launcher demo
 
 help: ## show this list
-	@echo "usage: make TARGET    (docs/configuration.md lists the settings)" && awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' Makefile
+	@echo "usage: make TARGET    (docs/configuration.md lists the settings)" && awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' Makefile
 
 ##@ Views and data
 
@@ -91,7 +91,7 @@ bench: tools ## compare the service with CouchDB alone (needs wrk)
 bench-scale: tools ## compare pages among 1,000 and 1,000,000 documents
 	@$(RUN) -m bench.scale
 
-bench-memory: tools ## watch the memory of the workers for an hour's load (needs wrk)
+bench-memory: tools ## watch the memory of the workers for an hour (needs wrk)
 	@$(RUN) -m bench.memory
 
 bench-pages: tools ## measure the cost of pages, as ratios

@@ -133,8 +133,10 @@ def test_make_help_lists_every_target_in_groups() -> None:
     output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     lines = output.splitlines()
     assert max(map(len, lines)) <= 80
+    targets = [line for line in lines if line.startswith("  ")]
+    assert len({line.index(line.split(maxsplit=1)[1]) for line in targets}) == 1, "the descriptions are not aligned"
     makefile = (ROOT / "Makefile").read_text()
     phony = makefile.rpartition(".PHONY:")[2].split()
-    assert sorted(line.split()[0] for line in lines if line.startswith("  ")) == sorted(phony)
+    assert sorted(line.split()[0] for line in targets) == sorted(phony)
     groups = [line.removeprefix("##@ ") for line in makefile.splitlines() if line.startswith("##@ ")]
     assert [line for line in lines[1:] if line and not line.startswith(" ")] == groups
