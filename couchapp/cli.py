@@ -17,6 +17,7 @@ from couchapp.settings import CouchSettings, SettingError
 from couchapp.status import database_problems, describe
 from couchapp.tree import DeployError
 
+ADMINISTRATOR_NEEDED = "COUCHDB_ADMIN_URL, or else COUCHDB_URL, must contain user and password of an administrator"
 FAILURES = (DatabaseError, DeployError, NotCouchDB, SettingError)
 
 VERBS = {
@@ -82,7 +83,7 @@ def report(line: str) -> None:
 def explained(failure: Exception) -> str:
     """Return the message of ``failure`` for an operator."""
     if isinstance(failure, Refused) and failure.status in (401, 403):
-        return f"{str(failure).rstrip('.')}. COUCHDB_ADMIN_URL must contain user and password of an administrator"
+        return f"{str(failure).rstrip('.')}. {ADMINISTRATOR_NEEDED}"
     return str(failure)
 
 
