@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -17,7 +16,7 @@ from app.wiring import build_services
 from tests.api.browser import CHROMIUM, Browser
 from tests.api.conftest import deployed_settings
 from tests.docs.reader import Reader
-from tests.server.live import SECRET, Live, command, environment
+from tests.server.live import SECRET, Live, create_key, environment
 
 MakeReader = Callable[..., Reader]
 NewItem = Callable[..., int]
@@ -60,16 +59,10 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield browser
 
 
-def new_key(environ: dict[str, str], *options: str) -> str:
-    """Create a key of every scope."""
-    created = command("keys", "create", "reader", "--scope", *SCOPES, "--json", *options, environ=environ)
-    return str(json.loads(created.stdout)["key"])
-
-
 @pytest.fixture(scope="package")
 def key(environ: dict[str, str]) -> str:
     """A key that may do everything."""
-    return new_key(environ)
+    return str(create_key(environ, SCOPES)["key"])
 
 
 @pytest.fixture

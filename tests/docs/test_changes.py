@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
+from app.domain.access import SCOPES
 from app.services import Services
 from tests.api.browser import Browser
 from tests.api.conflicts import bring_versions
 from tests.docs.blocks import Command, blocks, commands
-from tests.docs.conftest import MakeReader, NewItem, new_key
+from tests.docs.conftest import MakeReader, NewItem
 from tests.docs.followers import (
     PAGE,
     Items,
@@ -29,7 +30,7 @@ from tests.docs.followers import (
 )
 from tests.docs.reader import Reader
 from tests.server.events import EventClient
-from tests.server.live import Live, command
+from tests.server.live import Live, command, create_key
 from tests.server.relay import Relay
 from tests.waiting import wait_until
 
@@ -74,7 +75,7 @@ class Project:
 def project(live: Live, environ: dict[str, str], new_item: NewItem) -> Project:
     """A project of this test alone."""
     number = new_item("projects", name="Analytics experiments")
-    return Project(live, number, new_key(environ, "--project", str(number)))
+    return Project(live, number, create_key(environ, SCOPES, "--project", str(number))["key"])
 
 
 def reader_of(make_reader: MakeReader, project: Project, document: str) -> Reader:
@@ -193,7 +194,7 @@ def test_a_python_client_keeps_up(live: Live, environ: dict[str, str], services:
         check_that_it_keeps_up(items, project, relay, environ, services)
 
 
-def test_a_page_keeps_up(
+def test_a_javascript_client_keeps_up(
     live: Live, environ: dict[str, str], services: Services, project: Project, browser: Browser
 ) -> None:
     with Relay(live.address) as relay, keeping_up_in_chromium(browser, f"http://{relay.address}", project.key) as items:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from proofs.proxy import Proxy
 from tests.api.browser import CHROMIUM, Browser
 from tests.api.conftest import deployed_settings
 from tests.examples.person import Person
-from tests.server.live import SECRET, Live, command, environment
+from tests.server.live import SECRET, Live, create_key, environment
 
 
 @pytest.fixture(scope="package")
@@ -85,14 +84,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def key(environ: dict[str, str]) -> str:
     """A key that may do everything."""
-    return new_key(environ)[1]
-
-
-def new_key(environ: dict[str, str], *scopes: str) -> tuple[str, str]:
-    """Create a key for a new principal, with every scope or some; return its id and its text."""
-    arguments = ("keys", "create", "person", "--scope", *(scopes or SCOPES), "--json")
-    created = json.loads(command(*arguments, environ=environ).stdout)
-    return str(created["id"]), str(created["key"])
+    return str(create_key(environ, SCOPES)["key"])
 
 
 @pytest.fixture

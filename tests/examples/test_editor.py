@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from app.domain.access import SCOPES
 from proofs.proxy import Exchange, Fault, Proxy
-from tests.examples.conftest import new_key
 from tests.examples.person import Person
-from tests.server.live import Live, command
+from tests.server.live import Live, command, create_key
 from tests.waiting import wait_until
 
 People = Callable[..., Person]
@@ -121,15 +121,15 @@ def test_the_page_starts_offline_and_a_reload_loses_nothing(
 def test_a_key_revoked_while_offline_is_reported_and_the_text_stays(
     person: People, service: Proxy, live: Live, environ: dict[str, str], key: str, document: int
 ) -> None:
-    key_id, text = new_key(environ)
-    ada = person(text)
+    own_key = create_key(environ, SCOPES)
+    ada = person(own_key["key"])
     with offline(service, ada):
         ada.open(document)
         ada.replace("Ben reads", "Ben sings")
         ada.new_document("Made before the key was revoked")
         ada.sees_status("Offline · 2 queued")
-        assert command("keys", "revoke", key_id, environ=environ).returncode == 0
-        wait_until(lambda: live.request("GET", "/documents", text)[0] == 401, "the key is refused")
+        assert command("keys", "revoke", str(own_key["id"]), environ=environ).returncode == 0
+        wait_until(lambda: live.request("GET", "/documents", own_key["key"])[0] == 401, "the key is refused")
     ada.wake()
     ada.sees_status("Key refused · 2 queued")
     ada.sees("Your text is kept on this device", "#sync-state")
@@ -187,7 +187,7 @@ def test_a_change_that_is_refused_blocks_nothing(person: People, live: Live, key
 
 
 def test_a_key_that_may_only_read_shows_the_documents(person: People, environ: dict[str, str], document: int) -> None:
-    ada = person(new_key(environ, "documents:read")[1])
+    ada = person(create_key(environ, ["documents:read"])["key"])
     ada.open(document)
     ada.replace("Ben reads", "Ben writes")
     ada.sees_status("Online · 1 to decide")

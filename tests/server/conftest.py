@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import pytest
 
 from tests.api.conftest import deployed_settings
-from tests.server.live import SECRET, Live, command, environment
+from tests.server.live import SECRET, Live, create_key, environment
 
 
 @pytest.fixture(scope="module")
@@ -33,20 +32,13 @@ def environ(server_url: str, module_prefix: str, overrides: dict[str, str]) -> d
 @pytest.fixture(scope="module")
 def key(environ: dict[str, str]) -> str:
     """A key that may read and write documents."""
-    return new_key(environ, "documents:read", "documents:write")
+    return str(create_key(environ, ["documents:read", "documents:write"])["key"])
 
 
 @pytest.fixture(scope="module")
 def operator(environ: dict[str, str]) -> str:
     """A key for the metrics."""
-    return new_key(environ, "operate")
-
-
-def new_key(environ: dict[str, str], *scopes: str) -> str:
-    """Create a key, and return its text."""
-    made = command("keys", "create", "live", "--scope", *scopes, "--json", environ=environ)
-    text: str = json.loads(made.stdout)["key"]
-    return text
+    return str(create_key(environ, ["operate"])["key"])
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, redirect_stderr, redirect_stdout
 from http.client import HTTPConnection
 from io import StringIO
@@ -41,6 +41,13 @@ def command(*arguments: str, environ: Mapping[str, str]) -> subprocess.Completed
             assert isinstance(end.code, int)
             code = end.code
     return subprocess.CompletedProcess(arguments, code, stdout.getvalue(), stderr.getvalue())
+
+
+def create_key(environ: Mapping[str, str], scopes: Iterable[str], *options: str) -> dict[str, Any]:
+    """Create a key on the command line; return its JSON, with the `id` and the text as `key`."""
+    created = command("keys", "create", "test", "--scope", *scopes, "--json", *options, environ=environ)
+    key: dict[str, Any] = json.loads(created.stdout)
+    return key
 
 
 class Live(AbstractContextManager["Live"]):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.server.clients import waiting_clients
-from tests.server.live import Live, command
+from tests.server.live import Live, command, create_key
 from tests.waiting import wait_until
 
 # For a run by hand: HIDDEN_WRITES=1000.
@@ -39,18 +39,11 @@ def poll(live: Live, key: str, query: str, **headers: str) -> Answer:
     return Answer(response.status, response.headers["ETag"], body, time.monotonic() - started)
 
 
-def create_key(environ: dict[str, str], *arguments: str) -> dict[str, Any]:
-    made = command("keys", "create", "limited", *arguments, "--json", environ=environ)
-    created: dict[str, Any] = json.loads(made.stdout)
-    return created
-
-
 @pytest.fixture(scope="module")
 def editor(environ: dict[str, str]) -> str:
     """A key that may do everything with documents and projects."""
     scopes = ("documents:read", "documents:write", "projects:read", "projects:write")
-    text: str = create_key(environ, "--scope", *scopes)["key"]
-    return text
+    return str(create_key(environ, scopes)["key"])
 
 
 def create(live: Live, key: str, path: str = "/documents", **members: object) -> int:
@@ -119,7 +112,7 @@ def test_changes_that_a_client_has_do_not_end_its_wait(live: Live, key: str, ope
 
 
 def test_a_revoked_key_ends_a_long_poll(live: Live, environ: dict[str, str], operator: str) -> None:
-    created = create_key(environ, "--scope", "documents:read")
+    created = create_key(environ, ["documents:read"])
     with ThreadPoolExecutor() as pool:
         answer = started(live, operator, pool, created["key"], "since=now&timeout=60")
         command("keys", "revoke", str(created["id"]), environ=environ)
@@ -131,7 +124,7 @@ def test_writes_to_hidden_documents_wake_no_limited_key(
 ) -> None:
     """Neither new documents, nor edits of one that has left the limits of the key, show anything."""
     home, away = (create(live, editor, "/projects") for _ in range(2))
-    limited = create_key(environ, "--scope", "documents:read", "--project", str(home))["key"]
+    limited = create_key(environ, ["documents:read"], "--project", str(home))["key"]
     leaver = create(live, editor, project_id=home)
     since = poll(live, limited, "").body["next"]
     live.request("PATCH", f"/documents/{leaver}", editor, {"project_id": away})

@@ -12,7 +12,7 @@ import pytest
 from tests.api.conftest import deployed_settings
 from tests.deploy.queries import queries
 from tests.samples import Scrape
-from tests.server.live import SECRET, Live, command, environment
+from tests.server.live import SECRET, Live, create_key, environment
 from tests.server.raw import RawClient
 from tests.waiting import wait_until
 
@@ -57,7 +57,7 @@ def service(server_url: str, module_prefix: str) -> Iterator[tuple[Live, str]]:
         DREAMSCRIPT_LOG="json",
     )
     scopes = ("documents:read", "documents:write", "operate")
-    key = command("keys", "create", "test", "--scope", *scopes, environ=environ).stdout.split()[-1]
+    key = create_key(environ, scopes)["key"]
     with Live("serve", environ) as live:
         yield live, key
 

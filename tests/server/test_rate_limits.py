@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from collections import Counter
@@ -15,7 +14,7 @@ import pytest
 
 from tests.api.conftest import deployed_settings
 from tests.redis import Redis, needs_redis
-from tests.server.live import SECRET, Live, command, environment
+from tests.server.live import SECRET, Live, command, create_key, environment
 
 LIMIT, WORKERS = 60, 4
 
@@ -36,9 +35,7 @@ def environ(server_url: str, module_prefix: str) -> dict[str, str]:
 @pytest.fixture
 def key(environ: dict[str, str]) -> str:
     """A new, unused key."""
-    made = command("keys", "create", "live", "--scope", "documents:read", "--json", environ=environ)
-    text: str = json.loads(made.stdout)["key"]
-    return text
+    return str(create_key(environ, ["documents:read"])["key"])
 
 
 @pytest.fixture(scope="module")

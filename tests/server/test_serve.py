@@ -15,7 +15,7 @@ import pytest
 
 from app.domain.resources import now
 from tests.server.clients import workers
-from tests.server.live import Live, command
+from tests.server.live import Live, command, create_key
 from tests.server.raw import RawClient, exchange, head, post
 from tests.waiting import wait_until
 
@@ -102,8 +102,8 @@ def use_in_two_processes(live: Live, key: str) -> set[int]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_orderly_end_writes_the_last_uses_of_keys(environ: dict[str, str], number: signal.Signals) -> None:
     """A terminal and a service manager signal every process; all write the same key, and the last use remains."""
-    created = command("keys", "create", "used", "--scope", "documents:read", "keys:manage", "--json", environ=environ)
-    key, path = json.loads(created.stdout)["key"], f"/keys/{json.loads(created.stdout)['id']}"
+    created = create_key(environ, ["documents:read", "keys:manage"])
+    key, path = created["key"], f"/keys/{created['id']}"
     with Live("serve", environ) as live:
         pids = use_in_two_processes(live, key)
         began = now()
@@ -120,7 +120,7 @@ def test_an_orderly_end_writes_the_last_uses_of_keys(environ: dict[str, str], nu
     rows = json.loads(command("keys", "list", "--json", environ=environ).stdout)
     assert item["last_used_at"] < next(row["last_used_at"] for row in rows if row["id"] == item["id"])
     lines = command("keys", "list", environ=environ).stdout
-    assert re.search(rf"^{item['id']} +active +never +20[0-9: -]+Z +used ", lines, re.MULTILINE)
+    assert re.search(rf"^{item['id']} +active +never +20[0-9: -]+Z +{created['name']} ", lines, re.MULTILINE)
 
 
 def test_a_missing_setting_is_named(environ: dict[str, str]) -> None:

@@ -9,13 +9,12 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from http.client import HTTPException
-from typing import Any
 
 import pytest
 
 from tests.server.clients import waiting_clients
 from tests.server.events import EventClient
-from tests.server.live import Live, command
+from tests.server.live import Live, command, create_key
 from tests.server.raw import RawClient, head
 from tests.waiting import wait_until
 
@@ -173,8 +172,7 @@ def test_a_half_closed_client_goes_on(live: Live, key: str) -> None:
 
 
 def test_revocation_ends_a_stream(live: Live, environ: dict[str, str]) -> None:
-    made = command("keys", "create", "short", "--scope", "documents:read", "--json", environ=environ)
-    created: dict[str, Any] = json.loads(made.stdout)
+    created = create_key(environ, ["documents:read"])
     with EventClient(live, created["key"], "since=now") as client:
         assert client.next().name == "ready"
         command("keys", "revoke", str(created["id"]), environ=environ)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -16,7 +15,7 @@ from app.services import Services
 from app.settings import Settings
 from app.wiring import build_services
 from tests.server.events import EventClient
-from tests.server.live import Live, command
+from tests.server.live import Live, command, create_key
 
 
 class Desk:
@@ -163,12 +162,12 @@ def test_a_ticket_opens_no_other_route_and_no_other_type(live: Live, desk: Desk)
 
 
 def test_a_ticket_ends_with_its_key(environ: dict[str, str], live: Live) -> None:
-    made = json.loads(command("keys", "create", "short", "--scope", "documents:read", "--json", environ=environ).stdout)
-    desk = Desk(live, made["key"])
+    created = create_key(environ, ["documents:read"])
+    desk = Desk(live, created["key"])
     ticket = desk.ticket(since="now")
     with desk.stream(ticket) as client:
         assert client.next().name == "ready"
-        assert command("keys", "revoke", str(made["id"]), environ=environ).returncode == 0
+        assert command("keys", "revoke", str(created["id"]), environ=environ).returncode == 0
         # The stream ends within 5 s.
         assert client.rest() == []
     assert desk.status(ticket) == 401
