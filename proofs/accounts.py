@@ -75,7 +75,7 @@ def sent_so(item: dict[str, Any], creations: Mapping[str, Creation]) -> bool:
 
 
 def stored(service: Service, key: str, collection: str = "documents", limit: int = 1000) -> list[dict[str, Any]]:
-    """Return everything in a collection, page by page. A busy machine may need several requests for a page."""
+    """Return everything in a collection, page by page. A page that a busy machine answers with 503 is read again."""
     items: list[dict[str, Any]] = []
     path = f"/{collection}?limit={limit}"
     while path:

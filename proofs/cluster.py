@@ -20,7 +20,7 @@ from proofs.process_group import ProcessGroup
 from tests.ports import free_port, reserve_port
 
 NODES = 3
-# Seconds until the nodes have joined; a busy machine needs minutes to start three of them.
+# The longest time until the nodes have joined: a busy machine needs minutes to start three of them.
 JOIN_SECONDS = 300.0
 
 CONFIGURATION = """\

@@ -118,8 +118,8 @@ def service(installation: Installation, proxy: Proxy) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="module")
-def patient(installation: Installation, proxy: Proxy) -> Iterator[Service]:
-    """A service behind the proxy that has time to answer on a busy machine, for tests that expect no 503."""
+def unhurried_service(installation: Installation, proxy: Proxy) -> Iterator[Service]:
+    """A service behind the proxy with a long deadline, for tests that expect no 503 on a busy machine."""
     with Service(installation.environ(proxy.url, DREAMSCRIPT_DEADLINE="30")) as running:
         yield running
 

@@ -17,30 +17,30 @@ VERSIONS_PER_PAGE = 1000
 
 
 class ResolverWrites:
-    """The sets of live leaves that were judged, and the revisions that were stored for them."""
+    """The sets of live leaves that were judged, to compare with the revisions that were stored for them."""
 
     def __init__(self) -> None:
         self.needed: set[tuple[str, frozenset[str]]] = set()
 
     @contextmanager
-    def noted(self) -> Iterator[None]:
-        """Note the sets of leaves that are judged in this time."""
+    def recording(self) -> Iterator[None]:
+        """Record the sets of leaves that are judged during the context."""
         judge = Judge.judge
 
-        def note(
+        def record(
             self_: Judge, resource_type: ResourceType, doc_id: str, revisions: tuple[str, ...]
         ) -> Judgement | None:
             if len(revisions) > 1:
                 self.needed.add((doc_id, frozenset(revisions)))
             return judge(self_, resource_type, doc_id, revisions)
 
-        with patch.object(Judge, "judge", note):
+        with patch.object(Judge, "judge", record):
             yield
 
     def check(self, regions: Sequence[DatabaseRegion], public_ids: Sequence[int]) -> int:
         """Check that regions which are alike have no two merges of the same leaves, and no two tombstones of a leaf.
 
-        Return the number of merges, which is at most that of the sets of leaves.
+        Return the number of merges. There is at most one for each set of leaves.
         """
         merges = 0
         for public_id in public_ids:

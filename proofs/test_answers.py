@@ -115,10 +115,10 @@ def test_a_fault_of_the_database_is_503_in_time_and_the_service_recovers_at_once
 
 @pytest.mark.parametrize("faulty", [doing(fault) for fault in (*HARMLESS, delay(0.1))])
 def test_a_late_or_wrongly_declared_answer_is_accepted(
-    faulty: Faulty, proxy: Proxy, clients: Clients, patient: Service
+    faulty: Faulty, proxy: Proxy, clients: Clients, unhurried_service: Service
 ) -> None:
     with faulty(proxy):
-        answers = replace(clients, service=patient).send_all()
+        answers = replace(clients, service=unhurried_service).send_all()
     assert [fault for call, reply in answers for fault in call.faults(reply)] == []
     assert {reply.status for _, reply in answers} == {200, 201}
 

@@ -43,7 +43,7 @@ def hosts(cluster: Cluster, installation: Installation) -> Iterator[list[Service
 def test_every_copy_is_complete_after_a_node_was_stopped_and_started(
     cluster: Cluster, hosts: list[Service], installation: Installation, seed: int, report: Callable[[str], None]
 ) -> None:
-    """Clients write and follow at any of the hosts, and the third one has no database meanwhile."""
+    """Clients write and follow at every host; the database of the third one is down for a while."""
     with closing(build_services(installation.settings)) as services:
         world = World(hosts[0], installation.key)
         audience = Audience(hosts, installation, readers(services, world), seed, FEEDS_EACH)

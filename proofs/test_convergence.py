@@ -80,7 +80,7 @@ def test_regions_converge(
 ) -> None:
     count, random, started_at, writes = len(links), Random(seed), time.monotonic(), ResolverWrites()
     with ExitStack() as opened:
-        opened.enter_context(writes.noted())
+        opened.enter_context(writes.recording())
         regions = [DatabaseRegion(urls[number], prefixes(urls[number]), number, count) for number in range(count)]
         for region in regions:
             opened.callback(region.close)

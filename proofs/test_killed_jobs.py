@@ -1,4 +1,4 @@
-"""No version is lost or stored twice while the process of capture and resolver is killed, and the database.
+"""No version is lost or stored twice while the database and the process of capture and resolver are killed.
 
 With DREAMSCRIPT_PROOF_KILLS, as `make prove-history` has it, this is the proof at full size.
 """
@@ -32,10 +32,10 @@ pytestmark = pytest.mark.timeout(3600)
 
 KILLS = int(os.environ.get("DREAMSCRIPT_PROOF_KILLS", "3"))
 IS_PROOF = "DREAMSCRIPT_PROOF_KILLS" in os.environ
-# One kill of this number is that of the database.
+# Every third kill is one of the database, the others are of the workers.
 KILLS_PER_DATABASE_KILL = 3
 WRITERS = 3
-# Acknowledged changes between two kills, at most.
+# The most acknowledged changes between two kills.
 MAX_CHANGES = 8
 # Seconds until everything is captured: a job that failed pauses for 10 seconds.
 CAPTURE_SECONDS = 120.0
@@ -50,18 +50,18 @@ def own(node: Node) -> Installation:
 
 
 @pytest.fixture
-def beside(own: Installation) -> Iterator[Services]:
-    """The services of another process, which is not killed."""
+def observer(own: Installation) -> Iterator[Services]:
+    """The services of this process, which is not killed and has its own connection to the database."""
     services = build_services(own.settings)
     yield services
     services.close()
 
 
-def kill_workers(service: Service, beside: Services) -> None:
-    """Kill all workers, one of them in the middle of capture and resolver, and let another one run them at once."""
+def kill_workers(service: Service, observer: Services) -> None:
+    """Kill all workers, and end the leases of capture and resolver, so that a new worker runs them at once."""
     for worker in sorted(service.workers()):
         service.kill(worker)
-    meta = beside.store["meta"]
+    meta = observer.store["meta"]
     for job in ("capture", "resolver"):
         with suppress(ServiceError):
             if lease := meta.get(f"lease:{job}"):
@@ -69,14 +69,15 @@ def kill_workers(service: Service, beside: Services) -> None:
 
 
 def kill_database(node: Node, writers: Clients) -> None:
+    """Kill the database, and start it again once a writer has noticed."""
     node.kill()
     writers.await_more("503", 1)
     node.start()
 
 
-def unfinished(beside: Services, documents: list[Document]) -> list[str]:
+def unfinished(observer: Services, documents: list[Document]) -> list[str]:
     """Return the acknowledged versions that the history does not have, and the items that are still to be merged."""
-    leaves, versions = beside.store.leaves("documents"), beside.store.versions
+    leaves, versions = observer.store.leaves("documents"), observer.store.versions
     live = leaves.revisions([document.doc_id for document in documents if document.is_mergeable])
     unmerged = [doc_id for doc_id, revisions in live.items() if len(revisions) > 1]
     missing = (
@@ -88,7 +89,7 @@ def unfinished(beside: Services, documents: list[Document]) -> list[str]:
 
 
 def check_versions(service: Service, key: str, document: Document) -> Counter[str]:
-    """Check the versions that the service lists; return how many are acknowledged, proofs of others, and merges."""
+    """Check the versions that the service lists; return their numbers by sort. A confirmation is an equal revision."""
     listed = service.ask("GET", f"{document.path}/versions?limit=1000", key).json
     revisions = [version["etag"].strip('"') for version in listed]
     assert len(set(revisions)) == len(revisions), document
@@ -101,8 +102,9 @@ def check_versions(service: Service, key: str, document: Document) -> Counter[st
     deletions = [version for version in listed if version.get("deleted")]
     assert len(merges) == bool(document.is_mergeable), (document, listed)
     assert len(deletions) == document.is_deleted, (document, listed)
-    proofs = len(listed) - len(document.versions) - len(merges) - len(deletions)
-    return Counter(acknowledged=len(document.versions), proofs=proofs, merges=len(merges), deletions=len(deletions))
+    counts = Counter(acknowledged=len(document.versions), merges=len(merges), deletions=len(deletions))
+    counts["confirmations"] = len(listed) - counts.total()
+    return counts
 
 
 def check_conflict(service: Service, key: str, document: Document) -> str:
@@ -121,43 +123,52 @@ def check_conflict(service: Service, key: str, document: Document) -> str:
     return "clash"
 
 
-def assert_quiet(beside: Services) -> None:
+def assert_quiet(observer: Services) -> None:
     """Check that nothing is written any more, by the service or by a process that begins to run its jobs."""
-    databases = [beside.store[name] for name in ("documents", "history")]
+    databases = [observer.store[name] for name in ("documents", "history")]
     before, end = [database.sequence() for database in databases], time.monotonic() + QUIET_SECONDS
     while time.monotonic() < end:
         time.sleep(1)
-    assert beside.capture is not None
-    beside.capture.run(Event())
-    beside.resolver.run(Event())
+    assert observer.capture is not None
+    observer.capture.run(Event())
+    observer.resolver.run(Event())
     assert [database.sequence() for database in databases] == before
 
 
+def kill_repeatedly(node: Node, service: Service, observer: Services, clients: Clients, chance: random.Random) -> None:
+    """Kill the workers or the database KILLS times, each time after some changes."""
+    for number in range(1, KILLS + 1):
+        clients.await_more("200", chance.randint(1, MAX_CHANGES))
+        if number % KILLS_PER_DATABASE_KILL:
+            kill_workers(service, observer)
+        else:
+            kill_database(node, clients)
+    clients.await_more("200", MAX_CHANGES)
+
+
+def await_capture(observer: Services, documents: list[Document]) -> float:
+    """Wait until the history has all versions, and all merges are done; return the seconds that this took."""
+    started_at = time.monotonic()
+    poll(lambda: not unfinished(observer, documents), CAPTURE_SECONDS)
+    assert unfinished(observer, documents) == []
+    return time.monotonic() - started_at
+
+
 def test_kills_lose_no_version_and_store_none_twice(
-    node: Node, own: Installation, beside: Services, seed: int, report: Callable[[str], None]
+    node: Node, own: Installation, observer: Services, seed: int, report: Callable[[str], None]
 ) -> None:
-    chance = random.Random(seed)
     with Service(own.environ()) as service:
         kinds: list[type[VersionWriter]] = [Patcher, Brancher]
         writers = [kind(service, own, number, seed) for kind in kinds for number in range(WRITERS)]
         clients = Clients(writers)
         with clients.running():
-            for number in range(1, KILLS + 1):
-                clients.await_more("200", chance.randint(1, MAX_CHANGES))
-                if number % KILLS_PER_DATABASE_KILL:
-                    kill_workers(service, beside)
-                else:
-                    kill_database(node, clients)
-            clients.await_more("200", MAX_CHANGES)
+            kill_repeatedly(node, service, observer, clients, random.Random(seed))
         documents = [document for writer in writers for document in writer.documents]
-        started_at = time.monotonic()
-        poll(lambda: not unfinished(beside, documents), CAPTURE_SECONDS)
-        assert unfinished(beside, documents) == []
-        seconds = time.monotonic() - started_at
+        seconds = await_capture(observer, documents)
         counts = sum((check_versions(service, own.key, document) for document in documents), Counter[str]())
         branched = [document for document in documents if document.is_mergeable is not None]
         ends = Counter(check_conflict(service, own.key, document) for document in branched)
-        assert_quiet(beside)
+        assert_quiet(observer)
     unknown = sum(writer.unknown for writer in writers)
     report(
         f"{KILLS} kills, {len(documents)} documents, {dict(clients.counts())}, versions: {dict(counts)}, "

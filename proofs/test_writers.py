@@ -23,14 +23,14 @@ MOST = {CUT_AFTER: 0.6, CUT_BEFORE: 0.2}
 
 
 def test_of_conditional_writers_exactly_one_wins_each_version(
-    patient: Service, installation: Installation, rounds: int, report: Callable[[str], None]
+    unhurried_service: Service, installation: Installation, rounds: int, report: Callable[[str], None]
 ) -> None:
-    made = patient.ask("POST", "/documents", installation.key, {"title": "start"})
+    made = unhurried_service.ask("POST", "/documents", installation.key, {"title": "start"})
     path, tag, latest = f"/documents/{made.json['id']}", made.headers["ETag"], made.json
 
     def write(writer: int, version: int, tag: str) -> Reply:
         value = {"title": f"{writer} in {version}"}
-        return patient.ask("PUT", path, installation.key, value, {"If-Match": tag})
+        return unhurried_service.ask("PUT", path, installation.key, value, {"If-Match": tag})
 
     with ThreadPoolExecutor(WRITERS) as pool:
         for version in range(VERSIONS * rounds):
@@ -40,7 +40,7 @@ def test_of_conditional_writers_exactly_one_wins_each_version(
             [winner] = [reply for reply in replies if reply.status == 200]
             tag, latest = winner.headers["ETag"], winner.json
             assert {reply.headers["ETag"] for reply in replies} == {tag}
-    reply = patient.ask("GET", path, installation.key)
+    reply = unhurried_service.ask("GET", path, installation.key)
     assert (reply.json, reply.headers["ETag"]) == (latest, tag)
     # Each version is one revision: every stored write was acknowledged.
     assert tag.startswith(f'"{1 + VERSIONS * rounds}-')

@@ -23,9 +23,9 @@ T = TypeVar("T")
 
 LINES = [f"line {number}\n" for number in range(1, 10)]
 MAX_PATCHES = 6
-# One document of this number is deleted, or has versions that clash.
+# Every third document is deleted, or has versions that clash.
 DOCUMENTS_PER_DELETION, DOCUMENTS_PER_CLASH = 3, 3
-# Answers after which a request is repeated; its write may be proven by another revision then.
+# A request is repeated after these answers, so that its write may be confirmed by an equal revision.
 DISTURBED = ("dropped", "503", "409")
 
 
@@ -39,7 +39,7 @@ class Document:
     # The revisions whose request was answered at once.
     undisturbed: set[str] = field(default_factory=set)
     is_deleted: bool = False
-    # Whether a version that replication brought is to be merged; None if there is none.
+    # Whether the version that replication brings can be merged; None if it brings none.
     is_mergeable: bool | None = None
 
     @property
@@ -62,7 +62,8 @@ class VersionWriter(Client):
     """Creates documents one after the other, and notes their versions. Each writer has a ``number``."""
 
     def __init__(self, service: Service, installation: Installation, number: int, seed: int) -> None:
-        super().__init__(name := f"{type(self).__name__} {number}")
+        name = f"{type(self).__name__} {number}"
+        super().__init__(name)
         self._number = number
         self._random = random.Random(f"{seed} {name}")
         self._server_url, self._database = installation.url, f"{installation.prefix}-documents"
@@ -86,17 +87,17 @@ class VersionWriter(Client):
         raise NotImplementedError
 
     def is_turn(self, number: int) -> bool:
-        """Return whether the current document is one of every ``number``; each writer begins elsewhere."""
+        """Return whether the current document is one of each ``number``; each writer begins elsewhere."""
         return (self._number + len(self.documents)) % number == 0
 
     def patch(self, document: Document, **members: Any) -> None:
-        """Change a document until that is acknowledged."""
+        """Change a document, and repeat the request until it is acknowledged."""
         before = Counter(self.answered)
         reply = self._requests.repeated("PATCH", document.path, members, expected=(200,))
         self.note(document, reply, is_undisturbed=not any(self.answered[each] - before[each] for each in DISTURBED))
 
     def note(self, document: Document, reply: Reply, *, is_undisturbed: bool) -> None:
-        """Note an acknowledged version; the service may be unable to find out whether a write was carried out."""
+        """Note an acknowledged version, or count an answer that leaves the outcome of the write unknown."""
         if reply.is_unknown:
             self.unknown += 1
             return
@@ -138,7 +139,7 @@ class Brancher(VersionWriter):
         lineage = _lineage(base.pop("_revisions"))
         generation, _, _ = lineage[0].partition("-")
         revision = f"{int(generation) + 1}-{self._random.getrandbits(128):032x}"
-        fields = {name: it for name, it in base.items() if name != "_rev"}
+        fields = {name: member for name, member in base.items() if name != "_rev"}
         branch = {**fields, **value, "nonce": secrets.token_hex(16), "updated_by": "elsewhere"}, [revision, *lineage]
         self._until_done(lambda: replicate(self._server_url, self._database, branch))
         document.versions[revision] = value
