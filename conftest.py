@@ -80,8 +80,8 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _patient_store() -> Iterator[None]:
-    """Let stores in this process wait for a busy database, and let no follower outlive its store and log later."""
+def _long_timeouts() -> Iterator[None]:
+    """Let stores in this process wait for a busy database, and a follower's thread end before its test."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(exchange, "TIMEOUT_SECONDS", MAX_WAIT_SECONDS)
         patched.setattr(changes, "JOIN_SECONDS", MAX_WAIT_SECONDS)

@@ -125,7 +125,7 @@ def deployed_settings(server_url: str, prefix: str, **changes: Any) -> Settings:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _uses_are_written_on_demand() -> Iterator[None]:
+def _last_uses_are_written_on_demand() -> Iterator[None]:
     """Let no thread write the last uses of keys while a test counts requests or compares answers."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(usage, "PERIOD_SECONDS", 24 * 3600.0)
@@ -192,7 +192,7 @@ def nobody(app: Application) -> Caller:
 
 @pytest.fixture(scope="module")
 def views_are_awaited() -> Iterator[None]:
-    """Let listings by id wait for their views, which they do without after a quarter of a second."""
+    """Let listings by id wait for their views. Otherwise they read the primary index after a quarter of a second."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(pages, "VIEW_SECONDS", MAX_WAIT_SECONDS)
         yield

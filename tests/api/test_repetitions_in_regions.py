@@ -1,4 +1,4 @@
-"""A request with an Idempotency-Key that is repeated in another region: records of requests do not replicate."""
+"""Requests with an Idempotency-Key that are repeated in another region: their records do not replicate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from app import create_app
 from app.domain.access import SCOPES
 from tests.api.conftest import Answer, Caller
-from tests.domain.conflicts.database_region import DatabaseRegion
+from tests.domain.conflicts.database_region import DatabaseRegion, two_regions
 from tests.replication import Replication
 
 Regions = tuple[DatabaseRegion, DatabaseRegion]
@@ -20,12 +20,8 @@ Callers = tuple[Caller, Caller]
 @pytest.fixture(scope="module")
 def regions(server_url: str, module_prefix: str, second_module_prefix: str) -> Iterator[Regions]:
     """Two regions on one server."""
-    one, other = (
-        DatabaseRegion(server_url, each, number) for number, each in enumerate((module_prefix, second_module_prefix))
-    )
-    yield one, other
-    one.close()
-    other.close()
+    with two_regions(server_url, module_prefix, second_module_prefix) as regions:
+        yield regions
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +78,7 @@ def test_a_repetition_before_the_replication_is_an_equal_edit(regions: Regions, 
     assert {version["etag"] for version in listed} > tags
     assert one.get(path).json["title"] == "New"
     assert one.get(path).headers["ETag"] == max(tags)
-    # A repetition in the same region is the first answer, although the other version is the current one.
+    # In the same region, a repetition gets the first answer again, although the other version may be the current one.
     for caller, answer in zip(callers, answers, strict=True):
         again = write(caller, path, "before")
         assert (again.data, again.headers["ETag"]) == (answer.data, answer.headers["ETag"])

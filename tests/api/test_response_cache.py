@@ -296,8 +296,8 @@ def test_simultaneous_requests_for_a_page_share_one_read(ada: Caller, monkeypatc
         may_read.wait()
         return read(*args)
 
-    def noted() -> float | None:
-        """A request that has joined a flight asks for its time before it waits."""
+    def count_wait() -> float | None:
+        """Count a request that joins a read: it looks up its remaining time before it waits."""
         waits.append(remaining())
         return waits[-1]
 
@@ -306,7 +306,7 @@ def test_simultaneous_requests_for_a_page_share_one_read(ada: Caller, monkeypatc
         return Client(ada.app).get(path, headers=headers)
 
     monkeypatch.setattr(Index, "range", slow)
-    monkeypatch.setattr(single_flight, "remaining", noted)
+    monkeypatch.setattr(single_flight, "remaining", count_wait)
     with ThreadPoolExecutor(6) as pool:
         sending = [pool.submit(send, number) for number in range(6)]
         try:
@@ -318,5 +318,5 @@ def test_simultaneous_requests_for_a_page_share_one_read(ada: Caller, monkeypatc
         (200, answers[0].data, answers[0].headers["ETag"])
     }
     assert [answer.headers["X-Request-ID"] for answer in answers] == [f"r{number}" for number in range(6)]
-    # Those that come before the first one reads share its read.
+    # A request shares the read of the first one if that has not begun yet, otherwise the next read.
     assert len(reads) <= 2

@@ -211,8 +211,8 @@ def test_a_condition_on_the_restoration_of_a_deleted_item_names_its_deletion(ada
     assert restore(ada, path, tags[0], **{"If-Match": deletion}).status_code == 200
 
 
-def test_any_version_means_one_that_exists(ada: Caller) -> None:
-    """A deleted item has none (RFC 9110, sections 13.1.1 and 13.1.2)."""
+def test_a_star_in_a_condition_matches_no_deleted_item(ada: Caller) -> None:
+    """It matches any version that exists (RFC 9110, sections 13.1.1 and 13.1.2)."""
     document_id, tags = edited(ada, "One")
     path = f"/documents/{document_id}"
     assert restore(ada, path, tags[0], **{"If-None-Match": "*"}).status_code == 412

@@ -40,7 +40,7 @@ class Reader(AbstractContextManager["Reader"]):
         """Run a command, check its output if the page shows it, and return the output."""
         assert self._shell.stdin is not None
         assert self._shell.stdout is not None
-        print(self.own(command.text), "printf '\\0'", sep="", file=self._shell.stdin, flush=True)
+        print(self.adapted(command.text), "printf '\\0'", sep="", file=self._shell.stdin, flush=True)
         printed = ""
         while (character := self._shell.stdout.read(1)) != "\0":
             assert character, f"the shell ended at {command.text}"
@@ -49,7 +49,7 @@ class Reader(AbstractContextManager["Reader"]):
             self.check(command.output, printed)
         return printed
 
-    def own(self, text: str) -> str:
+    def adapted(self, text: str) -> str:
         """Return a text of the page with the address, the ids and the words of this service."""
         own = VARIABLE.sub(lambda match: self.values.get(match[0], match[0]), text)
         return own.replace(ADDRESS, self.address)

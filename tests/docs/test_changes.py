@@ -107,7 +107,7 @@ def test_a_ticket_opens_a_stream(make_reader: MakeReader, project: Project) -> N
 @contextmanager
 def running(reader: Reader, row: Command) -> Iterator[subprocess.Popen[str]]:
     """Run a command that waits."""
-    script = reader.own("".join(each.text for each in (*SETUP, row)))
+    script = reader.adapted("".join(each.text for each in (*SETUP, row)))
     options: dict[str, Any] = {"cwd": reader.folder, "start_new_session": True}
     with subprocess.Popen(["bash", "-c", script], stdout=subprocess.PIPE, text=True, **options) as process:
         try:

@@ -61,7 +61,7 @@ def test_an_operator_lists_shows_and_resolves_a_conflict(
     monkeypatch.chdir(tmp_path)
 
     def printed(row: Command) -> str:
-        words = shlex.split(reader.own(row.text))
+        words = shlex.split(reader.adapted(row.text))
         assert words[:3] == [".venv/bin/python", "-m", "app"]
         ended = command(*words[3:], environ=environ)
         assert (ended.returncode, ended.stderr) == (0, "")

@@ -22,8 +22,8 @@ POLICIES = policies(f"read={LIMIT}/hour,write=2/hour")
 
 
 @pytest.fixture(autouse=True)
-def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for a busy server, which would otherwise be taken for one that is down."""
+def _long_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for a busy server, which would otherwise count as unreachable."""
     monkeypatch.setattr(limiter_module, "TIMEOUT_SECONDS", MAX_WAIT_SECONDS)
 
 

@@ -69,11 +69,11 @@ def test_mutated_requests_never_fail_the_service(live: Live, key: str) -> None:
     )
     for _ in range(MUTATIONS):
         content = mutate(chance.choice(requests), chance)
-        is_patient = chance.random() < 0.9
+        half_closes = chance.random() < 0.9
         with RawClient(live) as client:
             try:
                 client.sendall(content)
-                if is_patient:
+                if half_closes:
                     client.shutdown(socket.SHUT_WR)
                 else:
                     client.settimeout(0.05)
@@ -81,7 +81,7 @@ def test_mutated_requests_never_fail_the_service(live: Live, key: str) -> None:
             except ConnectionError:
                 continue
             except TimeoutError:
-                assert not is_patient, (seed, content)
+                assert not half_closes, (seed, content)
                 continue
         received_statuses = [int(status) for status in re.findall(rb"^HTTP/1.1 (\d+)", received, re.MULTILINE)]
         assert STATUSES.issuperset(received_statuses), (seed, content, received)

@@ -66,7 +66,7 @@ FAILURES: dict[str, Behaviour] = {
 
 
 class OwnThread(logging.Filter):
-    """Passes the records of the thread that made it. They do not name theirs once the server's logs are imported."""
+    """Passes the records of the thread that creates it. `app.server.logs` keeps the thread out of the records."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class OwnThread(logging.Filter):
 
 @pytest.fixture(autouse=True)
 def _log_everything(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Log all of this test; a thread of an earlier one may log at any time."""
+    """Capture everything that this test logs, and nothing from the threads of earlier tests."""
     caplog.set_level(logging.DEBUG)
     with caplog.filtering(OwnThread()):
         yield
@@ -227,7 +227,7 @@ def test_a_wait_ends_with_the_request_or_before_it(
 ) -> None:
     absent = answer(404, {"error": "not_found", "reason": "missing"})
     with database(absent, hang) as (documents, server):
-        # So there is a connection, and the short time is spent on the answer alone.
+        # This opens the connection, so that the short time is spent on the answer alone.
         documents.get("first")
         monkeypatch.setattr(exchange, "TIMEOUT_SECONDS", store_waits)
         started, context = time.monotonic(), request_context(request_id="r-1", seconds=request_has)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.domain.conflicts.database_region import DatabaseRegion
+from tests.domain.conflicts.database_region import DatabaseRegion, two_regions
 
 
 @pytest.fixture(scope="module")
@@ -14,8 +14,5 @@ def regions(
     server_url: str, module_prefix: str, second_module_prefix: str
 ) -> Iterator[tuple[DatabaseRegion, DatabaseRegion]]:
     """Two regions on one server."""
-    one = DatabaseRegion(server_url, module_prefix, 0)
-    other = DatabaseRegion(server_url, second_module_prefix, 1)
-    yield one, other
-    one.close()
-    other.close()
+    with two_regions(server_url, module_prefix, second_module_prefix) as regions:
+        yield regions

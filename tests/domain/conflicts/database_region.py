@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from threading import Event
 from typing import Any
 from unittest.mock import patch
@@ -28,6 +29,14 @@ ALL_DATABASES = ("documents", "history")
 MAX_RUNS = 50
 # Seconds for a request to the database: a machine may be busy, and these tests are about outcomes.
 DEADLINE_SECONDS = 60.0
+
+
+@contextmanager
+def two_regions(url: str, *prefixes: str) -> Iterator[tuple[DatabaseRegion, DatabaseRegion]]:
+    """Provide two regions in the databases with two prefixes on one server."""
+    one, other = (DatabaseRegion(url, prefix, number) for number, prefix in enumerate(prefixes))
+    with closing(one), closing(other):
+        yield one, other
 
 
 class DatabaseRegion:

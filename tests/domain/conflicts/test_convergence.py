@@ -76,11 +76,11 @@ class Resolvers:
         region.resolve(ID)
 
     def check_writes(self, regions: list[Region]) -> int:
-        """Check that no set of leaves was merged twice, and that no leaf has two tombstones; return how many merges."""
+        """Check that no set of leaves was merged twice, and no leaf has two tombstones; return the number of merges."""
         written = {revision: document for region in regions for revision, document in region.tree.written.items()}
-        by_resolvers = {revision: it for revision, it in written.items() if it.get("updated_by") == MERGED_BY}
-        merged = [frozenset(it[MERGED_FROM]) for it in by_resolvers.values() if not it.get("_deleted")]
-        deleted = [regions[0].tree.below[ID][revision] for revision, it in by_resolvers.items() if it.get("_deleted")]
+        by_resolvers = {name: value for name, value in written.items() if value.get("updated_by") == MERGED_BY}
+        merged = [frozenset(value[MERGED_FROM]) for value in by_resolvers.values() if not value.get("_deleted")]
+        deleted = [regions[0].tree.below[ID][name] for name, value in by_resolvers.items() if value.get("_deleted")]
         assert len(set(merged)) == len(merged) <= len(self.needed)
         assert len(set(deleted)) == len(deleted)
         return len(merged)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from app.domain.conflicts.arrivals import ARRIVAL_SECONDS
 from app.domain.conflicts.conflicts import ConflictView
 from app.domain.conflicts.description import describe_view
 from app.domain.conflicts.judgement import Judgement
@@ -27,7 +28,6 @@ ID = "document:0000000000000001"
 CONFLICTS = int(os.environ.get("DREAMSCRIPT_PROOF_CONFLICTS", "150"))
 SEED = int(os.environ.get("DREAMSCRIPT_TEST_SEED", "1"))
 MAX_LINES = 30
-ARRIVAL_SECONDS = 60.0
 # Documents are moved into these projects. The last one does not exist.
 PROJECTS = (1, 2, 3)
 MISSING_PROJECT = 3
@@ -84,27 +84,27 @@ def _lines(members: dict[str, Any]) -> set[str]:
 
 
 def store(edits: Edits) -> tuple[tuple[Region, Region], str]:
-    """Store the versions in two regions that replicate; return them, and how each item was stored.
+    """Store the versions in two regions that replicate; return the regions and the case.
 
-    The history may be missing, so that one region does not know the base, and one side may delete the item.
+    Without a history, one region does not know the base. In the case of a deletion, one region deletes the item.
     """
-    how = edits.random.choices(["with history", "without base", "deleted"], [0.9, 0.05, 0.05])[0]
+    case = edits.random.choices(["with history", "without base", "deleted"], [0.9, 0.05, 0.05])[0]
     existing = set(PROJECTS) - {MISSING_PROJECT}
-    regions = Region(keeps_history=how != "without base", projects=existing), Region(projects=existing)
+    regions = Region(keeps_history=case != "without base", projects=existing), Region(projects=existing)
     one, other = regions
     one.edit(ID, **edits.base)
     other.pull(one)
     for region, members in zip(regions, edits.versions, strict=True):
         region.edit(ID, **members)
-    if how == "deleted":
+    if case == "deleted":
         one.delete(ID)
-    if how == "without base":
+    if case == "without base":
         one.tree.compact()
         one.pull(other, with_history=False)
         other.pull(one)
     else:
         sync(*regions)
-    return regions, how
+    return regions, case
 
 
 def shown(judgement: Judgement) -> dict[str, Any]:
@@ -168,11 +168,11 @@ def check_merged(members: dict[str, Any], edits: Edits, judgement: Judgement) ->
 
 def check_end(edits: Edits) -> str:
     """Store random edits, resolve in both regions, check the end, and return it."""
-    (one, other), how = store(edits)
+    (one, other), case = store(edits)
     one.resolve(ID)
     one.seconds = ARRIVAL_SECONDS
     judgement = one.judge(ID)
-    if how == "deleted":
+    if case == "deleted":
         assert shown(judgement)["versions"][0]["value"] == public(edits.versions[1])
         return "edit against deletion"
     if len(judgement.revisions) > 1:
