@@ -59,7 +59,7 @@ class LaunchSettings(AddressSettings):
     secrets: tuple[str, ...] = setting(
         "DREAMSCRIPT_SECRET_KEY",
         "",
-        "Signs cursors and peppers key digests. A comma-separated list rotates it: the first signs, all verify.",
+        "Encrypts cursors, signs tickets and reservations, peppers key digests. To rotate it, set a list: new,old.",
         secret_list,
         shown="made by `make run` into `var/secret-key`",
         secret=True,

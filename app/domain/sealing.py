@@ -1,4 +1,4 @@
-"""The keys and the spelling of encrypted cursors, which clients carry and cannot read."""
+"""The keys and the encoding of encrypted cursors, which clients store but cannot read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def encode(content: bytes) -> str:
 
 
 def decode(cursor: str) -> bytes:
-    """Return the bytes in ``cursor``. Only one spelling of them is valid. Raises InvalidCursor."""
+    """Return the bytes in ``cursor``. Only one encoding of them is valid. Raises InvalidCursor."""
     try:
         content = urlsafe_b64decode(cursor.encode("ascii") + b"==")
     except ValueError as error:

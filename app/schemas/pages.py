@@ -18,7 +18,7 @@ class CursorQuery(Schema):
             "examples": [10],
         },
     )
-    # The service refuses a cursor by its signature; the pattern only says which characters it has.
+    # The service refuses a cursor that it did not encrypt; the pattern only shows the characters of a cursor.
     cursor = fields.String(
         metadata={
             "description": "The cursor of an x-next, with the same filters.",

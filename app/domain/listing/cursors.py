@@ -13,15 +13,15 @@ from app.errors import InvalidCursor
 
 LABEL = b"dreamscript listing cursor"
 KEY_BYTES = 64
-# The longest position, a revision. All are padded to it, so that the length of a cursor reveals nothing.
-POSITION_LENGTH = 49
+# The length of the longest position, a revision. All are padded to it, so that the length of a cursor reveals nothing.
+POSITION_CHARACTERS = 49
 
 
 class Cursors:
     """Write and read cursors. The first of ``secrets`` encrypts, and all of them decrypt.
 
-    A position may be that of an item that the key may not see, so clients cannot read it. With AES-SIV (RFC 5297), a
-    position always has the same cursor, so that equal pages have equal answers.
+    A cursor may point to an item that the key may not see, so clients must not be able to read it. With AES-SIV
+    (RFC 5297), a position always has the same cursor, so that equal pages have equal answers.
     """
 
     def __init__(self, secrets: Sequence[str]) -> None:
@@ -32,7 +32,7 @@ class Cursors:
 
         The binding has all that the listing depends on: principal, path and filters, as JSON values.
         """
-        text = str(position).ljust(POSITION_LENGTH).encode()
+        text = str(position).ljust(POSITION_CHARACTERS).encode()
         return encode(self._ciphers[0].encrypt(text, _associated(binding)))
 
     def read(self, cursor: str, *binding: object) -> int:
