@@ -104,17 +104,10 @@ class Changes:
         checkpoint = self.begin(access, query)
         if query.since is None and query.from_now:
             return Poll((), checkpoint, is_caught_up=True)
-        listed, capacity = list[Shown](), Capacity(query.limit)
-        if checkpoint.listing:
-            # A client that could not go on with the feeds would list the rest in vain.
-            for each in types if query.since else ():
-                _check_place(checkpoint.places[each.name], self._state(each))
-            listed, listing = self._first_sync.read(
-                view, types, checkpoint.listing, capacity, with_values=query.with_values
-            )
-            checkpoint = replace(checkpoint, listing=listing)
-            if listing or capacity.is_used_up:
-                return Poll(_ordered(listed), checkpoint, is_caught_up=False)
+        capacity = Capacity(query.limit)
+        listed, checkpoint = self._list(view, types, checkpoint, query, capacity)
+        if checkpoint.listing or capacity.is_used_up:
+            return Poll(_ordered(listed), checkpoint, is_caught_up=False)
         poll = self._follow(view, types, checkpoint, query, capacity, started_at)
         return replace(poll, changes=_ordered([*listed, *poll.changes]))
 
@@ -156,6 +149,20 @@ class Changes:
         is_same = (checkpoint.region, checkpoint.scope) == (self._region, _scope(access, types))
         if not is_same or checkpoint.time < stamp(self._now() - MAX_AGE):
             raise Gone
+
+    def _list(
+        self, view: View, types: Sequence[ResourceType], checkpoint: Checkpoint, query: ChangesQuery, capacity: Capacity
+    ) -> tuple[Sequence[Shown], Checkpoint]:
+        """Return the items of the first sync, up to ``capacity``, and the checkpoint after them."""
+        if not checkpoint.listing:
+            return (), checkpoint
+        # A client that could not go on with the feeds would list the rest in vain.
+        for each in types if query.since else ():
+            _check_place(checkpoint.places[each.name], self._state(each))
+        listed, listing = self._first_sync.read(
+            view, types, checkpoint.listing, capacity, with_values=query.with_values
+        )
+        return listed, replace(checkpoint, listing=listing)
 
     def _follow(
         self,
