@@ -27,7 +27,7 @@ def check_server(url: str, setting: str) -> None:
     """
     parts = urlsplit(url)
     try:
-        status, body = _get_root(parts)
+        status, body = _get(parts, "/")
     except (OSError, UnicodeError) as error:
         reason = _unreachable(parts, error)
     except http.client.HTTPException:
@@ -39,15 +39,24 @@ def check_server(url: str, setting: str) -> None:
     raise NotCouchDB(f"{setting}: {reason}")
 
 
-def _get_root(parts: SplitResult) -> tuple[int, Any]:
-    """Return status and JSON of the root, None for a body that is not JSON."""
+def has_fauxton(url: str) -> bool:
+    """Return whether the server shows Fauxton, its web console. Some installations leave it out."""
+    try:
+        status, _ = _get(urlsplit(url), "/_utils/")
+    except (OSError, http.client.HTTPException):
+        return False
+    return status == 200
+
+
+def _get(parts: SplitResult, path: str) -> tuple[int, Any]:
+    """Return status and JSON of a path of the server, None for a body that is not JSON."""
     headers = {"Accept": "application/json"}
     if parts.username:
         credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         headers["Authorization"] = f"Basic {base64.b64encode(credentials.encode()).decode()}"
     connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     with closing(connect(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)) as connection:
-        connection.request("GET", parts.path.rstrip("/") + "/", headers=headers)
+        connection.request("GET", parts.path.rstrip("/") + path, headers=headers)
         response = connection.getresponse()
         try:
             return response.status, json.loads(response.read())

@@ -25,11 +25,15 @@ class DevelopmentKey:
 
 @dataclass(frozen=True)
 class Storage:
-    """The database as a person sees it: its name, its URL with credentials if it is ours, and the folder of data."""
+    """The database as a person sees it: its name, its URL with credentials if it is ours, and the folder of data.
+
+    Without ``has_fauxton``, the URL of its HTTP interface takes the place of that of its console.
+    """
 
     name: str
     url: str
     folder: Path | None
+    has_fauxton: bool = True
 
 
 def base_url(host: str, port: int) -> str:
@@ -65,8 +69,9 @@ def _key_lines(url: str, key: DevelopmentKey) -> list[str]:
 
 def _storage_rows(storage: Storage) -> list[tuple[str, str]]:
     parts = urlsplit(storage.url)
-    fauxton = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}/_utils/"
+    name, path = ("Fauxton", "/_utils/") if storage.has_fauxton else ("CouchDB", "/")
+    url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}{path}"
     if storage.folder is None:
-        return [("Database", storage.name), ("Fauxton", f"{fauxton} (user and password as in COUCHDB_URL)")]
+        return [("Database", storage.name), (name, f"{url} (user and password as in COUCHDB_URL)")]
     login = f"user {unquote(parts.username or '')}, password {unquote(parts.password or '')}"
-    return [("Database", storage.name), ("Data", str(storage.folder)), ("Fauxton", fauxton), ("", login)]
+    return [("Database", storage.name), ("Data", str(storage.folder)), (name, url), ("", login)]

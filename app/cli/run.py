@@ -21,7 +21,7 @@ from app.settings import Settings, weaknesses
 from app.wiring import build_services
 from couchapp import deployment, running, tree
 from couchapp.running import Claim
-from couchapp.server_check import check_server
+from couchapp.server_check import check_server, has_fauxton
 from launcher.address import free_port
 from launcher.folder import require_folder
 from launcher.steps import Steps
@@ -69,7 +69,8 @@ def start(environ: Mapping[str, str], show: Show = lambda _url, _key: None) -> i
             if claim:
                 claim.announce(url)
             folder = settings.var.resolve() if claim else None
-            steps.print(banner(url, key, Storage(server.name, server.url, folder)))
+            storage = Storage(server.name, server.url, folder, has_fauxton(server.url))
+            steps.print(banner(url, key, storage))
             show(url, key)
 
         return serve(settings, server.keep, ready)

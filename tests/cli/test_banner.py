@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,13 @@ def test_it_names_everything_for_the_first_hour() -> None:
         f'\n  curl -H "X-API-Key: ds_dev_x" {URL}/documents\n',
     ):
         assert part in text
+
+
+def test_without_fauxton_it_names_the_database_itself() -> None:
+    text = banner(URL, NEW, replace(LOCAL, has_fauxton=False))
+    assert "CouchDB    http://127.0.0.1:4567/\n" in text
+    assert "user admin, password s@cret\n" in text
+    assert "Fauxton" not in text
 
 
 def test_a_later_start_shows_the_file_and_not_the_key() -> None:

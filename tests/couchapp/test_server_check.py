@@ -10,7 +10,7 @@ import pytest
 
 from couchapp import server_check
 from couchapp.cli import main
-from couchapp.server_check import NotCouchDB, check_server
+from couchapp.server_check import NotCouchDB, check_server, has_fauxton
 from tests.couch.misbehaving_server import Behaviour, MisbehavingServer, answer, hang, reply, reset, send
 
 HTML = b"<!DOCTYPE html><title>Welcome to nginx!</title>"
@@ -62,6 +62,16 @@ def test_couchdb_and_pouchdb_are_recognised(welcome: object) -> None:
 def test_a_server_that_is_not_couchdb(behaviour: Behaviour, message: str) -> None:
     with MisbehavingServer(behaviour) as server:
         assert re.search(message, reason(server.url))
+
+
+@pytest.mark.nodatabase
+@pytest.mark.parametrize(
+    ("behaviour", "outcome"), [(send(reply(200, HTML)), True), (answer(404, {}), False), (reset, False)]
+)
+def test_an_installation_without_fauxton_is_recognised(behaviour: Behaviour, outcome: bool) -> None:
+    with MisbehavingServer(behaviour) as server:
+        assert has_fauxton(server.url) is outcome
+    assert server.requests[0].target == "/_utils/"
 
 
 @pytest.mark.nodatabase
