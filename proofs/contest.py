@@ -49,7 +49,7 @@ class Contested:
 
 def is_lost(reply: Reply) -> bool:
     """Return whether a write was refused because another one came first."""
-    return reply.status == 412 or (reply.status == 409 and not reply.is_passing and not reply.is_unknown)
+    return reply.status == 412 or (reply.status == 409 and not reply.is_retryable and not reply.is_unknown)
 
 
 def race(service: Service, key: str, item: Item, ended: Counter[str]) -> Contested:

@@ -110,7 +110,7 @@ class ModelClient(Client):
     def replace(self, item: Item, value: Mapping[str, Any]) -> Item:
         """Replace an item without an Idempotency-Key. Returns the stored item, the old or the new one."""
         reply = self.requests.once("PUT", item.path, value, expected=(200,), tag=self.tag(item))
-        if reply is not None and not reply.is_passing:
+        if reply is not None and not reply.is_retryable:
             return self.took(item.kind, reply, value)
         stored = self.settle(item, value, reply)
         assert stored is not None
@@ -119,7 +119,7 @@ class ModelClient(Client):
     def delete(self, item: Item) -> Item | None:
         """Delete an item without an Idempotency-Key. Returns it if it still exists."""
         reply = self.requests.once("DELETE", item.path, expected=(204,), tag=self.tag(item))
-        if reply is None or reply.is_passing:
+        if reply is None or reply.is_retryable:
             return self.settle(item, None, reply)
         self.ledger.drop(item)
         assert self.requests.read(item.path).status == 404

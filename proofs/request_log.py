@@ -139,7 +139,7 @@ def turn_over(client: ModelClient) -> None:
 def is_deleted(client: ModelClient, project: Item) -> bool:
     """Delete a project that others may be deleting too. Returns whether it is gone."""
     reply = client.requests.once("DELETE", project.path, expected=(204, 404, 409))
-    if reply is not None and not reply.is_passing:
+    if reply is not None and not reply.is_retryable:
         assert reply.status != 409 or reply.json["error"] in ("project_not_empty", "conflict")
         return reply.status != 409
     for _ in range(REPEATS):

@@ -53,7 +53,7 @@ class Requests:
         faults = [f"{method} {path}: {fault}" for fault in reply.faults(*expected)]
         if key and reply.is_unknown:
             self._answered["unknown"] += 1
-        if reply.is_passing or reply.status in expected or (key and reply.is_unknown):
+        if reply.is_retryable or reply.status in expected or (key and reply.is_unknown):
             self.faults += faults
         else:
             raise AssertionError(faults)
@@ -101,6 +101,6 @@ def essence(reply: Reply) -> tuple[int, str | None, bytes]:
 
 def is_final(reply: Reply) -> bool:
     """Return whether an answer is definite for the whole request; the outcomes of a batch may be partly retryable."""
-    body = reply.json if reply.body and not reply.is_passing else {}
+    body = reply.json if reply.body and not reply.is_retryable else {}
     outcomes = body.get("outcomes", ()) if isinstance(body, dict) else ()
-    return not reply.is_passing and all(outcome["status"] < 500 for outcome in outcomes)
+    return not reply.is_retryable and all(outcome["status"] < 500 for outcome in outcomes)

@@ -31,7 +31,7 @@ RECOVERY_SECONDS = 5.0 if IS_PROOF else MAX_WAIT_SECONDS
 
 
 # The errors when the database fails, or the worker of the first request was killed.
-PASSING = ("unavailable", "idempotency_in_progress")
+RETRYABLE = ("unavailable", "idempotency_in_progress")
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class Reply:
         return json.loads(self.body)
 
     @property
-    def is_passing(self) -> bool:
+    def is_retryable(self) -> bool:
         """Whether the request should be repeated."""
-        return self.status in (409, 503) and self.json["error"] in PASSING
+        return self.status in (409, 503) and self.json["error"] in RETRYABLE
 
     @property
     def is_unknown(self) -> bool:
@@ -80,7 +80,7 @@ class Reply:
                 and (error["error"], self.status) in {(each.code, each.status) for each in ERRORS}
                 and (
                     self.headers.get("Retry-After", "").isdigit()
-                    if error["error"] in PASSING
+                    if error["error"] in RETRYABLE
                     else self.status in expected
                 )
             )
@@ -148,13 +148,13 @@ class Service(Live):
         """Return the answer to a request that is repeated after a 503, since a busy database may miss the deadline."""
         headers = {"Idempotency-Key": secrets.token_hex(8)} if method == "POST" else {}
 
-        def reply() -> Reply | None:
+        def attempt() -> Reply | None:
             reply = self.ask(method, path, key, value, headers)
-            return None if reply.is_passing else reply
+            return None if reply.is_retryable else reply
 
-        final = poll(reply, MAX_WAIT_SECONDS)
-        assert final, f"{method} {path} was not answered within {MAX_WAIT_SECONDS} s"
-        return final
+        reply = poll(attempt, MAX_WAIT_SECONDS)
+        assert reply, f"{method} {path} was not answered within {MAX_WAIT_SECONDS} s"
+        return reply
 
 
 def footprint(process: int) -> Footprint:

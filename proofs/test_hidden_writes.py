@@ -19,6 +19,7 @@ from app.domain.access import SCOPES
 from app.local_couchdb.process import poll
 from app.services import Services
 from proofs.conftest import Installation
+from tests.server.clients import waiting_clients
 from tests.server.events import EventClient
 from tests.server.live import Live
 from tests.waiting import MAX_WAIT_SECONDS
@@ -131,14 +132,6 @@ class Waiter:
         return ids
 
 
-def waiting(live: Live, key: str) -> float:
-    """Return how many clients wait, in all workers."""
-    with closing(live.connect()) as connection:
-        connection.request("GET", "/metrics", headers={"X-API-Key": key})
-        text = connection.getresponse().read().decode()
-    return sum(map(float, re.findall(r"^dreamscript_waiting_clients{.*} (.+)$", text, re.MULTILINE)))
-
-
 def test_hidden_writes_change_no_page_and_no_length(
     live: Live, installation: Installation, services: Services, report: Callable[[str], None]
 ) -> None:
@@ -160,7 +153,7 @@ def test_hidden_writes_change_no_page_and_no_length(
     with ThreadPoolExecutor() as threads:
         waiters = [Waiter(live, key, seen) for key in keys]
         waits = [threads.submit(wait) for waiter in waiters for wait in (waiter.woken_by, waiter.streamed)]
-        assert poll(lambda: waiting(live, installation.key) == len(waits), MAX_WAIT_SECONDS)
+        assert poll(lambda: waiting_clients(live, installation.key) == len(waits), MAX_WAIT_SECONDS)
         try:
             hidden.write()
             woken = [wait.result() for wait in waits if wait.done()]

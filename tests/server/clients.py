@@ -8,10 +8,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from http.client import HTTPConnection, HTTPException
 from typing import Any, NamedTuple
 
+from tests.samples import Scrape
 from tests.server.live import Live
 from tests.waiting import MAX_WAIT_SECONDS
 
@@ -33,17 +34,12 @@ def workers(live: Live, count: int) -> list[int]:
     return live.wait_for(booted)
 
 
-def waiting_clients(live: Live, operator: str) -> float:
-    """Return the number of long-polls that wait."""
-    connection = live.connect()
-    connection.request("GET", "/metrics", headers={"X-API-Key": operator})
-    lines = connection.getresponse().read().decode().splitlines()
-    connection.close()
-    return sum(
-        float(line.split()[-1])
-        for line in lines
-        if line.startswith("dreamscript_waiting_clients{") and 'kind="longpoll"' in line
-    )
+def waiting_clients(live: Live, operator: str, **labels: str) -> float:
+    """Return the number of clients that wait in all workers, by the metric with these ``labels``."""
+    with closing(live.connect()) as connection:
+        connection.request("GET", "/metrics", headers={"X-API-Key": operator})
+        scrape = Scrape(connection.getresponse().read().decode())
+    return scrape.total("dreamscript_waiting_clients", **labels)
 
 
 class WorkerResponse(NamedTuple):

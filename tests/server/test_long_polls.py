@@ -58,9 +58,9 @@ def started(
 ) -> Future[Answer]:
     """Start a long-poll when no other one waits, and return when it waits."""
     # An earlier one that was answered may still be counted for a moment.
-    wait_until(lambda: waiting_clients(live, operator) == 0, "no client waits")
+    wait_until(lambda: waiting_clients(live, operator, kind="longpoll") == 0, "no client waits")
     answer = pool.submit(poll, live, key, f"feed=longpoll&{query}", **headers)
-    wait_until(lambda: answer.done() or waiting_clients(live, operator) == 1, "a client waits")
+    wait_until(lambda: answer.done() or waiting_clients(live, operator, kind="longpoll") == 1, "a client waits")
     return answer
 
 

@@ -219,7 +219,7 @@ def test_sigterm_ends_streams_and_long_polls_at_once(environ: dict[str, str], ke
         with EventClient(own, key, "since=now") as client:
             assert client.next().name == "ready"
             connection.request("GET", path, headers={"X-API-Key": key})
-            wait_until(lambda: waiting_clients(own, operator) == 1, "the long-poll waits")
+            wait_until(lambda: waiting_clients(own, operator, kind="longpoll") == 1, "the long-poll waits")
             own.signal(signal.SIGTERM)
             assert client.rest() == []
             assert 1000 <= client.retry_ms <= 5000
