@@ -21,7 +21,7 @@ from proofs.conftest import Installation
 from proofs.copies import Deviation, Items
 from proofs.editors import World
 from proofs.followers import FEEDS, Follower
-from proofs.service import DEADLINE, Service
+from proofs.service import DEADLINE_SECONDS, Service
 from tests.waiting import MAX_WAIT_SECONDS
 
 
@@ -117,7 +117,7 @@ class Audience(Clients):
 
         def is_quiet() -> bool:
             before = places()
-            time.sleep(DEADLINE)
+            time.sleep(DEADLINE_SECONDS)
             return places() == before
 
         assert poll(is_quiet, MAX_WAIT_SECONDS), "the database is never quiet"

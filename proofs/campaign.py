@@ -14,7 +14,7 @@ CLIENTS = 6
 # Maximum characters of a document, and maximum requests of a client for one create.
 CONTENT, REPEATS = 4000, 500
 # Seconds that a client waits after a 503.
-RETRY = 0.05
+RETRY_SECONDS = 0.05
 
 
 @dataclass
@@ -79,7 +79,7 @@ class Creator(Client):
             self.answered[str(creation.replies[-1].status)] += 1
             if creation.replies[-1].status in (409, 503):
                 # Sooner than `Retry-After`, but not in a busy loop.
-                self.stopping.wait(RETRY)
+                self.stopping.wait(RETRY_SECONDS)
         except NO_ANSWER:
             creation.dropped += 1
             self.answered["dropped"] += 1

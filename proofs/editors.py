@@ -16,7 +16,7 @@ PROJECTS, DOCUMENTS = 4, 8
 # Documents that an editor chooses from: the first ones, and those that were created last.
 RECENT = 40
 # Seconds until an editor goes on after a 503.
-RETRY = 0.1
+RETRY_SECONDS = 0.1
 # The passing refusals, and those of a lost race: another editor has deleted or changed the item.
 EXPECTED = {200, 201, 204, 400, 404, 409, 412, 503}
 
@@ -76,7 +76,7 @@ class Editor(Client):
             self.answered["dropped"] += 1
         if self.answered["503"] > refusals:
             # The database is away, and the action does not count.
-            self.stopping.wait(RETRY)
+            self.stopping.wait(RETRY_SECONDS)
             return True
         self._count -= 1
         self.answered["actions"] += 1

@@ -18,11 +18,11 @@ from proofs.service import NO_ANSWER
 from tests.server.live import Live
 from tests.waiting import MAX_WAIT_SECONDS
 
-# Seconds between two polls, that a long-poll waits, and that a stream may be silent before it is cut, at most.
-PAUSE, WAIT, SILENCE = 1.0, 5, 5.0
-# Changes per answer, and events until a stream is cut, at most.
-LIMIT, EVENTS = 30, 60
-# Seconds until a client that was refused tries again, and until a follower must be up to date at the end.
+# The longest pause between two polls, the longest wait of a long-poll, and the longest silence before a stream is cut.
+PAUSE_SECONDS, LONG_POLL_SECONDS, SILENCE_SECONDS = 1.0, 5, 5.0
+# The most changes per answer, and the most events until a stream is cut.
+MAX_CHANGES, MAX_EVENTS = 30, 60
+# Seconds until a client that was refused tries again.
 RETRY_SECONDS = 0.5
 # States that a follower may be set back to.
 SAVED = 5
@@ -69,12 +69,12 @@ class Follower(Client):
 
     def follow(self) -> None:
         """Send one poll."""
-        self.stopping.wait(0 if self.is_calm else self.chance.uniform(0, PAUSE))
+        self.stopping.wait(0 if self.is_calm else self.chance.uniform(0, PAUSE_SECONDS))
         self.poll({})
 
     def poll(self, more: Mapping[str, Any]) -> bool:
         """Send a request that is answered with JSON; return whether it has caught up. Raises as http.client does."""
-        limit = 1000 if self.is_calm else self.chance.randint(1, LIMIT)
+        limit = 1000 if self.is_calm else self.chance.randint(1, MAX_CHANGES)
         query = {**self.query, "include": "value", "limit": limit, **more}
         with closing(self.open({**query, "since": self.copy.since} if self.copy.since else query)) as response:
             if self.is_cut(0.05):
@@ -145,7 +145,7 @@ class LongPoller(Follower):
 
     def follow(self) -> None:
         """Wait for a change, and at times not at all."""
-        self.poll({"feed": "longpoll", "timeout": self.chance.randint(1, WAIT)})
+        self.poll({"feed": "longpoll", "timeout": self.chance.randint(1, LONG_POLL_SECONDS)})
 
 
 class Streamer(Follower):
@@ -175,7 +175,7 @@ class Streamer(Follower):
 
     def read(self, response: HTTPResponse) -> None:
         """Apply events until the stream is cut or ends."""
-        remaining = None if self.is_calm else self.chance.randint(1, EVENTS)
+        remaining = None if self.is_calm else self.chance.randint(1, MAX_EVENTS)
         for event in events(response):
             self.answered["events"] += 1
             self.take(event)
@@ -200,7 +200,7 @@ class Streamer(Follower):
     @property
     def silence(self) -> float:
         """The seconds without a byte after which the client leaves."""
-        return MAX_WAIT_SECONDS if self.is_calm else self.chance.uniform(SILENCE / 6, SILENCE)
+        return MAX_WAIT_SECONDS if self.is_calm else self.chance.uniform(SILENCE_SECONDS / 6, SILENCE_SECONDS)
 
 
 class TicketHolder(Streamer):

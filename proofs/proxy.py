@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from tests.ports import reserve_port
 
 # Seconds between two checks of a wait, and the longest wait of the proxy.
-PAUSE, LIMIT = 0.02, 60.0
+PAUSE_SECONDS, LIMIT_SECONDS = 0.02, 60.0
 PIECE = 2**16
 
 
@@ -58,7 +58,7 @@ class Exchange:
 
         Raises OSError.
         """
-        with socket.create_connection(self.upstream, LIMIT) as server:
+        with socket.create_connection(self.upstream, LIMIT_SECONDS) as server:
             server.sendall(self.request.raw)
             yield from message(io.BufferedReader(_Reader(server, self.client)), answers=self.request.method)
             # A reset leaves no port behind that cannot be used for a minute (RFC 9293, section 3.6.1).
@@ -68,11 +68,11 @@ class Exchange:
         """Send the request on, and return the database's whole answer. Raises OSError."""
         return b"".join(self.forward())
 
-    def wait(self, seconds: float = LIMIT) -> bool:
+    def wait(self, seconds: float = LIMIT_SECONDS) -> bool:
         """Wait for ``seconds`` or until the fault is lifted. Returns False as soon as the client leaves."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and not self.lifted.is_set():
-            if select.select([self.client], [], [], PAUSE)[0]:
+            if select.select([self.client], [], [], PAUSE_SECONDS)[0]:
                 return False
         return True
 
@@ -87,7 +87,7 @@ class _Reader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        if self._server not in select.select([self._server, self._client], [], [], LIMIT)[0]:
+        if self._server not in select.select([self._server, self._client], [], [], LIMIT_SECONDS)[0]:
             raise ConnectionError("the client has left, or the server says nothing")
         return self._server.recv_into(buffer)
 
@@ -218,7 +218,7 @@ class _Listener(socketserver.ThreadingTCPServer):
         self._serve_client = serve
         self._clients: set[socket.socket] = set()
         self._clients_lock = threading.Lock()
-        self._thread = threading.Thread(target=self.serve_forever, args=[PAUSE])
+        self._thread = threading.Thread(target=self.serve_forever, args=[PAUSE_SECONDS])
         self._thread.start()
 
     def end(self) -> None:

@@ -7,7 +7,7 @@ import time
 from collections import Counter, deque
 from datetime import UTC, datetime
 
-from proofs.campaign import REPEATS, RETRY
+from proofs.campaign import REPEATS, RETRY_SECONDS
 from proofs.service import NO_ANSWER, Reply, Service
 
 # Requests that a report of a failure shows.
@@ -90,7 +90,7 @@ class Requests:
             if reply is not None and is_final(reply):
                 return reply
             # Sooner than `Retry-After`, but not in a busy loop.
-            time.sleep(RETRY)
+            time.sleep(RETRY_SECONDS)
         raise AssertionError(f"{method} {path} was not answered {REPEATS} times")
 
 

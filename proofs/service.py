@@ -25,7 +25,7 @@ from tests.waiting import MAX_WAIT_SECONDS
 # Whether the proofs check times as well. The suite shares its machine with others.
 IS_PROOF = "DREAMSCRIPT_PROOF_ROUNDS" in os.environ
 # Seconds that a request may take, and the margin for a busy machine. Both end before a fault, which lasts a minute.
-DEADLINE, ALLOWANCE = 2, 2.0 if IS_PROOF else 30.0
+DEADLINE_SECONDS, ALLOWANCE_SECONDS = 2, 2.0 if IS_PROOF else 30.0
 # Seconds within which the service succeeds again after a fault.
 RECOVERY_SECONDS = 5.0 if IS_PROOF else MAX_WAIT_SECONDS
 
@@ -66,7 +66,7 @@ class Reply:
     def faults(self, *expected: int) -> list[str]:
         """Return the faults of this answer: not ``expected``, not a documented error of a failing database, or late."""
         faults = []
-        if self.seconds > DEADLINE + ALLOWANCE:
+        if self.seconds > DEADLINE_SECONDS + ALLOWANCE_SECONDS:
             faults.append(f"answered after {self.seconds:.2f} s")
         if self.status not in expected or self.status >= 400:
             faults += self._error_faults((*expected, 409) if self.is_unknown else expected)
@@ -98,11 +98,13 @@ class Footprint:
 
 
 class Service(Live):
-    """`python -m app serve` with all workers that ``environ`` sets, and with DEADLINE unless ``environ`` sets one."""
+    """`python -m app serve` with the workers and the deadline that ``environ`` sets, by default DEADLINE_SECONDS."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._count = int(environ["DREAMSCRIPT_WORKERS"])
-        super().__init__("serve", {"DREAMSCRIPT_DEADLINE": str(DEADLINE), **environ, "DREAMSCRIPT_RATE_LIMIT": "off"})
+        super().__init__(
+            "serve", {"DREAMSCRIPT_DEADLINE": str(DEADLINE_SECONDS), **environ, "DREAMSCRIPT_RATE_LIMIT": "off"}
+        )
         self.await_workers()
 
     def __enter__(self) -> Self:

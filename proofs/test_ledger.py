@@ -12,7 +12,7 @@ import pytest
 from proofs.ledger import DOCUMENTS, PROJECTS, Difference, Item
 from proofs.model_client import ModelClient
 from proofs.scripted import ABSENT, DOUBTFUL, FAILED, Scripted, error, reply, shown
-from proofs.service import ALLOWANCE, DEADLINE, Reply, Service
+from proofs.service import ALLOWANCE_SECONDS, DEADLINE_SECONDS, Reply, Service
 from proofs.shared import SharedProjects
 
 pytestmark = pytest.mark.nodatabase
@@ -106,7 +106,10 @@ def test_a_wrong_answer_is_detected(replies: tuple[Reply, ...], action: Callable
 
 
 def test_a_late_or_undocumented_answer_is_detected() -> None:
-    late, bare = replace(shown(BEFORE, "1-a"), seconds=DEADLINE + ALLOWANCE + 1), reply(503, {"error": "unavailable"})
+    late, bare = (
+        replace(shown(BEFORE, "1-a"), seconds=DEADLINE_SECONDS + ALLOWANCE_SECONDS + 1),
+        reply(503, {"error": "unavailable"}),
+    )
     client = model_client(late, bare, shown(BEFORE, "1-a"))
     client.requests.read(ITEM.path)
     client.requests.read(ITEM.path)

@@ -22,7 +22,7 @@ ROTATIONS = int(os.environ.get("DREAMSCRIPT_PROOF_ROTATIONS", "1"))
 LONGEST = 5.0
 # Keys revoked at the same time, and the requests per second with each.
 AT_ONCE = 10
-PAUSE = 0.05
+PAUSE_SECONDS = 0.05
 # Requests a second, and how many of them before, between and after a rotation and the change to the new key.
 RATE = 200
 STAGE = 60
@@ -34,7 +34,7 @@ def revoke(live: Live, admin: str, key_id: int, text: str) -> float:
     with WorkerClient(live) as client:
         while time.monotonic() < in_use_until:
             assert [client.ask(pid, text) for pid in pids] == [200] * WORKERS
-            time.sleep(PAUSE)
+            time.sleep(PAUSE_SECONDS)
         assert live.request("DELETE", f"/keys/{key_id}", admin)[0] == 204
         revoked_at, refused = time.monotonic(), dict[int, float]()
         while len(refused) < WORKERS:
@@ -44,7 +44,7 @@ def revoke(live: Live, admin: str, key_id: int, text: str) -> float:
                 assert status == 401 or (status == 200 and began < LONGEST), (status, began)
                 if status == 401:
                     refused[pid] = time.monotonic() - revoked_at
-            time.sleep(PAUSE)
+            time.sleep(PAUSE_SECONDS)
         assert [client.ask(pid, text) for pid in pids] == [401] * WORKERS
     return max(refused.values())
 

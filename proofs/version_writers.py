@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from app.couch.failures import DatabaseError
 from app.domain.resources import DOCUMENT
 from app.local_couchdb.wire import request
-from proofs.campaign import REPEATS, RETRY
+from proofs.campaign import REPEATS, RETRY_SECONDS
 from proofs.clients import Client
 from proofs.conftest import Installation
 from proofs.requests import Requests, is_final
@@ -123,7 +123,7 @@ class Patcher(VersionWriter):
             if reply is not None and is_final(reply):
                 document.is_deleted = True
                 return
-            self.stopping.wait(RETRY)
+            self.stopping.wait(RETRY_SECONDS)
         raise AssertionError(f"{document.path} was not deleted")
 
 
@@ -159,7 +159,7 @@ class Brancher(VersionWriter):
                 return step()
             except (DatabaseError, ValueError, *NO_ANSWER):
                 self.answered["database down"] += 1
-                self.stopping.wait(RETRY)
+                self.stopping.wait(RETRY_SECONDS)
         raise AssertionError(f"the database did not answer {REPEATS} times")
 
 
