@@ -34,6 +34,7 @@ class EventClient(AbstractContextManager["EventClient"]):
         self.response: HTTPResponse = self._connection.getresponse()
         self.retry_ms = 0
         self.last_id: str | None = None
+        self._items: dict[tuple[Any, Any], Any] = {}
         self._events = self._parsed()
 
     def _parsed(self) -> Iterator[Event]:
@@ -50,8 +51,15 @@ class EventClient(AbstractContextManager["EventClient"]):
                 fields = {}
 
     def next(self, *, with_heartbeats: bool = False) -> Event:
-        """Return the next event. Raises EOFError at the end of the stream."""
+        """Return the next event. Raises EOFError at the end of the stream.
+
+        A change that the client has is ignored: a stream may report it again (docs/changes.md).
+        """
         for event in self._events:
+            item = event.data.get("type"), event.data.get("id")
+            if "." in event.name and self._items.get(item) == event.data:
+                continue
+            self._items[item] = event.data
             if with_heartbeats or event.name != "heartbeat":
                 return event
         raise EOFError
