@@ -41,7 +41,7 @@ class Ticket:
     id: str
     key_id: int
     principal: str
-    issued_at: float
+    issued_at_ms: int
     parameters: Mapping[str, Any]
 
 
@@ -57,8 +57,8 @@ class Tickets:
         since = parameters.get("since", PRESENT)
         if since != PRESENT:
             self._cursors.read(since, *cursor_binding(access.principal, parameters))
-        issued_at = round(self._now().timestamp(), 3)
-        content = [token_urlsafe(ID_BYTES), access.key_id, access.principal, issued_at, dict(parameters)]
+        issued_at_ms = round(1000 * self._now().timestamp())
+        content = [token_urlsafe(ID_BYTES), access.key_id, access.principal, issued_at_ms, dict(parameters)]
         payload = PREFIX.encode() + urlsafe_b64encode(json.dumps(content).encode()).rstrip(b"=")
         return self._signers[0].sign(payload).decode()
 
@@ -68,7 +68,7 @@ class Tickets:
         Raises Unauthorized, alike for every reason.
         """
         ticket = self._read(text)
-        age = self._now() - datetime.fromtimestamp(ticket.issued_at, UTC)
+        age = self._now() - datetime.fromtimestamp(ticket.issued_at_ms / 1000, UTC)
         is_new = age.total_seconds() <= VALID_SECONDS
         if age >= MAX_AGE or not (is_new or self._has_sent(ticket, last_event_id)):
             raise Unauthorized

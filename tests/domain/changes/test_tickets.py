@@ -62,6 +62,14 @@ def test_a_ticket_names_its_key_and_the_parameters_of_its_stream(office: Office)
     assert office.tickets.admit(office.issue(), None).id != ticket.id
 
 
+def test_the_length_of_a_ticket_does_not_depend_on_the_time(office: Office) -> None:
+    lengths = set()
+    for milliseconds in (0, 100, 120, 123):
+        office.now = NOON + timedelta(milliseconds=milliseconds)
+        lengths.add(len(office.issue()))
+    assert len(lengths) == 1
+
+
 def test_a_ticket_opens_its_stream_any_number_of_times_for_a_minute(office: Office) -> None:
     text = office.issue()
     assert [office.admits(text, after=seconds) for seconds in (0, 30, 60, 60.5, 3600)] == [
