@@ -64,6 +64,12 @@ class EventClient(AbstractContextManager["EventClient"]):
                 return event
         raise EOFError
 
+    def until(self, item_id: int) -> Event:
+        """Return the next event of this item. The feed may be behind, and report changes of earlier tests first."""
+        while (event := self.next()).data.get("id") != item_id:
+            pass
+        return event
+
     def rest(self) -> list[Event]:
         """Return all events until the stream ends."""
         return [event for event in self._events if event.name != "heartbeat"]

@@ -77,7 +77,7 @@ def test_the_url_is_a_stream_with_the_parameters_of_its_ticket(live: Live, desk:
         assert client.response.headers["Referrer-Policy"] == "no-referrer"
         assert client.next().name == "ready"
         document_id = desk.create("By ticket")
-        event = client.next()
+        event = client.until(document_id)
         assert (event.name, event.data["value"]["id"]) == ("document.changed", document_id)
         # The id is a `next` of the key, too, which a client stores.
         _, later = live.request("GET", f"/changes?type=document&since={event.id}", desk.key)
@@ -88,13 +88,12 @@ def test_a_stream_continues_after_the_last_event(desk: Desk) -> None:
     ticket = desk.ticket(include="value", since="now")
     with desk.stream(ticket) as client:
         assert client.next().name == "ready"
-        desk.create("One")
-        event_id = client.next().id
+        event_id = client.until(desk.create("One")).id
     document_id = desk.create("Two")
     assert event_id
     with desk.stream(ticket, Last_Event_ID=event_id) as client:
         assert client.next().name == "ready"
-        assert client.next().data["id"] == document_id
+        assert client.until(document_id).name == "document.changed"
 
 
 def test_after_a_minute_only_an_id_of_its_own_stream_opens_it(past: Services, desk: Desk, old_ticket: str) -> None:
