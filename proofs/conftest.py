@@ -74,7 +74,7 @@ def node(database: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Three nodes of an installed CouchDB, whatever database the tests use."""
+    """Three nodes of an installed CouchDB, also if the other tests use another database."""
     if not installed.is_at(LocalSettings.parse(os.environ).couchdb_home):
         pytest.skip("no Apache CouchDB is installed")
     with Cluster(tmp_path_factory.mktemp("cluster")) as running:

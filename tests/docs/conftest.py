@@ -14,9 +14,9 @@ from app.services import Services
 from app.settings import Settings
 from app.wiring import build_services
 from tests.api.browser import CHROMIUM, Browser
-from tests.api.conftest import deployed_settings
 from tests.docs.reader import Reader
-from tests.server.live import SECRET, Live, create_key, environment
+from tests.server.deployed import deployed_environment
+from tests.server.live import Live, create_key
 
 MakeReader = Callable[..., Reader]
 NewItem = Callable[..., int]
@@ -25,15 +25,7 @@ NewItem = Callable[..., int]
 @pytest.fixture(scope="package")
 def environ(server_url: str, package_prefix: str) -> dict[str, str]:
     """The environment of an installation whose pages are so small that clients must follow them."""
-    deployed_settings(server_url, package_prefix)
-    return environment(
-        COUCHDB_URL=server_url,
-        DREAMSCRIPT_DATABASE_PREFIX=package_prefix,
-        DREAMSCRIPT_SECRET_KEY=SECRET,
-        DREAMSCRIPT_WORKERS="1",
-        DREAMSCRIPT_RATE_LIMIT="off",
-        DREAMSCRIPT_PAGE_SIZE="3",
-    )
+    return deployed_environment(server_url, package_prefix, DREAMSCRIPT_PAGE_SIZE="3")
 
 
 @pytest.fixture(scope="package")

@@ -13,22 +13,15 @@ from app.cli.editor_server import EditorServer
 from app.domain.access import SCOPES
 from proofs.proxy import Proxy
 from tests.api.browser import CHROMIUM, Browser
-from tests.api.conftest import deployed_settings
 from tests.examples.person import Person
-from tests.server.live import SECRET, Live, create_key, environment
+from tests.server.deployed import deployed_environment
+from tests.server.live import Live, create_key
 
 
 @pytest.fixture(scope="package")
 def environ(server_url: str, package_prefix: str) -> dict[str, str]:
     """The environment of an installation that is deployed."""
-    deployed_settings(server_url, package_prefix)
-    return environment(
-        COUCHDB_URL=server_url,
-        DREAMSCRIPT_DATABASE_PREFIX=package_prefix,
-        DREAMSCRIPT_SECRET_KEY=SECRET,
-        DREAMSCRIPT_WORKERS="1",
-        DREAMSCRIPT_RATE_LIMIT="off",
-    )
+    return deployed_environment(server_url, package_prefix)
 
 
 @pytest.fixture(scope="package")
