@@ -134,8 +134,7 @@ class Protocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Add a header. Raises HttpParserError if there are too many, or it is too long.
 
-        Trailers are not headers, and spaces after a value are not part of it (RFC 9110, sections 6.5.1 and 5.5). A name
-        with ``_`` is dropped, since it could pass for another one in WSGI.
+        Trailers and spaces after a value are dropped (RFC 9110, 6.5.1 and 5.5), and names that WSGI takes for others.
         """
         self.fields += 1
         if self.fields > MAX_FIELDS or len(name) + len(value) > MAX_FIELD_BYTES:
