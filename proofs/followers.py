@@ -55,7 +55,9 @@ class Follower(Client):
         self._saved = [*self._saved, self.copy.save()][-SAVED:]
         fate = self.chance.random()
         if fate < 0.1:
-            self.copy = self.chance.choice(self._saved).save()
+            # The later states were never stored, so that no checkpoint of theirs may be used with these items.
+            self._saved = self._saved[: self.chance.randint(1, len(self._saved))]
+            self.copy = self._saved[-1].save()
             self.restart()
         elif fate < 0.15 and self.copy.pass_names is None:
             # It had stored its items and not yet the checkpoint.
