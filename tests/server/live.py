@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, redirect_stderr, redirect_stdout
 from http.client import HTTPConnection
 from io import StringIO
+from types import MappingProxyType
 from typing import Any, TypeVar
 from unittest.mock import patch
 from urllib.parse import urlsplit
@@ -113,11 +114,18 @@ class Live(AbstractContextManager["Live"]):
         """Return a connection to the service."""
         return HTTPConnection(self.address, timeout=MAX_WAIT_SECONDS)
 
-    def request(self, method: str, path: str, key: str | None = None, value: object = None) -> tuple[int, Any]:
+    def request(
+        self,
+        method: str,
+        path: str,
+        key: str | None = None,
+        value: object = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> tuple[int, Any]:
         """Send one request; return its status and its JSON."""
         connection = self.connect()
-        headers = {"Content-Type": "application/json", **({"X-API-Key": key} if key else {})}
-        connection.request(method, path, None if value is None else json.dumps(value), headers)
+        own = {"Content-Type": "application/json", **({"X-API-Key": key} if key else {})}
+        connection.request(method, path, None if value is None else json.dumps(value), {**own, **headers})
         answer = connection.getresponse()
         body = answer.read()
         connection.close()
