@@ -45,6 +45,7 @@ def demo(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
         file = settings.var / CURRENT
         stopping = stop_event()
         show(current.address, DevelopmentKey(file if file.exists() else None))
+        print("Ctrl-C ends the editor, and leaves the service running.", flush=True)
         stopping.wait()
     return 0
 

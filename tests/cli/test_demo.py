@@ -72,12 +72,13 @@ def test_it_uses_the_service_that_runs_already(tmp_path: Path, number: signal.Si
     environ = environment(DREAMSCRIPT_VAR=str(tmp_path), DREAMSCRIPT_PORT="0")
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(6)]
+        lines = [process.stdout.readline() for _ in range(8)]
         process.send_signal(number)
         assert process.wait(MAX_WAIT_SECONDS) == 0
     claim.close()
     assert "Service    http://127.0.0.1:8411\n" in "".join(lines)
     assert "Key        ds_dev_x\n" in "".join(lines)
+    assert lines[-1] == "Ctrl-C ends the editor, and leaves the service running.\n"
 
 
 @pytest.mark.nodatabase
