@@ -36,7 +36,8 @@ def _row(key: Key, now: datetime) -> tuple[str, ...]:
     # A key with keys:manage chooses this text, and a terminal obeys control characters.
     printable = "".join(character if character.isprintable() else "?" for character in name)
     scopes = "all" if set(key.scopes) == set(SCOPES) else " ".join(key.scopes)
-    used_at = _moment(key.last_used_at) if key.last_used_at else "never"
+    # A use is stored up to a minute late, so a key without a stored one may have been used.
+    used_at = _moment(key.last_used_at) if key.last_used_at else "-"
     expires_at = _moment(key.expires_at) if key.expires_at else "never"
     return str(key.id), state(key, now), expires_at, used_at, printable, _limits(key), scopes
 
