@@ -2,37 +2,35 @@
 
 Three measurements on the tests' database: the time from a write to its event on many streams; the speed of reads
 beside many waiting clients, as a ratio to that without, and the memory and threads that these take; and the first sync
-of a key that sees a few documents of many.
+of a key that sees a few documents of many (first_sync.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-import http.client
 import json
 import multiprocessing
 import os
 import random
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from statistics import median, quantiles
 
 from bench import processes, wrk
-from bench.environment import Environment, Installation
+from bench.environment import Environment, Installation, get
+from bench.first_sync import FEW, MANY, bench_first_sync
 from bench.rows import item
 from bench.wrk import Target
-from tests.server.live import Live, command
+from tests.server.live import Live
 
 ROUNDS = int(os.environ.get("DREAMSCRIPT_BENCH_ROUNDS", "5"))
 SECONDS = int(os.environ.get("DREAMSCRIPT_BENCH_SECONDS", "10"))
 STREAMS, WRITES_PER_SECOND, WRITERS = 100, 50, 10
 WAITING = 1_000
-# The documents of the databases that a first sync is compared on, and the documents that its key sees.
-FEW, MANY, SEEN = 1_000, int(os.environ.get("DREAMSCRIPT_BENCH_DOCUMENTS", "100000")), 100
 PORTION, PORTION_PAUSE_SECONDS = 50, 0.05
 READ_CONNECTIONS = 8
 STREAM = "/changes?since=now&feed=eventsource&include=value&type=document"
@@ -160,17 +158,6 @@ def waiting_clients(installation: Installation, address: str) -> Iterator[None]:
         process.join()
 
 
-def get(installation: Installation, address: str, path: str) -> dict[str, object]:
-    """Return the JSON at ``path``."""
-    connection = http.client.HTTPConnection(address, timeout=60)
-    connection.request("GET", path, headers={"X-API-Key": installation.key})
-    response = connection.getresponse()
-    body: dict[str, object] = json.loads(response.read())
-    connection.close()
-    assert response.status == 200, body
-    return body
-
-
 def read_rate(installation: Installation, address: str) -> float:
     """Return the reads of single documents per second, most of them from the cache."""
     ids = random.Random(1).choices(range(1, installation.documents + 1), k=1000)
@@ -200,43 +187,6 @@ def bench_waiting(installation: Installation, live: Live) -> None:
             ratios.append(read_rate(installation, live.address) / alone)
     each = ", ".join(f"{ratio:.2f}" for ratio in ratios)
     print(f"reads beside them / without: {median(ratios):.2f} ({each}; goal 0.95)")
-
-
-def limited(installation: Installation) -> Installation:
-    """Return the installation with a key that sees SEEN documents, spread over all of them."""
-    step = installation.documents // SEEN
-    ids = [part for number in range(SEEN) for part in ("--document", str(number * step + 1))]
-    process = command("keys", "create", "limited", "--scope", "documents:read", *ids, environ=installation.environ)
-    assert process.returncode == 0, process.stderr
-    key = process.stdout.split()[-1]
-    return Installation(installation.couchdb, installation.prefix, installation.documents, key)
-
-
-def sync_seconds(installation: Installation, address: str) -> float:
-    """Return how long a first sync takes until it is caught up."""
-    started, count, path = time.monotonic(), 0, "/changes?include=value&limit=1000"
-    while True:
-        answer = get(installation, address, path)
-        count += len(answer["changes"])  # type: ignore[arg-type]
-        if answer["caught_up"]:
-            assert count == SEEN, count
-            return time.monotonic() - started
-        path = f"/changes?include=value&limit=1000&since={answer['next']}"
-
-
-def bench_first_sync(installations: Sequence[Installation]) -> None:
-    """Print the time of a first sync among many documents, as a ratio to that among few."""
-    few, many = map(limited, installations)
-    with few.serve() as live_few, many.serve() as live_many:
-        for installation, live in ((few, live_few), (many, live_many)):
-            sync_seconds(installation, live.address)
-        ratios = [
-            sync_seconds(many, live_many.address) / sync_seconds(few, live_few.address) for _ in range(4 * ROUNDS)
-        ]
-    print(
-        f"first sync of {SEEN} documents among {MANY:,} / among {FEW:,}: {median(ratios):.2f} "
-        f"({min(ratios):.2f} to {max(ratios):.2f}; goal at most 1.5)"
-    )
 
 
 def main() -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import secrets
 from base64 import b64encode
@@ -104,6 +106,17 @@ class Environment(AbstractContextManager["Environment"]):
             self.connection.close()
         finally:
             self._server.stop()
+
+
+def get(installation: Installation, address: str, path: str) -> dict[str, object]:
+    """Return the JSON at ``path``."""
+    connection = http.client.HTTPConnection(address, timeout=60)
+    connection.request("GET", path, headers={"X-API-Key": installation.key})
+    response = connection.getresponse()
+    body: dict[str, object] = json.loads(response.read())
+    connection.close()
+    assert response.status == 200, body
+    return body
 
 
 def document(public_id: int) -> dict[str, object]:
