@@ -15,7 +15,7 @@ from app.domain.changes.departures import NewDepartures
 from app.domain.changes.visibility import Shown, visible
 from app.domain.changes.watcher import Watcher
 from app.domain.resources import ResourceType, now, stamp
-from app.errors import Unavailable
+from app.errors import ServiceError, Unavailable
 from app.store.feed import FeedPart, FeedRow
 from app.store.items import StoredItem
 
@@ -82,14 +82,22 @@ class Hub:
             watcher.wake()
 
     def prime(self, recent_changes: Callable[[], Iterable[FeedRow]]) -> None:
-        """Note the departures of the last seconds, which the first client has read or is going to read."""
+        """Note the departures of the last seconds, which the first client has read or is going to read.
+
+        Raises as ``recent_changes`` does; the next client tries again.
+        """
         self._awaited_until = self._clock() + AWAITED_SECONDS
         # Any other client joins and reads later, so that it has read these departures too.
         with self._priming:
             if self._is_primed:
                 return
+            # Noted first, since changes that are skipped during the read call for another one.
             self._is_primed = True
-            rows = recent_changes()
+            try:
+                rows = recent_changes()
+            except ServiceError:
+                self._is_primed = False
+                raise
             with self._lock:
                 for row in rows:
                     self._departures.only_new(row.item)

@@ -183,6 +183,20 @@ def test_a_departure_shortly_before_the_first_client_is_no_change(feeds: Feeds) 
     assert client.wakes == 0
 
 
+def test_departures_that_could_not_be_read_are_read_for_the_next_client(feeds: Feeds) -> None:
+    entries = [departure(HOME, 2)]
+
+    def fail() -> list[FeedRow]:
+        raise Unavailable
+
+    with pytest.raises(Unavailable):
+        feeds.hubs[DOCUMENT].prime(fail)
+    feeds.recent = [row(1, 1, AWAY, generation=2, **{LEFT: entries})]
+    client = feeds.client(HOME)
+    feeds.report(row(1, 2, AWAY, generation=3, **{LEFT: entries}))
+    assert client.wakes == 0
+
+
 def test_no_client_joins_while_the_departures_before_the_first_one_are_read(feeds: Feeds) -> None:
     """It could read the feed before a departure that is then taken for one that it has read."""
     hub, others = feeds.hubs[DOCUMENT], list[Future[None]]()
