@@ -61,7 +61,7 @@ class ThreadPool:
         """Return the result of ``function`` in a thread.
 
         Raises TimeoutError if no thread is free within ``seconds``; then it is not called. A call that has begun is
-        not limited. Raises RuntimeError after ``close``.
+        not limited. Raises RuntimeError after ``close``, and if the system starts no further thread.
         """
         job = _Job(function, argument)
         if self._start(job):
@@ -95,8 +95,9 @@ class ThreadPool:
             elif len(self._threads) < self._size:
                 mailbox: SimpleQueue[_Job[Any, Any] | None] = SimpleQueue()
                 mailbox.put(job)
-                self._threads.append(Thread(target=self._work, args=[mailbox], daemon=True))
-                self._threads[-1].start()
+                thread = Thread(target=self._work, args=[mailbox], daemon=True)
+                thread.start()
+                self._threads.append(thread)
             else:
                 self._waiting.append(job)
                 return False

@@ -57,6 +57,21 @@ def test_a_result_and_an_exception_reach_their_caller(pool: ThreadPool) -> None:
     asyncio.run(call())
 
 
+def test_a_thread_that_cannot_start_takes_no_place(pool: ThreadPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def call() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            for _ in range(2):
+                with pytest.raises(RuntimeError):
+                    await pool.run(int, "1", MAX_WAIT_SECONDS)
+        assert await pool.run(int, "12", MAX_WAIT_SECONDS) == 12
+
+    asyncio.run(call())
+
+
 def test_the_thread_that_worked_last_works_next(pool: ThreadPool) -> None:
     async def call() -> None:
         async with Busy(pool):
