@@ -14,7 +14,7 @@ from app.metrics import Metrics
 from app.retention import Retention
 from app.store import Revision, Store
 from app.store.superseded import due_versions, may_be_due
-from app.store.version import item_of, mark_id
+from app.store.version import item_of
 
 # The range of the versions' `_id`s.
 FIRST, LAST = "version:", "version;"
@@ -93,7 +93,7 @@ class Sweep:
         return newest
 
     def _delete_due(self, items: Mapping[str, Sequence[Revision]]) -> None:
-        forgotten = self._forgotten(items)
+        forgotten = self._versions.forgotten(items)
         due = {doc_id: rows for doc_id, rows in items.items() if doc_id in forgotten}
         not_before = stamp(self._now() - self._retention.age)
         several = {doc_id: rows for doc_id, rows in items.items() if len(rows) > 1 and doc_id not in forgotten}
@@ -110,14 +110,6 @@ class Sweep:
 
     def _delete(self, rows: Sequence[Revision]) -> None:
         self._metrics.count(HISTORY_DELETED, times=self._versions.delete(rows))
-
-    def _forgotten(self, items: Mapping[str, object]) -> set[str]:
-        """Return those of the items, which are in the order of their `_id`s, that are forgotten."""
-        if not items:
-            return set()
-        doc_ids = list(items)
-        marks = self._history.ids(mark_id(doc_ids[0]), mark_id(doc_ids[-1]), limit=IDS_PER_RUN)
-        return {row.id.partition(":")[2] for row in marks}.intersection(items)
 
     def _live(self, doc_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Return the live leaves of items: history may not have all of them yet, and those of a deleted item are none.

@@ -136,6 +136,18 @@ def test_versions_of_a_forgotten_item_are_deleted(store: Store, make_sweep: Make
     assert [generations(store, number) for number in (1, 2, 3)] == [[1], [], [1, 2]]
 
 
+def test_a_forgotten_item_is_found_beside_many_others(
+    store: Store, make_sweep: MakeSweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "IDS_PER_RUN", 3)
+    store.versions.write(chain(1, 1))
+    for number in range(2, 7):
+        store.versions.forget(doc_id(number))
+    store["history"].create(chain(6, 1)[0].document())
+    sweep_all(make_sweep())
+    assert [generations(store, number) for number in (1, 6)] == [[1], []]
+
+
 def test_a_deleted_version_is_not_captured_again(store: Store, make_sweep: MakeSweep) -> None:
     store.versions.write(chain(1, 3))
     sweep_all(make_sweep(versions=1))
