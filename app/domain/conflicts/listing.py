@@ -61,13 +61,17 @@ class ConflictList:
     def conflicted_among(self, resource_type: ResourceType, public_ids: Sequence[int]) -> set[int]:
         """Return those of these ids whose item may have an open conflict, without waiting for an index that lags.
 
-        It judges the first ones, within half of the request's time; the others are presumed to be in conflict.
+        It judges the first ones, within half of the request's time; the others are presumed to be in conflict, and so
+        are those after the first MAX_READ_ITEMS rows of the index.
         """
         if not public_ids:
             return set()
         among, budget, conflicted = set(public_ids), Budget(), set[int]()
         rows = self._view_rows(resource_type, min(public_ids), max(public_ids))
-        for public_id in (resource_type.public_id(row.id) for row in rows):
+        branched = [resource_type.public_id(row.id) for row in rows]
+        if len(branched) == MAX_READ_ITEMS:
+            conflicted |= {each for each in among if each > branched[-1]}
+        for public_id in branched:
             if public_id not in among:
                 continue
             doc_id = resource_type.doc_id(public_id)
