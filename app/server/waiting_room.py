@@ -165,8 +165,12 @@ class WaitingRoom:
 
     def _check(self, identities: dict[int, Identity]) -> set[int]:
         """Return the ids of keys that have ended, in a thread."""
-        with suppress(ServiceError):
+        try:
             self._check_feeds()
+        except ServiceError:
+            pass  # The store has logged it.
+        except Exception:
+            log.exception("checking the feeds failed")
         return _refused(identities)
 
 

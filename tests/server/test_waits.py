@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -132,12 +133,14 @@ class Service:
         self.key, self.source = Key(), Source()
         self.timeout = MAX_WAIT_SECONDS
         self.body = b"first"
+        self.check_feeds: Callable[[], object] = lambda: None
         self.bridge = WSGIBridge(
             RequestScope(self.wsgi, 5.0, self.records.append),
             seconds=5.0,
             body_limit=lambda _: 0,
             metrics=self.metrics,
             timing=timing,
+            check_feeds=lambda: self.check_feeds(),
         )
 
     def wsgi(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
@@ -348,6 +351,24 @@ def test_a_key_that_has_ended_ends_its_waits(build: Build, monkeypatch: pytest.M
         await asyncio.gather(*tasks)
         assert stream.is_complete
         assert poll.body == b"ended"
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("failure", [Unavailable(), ValueError()])
+def test_keys_are_checked_also_where_checking_the_feeds_fails(
+    build: Build, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    monkeypatch.setattr(waiting_room, "CHECK_SECONDS", SHORT)
+    service = build()
+    service.check_feeds = Mock(side_effect=failure)
+
+    async def run() -> None:
+        stream = Peer()
+        task = await started(service, stream)
+        service.key.failure = Unauthorized()
+        await task
+        assert stream.is_complete
 
     asyncio.run(run())
 
