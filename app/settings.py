@@ -78,6 +78,7 @@ class Settings(LocalSettings, LaunchSettings):
 
         Raises SettingError if there is neither, and for a weak secret unless the database is that of `make run`.
         """
+        environ = {name: text.strip() for name, text in environ.items()}
         local = cls(var=Path(environ.get("DREAMSCRIPT_VAR") or cls.var))
         url = environ.get("COUCHDB_URL") or local.local_url
         secret = environ.get("DREAMSCRIPT_SECRET_KEY") or local.local_secret

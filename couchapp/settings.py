@@ -40,8 +40,11 @@ class Setting:
     secret: bool = False
 
     def read(self, environ: Mapping[str, str]) -> Any:
-        """Return the value in ``environ``, where an empty text counts as absent. Raises SettingError."""
-        text = environ.get(self.name) or self.default
+        """Return the value in ``environ``, where an empty text counts as absent. Raises SettingError.
+
+        White space around it is ignored: a value that was read from a file often ends with a line end.
+        """
+        text = environ.get(self.name, "").strip() or self.default
         try:
             return self.parse(text)
         except ValueError as error:

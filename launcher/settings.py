@@ -29,6 +29,14 @@ def natural(text: str) -> int:
     return int(text)
 
 
+def whole_seconds(text: str) -> int:
+    """Return a whole number of seconds of at least 1, written as 75 or 75s."""
+    try:
+        return positive(text.removesuffix("s"))
+    except ValueError as error:
+        raise ValueError("a whole number of seconds from 1 to 999999999, such as 75") from error
+
+
 def body_bytes(text: str) -> int:
     """Return a size that leaves room in CouchDB's limit of 8,000,000 bytes for the members stored with a body."""
     if not re.fullmatch(r"[1-9][0-9]{0,6}", text, re.ASCII) or int(text) > 7_000_000:
@@ -91,7 +99,9 @@ class LaunchSettings(AddressSettings):
     deadline: float = setting(
         "DREAMSCRIPT_DEADLINE", "5", "Seconds within which each request is answered, at most 60.", seconds
     )
-    keep_alive: int = setting("DREAMSCRIPT_KEEP_ALIVE", "75", "Seconds that an idle connection is kept open.", positive)
+    keep_alive: int = setting(
+        "DREAMSCRIPT_KEEP_ALIVE", "75", "Seconds that an idle connection is kept open.", whole_seconds
+    )
     log: str = setting(
         "DREAMSCRIPT_LOG",
         "auto",

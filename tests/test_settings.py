@@ -29,6 +29,23 @@ def test_a_deadline_has_a_maximum(text: str) -> None:
         Settings.parse({"DREAMSCRIPT_DEADLINE": text})
 
 
+@pytest.mark.parametrize("text", ["75", "75s", " 75\n"])
+def test_the_time_of_idle_connections_is_in_seconds(text: str) -> None:
+    assert Settings.parse({"DREAMSCRIPT_KEEP_ALIVE": text}).keep_alive == 75
+
+
+def test_white_space_around_a_value_is_ignored() -> None:
+    environ = {"COUCHDB_URL": " http://db\n", "DREAMSCRIPT_PORT": "8001\r\n", "DREAMSCRIPT_HOST": "\n"}
+    settings = Settings.parse(environ)
+    assert (settings.couchdb_url, settings.port, settings.host) == ("http://db", 8001, "127.0.0.1")
+
+
+@pytest.mark.parametrize("name", ["COUCHDB_URL", "DREAMSCRIPT_SECRET_KEY"])
+def test_a_blank_setting_counts_as_absent(name: str) -> None:
+    (sentence,) = faults(**{name: " \n"})
+    assert sentence.startswith(f"{name} must be set")
+
+
 def test_a_pending_request_outlives_every_deadline() -> None:
     """This also holds if the clock of another host is as far ahead as we allow."""
     assert timedelta(seconds=MAX_DEADLINE_SECONDS) + CLOCK_SKEW <= ABANDONED_AFTER
@@ -86,6 +103,7 @@ def test_every_faulty_setting_is_reported_at_once() -> None:
     [
         ("DREAMSCRIPT_TRUSTED_PROXIES", "yes", "a whole number from 0 to"),
         ("DREAMSCRIPT_REGION", "-1", "a whole number from 0 to"),
+        ("DREAMSCRIPT_KEEP_ALIVE", "1m", "a whole number of seconds from 1 to"),
         ("DREAMSCRIPT_WORKERS", "0", "a whole number from 1 to"),
         ("DREAMSCRIPT_CACHE_BYTES", "9" * 10, "a whole number from 1 to 999999999"),
         ("DREAMSCRIPT_MAX_BODY_BYTES", "1MiB", "a number of bytes from 1 to 7000000"),

@@ -11,6 +11,8 @@ import limits
 READ, WRITE, FAILED = "read", "write", "failed"
 MEMORY = "memory://"
 
+REDIS = re.compile(r"rediss?://")
+DATABASE = re.compile(r"(?:/[0-9]*)?", re.ASCII)
 PART = re.compile(rf"({READ}|{WRITE})=([1-9][0-9]{{0,4}}/(?:second|minute|hour|day))", re.ASCII)
 
 
@@ -40,13 +42,19 @@ def policies(text: str) -> tuple[Policy, ...]:
     return Policy(READ, *sizes[READ]), Policy(WRITE, *sizes[WRITE]), Policy(FAILED, *sizes[READ])
 
 
+def is_redis(url: str) -> bool:
+    """Return whether redis-py takes ``url`` as it is meant. It ignores a database that is not a number."""
+    try:
+        parts = urlsplit(url)
+        has_address = parts.hostname and parts.port != 0
+    except ValueError:
+        return False
+    is_plain = REDIS.match(url) and DATABASE.fullmatch(parts.path) and not (parts.query or parts.fragment)
+    return bool(has_address and is_plain)
+
+
 def storage(text: str) -> str:
     """Return the URL of a storage. Raises ValueError without the URL in its text, since that may hold a password."""
-    try:
-        parts = urlsplit(text)
-        usable = text == MEMORY or (parts.scheme in ("redis", "rediss") and parts.hostname and parts.port != 0)
-    except ValueError:
-        usable = False
-    if not usable:
+    if text != MEMORY and not is_redis(text):
         raise ValueError("memory://, or redis://host:port/number (rediss:// for TLS)")
     return text

@@ -59,7 +59,19 @@ def test_accepted_storages(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["memory", "memory://x", "redis://", "redis://:hunter2@", "redis://u:hunter2@x:port", "memcached://x:1"]
+    "url",
+    [
+        "memory",
+        "memory://x",
+        "redis://",
+        "redis://:hunter2@",
+        "redis://u:hunter2@x:port",
+        "memcached://x:1",
+        "Redis://x:1",
+        "redis://x:1/hunter2",
+        "redis://x:1/1/2",
+        "redis://x:1?password=hunter2",
+    ],
 )
 def test_refused_storages(url: str) -> None:
     with pytest.raises(SettingError, match="DREAMSCRIPT_RATE_LIMIT_STORAGE must be memory://, or redis://") as refusal:
