@@ -99,6 +99,11 @@ class StoredItem:
         return updated_by
 
     @property
+    def characters(self) -> int:
+        """The number of characters in its texts."""
+        return sum(len(value) for value in self.fields.values() if isinstance(value, str))
+
+    @property
     def generation(self) -> int:
         """The number of this revision in its history, from 1."""
         return int(self.revision.partition("-")[0])

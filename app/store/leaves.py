@@ -71,7 +71,7 @@ class Leaves:
         """
         leaves: dict[str, Leaf] = {}
         for part in _parts(revisions[:MAX_LEAVES], LEAVES_PER_READ):
-            if sum(map(_characters, leaves.values())) > MAX_CHARACTERS:
+            if sum(leaf.item.characters for leaf in leaves.values()) > MAX_CHARACTERS:
                 break
             documents = self._exchange.revisions([(doc_id, revision) for revision in part], revs=True)
             leaves |= {leaf.revision: leaf for leaf in map(_leaf, documents)}
@@ -142,10 +142,6 @@ def _leaf(document: Mapping[str, Any]) -> Leaf:
     revisions = document.get("_revisions", {"start": 0, "ids": ()})
     lineage = tuple(f"{revisions['start'] - age}-{digest}" for age, digest in enumerate(revisions["ids"]))
     return Leaf(StoredItem.of({name: it for name, it in document.items() if name != "_revisions"}), lineage)
-
-
-def _characters(leaf: Leaf) -> int:
-    return sum(len(value) for value in leaf.item.fields.values() if isinstance(value, str))
 
 
 def _parts(values: Sequence[str], size: int) -> Iterator[Sequence[str]]:

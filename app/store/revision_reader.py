@@ -40,11 +40,7 @@ class RevisionReader:
             yield part, leaves
 
     def _adapt(self, leaves: Sequence[Leaf]) -> None:
-        characters = sum(map(_characters, leaves))
+        characters = sum(leaf.item.characters for leaf in leaves)
         fitting = READ_CHARACTERS * len(leaves) // characters if characters else MAX_REVISIONS
         # The next revisions may be larger than those so far.
         self._count = max(1, min(MAX_REVISIONS, 2 * self._count, fitting))
-
-
-def _characters(leaf: Leaf) -> int:
-    return sum(len(value) for value in leaf.item.fields.values() if isinstance(value, str))

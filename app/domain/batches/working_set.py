@@ -42,7 +42,7 @@ class WorkingSet:
                     raise
                 break
             self._known |= {each: items.get(each) for each in missing}
-            size += sum(map(_size, items.values()))
+            size += sum(item.characters for item in items.values())
             end = min(end + count, len(public_ids))
             # The next items may be larger than those so far.
             count = max(1, min(2 * count, end * READ_CHARACTERS // max(size, 1)))
@@ -52,11 +52,7 @@ class WorkingSet:
         """Record an item after it was written. None stands for an unknown state, which is read again when needed."""
         self._size -= self._sizes.pop(public_id, 0)
         self._known.pop(public_id, None)
-        if item is not None and public_id in self._repeated and self._size + _size(item) < MAX_CHARACTERS:
+        if item is not None and public_id in self._repeated and self._size + item.characters < MAX_CHARACTERS:
             self._known[public_id] = None if item.is_deleted else item
-            self._sizes[public_id] = _size(item)
-            self._size += _size(item)
-
-
-def _size(item: StoredItem) -> int:
-    return sum(len(value) for value in item.fields.values() if isinstance(value, str))
+            self._sizes[public_id] = item.characters
+            self._size += item.characters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from app.domain.access import Reach
@@ -36,12 +36,12 @@ class Batch:
 
 def portions(
     rows: Sequence[FeedRow], resource_type: ResourceType, end: int | str
-) -> Iterable[tuple[list[StoredItem], int | str, int]]:
+) -> Iterator[tuple[list[StoredItem], int | str, int]]:
     """Yield the items of this type in ``rows`` in portions of limited size, each with the place after it."""
     items: list[StoredItem] = []
     characters, sequence = 0, end
     for row in rows:
-        size = sum(len(value) for value in row.item.fields.values() if isinstance(value, str))
+        size = row.item.characters
         if items and characters + size > BATCH_CHARACTERS:
             yield items, sequence, characters
             items, characters = [], 0

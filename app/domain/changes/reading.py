@@ -106,7 +106,7 @@ class Reader:
             sequence = part.sequence
             if part.is_last or budget.is_spent:
                 return self._reading(sequence, is_last=part.is_last)
-            characters = sum(map(_characters, part.rows)) or 1
+            characters = sum(row.item.characters for row in part.rows) or 1
             count = max(1, min(MAX_ROWS, READ_CHARACTERS * len(part.rows) // characters))
 
     def _add(self, row: FeedRow) -> bool:
@@ -126,7 +126,3 @@ class Reader:
 
     def _reading(self, sequence: int | str, *, is_last: bool) -> Reading:
         return Reading(tuple(self._changes.values()), sequence, is_last)
-
-
-def _characters(row: FeedRow) -> int:
-    return sum(len(value) for value in row.item.fields.values() if isinstance(value, str))
