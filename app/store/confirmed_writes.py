@@ -16,10 +16,10 @@ from typing import Any
 from app.errors import Conflict, ServiceError, Unavailable, Unconfirmed
 from app.request_context import remaining
 from app.store.bulk_writes import write_in_parts
-from app.store.database import Database, Leaf
+from app.store.database import Database, Winner
 from app.store.exchange import DocumentFailure, Outcome
 from app.store.group_commit import GroupCommit
-from app.store.items import RESTORED_FROM, ItemWrite, StoredItem
+from app.store.items import RESTORED_FROM, ItemWrite, StoredItem, generation_of
 
 # Tries of a write that loses races.
 MAX_TRIES = 6
@@ -159,57 +159,53 @@ class ConfirmedWrites:
 
         The revision that follows the replaced one shows whose write it was.
         """
-        leaves = self._database.leaves([document["_id"] for document in refused])
-        places = {document["_id"]: self._place(document, leaves.get(document["_id"])) for document in refused}
-        parents = {doc_id: leaf.lineage[1] for doc_id, leaf in leaves.items() if len(leaf.lineage) > 1}
+        winners = self._database.winners([document["_id"] for document in refused])
+        places = {document["_id"]: self._place(document, winners.get(document["_id"])) for document in refused}
+        parents = {doc_id: winner.lineage[1] for doc_id, winner in winners.items() if len(winner.lineage) > 1}
         revision_ids = {(doc_id, revision) for doc_id, revision in (*places.items(), *parents.items()) if revision}
         bodies = {(each["_id"], each["_rev"]): each for each in self._database.revisions(sorted(revision_ids))}
         verdicts: dict[str, Result | Document] = {}
         for document in refused:
             doc_id = document["_id"]
             made, parent = (bodies.get((doc_id, revision or "")) for revision in (places[doc_id], parents.get(doc_id)))
-            verdicts[doc_id] = self._verdict(document, leaves.get(doc_id), made, parent)
+            verdicts[doc_id] = self._verdict(document, winners.get(doc_id), made, parent)
         return verdicts
 
-    def _place(self, document: Document, leaf: Leaf | None) -> str | None:
+    def _place(self, document: Document, winner: Winner | None) -> str | None:
         """Return the revision in the lineage that ``document`` would have made."""
-        if leaf is None:
+        if winner is None:
             return None
         if self._may_follow_tombstone(document) and "_rev" not in document:
             # It may have started at any generation; only as the newest can it be told from earlier ones.
-            return leaf.lineage[0]
-        generation = 1 + _generation(document.get("_rev", "0-"))
-        return next((revision for revision in leaf.lineage if _generation(revision) == generation), None)
+            return winner.lineage[0]
+        generation = 1 + generation_of(document.get("_rev", "0-"))
+        return next((revision for revision in winner.lineage if generation_of(revision) == generation), None)
 
     def _verdict(
-        self, document: Document, leaf: Leaf | None, made: Document | None, parent: Document | None
+        self, document: Document, winner: Winner | None, made: Document | None, parent: Document | None
     ) -> Result | Document:
         """Return the result of one refused write, or the document to send as its proof.
 
-        ``made`` is the revision in the write's place and ``parent`` the one below the leaf; compaction may have
+        ``made`` is the revision in the write's place and ``parent`` the one below the winner; compaction may have
         removed either.
         """
-        if leaf is None:
+        if winner is None:
             # It was refused, so a lagging node answered the read; the next try looks again.
             return document
-        if leaf.document.get("_deleted") and document.get("_deleted"):
+        if winner.document.get("_deleted") and document.get("_deleted"):
             # It is deleted, by this write or another.
-            return leaf.lineage[0]
-        if 1 + _generation(document.get("_rev", "0-")) > _generation(leaf.lineage[0]):
+            return winner.lineage[0]
+        if 1 + generation_of(document.get("_rev", "0-")) > generation_of(winner.lineage[0]):
             return Conflict()
         if made is None:
             return Unconfirmed()
-        is_alive = leaf.document.get("nonce") == document["nonce"] and not leaf.document.get("_deleted")
+        is_alive = winner.document.get("nonce") == document["nonce"] and not winner.document.get("_deleted")
         is_own = made.get("nonce") == document["nonce"]
         is_over_tombstone = not is_own or bool((parent or {}).get("_deleted"))
         if is_alive and self._must_be_first(document) and is_over_tombstone:
             # Others may have deleted its own first revision before it arrived again.
-            self._delete_resurrected(document, leaf.lineage[0])
+            self._delete_resurrected(document, winner.lineage[0])
             is_alive = False
         if is_own:
-            return {**document, "_rev": leaf.lineage[0]} if is_alive else str(made["_rev"])
+            return {**document, "_rev": winner.lineage[0]} if is_alive else str(made["_rev"])
         return Conflict()
-
-
-def _generation(revision: str) -> int:
-    return int(revision.partition("-")[0])

@@ -43,7 +43,7 @@ class Revision:
 
 
 @dataclass(frozen=True)
-class Leaf:
+class Winner:
     """The winning revision of a document, a tombstone included, and the revisions up to it, the latest first."""
 
     lineage: list[str]
@@ -79,7 +79,7 @@ class Database:
         documents = _documents(self._exchange.rows("_all_docs", params=params, keys=doc_ids))
         return {document["_id"]: document for document in documents}
 
-    def leaves(self, doc_ids: Sequence[str], *, deleted_only: bool = False) -> dict[str, Leaf]:
+    def winners(self, doc_ids: Sequence[str], *, deleted_only: bool = False) -> dict[str, Winner]:
         """Return by `_id` the winning revision of each existing or deleted document, read in two requests."""
         if not doc_ids:
             return {}
@@ -87,7 +87,7 @@ class Database:
         rows = [row for row in rows if row["value"].get("deleted") or not deleted_only]
         winners = [(row["id"], row["value"]["rev"]) for row in rows]
         documents = self._exchange.revisions(winners, revs=True)
-        return {each["_id"]: Leaf(_lineage(each.pop("_revisions")), each) for each in documents}
+        return {each["_id"]: Winner(lineage_of(each.pop("_revisions")), each) for each in documents}
 
     def revisions(self, revision_ids: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
         """Return those of the revisions, each an `_id` and a `_rev`, whose bodies still exist, read in one request.
@@ -237,7 +237,7 @@ def _documents(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row["doc"] for row in rows if row.get("doc")]
 
 
-def _lineage(revisions: Mapping[str, Any]) -> list[str]:
+def lineage_of(revisions: Mapping[str, Any]) -> list[str]:
     """Return the revisions that `_revisions` lists, the latest first."""
     start = revisions["start"]
     return [f"{start - age}-{digest}" for age, digest in enumerate(revisions["ids"])]

@@ -41,8 +41,8 @@ class ItemStore:
 
     def find_deleted(self, doc_ids: Sequence[str]) -> dict[str, StoredItem]:
         """Return by `_id` the tombstones of deleted items; one made in Fauxton has no fields."""
-        leaves = self._database.leaves(doc_ids, deleted_only=True)
-        return {doc_id: StoredItem.of(leaf.document) for doc_id, leaf in leaves.items()}
+        winners = self._database.winners(doc_ids, deleted_only=True)
+        return {doc_id: StoredItem.of(winner.document) for doc_id, winner in winners.items()}
 
     def create(self, update: Update) -> StoredItem:
         """Store a new item.

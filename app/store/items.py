@@ -106,7 +106,7 @@ class StoredItem:
     @property
     def generation(self) -> int:
         """The number of this revision in its history, from 1."""
-        return int(self.revision.partition("-")[0])
+        return generation_of(self.revision)
 
     def is_by(self, write_id: WriteId) -> bool:
         """Return whether this revision was written under ``write_id``."""
@@ -115,6 +115,11 @@ class StoredItem:
     def is_older_than(self, time: str) -> bool:
         """Return whether the item was last updated before ``time``. A tombstone made in Fauxton has no time."""
         return bool(self.fields.get("updated_at", time) < time)
+
+
+def generation_of(revision: str) -> int:
+    """Return the number of a revision in its history, from 1."""
+    return int(revision.partition("-")[0])
 
 
 def new_document(doc_id: str, fields: Fields) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from app.store.database import CountWrites
+from app.store.database import CountWrites, lineage_of
 from app.store.exchange import DocumentFailure, Exchange
 from app.store.items import Fields, ItemWrite, StoredItem, WriteId
 
@@ -139,9 +139,8 @@ def _write_id(*names: str) -> WriteId:
 
 
 def _leaf(document: Mapping[str, Any]) -> Leaf:
-    revisions = document.get("_revisions", {"start": 0, "ids": ()})
-    lineage = tuple(f"{revisions['start'] - age}-{digest}" for age, digest in enumerate(revisions["ids"]))
-    return Leaf(StoredItem.of({name: it for name, it in document.items() if name != "_revisions"}), lineage)
+    lineage = lineage_of(document["_revisions"]) if "_revisions" in document else ()
+    return Leaf(StoredItem.of({name: it for name, it in document.items() if name != "_revisions"}), tuple(lineage))
 
 
 def _parts(values: Sequence[str], size: int) -> Iterator[Sequence[str]]:

@@ -47,18 +47,18 @@ class History:
 
 def read_histories(database: Database, doc_ids: Sequence[str], depth: int) -> dict[str, History]:
     """Return by `_id` the latest ``depth`` revisions of each item and its first, in three requests."""
-    leaves = database.leaves(doc_ids)
-    below = {doc_id: (*leaf.lineage[1:depth], *leaf.lineage[1:][-1:]) for doc_id, leaf in leaves.items()}
+    winners = database.winners(doc_ids)
+    below = {doc_id: (*winner.lineage[1:depth], *winner.lineage[1:][-1:]) for doc_id, winner in winners.items()}
     revision_ids = {(doc_id, revision) for doc_id, revisions in below.items() for revision in revisions}
     bodies = {(each["_id"], each["_rev"]): StoredItem.of(each) for each in database.revisions(sorted(revision_ids))}
-    bodies |= {(doc_id, leaf.lineage[0]): StoredItem.of(leaf.document) for doc_id, leaf in leaves.items()}
+    bodies |= {(doc_id, winner.lineage[0]): StoredItem.of(winner.document) for doc_id, winner in winners.items()}
     return {
         doc_id: History(
-            tuple(bodies.get((doc_id, revision)) for revision in leaf.lineage[:depth]),
-            bodies.get((doc_id, leaf.lineage[-1])) if leaf.lineage[-1].startswith("1-") else None,
-            len(leaf.lineage) <= depth,
+            tuple(bodies.get((doc_id, revision)) for revision in winner.lineage[:depth]),
+            bodies.get((doc_id, winner.lineage[-1])) if winner.lineage[-1].startswith("1-") else None,
+            len(winner.lineage) <= depth,
         )
-        for doc_id, leaf in leaves.items()
+        for doc_id, winner in winners.items()
     }
 
 

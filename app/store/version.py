@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.store.items import Fields, StoredItem, new_document
-from app.store.leaves import Leaf, tombstone_nonce
+from app.store.items import MERGED_FROM, Fields, StoredItem, new_document
+from app.store.leaves import Leaf, tombstone_nonce, winner_order
 
 # The end of the `_id` of a version whose content is lost. Another region may have that version, under the other `_id`.
 LOST = ":lost"
@@ -40,8 +40,7 @@ class Version:
     @property
     def order(self) -> tuple[int, str]:
         """The sort key of the versions of one item: generation and hash."""
-        generation, _, digest = self.revision.partition("-")
-        return int(generation), digest
+        return winner_order(self.revision)
 
     @property
     def without_values(self) -> Version:
@@ -102,7 +101,7 @@ class Version:
         It is a function of the revision alone, so that every process and every region writes the same one.
         """
         fields = item.fields
-        parents = [*([parent] if parent else ()), *fields.get("merged_from", ())]
+        parents = [*([parent] if parent else ()), *fields.get(MERGED_FROM, ())]
         return cls(
             item.doc_id,
             item.revision,

@@ -15,7 +15,7 @@ from tests.api.conftest import Caller, Mark
 def stored(services: Services, public_id: int) -> dict[str, Any]:
     """Return a document or its tombstone as CouchDB has it."""
     doc_id = DOCUMENT.doc_id(public_id)
-    return services.store["documents"].leaves([doc_id])[doc_id].document
+    return services.store["documents"].winners([doc_id])[doc_id].document
 
 
 def left(services: Services, public_id: int) -> list[tuple[int, int]]:

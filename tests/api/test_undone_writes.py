@@ -99,8 +99,8 @@ def test_an_undone_creation_is_not_sent_again(
     mark(project_id, False)
     answer = request()
     assert (answer.status_code, answer.json["error"]) == (409, "conflict")
-    [leaf] = services.store["documents"].leaves(ids).values()
-    assert (len(leaf.lineage), leaf.document["_deleted"]) == (2, True)
+    [winner] = services.store["documents"].winners(ids).values()
+    assert (len(winner.lineage), winner.document["_deleted"]) == (2, True)
 
 
 def test_a_move_that_crashed_is_not_left_in_a_project_that_is_deleted(

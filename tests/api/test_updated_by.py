@@ -37,7 +37,7 @@ def stored(services: Services, principals: dict[str, str]) -> Stored:
 
     def read(public_id: int, resource_type: ResourceType = DOCUMENT) -> str:
         doc_id = resource_type.doc_id(public_id)
-        return names[services.store[resource_type.database].leaves([doc_id])[doc_id].document["updated_by"]]
+        return names[services.store[resource_type.database].winners([doc_id])[doc_id].document["updated_by"]]
 
     return read
 

@@ -13,8 +13,8 @@ class Losing:
 
     def __init__(self, documents: Database, *script: str) -> None:
         self._database, self._script = documents, list(script)
-        self.leaves, self.revisions, self.get, self.get_many = (
-            documents.leaves,
+        self.winners, self.revisions, self.get, self.get_many = (
+            documents.winners,
             documents.revisions,
             documents.get,
             documents.get_many,

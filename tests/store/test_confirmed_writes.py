@@ -108,7 +108,7 @@ def test_a_resurrection_is_deleted_with_a_tombstone_of_its_item(documents: Datab
     delete_first(documents)
     with pytest.raises(Conflict):
         losing(documents)[0].store(write(type="document", id=1, project_id=2, title="secret"))
-    tombstone = documents.leaves(["a"])["a"].document
+    tombstone = documents.winners(["a"])["a"].document
     assert {name: value for name, value in tombstone.items() if name != "_rev"} == {
         "_id": "a", "_deleted": True, "type": "document", "id": 1, "project_id": 2
     }  # fmt: skip
@@ -130,7 +130,7 @@ def test_a_creation_that_others_deleted_counts_and_stays_deleted(
 ) -> None:
     """The answer is lost and others delete the item. The resend resurrects it, and that answer may be lost too."""
     item = store(losing(documents, "deleted", *then)[0], write(), many=many)
-    assert item.revision == documents.leaves(["a"])["a"].lineage[-1]
+    assert item.revision == documents.winners(["a"])["a"].lineage[-1]
     assert documents.get("a") is None
 
 
@@ -142,9 +142,9 @@ def test_a_read_from_a_lagging_node_does_not_make_a_write_lost(
     looks = iter(range(missed))
 
     def lagging(doc_ids: list[str]) -> Any:
-        return {} if next(looks, None) is not None else documents.leaves(doc_ids)
+        return {} if next(looks, None) is not None else documents.winners(doc_ids)
 
-    monkeypatch.setattr(database, "leaves", lagging)
+    monkeypatch.setattr(database, "winners", lagging)
     if is_found:
         assert writes.store(write()).revision.startswith("2-")
     else:

@@ -8,7 +8,7 @@ import pytest
 
 from app.couch.connection import Connection
 from app.errors import Conflict, Unavailable
-from app.store import Database, DocumentFailure, Leaf, Revision, Row, Store
+from app.store import Database, DocumentFailure, Revision, Row, Store, Winner
 from tests.waiting import wait_until
 
 VIEWS = {
@@ -220,16 +220,16 @@ def test_revisions_are_read_if_they_are_not_compacted(documents: Database) -> No
     second = documents.replace({"_id": "a", "_rev": first, "n": 2})
     gone = documents.create({"_id": "b", "n": 1})
     tombstone = documents.replace({"_id": "b", "_rev": gone, "_deleted": True, "n": 2})
-    assert documents.leaves(["a", "b", "never"]) == {
-        "a": Leaf([second, first], {"_id": "a", "_rev": second, "n": 2}),
-        "b": Leaf([tombstone, gone], {"_id": "b", "_rev": tombstone, "_deleted": True, "n": 2}),
+    assert documents.winners(["a", "b", "never"]) == {
+        "a": Winner([second, first], {"_id": "a", "_rev": second, "n": 2}),
+        "b": Winner([tombstone, gone], {"_id": "b", "_rev": tombstone, "_deleted": True, "n": 2}),
     }
     revision_ids = [("b", gone), ("a", first), ("a", "1-0785e9eb543380151003dc452c3a001a"), ("never", first)]
     assert sorted(documents.revisions(revision_ids), key=lambda each: str(each["_id"])) == [
         {"_id": "a", "_rev": first, "n": 1},
         {"_id": "b", "_rev": gone, "n": 1},
     ]
-    assert documents.leaves([]) == {}
+    assert documents.winners([]) == {}
     assert documents.revisions([]) == []
 
 

@@ -28,7 +28,7 @@ REFUSED = {"error": "unauthorized", "reason": "Name or password is incorrect."}
 READS: dict[str, Call] = {
     "get": lambda database: database.get("a"),
     "get_many": lambda database: database.get_many(["a"]),
-    "leaves": lambda database: database.leaves(["a"]),
+    "winners": lambda database: database.winners(["a"]),
     "revisions": lambda database: database.revisions([("a", "1-a")]),
     "view": lambda database: database.view("listing", "by_id"),
     "view of keys": lambda database: database.view("listing", "by_id", keys=["a"]),

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple, Protocol
 
-from app.store.items import Fields
+from app.store.items import Fields, generation_of
 from app.store.leaves import winner_order
 
 
@@ -70,12 +70,12 @@ def nearest_common(groups: Sequence[Collection[str]], ancestry: Ancestry) -> tup
 
 def _by_generation(revision: str) -> tuple[int, str]:
     """Return a key that sorts later generations first."""
-    return -winner_order(revision)[0], revision
+    return -generation_of(revision), revision
 
 
 def contained(leaves: Sequence[str], ancestry: Ancestry) -> set[str]:
     """Return those leaves that are ancestors of others, because a merge has joined them."""
-    lowest = min(winner_order(leaf)[0] for leaf in leaves)
+    lowest = min(map(generation_of, leaves))
     return {other for leaf in leaves for other in _ancestors(leaf, lowest, ancestry) if other in leaves}
 
 
@@ -85,7 +85,7 @@ def _ancestors(revision: str, lowest: int, ancestry: Ancestry) -> set[str]:
     pending = [revision]
     while pending:
         each = pending.pop()
-        if winner_order(each)[0] > lowest or each == revision:
+        if generation_of(each) > lowest or each == revision:
             node = _known(each, ancestry)
             new = set(node.parents if node else ()) - ancestors
             ancestors |= new
