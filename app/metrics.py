@@ -32,8 +32,6 @@ from app.version import VERSION
 
 # A gauge of a process that was not refreshed for this long is left out: the process has ended, or hangs.
 STALE_SECONDS = 5.0
-
-
 # The labels of any other method than the API's, and of a path without a route.
 OTHER_METHOD, NO_ROUTE = "other", "none"
 

@@ -115,7 +115,7 @@ def stream_query(ticket: Ticket, query: dict[str, Any]) -> dict[str, Any]:
 def feed_of(query: dict[str, Any], accept: str | None) -> str:
     """Return the kind of feed. Raises NotAcceptable if the Accept header does not admit its media type."""
     prefers_stream = quality(accept, MEDIA_TYPE) > quality(accept, JSON)
-    feed: str = query.get("feed", "eventsource" if prefers_stream else "poll")
+    feed: str = query.get("feed", STREAM_FEED if prefers_stream else "poll")
     media_type = MEDIA_TYPE if feed == STREAM_FEED else JSON
     if not quality(accept, media_type):
         raise NotAcceptable(f"feed={feed} answers with {media_type}, which the Accept header does not admit.")

@@ -124,7 +124,6 @@ class Documents(ItemService):
         if change.after.project_id != project_before and change.after.project_id is not None:
             self._check_still_open(access, change, write_id, accepts_documents)
 
-    @after_a_write()
     def _check_still_open(
         self, access: Access, change: Change, write_id: WriteId, accepts_documents: AcceptsDocuments
     ) -> None:

@@ -15,7 +15,7 @@ from app.schemas.values import Identifier, text_of
 from app.store.items import MAX_ID
 
 OPERATIONS = ("create", "replace", "patch", "delete", "merge")
-MOST_OPERATIONS = 1_000
+MAX_OPERATIONS = 1_000
 # The types of any member of an item; the item's own schema checks each value later, operation by operation.
 MEMBER = {"type": ["string", "integer", "null"], "minimum": 1, "maximum": MAX_ID}
 
@@ -75,7 +75,7 @@ class BatchSchema(Schema):
     operations = Operations(
         fields.Nested(OperationSchema),
         required=True,
-        validate=validate.Length(1, MOST_OPERATIONS),
+        validate=validate.Length(1, MAX_OPERATIONS),
         metadata={"description": "1 to 1,000 operations, carried out in their order."},
     )
     reservation = text_of(

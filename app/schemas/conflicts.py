@@ -18,7 +18,6 @@ from app.schemas.values import MAX_LIMIT, BoundedList, DecimalText, Identifier, 
 MAX_TAGS = 1_000
 MAX_TAG_CHARACTERS = 200
 CURRENT, OTHER = '"3-d1f2c6a0e7b94a5d8c3e2f1a0b9c8d7e"', '"3-0c9b8a7f6e5d4c3b2a1f0e9d8c7b6a5f"'
-REASONS = {"type": ["string", "null"], "examples": [reason.value for reason in Reason]}
 
 
 class ConflictQuery(Schema):

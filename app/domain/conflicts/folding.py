@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from app.domain.conflicts.ancestry import Ancestry, nearest_common
 from app.domain.merging.item_merge import ItemMerge, merge_items
@@ -11,8 +11,6 @@ from app.store.items import Fields
 
 # Merges for one judgement. Bases that are merges of merges need more than one for each leaf.
 MAX_MERGES = 200
-
-Members = Mapping[str, Clean | Clash]
 
 
 class NoBase(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 from app.domain.conflicts.ancestry import Node, Unknown
@@ -103,7 +103,7 @@ class ItemAncestry:
 
     def _add_below(self, leaves: Iterable[Leaf]) -> None:
         for leaf in leaves:
-            self._below.update(zip(leaf.lineage, leaf.lineage[1:], strict=False))
+            self._below.update(pairwise(leaf.lineage))
 
     def _presume(self, revisions: Sequence[str]) -> None:
         """Presume that revisions known from the tree alone are edits."""

@@ -52,7 +52,7 @@ class Capture:
             is_caught_up = is_caught_up and is_last
         if is_caught_up:
             self._caught_up_at = started_at
-        elif sum(source.is_written_to() for source in self._sources) == 0:
+        elif sum(source.is_written_to() for source in self._sources) == 0:  # any would leave out some sources.
             return 0.0
         lag = started_at - self._caught_up_at
         factor = PAUSE_FACTOR / max(1.0, lag / LONG_LAG_SECONDS)

@@ -14,7 +14,7 @@ from heapq import merge
 from itertools import islice
 from threading import Lock
 
-from app.domain.listing.pages import Index, IndexRow, ListQuery
+from app.domain.listing.pages import Index, IndexRow, ListQuery, Order
 from app.domain.resources import DOCUMENT
 from app.errors import Unavailable
 from app.request_context import remaining
@@ -138,8 +138,9 @@ class MergedWalk:
 
     def _extend(self, project: int, window: Window, batch: int, *, descending: bool) -> None:
         self._reads += 1
-        order, position = ("desc", window.low) if descending else ("asc", window.high - 1)
-        rows = self._index.range(ListQuery(batch - 1, order, position, project_id=project))  # type: ignore[arg-type]
+        order: Order = "desc" if descending else "asc"
+        position = window.low if descending else window.high - 1
+        rows = self._index.range(ListQuery(batch - 1, order, position, project_id=project))
         for row in rows:
             window.put(row)
         is_last = len(rows) < batch
