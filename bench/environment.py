@@ -89,14 +89,14 @@ class Environment(AbstractContextManager["Environment"]):
 
     def install(self, documents: int, name: str = "") -> Installation:
         """Deploy, store the documents, and make a key."""
-        made = Installation(self.url, f"{self.prefix}{name}", documents)
-        deployed_settings(self.url, made.prefix)
-        load(self.connection, made.database, documents, print)
-        self.connection.put(f"{made.prefix}-meta", _claim(documents)["_id"], body=_claim(documents))
+        keyless = Installation(self.url, f"{self.prefix}{name}", documents)
+        deployed_settings(self.url, keyless.prefix)
+        load(self.connection, keyless.database, documents, print)
+        self.connection.put(f"{keyless.prefix}-meta", _claim(documents)["_id"], body=_claim(documents))
         scopes = [part for scope in ("documents:read", "documents:write") for part in ("--scope", scope)]
-        process = command("keys", "create", "bench", *scopes, environ=made.environ)
+        process = command("keys", "create", "bench", *scopes, environ=keyless.environ)
         assert process.returncode == 0, process.stderr
-        return Installation(made.couchdb, made.prefix, documents, process.stdout.split()[-1])
+        return Installation(keyless.couchdb, keyless.prefix, documents, process.stdout.split()[-1])
 
     def __exit__(self, *_: object) -> None:
         try:
@@ -126,14 +126,14 @@ def document(public_id: int) -> dict[str, object]:
     return {**head, "title": f"Document {public_id}", "content": CONTENT, "created_at": now, "updated_at": now}
 
 
-def load(connection: Connection, database: str, documents: int, tell: Callable[[str], None]) -> None:
+def load(connection: Connection, database: str, documents: int, report: Callable[[str], None]) -> None:
     """Store and index documents, step by step."""
     for start in range(1, documents + 1, CHUNK):
         end = min(start + CHUNK, documents + 1)
         connection.post(database, "_bulk_docs", body={"docs": [document(n) for n in range(start, end)]})
         if (end - 1) % INDEXED == 0 or end > documents:
             connection.get(database, "_design", "listing", "_view", "by_id", params={"limit": 1})
-            tell(f"{end - 1:,} of {documents:,} documents stored and indexed")
+            report(f"{end - 1:,} of {documents:,} documents stored and indexed")
 
 
 def _claim(documents: int) -> dict[str, Any]:

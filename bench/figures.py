@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bench.wrk import Load
 
 # With a smaller share of the background writes the round measures something else.
-KEPT = 0.9
+MIN_PACE = 0.9
 HEADER = (
     "work",
     "service / CouchDB (lowest to highest)",
@@ -69,7 +69,7 @@ def cells(work: str, goal: float | None, rounds: Sequence[Round]) -> list[str]:
 
 def _reached(ratio: float, goal: float | None, pace: float) -> str:
     """Return whether the goal is reached. It is not if the service could not keep up with the writes."""
-    behind = f", {pace:.0%} of the writes" if pace < KEPT else ""
+    behind = f", {pace:.0%} of the writes" if pace < MIN_PACE else ""
     if goal is None:
         return f"–{behind}"
     return f"{'yes' if ratio >= goal and not behind else 'no'}{behind}"

@@ -51,9 +51,11 @@ class Service:
         pids = processes.tree(processes.stats(), [self.live.pid])
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
-        yield
-        for pid in reversed(pids):
-            os.kill(pid, signal.SIGCONT)
+        try:
+            yield
+        finally:
+            for pid in reversed(pids):
+                os.kill(pid, signal.SIGCONT)
 
     def captured(self) -> int:
         """Return the number of versions captured so far."""
