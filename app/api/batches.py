@@ -16,7 +16,7 @@ from app.domain.projects import Projects
 from app.domain.reservations import ReservedIds
 from app.errors import Fault, ServiceError, TooLarge, ValidationFailed
 from app.http import arguments
-from app.http.answers import Answer, json_line, tag_headers, tags_or_bare
+from app.http.answers import NO_STORE, Answer, json_line, tag_headers, tags_or_bare
 from app.schemas.batches import OperationSchema
 from app.services import Services
 from app.store.items import ANY, Condition, WriteId
@@ -26,7 +26,6 @@ MAX_FAULTS = 3
 MAX_LOCATION_CHARACTERS = 40
 # The status of each operation's success.
 SUCCESS = {"create": 201, "replace": 200, "patch": 200, "delete": 204, "merge": 200}
-
 
 OPERATION, ID = OperationSchema(), OperationSchema(only=["id"])
 
@@ -57,8 +56,8 @@ def answer(
     outcomes = with_current(items, access, operations, outcomes, for_all=body.get("return_") == "current")
     reports = [report(operation, outcome) for operation, outcome in zip(operations, outcomes, strict=True)]
     # Composed by ``report``, so that no schema needs to look at a thousand reports once more.
-    content, headers = json_line({"outcomes": reports}), {"Cache-Control": "no-store"}
-    return Answer(content, headers=headers, is_retryable=is_retryable(outcomes))
+    content = json_line({"outcomes": reports})
+    return Answer(content, headers=NO_STORE, is_retryable=is_retryable(outcomes))
 
 
 def reserve(
@@ -69,7 +68,7 @@ def reserve(
     ids = write_id.ids or items.reserve(body["count"])
     reservation = services.reservations.issue(access.principal, items.items.resource_type, ids)
     content = {"ids": reservation.ids, "reservation": reservation.text, "expires_at": reservation.expires_at}
-    return Answer(content, headers={"Cache-Control": "no-store"})
+    return Answer(content, headers=NO_STORE)
 
 
 def _read(

@@ -12,12 +12,12 @@ from app.domain.access import Access
 from app.domain.changes.query import TYPE_SCOPES, ChangesQuery
 from app.domain.changes.tickets import VALID_SECONDS
 from app.domain.resources import DOCUMENT, PROJECT
-from app.http.answers import Answer
+from app.http.answers import NO_STORE, Answer
 from app.http.operations import NO_REFERRER, Routes
 from app.schemas.change_tickets import NewTicketSchema, TicketSchema
 from app.services import Services
 
-HEADERS = {"Cache-Control": "no-store", **NO_REFERRER}
+HEADERS = {**NO_STORE, **NO_REFERRER}
 
 routes = Routes("tickets", "Tickets that let a browser's EventSource open a stream of changes.")
 blueprint = routes.blueprint

@@ -7,11 +7,9 @@ from typing import Any, ClassVar
 from marshmallow import Schema, fields
 
 from app.errors import Unavailable
-from app.http.answers import Answer
+from app.http.answers import NO_STORE, Answer
 from app.http.operations import Routes
 from app.services import Services
-
-NO_STORE = {"Cache-Control": "no-store"}
 
 routes = Routes("health", "Probes for operators.")
 blueprint = routes.blueprint

@@ -95,4 +95,4 @@ def shown(_: Access, page: Page) -> Page:
 def minted(key: Key, text: str) -> Answer:
     """Return the one answer that shows a key's text, which no cache on the way may store."""
     location = answers.location(f"keys/{key.id}")
-    return Answer({**key.shown, "key": text}, headers={"Location": location, "Cache-Control": "no-store"})
+    return Answer({**key.shown, "key": text}, headers={"Location": location, **answers.NO_STORE})

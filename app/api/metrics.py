@@ -10,14 +10,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from app.http.answers import Answer
+from app.http.answers import NO_STORE, Answer
 from app.http.operations import Routes
 from app.metric_definitions import BUCKETS, Metric
 from app.metrics import Metrics, Sample
 from app.services import Services
 
 OPENMETRICS = "application/openmetrics-text"
-NO_STORE = {"Cache-Control": "no-store"}
 BOUNDS = [*map(str, BUCKETS), "+Inf"]
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 

@@ -20,7 +20,7 @@ from app.shared_memory import SharedMemory
 # Documents share slots, so that a write to one also looks like a write to the other. The last slot counts every write.
 SLOTS = 2**16
 WHOLE = SLOTS
-WORD = 8
+WORD_BYTES = 8
 # A write of unknown outcome may still be stored during this time; a later one is reported by the feed alone.
 UNKNOWN_SECONDS = 60.0
 
@@ -38,9 +38,9 @@ class WriteCounters:
         # Twice as many, since new processes start before the old ones end; the last one is shared by any further ones.
         self._columns, self._clock = 2 * processes + 1, clock
         self._row = 2 * self._columns
-        self._shared = SharedMemory(WORD * self._row * (SLOTS + 1))
+        self._shared = SharedMemory(WORD_BYTES * self._row * (SLOTS + 1))
         self._words = memoryview(self._shared.bytes).cast("Q")
-        self._quiet = bytes(WORD * self._columns)
+        self._quiet = bytes(WORD_BYTES * self._columns)
         self._lock = Lock()
         self._pid, self._column = 0, 0
         # Writes in flight without an owner that will end them: (time to end them, column, number by slot).
@@ -58,7 +58,7 @@ class WriteCounters:
 
     def is_quiet(self, slot: int) -> bool:
         """Return whether no write is in flight. A version may only be kept if this is true after it was read."""
-        start = (slot * self._row + self._columns) * WORD
+        start = (slot * self._row + self._columns) * WORD_BYTES
         if self._shared.bytes[start : start + len(self._quiet)] == self._quiet:
             return True
         self._end_orphans()
@@ -157,7 +157,7 @@ class CacheValidator:
 
     def __init__(self, counters: WriteCounters) -> None:
         self._counters = counters
-        self._changes = array("Q", bytes(8 * (SLOTS + 1)))
+        self._changes = array("Q", bytes(WORD_BYTES * (SLOTS + 1)))
         self._losses = 0
         self.is_live = False
 

@@ -29,6 +29,8 @@ TAG = re.compile(r'(?:W/)?"([^"]*)"')
 # registered codings of responses are here, and no tag of this service ends like that.
 CODINGS = ("gzip", "br", "zstd", "deflate", "compress", "dcb", "dcz")
 CODING = re.compile(rf"(?:(?:--?|[;:+.])(?:x-)?(?:{'|'.join(CODINGS)})){{1,2}}\Z", re.IGNORECASE)
+# For answers that no cache on the way may store.
+NO_STORE = {"Cache-Control": "no-store"}
 CACHING = {"Cache-Control": "private, no-cache", "Vary": "X-API-Key, Authorization"}
 # Of all that has a tag, of items and of new items, for the OpenAPI document.
 HEADER_NAMES = ("ETag", *CACHING)

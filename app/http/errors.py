@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from app import errors
 from app.errors import ServiceError
-from app.http.answers import JSON, Answer, json_line
+from app.http.answers import JSON, NO_STORE, Answer, json_line
 from app.request_context import current_request, current_request_id
 
 log = logging.getLogger("dreamscript.http")
@@ -19,7 +19,7 @@ log = logging.getLogger("dreamscript.http")
 def answer(error: ServiceError) -> Answer:
     """Return the answer that reports ``error``."""
     content = json_line(body(error, current_request_id()))
-    headers = {"Content-Type": JSON, "Content-Length": str(len(content)), "Cache-Control": "no-store"}
+    headers = {"Content-Type": JSON, "Content-Length": str(len(content)), **NO_STORE}
     return Answer(content, error.status, {**headers, **error.headers})
 
 

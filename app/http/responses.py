@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from app.errors import ServiceError
 from app.http import errors
-from app.http.answers import json_line
+from app.http.answers import JSON, NO_STORE, json_line
 from app.http.cross_origin import NO_ORIGINS, CrossOrigin
 from app.http.waiting import WaitingBody
 
@@ -30,9 +30,9 @@ def error_response(
     """Return the response for ``error`` to a request, of a page of ``origin``, that never reached Flask."""
     content = json_line(errors.body(error, request_id))
     headers = {
-        "Content-Type": "application/json",
+        "Content-Type": JSON,
         "Content-Length": str(len(content)),
-        "Cache-Control": "no-store",
+        **NO_STORE,
         "X-Request-ID": request_id,
         **error.headers,
     }

@@ -14,9 +14,9 @@ from app.shared_memory import SharedMemory
 SETS, WAYS = 1024, 8
 # A slot's head has five words of 8 bytes: two of digest, the number of entries ever made, the time of the last use, and
 # the number of an entry before which all have expired.
-WORD, HEAD = 8, 5
+WORD_BYTES, HEAD_WORDS = 8, 5
 ENTRIES, USED, FIRST = 2, 3, 4
-DIGEST = 2 * WORD
+DIGEST_BYTES = 2 * WORD_BYTES
 MAX_DIGESTS = 4096
 
 
@@ -31,7 +31,7 @@ class SharedWindows:
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._places, self._clock = limit + 1, clock
-        self._shared = SharedMemory(WORD * SETS * WAYS * (HEAD + self._places))
+        self._shared = SharedMemory(WORD_BYTES * SETS * WAYS * (HEAD_WORDS + self._places))
         self._memory = self._shared.bytes
         self._words = memoryview(self._memory).cast("Q")
         self._moments = memoryview(self._memory).cast("d")
@@ -47,7 +47,7 @@ class SharedWindows:
             slot = self._find(digest, set_number)
             if slot is None:
                 slot = self._claim(digest, set_number)
-            head = slot * HEAD
+            head = slot * HEAD_WORDS
             self._moments[head + USED] = now
             entries = self._words[head + ENTRIES]
             # The entry ``limit`` places before the new one must have expired.
@@ -69,7 +69,7 @@ class SharedWindows:
         return (now, 0) if slot is None else self._window(slot, limit, expiry, now)
 
     def _window(self, slot: int, limit: int, expiry: int, now: float) -> tuple[float, int]:
-        first, entries = self._first(slot, limit, now - expiry), self._words[slot * HEAD + ENTRIES]
+        first, entries = self._first(slot, limit, now - expiry), self._words[slot * HEAD_WORDS + ENTRIES]
         return (self._moments[self._place(slot, first)], entries - first) if first < entries else (now, 0)
 
     def _first(self, slot: int, limit: int, horizon: float) -> int:
@@ -78,11 +78,11 @@ class SharedWindows:
         Step sizes double from the end of the last search, so that the cost is the logarithm of the number of entries
         that have expired since.
         """
-        entries = self._words[slot * HEAD + ENTRIES]
-        low = max(self._words[slot * HEAD + FIRST], entries - limit)
+        entries = self._words[slot * HEAD_WORDS + ENTRIES]
+        low = max(self._words[slot * HEAD_WORDS + FIRST], entries - limit)
         if low >= entries or self._moments[self._place(slot, low)] >= horizon:
             return low
-        start = SETS * WAYS * HEAD + slot * self._places
+        start = SETS * WAYS * HEAD_WORDS + slot * self._places
         ring, places = self._moments[start : start + self._places], self._places
 
         def is_young(number: int) -> bool:
@@ -94,29 +94,29 @@ class SharedWindows:
         return low + bisect_left(range(low, min(low + step - 1, entries)), True, key=is_young)
 
     def _find(self, digest: bytes, set_number: int) -> int | None:
-        start, size = set_number * WAYS * HEAD * WORD, HEAD * WORD
+        start, size = set_number * WAYS * HEAD_WORDS * WORD_BYTES, HEAD_WORDS * WORD_BYTES
         at = self._memory.find(digest, start, start + WAYS * size)
         return None if at < 0 else at // size
 
     def _claim(self, digest: bytes, set_number: int) -> int:
         """Give the least recently used slot to a new key; remove its entries first."""
         slots = range(set_number * WAYS, set_number * WAYS + WAYS)
-        slot = min(slots, key=lambda slot: self._moments[slot * HEAD + USED])
+        slot = min(slots, key=lambda slot: self._moments[slot * HEAD_WORDS + USED])
         self._empty(slot)
-        self._memory[slot * HEAD * WORD : slot * HEAD * WORD + DIGEST] = digest
+        self._memory[slot * HEAD_WORDS * WORD_BYTES : slot * HEAD_WORDS * WORD_BYTES + DIGEST_BYTES] = digest
         return slot
 
     def _empty(self, slot: int) -> None:
-        self._words[slot * HEAD + FIRST] = 0
-        self._words[slot * HEAD + ENTRIES] = 0
+        self._words[slot * HEAD_WORDS + FIRST] = 0
+        self._words[slot * HEAD_WORDS + ENTRIES] = 0
 
     def _place(self, slot: int, number: int) -> int:
         """Return the place of an entry in memory, in words."""
-        return SETS * WAYS * HEAD + slot * self._places + number % self._places
+        return SETS * WAYS * HEAD_WORDS + slot * self._places + number % self._places
 
 
 @lru_cache(MAX_DIGESTS)
 def locate(key: str) -> tuple[bytes, int]:
     """Return the digest of ``key``, and the set of slots that it belongs to."""
-    digest = blake2b(key.encode(), digest_size=DIGEST).digest()
+    digest = blake2b(key.encode(), digest_size=DIGEST_BYTES).digest()
     return digest, int.from_bytes(digest[:4]) % SETS
