@@ -84,6 +84,11 @@ def _another_answer(parts: SplitResult, status: int, body: object) -> str:
     """Return the reason why an answer in HTTP is not that of CouchDB's root."""
     if status == 401:
         return "the server refuses user and password in the URL; special characters in them must be percent-encoded"
+    if status == 403 and isinstance(body, dict) and body.get("error") == "forbidden":
+        return (
+            "the server refuses the user in the URL (403): CouchDB locks an account for some minutes after several "
+            "wrong passwords. Correct the password, and try again later"
+        )
     if 300 <= status < 400:
         return f"the server redirects elsewhere ({status}): write the final URL, perhaps with https://"
     if status == 400:

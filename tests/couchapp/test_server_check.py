@@ -47,6 +47,8 @@ def test_couchdb_and_pouchdb_are_recognised(welcome: object) -> None:
             answer(401, {"error": "unauthorized", "reason": "Name or password is incorrect."}),
             "refuses user and password",
         ),
+        (answer(403, {"error": "forbidden", "reason": "Account is temporarily locked"}), "locks an account for some"),
+        (answer(403, {}), r"not CouchDB \(it answers 403\)"),
         (answer(501, {}), r"not CouchDB \(it answers 501\): correct host and port"),
         (send(reply(404, HTML)), r"not CouchDB \(it answers 404\): correct host and port"),
         (send(reply(200, HTML)), r"not CouchDB \(it answers no JSON\): correct host and port"),
