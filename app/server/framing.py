@@ -20,14 +20,18 @@ def is_unambiguous(version: str, fields: list[tuple[bytes, bytes]]) -> bool:
     return True
 
 
-def origin_form(target: bytes) -> bytes:
-    """Return the path and query of a request target (section 3.2). Raises HttpParserError."""
+def origin_form(target: bytes, fields: list[tuple[bytes, bytes]]) -> bytes:
+    """Return the path and query of a request target (section 3.2). Raises HttpParserError.
+
+    The host of an absolute target replaces the one in ``fields`` (section 3.2.2).
+    """
     if target.startswith(b"/") or target == b"*":
         return target
     scheme, separator, rest = target.partition(b"://")
     if not separator or scheme.lower() not in (b"http", b"https"):
         raise httptools.HttpParserError("unknown form of target")
     end = min((at for at in map(rest.find, (b"/", b"?", b"#")) if at >= 0), default=len(rest))
+    fields[:] = [*(field for field in fields if field[0] != b"host"), (b"host", rest[:end])]
     return rest[end:] if rest[end : end + 1] == b"/" else b"/" + rest[end:]
 
 

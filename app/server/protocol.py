@@ -152,7 +152,7 @@ class Protocol(HttpToolsProtocol):
         checked = [field for field in self.headers if field[0] in CHECKED_FIELDS]
         if not is_unambiguous(version, checked) or len(self.pipeline) >= MAX_PIPELINED:
             raise httptools.HttpParserError("ambiguous framing")
-        self.url = origin_form(self.url)
+        self.url = origin_form(self.url, self.headers)
         # No client of HTTP/1.0 knows 100 Continue.
         self.expect_100_continue = version == "1.1" and any(name == b"expect" for name, _ in checked)
         self.scope["http_version"] = version

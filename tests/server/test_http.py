@@ -175,6 +175,18 @@ def test_other_forms_of_a_target(live: Live, target: str) -> None:
     assert response.status == (400 if "?" in target else 200)
 
 
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("host", ["public.example", "[::1]:8080"])
+def test_the_host_of_an_absolute_target_replaces_the_header(live: Live, host: str, version: str) -> None:
+    response = exchange(live, head("GET", f"http://{host}/", version=version))
+    assert response.json["links"]["documents"] == f"http://{host}/documents"
+
+
+@pytest.mark.parametrize("target", ["http:///", "http://u:p@x/", "http://a b/"])
+def test_an_absolute_target_without_a_legal_host_is_400(live: Live, target: str) -> None:
+    assert exchange(live, head("GET", target)).status == 400
+
+
 def test_responses_come_in_the_order_of_the_requests(live: Live, key: str) -> None:
     body = json.dumps({"title": "first"}).encode()
     slow = head("GET", "/documents?limit=1", f"X-API-Key: {key}", "Cache-Control: no-cache")
