@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from werkzeug.http import parse_list_header
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.urls import DEFAULT_PORTS
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 
+PORT = re.compile(r":[0-9]+\Z", re.ASCII)
 # Some proxies report a client with its port, which differs from connection to connection.
 CLIENT = re.compile(r"\[([^]]+)\](?::[0-9]+)?|([^:]+):[0-9]+", re.ASCII)
 
@@ -23,7 +25,8 @@ def behind_proxies(hops: int, public_url: str, wsgi: Callable[..., Any]) -> Call
     """Return ``wsgi`` as it answers behind ``hops`` trusted proxies, under ``public_url`` unless that is empty.
 
     The proxies set X-Forwarded-For, -Proto, -Host, -Port and -Prefix. Of a header with several values, the last ones
-    are theirs, and any before these may be the client's own.
+    are theirs, and any before these may be the client's own. A port in -Host is the one that clients use, whereas -Port
+    may be the proxy's own behind another mapping of ports.
     """
     if not (hops or public_url):
         return wsgi
@@ -37,7 +40,15 @@ def behind_proxies(hops: int, public_url: str, wsgi: Callable[..., Any]) -> Call
         environ.update(published)
         return wsgi(environ, start_response)
 
-    return ProxyFix(addressed, x_for=hops, x_proto=hops, x_host=hops, x_port=hops, x_prefix=hops)
+    fixed = ProxyFix(addressed, x_for=hops, x_proto=hops, x_host=hops, x_port=hops, x_prefix=hops)
+
+    def forwarded(environ: WSGIEnvironment, start_response: Any) -> Any:
+        hosts = parse_list_header(environ.get("HTTP_X_FORWARDED_HOST", ""))
+        if 0 < hops <= len(hosts) and PORT.search(hosts[-hops]):
+            environ.pop("HTTP_X_FORWARDED_PORT", None)
+        return fixed(environ, start_response)
+
+    return forwarded
 
 
 def published_at(public_url: str) -> dict[str, str]:
