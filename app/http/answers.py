@@ -26,8 +26,8 @@ JSON = "application/json"
 # An opaque tag, perhaps with a weakness mark.
 TAG = re.compile(r'(?:W/)?"([^"]*)"')
 # A proxy that encodes a response may add the coding to its tag: Apache `-gzip`, Jetty `--gzip`, others `;gzip`. All
-# registered codings of responses are here, and no tag of this service ends like that.
-CODINGS = ("gzip", "br", "zstd", "deflate", "compress", "dcb", "dcz")
+# registered codings of responses are here, lighttpd's `bzip2`, and no tag of this service ends like that.
+CODINGS = ("gzip", "br", "zstd", "deflate", "compress", "dcb", "dcz", "bzip2")
 CODING = re.compile(rf"(?:(?:--?|[;:+.])(?:x-)?(?:{'|'.join(CODINGS)})){{1,2}}\Z", re.IGNORECASE)
 # For answers that no cache on the way may store.
 NO_STORE = {"Cache-Control": "no-store"}

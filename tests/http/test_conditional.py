@@ -18,6 +18,8 @@ CODINGS = (
         "-x-gzip",
         "-dcb",
         "-dcz",
+        "-bzip2",
+        "-x-bzip2",
         "--gzip",
         "--br",
         "--zstd",
