@@ -1,4 +1,4 @@
-"""The operator's entry: `python -m app run|serve|keys …`."""
+"""The operator's entry: `python -m app COMMAND`; app/cli/main.py lists the commands."""
 
 import signal
 import sys

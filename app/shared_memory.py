@@ -74,7 +74,7 @@ class Locked(AbstractContextManager[None]):
 
 
 def _nameless_file(size: int) -> int:
-    """Return the descriptor of an empty, unnamed file; on Linux it is in memory."""
+    """Return the descriptor of an unnamed file of ``size`` zeros; on Linux it is in memory."""
     if sys.platform == "linux":
         file = os.memfd_create("dreamscript")
     else:

@@ -1,1 +1,1 @@
-"""A blueprint per public noun: translation between HTTP and the domain, and nothing else."""
+"""A blueprint for each public resource: translation between HTTP and the domain, and nothing else."""

@@ -1,1 +1,1 @@
-"""Answers hot reads without the framework's full course, exactly as that would have answered them."""
+"""Answers repeated reads from memory, exactly as Flask would answer them."""

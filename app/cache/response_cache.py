@@ -1,8 +1,8 @@
 """Answers repeated reads from memory, exactly as Flask would answer them, and leaves every other request to Flask.
 
 A hit needs a valid key that was checked within the last seconds, and either an item whose newest revision is known, or
-a page that Flask answered before and that nothing has changed since. The cache refuses nothing: whether a request is
-wrong, forbidden or over its rate limit is for Flask to say.
+a page that Flask answered before and that nothing has changed since. The cache refuses nothing: Flask decides whether a
+request is wrong, forbidden or over its rate limit.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from app.couch.client import DEFAULT_PORTS, NotHTTP, ServerConnection
 from app.couch.deadline import IdleTimeout, TimeBudget
 from app.couch.failures import AnswerLost, Unreachable
 
-# One for each thread of a worker.
+# More than the threads of a worker (app/server/wsgi_bridge.py), since a thread may write several parts at a time.
 MAX_IDLE = 32
 HEADERS = {"User-Agent": "dreamscript-database", "Accept": "application/json"}
 

@@ -1,1 +1,1 @@
-"""The promises that every endpoint keeps: keys, strict input, tags, pages, one error shape; knows no resource."""
+"""The rules of every endpoint: keys, strict input, tags, pages, one error shape; knows no resource."""

@@ -61,7 +61,7 @@ def load_query(schema: Schema) -> dict[str, Any]:
 def load_body(schema: Schema, max_bytes: int) -> dict[str, Any]:
     """Return the members of a strict JSON body.
 
-    Raises BadContentType, BadRequest, TooLarge, InvalidJSON and ValidationFailed.
+    Raises BadContentType, BadRequest, TooLarge, InvalidJSON and ValidationFailed, and Unavailable as ``parse`` does.
     """
     check_declared(request)
     return load(schema, strict_json.parse(_read(max_bytes)), "body")

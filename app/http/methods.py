@@ -1,4 +1,4 @@
-"""Which paths there are, and which methods the path of a request allows, as headers of a response."""
+"""The methods that the path of a request allows, as headers of a response, and whether a request only reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Declares the operations of the API at their views, and carries out their requests: ``handle`` is the way of each."""
+"""Declares the operations of the API at their views; ``handle`` answers each of their requests."""
 
 from __future__ import annotations
 
@@ -179,7 +179,10 @@ def handle(operation: Operation, services: Services, **path: int) -> Response:
 
 
 def authenticate(operation: Operation, services: Services, quota: Quota, *scopes: str) -> Identity:
-    """Return the identity of the request. Raises Unauthorized, TooManyRequests, Forbidden and ValidationFailed."""
+    """Return the identity of the request.
+
+    Raises Unauthorized, TooManyRequests, Forbidden, ValidationFailed and Unavailable.
+    """
     try:
         tickets = services.change_tickets if operation.takes_tickets else None
         identity = identify(services.authenticator, tickets, request)
@@ -194,7 +197,10 @@ def authenticate(operation: Operation, services: Services, quota: Quota, *scopes
 
 
 def read_arguments(operation: Operation, services: Services, path: dict[str, int]) -> dict[str, Any]:
-    """Return the ids in the path, and the query and the body if the operation takes them."""
+    """Return the ids in the path, and the query and the body if the operation takes them.
+
+    Raises ValidationFailed, PreconditionFailed, and the errors of ``load_body``.
+    """
     given: dict[str, Any] = path
     if operation.query is not None:
         given["query"] = arguments.load_query(operation.query)

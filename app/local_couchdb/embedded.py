@@ -95,7 +95,10 @@ def counted(report: Report) -> Report:
 
 
 def find_node(min_version: int = MIN_NODE_VERSION, report: Report = print_line) -> tuple[str, list[str]]:
-    """Return the path of Node and the command for npm: the installed ones, else those of PyPI's wheel."""
+    """Return the path of Node and the command for npm: the installed ones, else those of PyPI's wheel.
+
+    Raises StartError if the wheel cannot be installed.
+    """
     node, npm = shutil.which("node"), shutil.which("npm")
     if node and npm and _version(node) >= min_version:
         return node, [npm]

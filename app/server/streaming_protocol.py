@@ -28,7 +28,7 @@ class StreamingProtocol(Protocol):
             self.scope["state"]["stream"] = partial(RawStream, self, self.cycle)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Note it. uvicorn notes it for the last of several pipelined requests only."""
+        """End the wait of the client. uvicorn informs only the last of several pipelined requests."""
         super().connection_lost(exc)
         if self.raw_stream is not None:
             self.raw_stream.lose()

@@ -21,7 +21,7 @@ from app.store.exchange import DocumentFailure, Outcome
 from app.store.group_commit import GroupCommit
 from app.store.items import RESTORED_FROM, ItemWrite, StoredItem, generation_of
 
-# Tries of a write that loses races.
+# Further tries of a write that has lost a race.
 MAX_TRIES = 6
 # Tries to resolve an unknown outcome; a request's deadline usually comes first.
 MAX_RESENDS = 100
@@ -132,7 +132,7 @@ class ConfirmedWrites:
         """Return by `_id` the results of writes whose answers were lost.
 
         Each is sent again until it is stored or refused, or until most of the request's time is used up. A resend that
-        fails says nothing about those before it.
+        fails shows nothing about those before it.
         """
         results: dict[str, Result] = {}
         reserved_seconds = RESERVED_SHARE * (remaining() or 0)
@@ -176,7 +176,7 @@ class ConfirmedWrites:
         if winner is None:
             return None
         if self._may_follow_tombstone(document) and "_rev" not in document:
-            # It may have started at any generation; only as the newest can it be told from earlier ones.
+            # It may have any generation, and cannot be distinguished from an earlier one unless it is the newest.
             return winner.lineage[0]
         generation = 1 + generation_of(document.get("_rev", "0-"))
         return next((revision for revision in winner.lineage if generation_of(revision) == generation), None)

@@ -106,8 +106,8 @@ def find_creation(history: History, write_id: WriteId) -> Change | None:
 def judge_many(history: History, write_ids: Sequence[WriteId]) -> dict[WriteId, Change | ServiceError]:
     """Return the results of those writes of one item, in their order, that are not to be carried out.
 
-    The current revision decides. If one of the writes made it, those before it were done or refused, which nobody can
-    tell any more, and those after it have not been done. If it is another's, it may have replaced any of them.
+    The current revision decides. If one of the writes made it, those after it have not been done. Those before it were
+    done or refused, and no revision shows which. If another write made it, it may have replaced any of them.
     """
     try:
         item = find_newest(history, write_ids)

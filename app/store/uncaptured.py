@@ -15,6 +15,7 @@ MAX_UNCAPTURED = 100
 def read_uncaptured(database: Leaves, history: VersionStore, leaves: Sequence[Leaf]) -> tuple[Leaf, ...]:
     """Return the revisions of one item below its ``leaves`` down to those in the history, as far as they exist.
 
+    At most MAX_UNCAPTURED below each leaf are looked for, and at most MAX_LEAVES of all are read, the newest first.
     Everything below a version in the history was captured with it. Raises Unavailable.
     """
     if not leaves:

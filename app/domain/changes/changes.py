@@ -82,7 +82,10 @@ class Changes:
         return Subscription(channels, View(access, query.project_id), with_values=with_values)
 
     def join(self, subscription: Subscription) -> bool:
-        """Let ``subscription`` report the changes that a poll from now on may not show; return whether it can."""
+        """Let ``subscription`` report the changes that a poll from now on may not show; return whether it can.
+
+        Raises Unavailable.
+        """
         return self.lag_seconds is not None and subscription.join(self.lag_seconds)
 
     def skip_to(self, subscription: Subscription, checkpoint: Checkpoint) -> None:

@@ -135,7 +135,7 @@ class Keys:
         return self._with_usage(keys)[0]
 
     def all(self) -> Iterator[Key]:
-        """Return every key, by id."""
+        """Yield every key, in the order of their ids."""
         keys = self._walk(ListQuery(CHUNK_KEYS), CHUNK_KEYS)
         while chunk := list(islice(keys, CHUNK_KEYS)):
             yield from self._with_usage(chunk)
