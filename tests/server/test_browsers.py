@@ -214,13 +214,9 @@ def test_an_event_source_of_another_origin_continues_after_a_cut(
         live.request("POST", "/documents", key, {"title": "During the cut"})
         browser.wait_for("events.find(({data}) => data?.includes('During the cut'))")
         events = browser.evaluate("source.close(), events")
-        assert [event["type"] for event in events] == [
-            "ready",
-            "document.changed",
-            "error",
-            "ready",
-            "document.changed",
-        ]
+        # The feed may be behind, and report changes of earlier tests first.
+        own = [event for event in events if event["type"] != "document.changed" or "the cut" in event["data"]]
+        assert [event["type"] for event in own] == ["ready", "document.changed", "error", "ready", "document.changed"]
         assert f"last-event-id: {before['lastEventId']}\r\n".lower() in relay.received.decode().lower()
 
 
