@@ -8,7 +8,7 @@ from typing import Any
 
 from app.local_couchdb.process import poll
 from app.local_couchdb.wire import request as ask
-from proofs import actions, batches, request_log
+from proofs import actions, batches, shared_project_actions
 from proofs.accounts import stored
 from proofs.clients import Clients
 from proofs.conftest import Installation
@@ -26,8 +26,8 @@ ACTIONS: list[Action] = [
     *(actions.create, actions.patch, actions.replace, actions.replace_stale, actions.move, actions.move_into_nothing),
     *(actions.copy, actions.delete, actions.make_project, actions.change_project, actions.delete_project),
     *(batches.documents_batch, batches.projects_batch),
-    *[request_log.visit] * 6,
-    *[request_log.turn_over] * 4,
+    *[shared_project_actions.visit] * 6,
+    *[shared_project_actions.turn_over] * 4,
 ]
 # Actions between two kills of a worker.
 BETWEEN = 15
