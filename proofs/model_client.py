@@ -36,24 +36,24 @@ class ModelClient(Client):
         super().__init__(name)
         self.random, self.shared, self.ledger = rng, shared, Ledger()
         self.requests = Requests(service, key, rng, self.answered)
-        self._left, self._said = list(actions), 0
+        self._pending, self._value_count = list(actions), 0
 
     def act(self) -> bool:
         """Do the next action."""
-        action = self._left.pop(0)
+        action = self._pending.pop(0)
         try:
             action(self)
         except BaseException as failure:
             failure.add_note("\n".join((*self.requests.recent, f"{self.name} failed to {action.__name__}")))
             raise
         self.answered["actions"] += 1
-        return bool(self._left)
+        return bool(self._pending)
 
     def value(self, kind: str = DOCUMENTS, **members: Any) -> dict[str, Any]:
         """Return unique members of an item, with ``members`` that are not None."""
-        self._said += 1
+        self._value_count += 1
         more = "".join(self.random.choices('ab \n"é😀', k=self.random.randrange(CONTENT)))
-        own = {NAMES[kind]: f"{self.name}, {self._said}", MORE[kind]: self.random.choice((None, more))}
+        own = {NAMES[kind]: f"{self.name}, {self._value_count}", MORE[kind]: self.random.choice((None, more))}
         return without_none({**own, **members})
 
     def document(self) -> Item:

@@ -13,52 +13,52 @@ from proofs.service import Reply
 REFUSALS = {(400, "validation_failed"), (409, "conflict")}
 
 
-def visit(client: ModelClient) -> None:
-    """Put documents into the project. If that is acknowledged, the project exists until they have left it."""
+def fill(client: ModelClient) -> None:
+    """Put documents into the project, and remove them again. While acknowledged ones are in it, the project exists."""
     home = client.shared.current
-    come = client.random.choice((come_new, come_from_elsewhere, come_together))
-    arrived = come(client, home)
+    act = client.random.choice((create_inside, move_inside, batch_inside))
+    arrived = act(client, home)
     for item in list(arrived):
         require_there(client, item)
         assert client.requests.read(home.path).status == 200, f"{home.path} is gone, and {item} is in it"
-        arrived += come_as_copy(client, home, item) if client.random.random() < 0.5 else []
+        arrived += copy_inside(client, home, item) if client.random.random() < 0.5 else []
     for item in arrived:
-        leave(client, item)
+        remove(client, item)
 
 
-def come_new(client: ModelClient, home: Item) -> list[Item]:
-    """Create a document there."""
+def create_inside(client: ModelClient, home: Item) -> list[Item]:
+    """Create a document in the project ``home``."""
     value = client.value(project_id=home.public_id)
     reply = client.requests.repeated("POST", "/documents", value, expected=(201, 400, 409))
     if reply.is_unknown:
         client.ledger.doubt(DOCUMENTS, value)
         return []
-    return [client.took(DOCUMENTS, reply, value)] if is_taken(client, home, reply) else []
+    return [client.took(DOCUMENTS, reply, value)] if is_accepted(client, home, reply) else []
 
 
-def come_from_elsewhere(client: ModelClient, home: Item) -> list[Item]:
-    """Move a document there; a refused one is unchanged."""
+def move_inside(client: ModelClient, home: Item) -> list[Item]:
+    """Move a document into the project ``home``; a refused one is unchanged."""
     item, moved = client.document(), {"project_id": home.public_id}
     reply = client.requests.repeated("PATCH", item.path, moved, expected=(200, 400, 409), tag=client.tag(item))
     if reply.is_unknown:
         return resolve_move(client, item, moved)
-    if is_taken(client, home, reply):
+    if is_accepted(client, home, reply):
         return [client.took(DOCUMENTS, reply, {**item.value, **moved})]
     keep_as_it_was(client, item)
     return []
 
 
-def come_as_copy(client: ModelClient, home: Item, item: Item) -> list[Item]:
-    """Copy a document that is there."""
+def copy_inside(client: ModelClient, home: Item, item: Item) -> list[Item]:
+    """Copy a document of the project ``home``."""
     reply = client.requests.repeated("COPY", item.path, expected=(201, 400, 409))
     if reply.is_unknown:
         client.ledger.doubt(DOCUMENTS, item.value)
         return []
-    return [client.took(DOCUMENTS, reply, item.value)] if is_taken(client, home, reply) else []
+    return [client.took(DOCUMENTS, reply, item.value)] if is_accepted(client, home, reply) else []
 
 
-def come_together(client: ModelClient, home: Item) -> list[Item]:
-    """Create one there and move another in one request; either may be refused."""
+def batch_inside(client: ModelClient, home: Item) -> list[Item]:
+    """Create a document in the project and move another into it, in one request; either may be refused."""
     item, moved, value = client.document(), {"project_id": home.public_id}, client.value(project_id=home.public_id)
     operations = [{"op": "create", "value": value}, {"op": "patch", "id": item.public_id, "value": moved}]
     reply = client.requests.repeated("POST", "/documents/batch", {"operations": operations}, expected=(200,))
@@ -92,8 +92,8 @@ def resolve_move(client: ModelClient, item: Item, moved: dict[str, int]) -> list
     return [stored] if stored.project_id == moved["project_id"] else []
 
 
-def is_taken(client: ModelClient, home: Item, reply: Reply) -> bool:
-    """Return whether a document was put there; if not, another client must be deleting the project."""
+def is_accepted(client: ModelClient, home: Item, reply: Reply) -> bool:
+    """Return whether a document is in the project now; if not, another client must be deleting the project."""
     if reply.status < 300:
         return True
     require_refused(client, home, {"status": reply.status, **reply.json})
@@ -103,7 +103,7 @@ def is_taken(client: ModelClient, home: Item, reply: Reply) -> bool:
 def require_refused(client: ModelClient, home: Item, error: dict[str, object]) -> None:
     """Fail unless the reason of a refusal is a deletion of the project."""
     assert (error["status"], error["error"]) in REFUSALS, error
-    client.shared.require_doomed(home)
+    client.shared.require_deletion_begun(home)
     client.answered["refused"] += 1
 
 
@@ -114,7 +114,7 @@ def keep_as_it_was(client: ModelClient, item: Item) -> None:
     client.ledger.keep(stored)
 
 
-def leave(client: ModelClient, item: Item) -> None:
+def remove(client: ModelClient, item: Item) -> None:
     """Move a document out of the project, or delete it."""
     way = client.random.choice(("patch", "replace", "delete"))
     remaining = client.delete(item) if way == "delete" else item
@@ -124,16 +124,16 @@ def leave(client: ModelClient, item: Item) -> None:
         client.patch(remaining, {"project_id": None})
 
 
-def turn_over(client: ModelClient) -> None:
+def replace_project(client: ModelClient) -> None:
     """Delete the project if it is empty, and create another one in its place."""
     home = client.shared.current
-    client.shared.doom(home)
+    client.shared.begin_deletion(home)
     if is_deleted(client, home):
-        client.answered["turned over"] += 1
-        if client.shared.bury(home):
+        client.answered["projects replaced"] += 1
+        if client.shared.end_deletion(home):
             value = client.value(PROJECTS)
             made = client.create("POST", "/projects", PROJECTS, value, value)
-            client.shared.follow(Item(PROJECTS, made.json["id"], value, made.headers["ETag"]))
+            client.shared.replace(Item(PROJECTS, made.json["id"], value, made.headers["ETag"]))
 
 
 def is_deleted(client: ModelClient, project: Item) -> bool:
@@ -151,4 +151,4 @@ def is_deleted(client: ModelClient, project: Item) -> bool:
         fence = client.requests.repeated("PATCH", project.path, {}, expected=(200, 404, 412), tag=tag)
         if fence.status == 200:
             return False
-    raise AssertionError(f"{project.path} is never at rest")
+    raise AssertionError(f"{project.path} is never stable")

@@ -26,8 +26,8 @@ ACTIONS: list[Action] = [
     *(actions.create, actions.patch, actions.replace, actions.replace_stale, actions.move, actions.move_into_nothing),
     *(actions.copy, actions.delete, actions.make_project, actions.change_project, actions.delete_project),
     *(batches.documents_batch, batches.projects_batch),
-    *[shared_project_actions.visit] * 6,
-    *[shared_project_actions.turn_over] * 4,
+    *[shared_project_actions.fill] * 6,
+    *[shared_project_actions.replace_project] * 4,
 ]
 # Actions between two kills of a worker.
 BETWEEN = 15
