@@ -9,7 +9,8 @@ from http.client import HTTPResponse
 from socket import socket
 from typing import cast
 
-from proofs.proxy import Exchange, Fault, passing, reset_on_close
+from proofs.http_messages import reset_on_close
+from proofs.proxy import Exchange, Fault, passing
 
 
 def _refuse(_: Exchange) -> bool:

@@ -7,23 +7,21 @@ import io
 import random
 import select
 import socket
-import socketserver
-import struct
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPMessage, parse_headers
 from typing import Any
 from urllib.parse import urlsplit
 
+from proofs.http_messages import message, reset_on_close
+from proofs.listener import Listener
 from tests.ports import reserve_port
 
 # Seconds between two checks of a wait, and the longest wait of the proxy.
 PAUSE_SECONDS, LIMIT_SECONDS = 0.02, 60.0
-PIECE = 2**16
 
 
 @dataclass(frozen=True)
@@ -153,7 +151,7 @@ class Proxy:
         self.url = f"http://{userinfo}{'@' if userinfo else ''}127.0.0.1:{self._port}"
         self.counts: Counter[str] = Counter()
         self._lock, self._plan, self._lifted = threading.Lock(), always(PASS), threading.Event()
-        self._listener = _Listener(self._port, self._serve)
+        self._listener = Listener(self._port, self._serve)
 
     def __enter__(self) -> Proxy:
         return self
@@ -185,12 +183,12 @@ class Proxy:
         """Close all connections and refuse new ones, or accept and close them if ``accepting``."""
         self._listener.end()
         if accepting:
-            self._listener = _Listener(self._port, lambda _: None)
+            self._listener = Listener(self._port, lambda _: None)
         try:
             yield
         finally:
             self._listener.end()
-            self._listener = _Listener(self._port, self._serve)
+            self._listener = Listener(self._port, self._serve)
 
     def _serve(self, client: socket.socket) -> None:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -205,105 +203,3 @@ class Proxy:
             fault, lifted = self._plan(request), self._lifted
             self.counts[fault.name] += 1
         return fault.act(Exchange(request, client, self._upstream, lifted))
-
-
-class _Listener(socketserver.ThreadingTCPServer):
-    """Accept connections and serve each in a thread, until closed."""
-
-    allow_reuse_address = True
-    request_queue_size = 128
-
-    def __init__(self, port: int, serve: Callable[[socket.socket], None]) -> None:
-        super().__init__(("127.0.0.1", port), socketserver.BaseRequestHandler)
-        self._serve_client = serve
-        self._clients: set[socket.socket] = set()
-        self._clients_lock = threading.Lock()
-        self._thread = threading.Thread(target=self.serve_forever, args=[PAUSE_SECONDS])
-        self._thread.start()
-
-    def end(self) -> None:
-        """Close the port and every connection, and wait for the threads. Idempotent."""
-        if not self._thread.is_alive():
-            return
-        self.shutdown()
-        self._thread.join()
-        self.socket.close()
-        with self._clients_lock:
-            for client in self._clients:
-                # The client may have left; its thread is about to notice.
-                with contextlib.suppress(OSError):
-                    client.shutdown(socket.SHUT_RDWR)
-        self.server_close()
-
-    def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
-        """Record the connection before its thread starts."""
-        assert isinstance(request, socket.socket)
-        with self._clients_lock:
-            self._clients.add(request)
-        super().process_request(request, client_address)
-
-    def finish_request(self, request: socket.socket | tuple[bytes, socket.socket], _: object) -> None:
-        """Serve one connection to its end; either side may leave at any moment."""
-        assert isinstance(request, socket.socket)
-        with contextlib.suppress(OSError):
-            self._serve_client(request)
-
-    def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
-        """Close one connection without a shutdown, which would undo the reset that a fault prepared."""
-        assert isinstance(request, socket.socket)
-        with self._clients_lock:
-            self._clients.discard(request)
-            request.close()
-
-
-def reset_on_close(sock: socket.socket) -> None:
-    """Make closing ``sock`` a reset (RFC 9293, section 3.5.2)."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
-def message(reader: io.BufferedIOBase, answers: str | None = None) -> Iterator[bytes]:
-    """Yield an HTTP/1.1 message unchanged (RFC 9112, section 6): its head, then its body in pieces.
-
-    ``answers`` is the method of the request that it answers, None for a request. Nothing comes at the end of the
-    connection. Raises ConnectionError for a message that is cut, or that only the end of the connection would end.
-    """
-    start = reader.readline()
-    if not start:
-        return
-    lines = list(iter(lambda: _line(reader), b"\r\n"))
-    yield b"".join((start, *lines, b"\r\n"))
-    headers = parse_headers(io.BytesIO(b"".join((*lines, b"\r\n"))))
-    if answers == "HEAD" or (answers and start.split()[1] in (b"204", b"304")):
-        return
-    yield from _body(reader, headers, required=answers is not None)
-
-
-def _body(reader: io.BufferedIOBase, headers: HTTPMessage, required: bool) -> Iterator[bytes]:
-    if headers.get("Transfer-Encoding", "").lower() == "chunked":
-        size = 1
-        while size:
-            line = _line(reader)
-            size = int(line.split(b";")[0], 16)
-            yield line
-            yield from _exactly(reader, size)
-            yield _line(reader)
-    elif "Content-Length" in headers:
-        yield from _exactly(reader, int(headers["Content-Length"]))
-    elif required:
-        raise ConnectionError("an answer whose end is not marked")
-
-
-def _line(reader: io.BufferedIOBase) -> bytes:
-    line = reader.readline()
-    if not line.endswith(b"\r\n"):
-        raise ConnectionError("a message that is cut")
-    return line
-
-
-def _exactly(reader: io.BufferedIOBase, size: int) -> Iterator[bytes]:
-    while size:
-        piece = reader.read1(min(size, PIECE))
-        if not piece:
-            raise ConnectionError("a message that is cut")
-        size -= len(piece)
-        yield piece

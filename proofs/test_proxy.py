@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import io
 import socket
 import threading
 import time
@@ -16,7 +15,8 @@ import pytest
 from app.local_couchdb.process import poll
 from app.local_couchdb.wire import request as ask
 from proofs import faults
-from proofs.proxy import PASS, Fault, Proxy, Request, by_seed, message, writes
+from proofs.proxy import PASS, Fault, Proxy, Request, by_seed, writes
+from proofs.test_http_messages import CHUNKED
 from tests.couch.misbehaving_server import Behaviour, MisbehavingServer, answer, reply, send
 
 nodatabase = pytest.mark.nodatabase
@@ -55,9 +55,6 @@ def failure(connection: http.client.HTTPConnection) -> BaseException:
     return caught.value
 
 
-CHUNKED = b'HTTP/1.1 201 As Told\r\nTransfer-Encoding: chunked\r\n\r\n4;x=y\r\n{"a"\r\n4\r\n: 1}\r\n0\r\n\r\n'
-
-
 @nodatabase
 def test_an_exchange_passes_as_it_is_and_connections_last() -> None:
     behaviours = answer(201, BODY), send(CHUNKED), send(reply(204)), answer(200, BODY)
@@ -74,31 +71,6 @@ def test_an_exchange_passes_as_it_is_and_connections_last() -> None:
 
 def server_answer() -> bytes:
     return b'{"ok": true, "id": "a", "rev": "1-a"}'
-
-
-@nodatabase
-@pytest.mark.parametrize(
-    ("raw", "answers"),
-    [
-        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", None),
-        (b"PUT / HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}", None),
-        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nA\r\n0123456789\r\n0\r\n\r\n", None),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "HEAD"),
-        (b"HTTP/1.1 304 Not Modified\r\n\r\n", "GET"),
-        (CHUNKED, "GET"),
-    ],
-)
-def test_the_end_of_a_message_is_known(raw: bytes, answers: str | None) -> None:
-    reader = io.BufferedReader(io.BytesIO(raw + b"next"))
-    assert b"".join(message(reader, answers)) == raw
-    assert reader.read() == b"next"
-
-
-@nodatabase
-@pytest.mark.parametrize("raw", [b"HTTP/1.1 200 OK\r\n\r\n{}", b"HTTP/1.1 200 OK\r\nX: y", CHUNKED[:-2], CHUNKED[:-12]])
-def test_an_end_that_is_not_marked_is_none(raw: bytes) -> None:
-    with pytest.raises(ConnectionError):
-        list(message(io.BytesIO(raw), "GET"))
 
 
 @nodatabase
