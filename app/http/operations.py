@@ -141,41 +141,55 @@ def handle(operation: Operation, services: Services, **path: int) -> Response:
 
     Keep its refusals in step with ``Precheck.body_limit``, which predicts them.
     """
-    quota, scope = Quota(services.limiter, services.metrics, operation), operation.scope
+    quota = Quota(services.limiter, services.metrics, operation)
     try:
-        identity = authenticate(operation, services, quota, scope, *operation.other_scopes) if scope else None
-        access = identity.access if identity else None
-        arguments.require_acceptable(operation.media_type, *operation.other_media_types)
-        given = read_arguments(operation, services, path)
-        if access and operation.is_idempotent and "HTTP_IDEMPOTENCY_KEY" in request.environ:
-            answer = idempotent.run_once(
-                services.idempotency,
-                access.principal,
-                operation.target(request.path),
-                given,
-                run=lambda write_id: run(operation, services=services, access=access, write_id=write_id, **given),
-                reserve=lambda: operation.reserve(services, **given),
-                is_secret=operation.is_secret,
-            )
-        elif access and scope and operation.databases and request.method == "GET":
-            cache = services.response_cache
-            with cache.reading(request.environ, access, operation.rule, scope, operation.databases) as flight:
-                answer = flight.result or run(operation, services=services, access=access, **given)
-                flight.result = answer
-        else:
-            facts = {"services": services, "identity": identity, "access": access, "write_id": WriteId()}
-            answer = run(operation, **facts, **given)
+        answer = carry_out(operation, services, quota, path)
     except Exception as error:
-        answer = errors.answer(errors.translate(error))
-        if answer.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
-            answer = replace(answer, headers={**answer.headers, **accept_patch(allowed_methods())})
-        if operation.takes_tickets and "ticket" in request.args:
-            answer = replace(answer, headers={**answer.headers, **NO_REFERRER})
+        answer = refusal(operation, error)
     try:
         quota.finish(is_free=answer.is_uncounted or answer.status == HTTPStatus.NOT_MODIFIED)
     except TooManyRequests as error:
         answer = errors.answer(error)
     return to_response(answer, quota.headers)
+
+
+def carry_out(operation: Operation, services: Services, quota: Quota, path: dict[str, int]) -> Answer:
+    """Return the answer of the view, the stored one for a repeated Idempotency-Key, or that of an equal read just now.
+
+    Raises any exception of the checks and of the view.
+    """
+    scope = operation.scope
+    identity = authenticate(operation, services, quota, scope, *operation.other_scopes) if scope else None
+    access = identity.access if identity else None
+    arguments.require_acceptable(operation.media_type, *operation.other_media_types)
+    given = read_arguments(operation, services, path)
+    if access and operation.is_idempotent and "HTTP_IDEMPOTENCY_KEY" in request.environ:
+        return idempotent.run_once(
+            services.idempotency,
+            access.principal,
+            operation.target(request.path),
+            given,
+            run=lambda write_id: run(operation, services=services, access=access, write_id=write_id, **given),
+            reserve=lambda: operation.reserve(services, **given),
+            is_secret=operation.is_secret,
+        )
+    if access and scope and operation.databases and request.method == "GET":
+        cache = services.response_cache
+        with cache.reading(request.environ, access, operation.rule, scope, operation.databases) as flight:
+            flight.result = answer = flight.result or run(operation, services=services, access=access, **given)
+        return answer
+    facts = {"services": services, "identity": identity, "access": access, "write_id": WriteId()}
+    return run(operation, **facts, **given)
+
+
+def refusal(operation: Operation, error: Exception) -> Answer:
+    """Return the answer that reports ``error``, with the headers that the operation needs then."""
+    answer = errors.answer(errors.translate(error))
+    if answer.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
+        answer = replace(answer, headers={**answer.headers, **accept_patch(allowed_methods())})
+    if operation.takes_tickets and "ticket" in request.args:
+        answer = replace(answer, headers={**answer.headers, **NO_REFERRER})
+    return answer
 
 
 def authenticate(operation: Operation, services: Services, quota: Quota, *scopes: str) -> Identity:
