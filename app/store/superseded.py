@@ -29,23 +29,30 @@ def due_versions(versions: Sequence[Version], live: Sequence[str], limit: int, n
     current = live[0] if live else _last_deletion(newest_first)
     children = _children(newest_first)
     times = _superseded_times(newest_first, children, current)
-    count, staying = 0, {current}
-    going: list[Version] = []
-    for version in newest_first:
-        time = times[version.revision]
-        if version.revision == current:
-            continue
-        if count >= limit or (time is not None and time < not_before):
-            going.append(version)
-        else:
-            staying.add(version.revision)
-            count += not version.is_merged_away
+    superseded = [version for version in newest_first if version.revision != current]
+    going = _past_retention(superseded, times, limit, not_before)
+    staying = known.keys() - {version.revision for version in going}
     return due + [
         version
         for version in reversed(going)
         if version.nonce is None
         or not any(each.nonce == version.nonce and each.revision in staying for each in children[version.revision])
     ]
+
+
+def _past_retention(
+    newest_first: Sequence[Version], times: Mapping[str, str | None], limit: int, not_before: str
+) -> list[Version]:
+    """Return those superseded versions that are too old, or that come after ``limit`` others, newest first."""
+    count = 0
+    going: list[Version] = []
+    for version in newest_first:
+        time = times[version.revision]
+        if count >= limit or (time is not None and time < not_before):
+            going.append(version)
+        else:
+            count += not version.is_merged_away
+    return going
 
 
 def _last_deletion(newest_first: Sequence[Version]) -> str | None:
