@@ -11,11 +11,13 @@ from app.errors import PreconditionFailed
 from app.schemas.errors import CODES
 from app.schemas.merges import VALUE, merged_member
 from app.schemas.plain import PlainSchema
-from app.schemas.values import Identifier, text_of
+from app.schemas.values import MAX_TAG_CHARACTERS, Identifier, text_of
 from app.store.items import MAX_ID
 
 OPERATIONS = ("create", "replace", "patch", "delete", "merge")
 MAX_OPERATIONS = 1_000
+# Of a list of tags, since a batch has room for millions, which take long to compare.
+MAX_TAGS_CHARACTERS = 5 * MAX_TAG_CHARACTERS
 # The types of any member of an item; the item's own schema checks each value later, operation by operation.
 MEMBER = {"type": ["string", "integer", "null"], "minimum": 1, "maximum": MAX_ID}
 
@@ -29,7 +31,11 @@ class OperationSchema(PlainSchema):
     id = Identifier(
         metadata={"description": "The id of the item; required except for create, where it must be a reserved one."}
     )
-    if_match = fields.String(metadata={"description": "A tag that must be current; not allowed for create."})
+    if_match = text_of(
+        0,
+        MAX_TAGS_CHARACTERS,
+        metadata={"description": "A tag that must be current, or several of them; not allowed for create."},
+    )
     if_value = fields.Dict(
         metadata={
             "description": "All members but `id` that the item must have, beside `if_match` or instead of it.",

@@ -12,11 +12,10 @@ from app.schemas.batches import MEMBER
 from app.schemas.documents import NewDocumentSchema
 from app.schemas.merges import VALUE, merged_member
 from app.schemas.projects import NewProjectSchema
-from app.schemas.values import MAX_LIMIT, BoundedList, DecimalText, Identifier, text_of
+from app.schemas.values import MAX_LIMIT, MAX_TAG_CHARACTERS, BoundedList, DecimalText, Identifier, text_of
 
 # More versions of one item than anybody resolves in one request.
 MAX_TAGS = 1_000
-MAX_TAG_CHARACTERS = 200
 CURRENT, OTHER = '"3-d1f2c6a0e7b94a5d8c3e2f1a0b9c8d7e"', '"3-0c9b8a7f6e5d4c3b2a1f0e9d8c7b6a5f"'
 
 

@@ -11,6 +11,7 @@ from marshmallow import fields, validate
 from app.store.items import MAX_ID
 
 MAX_LIMIT = 2**31 - 1
+MAX_TAG_CHARACTERS = 200
 RFC_3339 = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"
 
 

@@ -9,6 +9,7 @@ from marshmallow import Schema, fields
 from app.schemas.documents import DocumentSchema
 from app.schemas.pages import CursorQuery
 from app.schemas.projects import ProjectSchema
+from app.schemas.values import MAX_TAG_CHARACTERS, text_of
 
 # A tag with its quotes or without them. The coding that a proxy may add is accepted as well.
 TAG_PATTERN = r'^((W/)?"[1-9][0-9]{0,15}-[0-9a-f]{32}"|[1-9][0-9]{0,15}-[0-9a-f]{32})$'
@@ -84,7 +85,9 @@ class RestoreSchema(Schema):
 
     EXAMPLES: ClassVar[list[dict[str, Any]]] = [{"version": "1-5a0c44d1e2b3f4a5968778695a4b3c2d"}]
 
-    version = fields.String(
+    version = text_of(
+        1,
+        MAX_TAG_CHARACTERS,
         required=True,
         metadata={"description": "The tag of the version, with or without its quotes.", "pattern": TAG_PATTERN},
     )

@@ -166,6 +166,7 @@ def test_the_tag_of_a_version_is_understood_in_each_form(ada: Caller, form: str)
         {},
         {"version": 1},
         {"version": "newest"},
+        {"version": "," * 201},
         {"version": MISSING_TAG, "x": 1},
         {"version": f'"{MISSING_TAG}", "{MISSING_TAG.replace("0", "1")}"'},
     ],

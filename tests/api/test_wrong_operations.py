@@ -34,6 +34,7 @@ WIDE = ("\U0001f4dc", "\u0001", '"')
         ({"op": "delete", "id": 1, "value": {}}, "value"),
         ({"op": "delete", "id": 1, "if_match": None}, "if_match"),
         ({"op": "delete", "id": 1, "if_match": ['"1-a"']}, "if_match"),
+        ({"op": "delete", "id": 1, "if_match": "," * 1001}, "if_match"),
         ({"op": "delete", "id": 1, "more": 1}, "more"),
         ({"op": "delete", "id": 1, "json": 1}, "json"),
         ({"op": "delete", "id": 1, "_schema": 1}, "_schema"),
