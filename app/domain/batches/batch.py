@@ -5,13 +5,14 @@ Operations on different items are written together. Those on one item are writte
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from app.domain.access import Access
 from app.domain.batches.merges import Merges
 from app.domain.batches.operations import Operation, Outcome, Step
 from app.domain.batches.reserved import find_created, find_deleted
+from app.domain.batches.rounds import make_rounds, make_steps
 from app.domain.batches.working_set import WorkingSet
 from app.domain.item_service import AcceptsDocuments, ItemService, Merge
 from app.errors import Conflict, OutcomeUnknown, ServiceError, Unavailable, Unconfirmed, ValidationFailed
@@ -37,12 +38,12 @@ def carry_out(
     ``max_value_bytes`` limits merged values. A batch is not atomic. Raises Unavailable if nothing was carried out.
     """
     outcomes = {place: Outcome(each.public_id, error=each.fault) for place, each in enumerate(operations) if each.fault}
-    steps = list(_steps(service, operations, write_id))
+    steps = list(make_steps(service, operations, write_id))
     batch = _Batch(service, access, alone, steps, Merges(service.items.resource_type.members, max_value_bytes))
     outcomes |= batch.find_done(steps)
     # Items whose step failed with 503: a later step must not come before its repetition.
     blocked: set[int] = set()
-    for steps_of_round in _rounds(step for step in steps if step.place not in outcomes):
+    for steps_of_round in make_rounds(step for step in steps if step.place not in outcomes):
         pending = [step for step in steps_of_round if step.public_id not in blocked]
         try:
             while pending:
@@ -59,28 +60,6 @@ def carry_out(
 
 def _may_be_done(outcome: Outcome) -> bool:
     return outcome.error is None or isinstance(outcome.error, Unconfirmed)
-
-
-def _steps(service: ItemService, operations: Sequence[Operation], write_id: WriteId) -> Iterator[Step]:
-    """Yield the well-formed operations, new items with the ids that are reserved for them."""
-    new = [each for each in operations if each.op == "create" and each.fault is None and not each.is_reserved]
-    missing = len(new) - len(write_id.ids)
-    reserved = iter((*write_id.ids, *(service.reserve(missing) if missing > 0 else ())))
-    for place, operation in enumerate(operations):
-        if operation.fault is None:
-            yield Step(place, operation.public_id or next(reserved), write_id.part(str(place)), operation)
-
-
-def _rounds(steps: Iterable[Step]) -> list[list[Step]]:
-    """Return the steps so that no item is twice in a round and the steps of each item keep their order."""
-    rounds: list[list[Step]] = []
-    counts: dict[int, int] = {}
-    for step in steps:
-        number = counts[step.public_id] = counts.get(step.public_id, -1) + 1
-        if number == len(rounds):
-            rounds.append([])
-        rounds[number].append(step)
-    return rounds
 
 
 class _Batch:
