@@ -5,7 +5,7 @@ Operations on different items are written together. Those on one item are writte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from app.domain.access import Access
@@ -111,30 +111,49 @@ class _Batch:
         return step.operation.op != "create" and not self._is_alone(step) and self._refusals[step.public_id] is None
 
     def _carry_out(self, steps: Sequence[Step]) -> dict[int, Outcome]:
-        refused: dict[int, Change | ServiceError] = {**find_deleted(self._service, steps)}
+        """Return by place the outcomes of steps on different items, which are written together where possible."""
+        refused: dict[int, Change | ServiceError] = {**find_deleted(self._service, steps), **self._out_of_scope(steps)}
+        accepted = [step for step in steps if step.place not in refused]
+        together = [step for step in accepted if not self._is_alone(step)]
+        results = refused | self._write_together(together)
+        outcomes = self._outcomes([step for step in steps if step.place in results], results)
+        self._record(together, results, outcomes)
+        outcomes |= self._carry_out_again(accepted, results)
+        refused_creations = [step for step in together if step.is_reserved and isinstance(results[step.place], Refusal)]
+        return outcomes | find_created(self._service, self._access, refused_creations)
+
+    def _out_of_scope(self, steps: Sequence[Step]) -> dict[int, ServiceError]:
+        """Return by place the errors for items out of scope."""
+        errors: dict[int, ServiceError] = {}
         for step in steps:
             if step.operation.op == "create":
                 # Earlier steps may have looked for the item in vain.
                 self._refusals.pop(step.public_id, None)
             elif error := self._refusals.get(step.public_id):
-                refused[step.place] = error
-        accepted = [step for step in steps if step.place not in refused]
-        together = [step for step in accepted if not self._is_alone(step)]
-        results = refused | self._write_together(together)
-        outcomes = self._outcomes([step for step in steps if step.place in results], results)
-        for step in together:
+                errors[step.place] = error
+        return errors
+
+    def _record(
+        self, steps: Sequence[Step], results: Mapping[int, Change | ServiceError], outcomes: Mapping[int, Outcome]
+    ) -> None:
+        """Record the items as these steps left them; after a refusal the state of an item is unknown."""
+        for step in steps:
             result = results[step.place]
             is_known = isinstance(result, Change) and not outcomes[step.place].error
             self._working_set.record(step.public_id, result.after if isinstance(result, Change) and is_known else None)
-        lost_races = {step.place for step in together if isinstance(results[step.place], LostRace)}
-        for step in accepted:
-            if step.operation.op == "create" and step.place in lost_races:
-                if not step.is_reserved:
-                    self._items.log_taken(step.public_id)
-            elif self._is_alone(step) or step.place in lost_races:
+
+    def _carry_out_again(
+        self, steps: Sequence[Step], results: Mapping[int, Change | ServiceError]
+    ) -> dict[int, Outcome]:
+        """Return by place the outcomes of the steps that run alone, or now alone since others came first."""
+        outcomes: dict[int, Outcome] = {}
+        for step in steps:
+            has_lost = isinstance(results.get(step.place), LostRace)
+            if step.operation.op != "create" and (has_lost or self._is_alone(step)):
                 outcomes[step.place] = self._carry_out_alone(step)
-        refused_creations = [step for step in together if step.is_reserved and isinstance(results[step.place], Refusal)]
-        return outcomes | find_created(self._service, self._access, refused_creations)
+            elif has_lost and not step.is_reserved:
+                self._items.log_taken(step.public_id)
+        return outcomes
 
     def _write_together(self, steps: Sequence[Step]) -> dict[int, Change | ServiceError]:
         accepts_documents = self._service.preload_projects(self._access, [step.value for step in steps])
