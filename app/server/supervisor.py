@@ -32,11 +32,26 @@ def supervise(
     only its own: a listener that any process holds still takes connections, which nobody would accept.
     """
     reader, writer = socket.socketpair()
-    report_signals(writer)
+    with reader, writer:
+        report_signals(writer)
+        # A child that ended before the signals were reported is noticed at once.
+        writer.send(bytes((signal.SIGCHLD,)))
+        try:
+            return _keep_running(work, listeners, grace_seconds, is_database_kept, reader)
+        finally:
+            signal.set_wakeup_fd(-1)
+
+
+def _keep_running(
+    work: Callable[[socket.socket], None],
+    listeners: Sequence[socket.socket],
+    grace_seconds: int,
+    is_database_kept: Callable[[], bool],
+    reader: socket.socket,
+) -> bool:
+    """Start the workers, and act on each signal that ``reader`` reports until all have ended, as ``supervise`` does."""
     running = {start(work, listener, listeners): listener for listener in listeners}
     is_stopping, is_kept = False, True
-    # A child that ended before the signals were reported is noticed at once.
-    writer.send(bytes((signal.SIGCHLD,)))
     while running:
         number = reader.recv(1)[0]
         if number == signal.SIGCHLD and not is_stopping:
@@ -57,7 +72,6 @@ def supervise(
                 log.error("worker ended", extra={"worker": pid, "exit_code": code})
                 time.sleep(RESTART_SECONDS)
                 running[start(work, listener, listeners)] = listener
-    signal.set_wakeup_fd(-1)
     return is_kept
 
 
