@@ -22,7 +22,7 @@ def request(
     connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
     if parts.username:
-        token = base64.b64encode(unquote(f"{parts.username}:{parts.password}").encode()).decode()
+        token = base64.b64encode(unquote(f"{parts.username}:{parts.password or ''}").encode()).decode()
         headers["Authorization"] = f"Basic {token}"
     with closing(connect(parts.hostname or "", parts.port, timeout=timeout)) as connection:
         payload = None if body is None else json.dumps(body)
