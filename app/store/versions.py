@@ -13,7 +13,7 @@ from app.store.exchange import DocumentFailure, Outcome
 from app.store.items import new_document
 from app.store.version import LOST, Version, mark_id, revision_of, version_id
 
-__all__ = ["Version", "VersionPage", "VersionStore"]
+__all__ = ["StoredPage", "Version", "VersionStore"]
 
 log = logging.getLogger("dreamscript.history")
 
@@ -24,7 +24,7 @@ MAX_READ_CHARACTERS = 2**23
 FIRST_READ_VERSIONS = 20
 
 
-class VersionPage(NamedTuple):
+class StoredPage(NamedTuple):
     """Versions of an item, newest first, and whether there are no older ones."""
 
     versions: tuple[Version, ...]
@@ -55,7 +55,7 @@ class VersionStore:
         version = self.find(doc_id, [revision]).get(revision)
         return None if version is None else self.attributed([version])[0]
 
-    def page(self, doc_id: str, before: str | None, limit: int) -> VersionPage:
+    def page(self, doc_id: str, before: str | None, limit: int) -> StoredPage:
         """Return up to ``limit`` versions that come before the revision ``before``, newest first, and attributed.
 
         A page of large versions has fewer.
@@ -72,7 +72,7 @@ class VersionStore:
             if characters >= MAX_READ_CHARACTERS:
                 break
         is_last = not versions or versions[-1].revision == revisions[-1]
-        return VersionPage(tuple(self.attributed(versions)), is_last)
+        return StoredPage(tuple(self.attributed(versions)), is_last)
 
     def attributed(self, versions: Sequence[Version]) -> list[Version]:
         """Return versions of one item, without the principals of those that the API did not write.

@@ -13,7 +13,7 @@ from app.store import Store
 from app.store import versions as versions_module
 from app.store.items import MAX_ID
 from app.store.version import Version, revision_of, version_id
-from app.store.versions import VersionPage, VersionStore
+from app.store.versions import StoredPage, VersionStore
 from couchapp import tree
 from tests.replication import revision
 
@@ -132,7 +132,7 @@ def test_a_version_replaces_the_same_one_as_lost(versions: VersionStore) -> None
 def test_pages_are_newest_first(versions: VersionStore) -> None:
     stored = [version(number, title=str(number), nonce=f"{number:032}") for number in range(1, 13)]
     versions.write([*stored, lost(12), lost(5), version(1, doc_id=OTHER)])
-    pages: list[VersionPage] = []
+    pages: list[StoredPage] = []
     before = None
     while not pages or not pages[-1].is_last:
         pages.append(versions.page(ID, before, 5))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any
 
 from app.domain.access import Access
@@ -24,6 +25,8 @@ from app.store.versions import VersionStore
 READ_VERSIONS = 50
 # A page ends once its texts have this many characters together.
 MAX_PAGE_CHARACTERS = 2**23
+# The sort key of a version among those of its item.
+NEWNESS = attrgetter("order")
 
 
 @dataclass(frozen=True)
@@ -167,9 +170,9 @@ class Versions:
         if self._history.forgotten([doc_id]):
             return
         uncaptured = self._uncaptured(doc_id)
-        newest_first = sorted(uncaptured.values(), key=newness, reverse=True)
+        newest_first = sorted(uncaptured.values(), key=NEWNESS, reverse=True)
         recent = (each for each in newest_first if before is None or each.order < winner_order(before))
-        versions = _without_tombstones(heapq.merge(recent, self._captured(doc_id, before), key=newness, reverse=True))
+        versions = _without_tombstones(heapq.merge(recent, self._captured(doc_id, before), key=NEWNESS, reverse=True))
         if self._items.resource_type is not PROJECT:
             yield from versions
             return
@@ -225,8 +228,3 @@ def _without_marks(versions: Iterable[Version], newer: Version | None) -> Iterat
 
 def _below_deletion(version: Version | None) -> str | None:
     return version.parents[0] if version and version.is_deleted and version.parents else None
-
-
-def newness(version: Version) -> tuple[int, str]:
-    """Return the sort key of a version among those of its item."""
-    return version.order
