@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 
+# The body of a GET or OPTIONS changes nothing. A small one is read, so that the connection can be used again.
+UNUSED_BODY_BYTES = 65_536
+
+
 class Precheck:
     """Refuse bodies that cannot change the response: 401, 403, 404, 405, 413 and 415 need none."""
 
@@ -37,8 +41,11 @@ class Precheck:
             if operation is not None and operation.body is not None:
                 check_declared(request)
                 limit *= operation.body_factor
-            elif operation is not None and operation.method in ("POST", "COPY") and request.content_length:
-                check_declared(request)
+            elif operation is not None and operation.method in ("POST", "COPY"):
+                if request.content_length:
+                    check_declared(request)
+            else:
+                limit = min(limit, UNUSED_BODY_BYTES)
             if (request.content_length or 0) > limit:
                 return 0
             if operation is not None and operation.scope is not None:
