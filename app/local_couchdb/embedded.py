@@ -66,8 +66,8 @@ def install(report: Report = print_line) -> str:
 
     ``report`` gets a line for each package that npm downloads.
     """
-    node, npm = find_node(report=report)
     with _lock():
+        node, npm = find_node(report=report)
         # npm ci first removes node_modules with the stamp, so an interrupted installation is repeated.
         if not is_installed():
             report("Installing the embedded database (once, about 45 MB)")
