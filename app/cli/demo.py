@@ -8,10 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import webbrowser
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from app.cli import editor_server
@@ -43,19 +43,22 @@ def demo(_: argparse.Namespace, environ: Mapping[str, str]) -> int:
         if current is None or not current.address:
             return start(environ, show)
         file = settings.var / CURRENT
-        stopping = stop_event()
+        signals = stop_signals()
         show(current.address, DevelopmentKey(file if file.exists() else None))
         print("Ctrl-C ends the editor, and leaves the service running.", flush=True)
-        stopping.wait()
+        signals.get()
     return 0
 
 
-def stop_event() -> threading.Event:
-    """Return an event that SIGTERM or SIGINT sets, so that both end the command with status 0, as they end `serve`."""
-    event = threading.Event()
+def stop_signals() -> SimpleQueue[int]:
+    """Return a queue of the signals SIGTERM and SIGINT, so that both end the command with status 0, as in `serve`.
+
+    Unlike an event, it may be written to by a handler that interrupts the reader.
+    """
+    signals: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: event.set())
-    return event
+        signal.signal(number, lambda received, _: signals.put(received))
+    return signals
 
 
 @contextmanager
