@@ -19,12 +19,15 @@ def reset_on_close(sock: socket.socket) -> None:
 def message(reader: io.BufferedIOBase, answers: str | None = None) -> Iterator[bytes]:
     """Yield an HTTP/1.1 message unchanged (RFC 9112, section 6): its head, then its body in pieces.
 
-    ``answers`` is the method of the request that it answers, None for a request. Nothing comes at the end of the
-    connection. Raises ConnectionError for a message that is cut, or that only the end of the connection would end.
+    ``answers`` is the method of the request that it answers, None for a request. At the end of the connection there is
+    no request. Raises ConnectionError for an answer that is missing, and for a message that is cut or that only the end
+    of the connection would end.
     """
     start = reader.readline()
-    if not start:
+    if not start and answers is None:
         return
+    if not start:
+        raise ConnectionError("no answer")
     lines = list(iter(lambda: _line(reader), b"\r\n"))
     yield b"".join((start, *lines, b"\r\n"))
     headers = parse_headers(io.BytesIO(b"".join((*lines, b"\r\n"))))

@@ -34,3 +34,9 @@ def test_the_end_of_a_message_is_known(raw: bytes, answers: str | None) -> None:
 def test_an_end_that_is_not_marked_is_none(raw: bytes) -> None:
     with pytest.raises(ConnectionError):
         list(message(io.BytesIO(raw), "GET"))
+
+
+def test_at_the_end_of_a_connection_an_answer_is_missing_and_a_request_is_not() -> None:
+    assert list(message(io.BytesIO())) == []
+    with pytest.raises(ConnectionError):
+        list(message(io.BytesIO(), "GET"))
