@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from app.domain.access import Reach
@@ -16,6 +16,7 @@ BATCH_CHARACTERS = 2**18
 
 # Clients with the same limits, the same filter and the same choice of values see the same changes.
 ViewKey = tuple[Reach | None, int | None, bool]
+Render = Callable[[Shown], bytes]
 
 
 @dataclass
@@ -31,7 +32,7 @@ class Batch:
     # Computed when first needed: the bodies of items by `_id`, and changes by view.
     bodies: dict[str, bytes] = field(default_factory=dict)
     changes: dict[ViewKey, tuple[Shown, ...]] = field(default_factory=dict)
-    rendered: dict[ViewKey, tuple[bytes, ...]] = field(default_factory=dict)
+    rendered: dict[tuple[ViewKey, Render], tuple[bytes, ...]] = field(default_factory=dict)
 
 
 def portions(

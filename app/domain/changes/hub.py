@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from threading import Lock
 
 from app.domain.changes.bare_tombstones import is_bare
-from app.domain.changes.batch import Batch, ViewKey, portions
+from app.domain.changes.batch import Batch, Render, ViewKey, portions
 from app.domain.changes.departures import NewDepartures
 from app.domain.changes.visibility import Shown, visible
 from app.domain.changes.watcher import Watcher
@@ -214,11 +214,12 @@ class Hub:
         """Return whether ``watcher`` sees a change in a batch that it has not seen."""
         return any(self._changes(batch, watcher) for batch in self.next_batches(watcher) or ())
 
-    def rendered(self, batch: Batch, watcher: Watcher, render: Callable[[Shown], bytes]) -> tuple[bytes, ...]:
-        """Return the changes in ``batch`` that ``watcher`` sees; always use the same ``render``."""
-        if watcher.key not in batch.rendered:
-            batch.rendered[watcher.key] = tuple(map(render, self._changes(batch, watcher)))
-        return batch.rendered[watcher.key]
+    def rendered(self, batch: Batch, watcher: Watcher, render: Render) -> tuple[bytes, ...]:
+        """Return the changes in ``batch`` that ``watcher`` sees."""
+        key = watcher.key, render
+        if key not in batch.rendered:
+            batch.rendered[key] = tuple(map(render, self._changes(batch, watcher)))
+        return batch.rendered[key]
 
     def _changes(self, batch: Batch, watcher: Watcher) -> tuple[Shown, ...]:
         if watcher.key not in batch.changes:

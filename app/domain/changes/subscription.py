@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from app.domain.changes.batch import Batch
+from app.domain.changes.batch import Batch, Render
 from app.domain.changes.cursor import Checkpoint
 from app.domain.changes.hub import Hub
-from app.domain.changes.visibility import Shown, View
+from app.domain.changes.visibility import View
 from app.domain.changes.watcher import Watcher
 from app.domain.resources import ResourceType
 from app.store.feed import FeedRow
@@ -103,7 +103,7 @@ class Subscription:
         """Whether there is a change to take."""
         return any(self._channels[each].hub.has_changes(watcher) for each, watcher in self._watchers.items())
 
-    def take(self, checkpoint: Checkpoint, render: Callable[[Shown], bytes]) -> Portion | None:
+    def take(self, checkpoint: Checkpoint, render: Render) -> Portion | None:
         """Return the next changes after ``checkpoint``, projects first; None if some are missing."""
         if not self._watchers:
             return None

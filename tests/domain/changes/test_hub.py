@@ -287,6 +287,15 @@ def test_a_change_in_one_shard_is_not_skipped_for_a_poll_that_is_ahead_in_anothe
     assert client.take().changes == (b"d1",)
 
 
+def test_the_same_change_is_rendered_for_each_kind_of_answer(feeds: Feeds) -> None:
+    stream, long_poll = feeds.client(), feeds.client()
+    feeds.report(row(1, 1))
+    answer = long_poll.subscription.take(long_poll.checkpoint, lambda change: b"another")
+    assert answer is not None
+    assert answer.changes == (b"another",)
+    assert stream.take().changes == (b"d1",)
+
+
 def test_the_time_of_a_client_stays_while_the_feed_is_behind(feeds: Feeds) -> None:
     """A removal after that time may still have to come."""
     client = feeds.client()
