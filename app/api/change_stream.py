@@ -65,7 +65,7 @@ class ChangeStream:
             self._is_ready = True
             data = event("ready", {}, self._write_cursor(checkpoint if events else poll.checkpoint)) + data
         if poll.is_caught_up and has_joined:
-            self._changes.skip_to(self._subscription, poll.checkpoint)
+            self._subscription.has_read(poll.checkpoint)
         return Part(data, len(events), poll.is_caught_up)
 
     def take(self) -> Part | None:
@@ -75,11 +75,19 @@ class ChangeStream:
         if portion is None:
             return None
         self._query = replace(self._query, since=portion.checkpoint)
-        return Part(self._numbered(portion.changes, portion.checkpoint), len(portion.changes))
+        return Part(self._numbered(*portion), len(portion.changes))
 
-    def _numbered(self, events: tuple[bytes, ...], checkpoint: Checkpoint) -> bytes:
-        """Return events, the last one with the id for a client that has seen all of them."""
-        return b"".join(events[:-1]) + with_id(events[-1], self._write_cursor(checkpoint)) if events else b""
+    def _numbered(self, events: tuple[bytes, ...], checkpoint: Checkpoint, earlier: Checkpoint | None = None) -> bytes:
+        """Return events, the last one with the id for a client that has seen all of them.
+
+        With ``earlier``, the first one has the id for a client that has not: it would keep an older state of an item.
+        """
+        if not events:
+            return b""
+        *others, last = events
+        if earlier and others:
+            others[0] = with_id(others[0], self._write_cursor(earlier))
+        return b"".join(others) + with_id(last, self._write_cursor(checkpoint))
 
 
 def change_json(change: Shown) -> bytes:

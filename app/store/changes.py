@@ -52,14 +52,14 @@ class Audience(Protocol):
     def is_awaited(self) -> bool:
         """Whether any client waits, or has waited a moment ago."""
 
-    def opened(self) -> None:
-        """Note that every change from now on is reported."""
+    def opened(self, place: int | str, /) -> None:
+        """Note that every change after ``place`` is reported from now on."""
 
     def received(self, part: FeedPart, /) -> None:
         """Note changes, with their documents."""
 
-    def skipped(self) -> None:
-        """Note that there were changes while no client waited, which were read without their documents."""
+    def skipped(self, place: int | str, /) -> None:
+        """Note that changes up to ``place`` were read without their documents, since no client waited."""
 
     def lost(self) -> None:
         """Note that changes may be missed until the feed is opened again."""
@@ -70,13 +70,13 @@ class NoAudience:
 
     is_awaited = False
 
-    def opened(self) -> None:
+    def opened(self, _: int | str, /) -> None:
         """Do nothing."""
 
     def received(self, _: FeedPart, /) -> None:
         """Do nothing."""
 
-    def skipped(self) -> None:
+    def skipped(self, _: int | str, /) -> None:
         """Do nothing."""
 
     def lost(self) -> None:
@@ -185,10 +185,10 @@ class Follower:
 
     def _follow(self) -> None:
         """Report changes until the feed is lost or closed. Raises ServiceError, as the database does."""
-        since, identity = self._database.sequence(), self._identity()
+        since, identity = self._database.present_place(), self._identity()
         self._note(since)
         self._listener.caught_up()
-        self._audience.opened()
+        self._audience.opened(since)
         self.is_live = True
         self._caught_up_at = self._clock()
         while not self._ending.is_set():
@@ -214,7 +214,7 @@ class Follower:
         if with_documents:
             self._audience.received(part)
         else:
-            self._audience.skipped()
+            self._audience.skipped(part.sequence)
         self._metrics.count(FEED_CHANGES, self._name, times=len(part.rows))
         if part.is_last:
             self._caught_up_at = self._clock()

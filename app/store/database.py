@@ -179,6 +179,10 @@ class Database:
         """Return the database's present update sequence, which is opaque."""
         return self._exchange.send("GET", members=("update_seq",))["update_seq"]
 
+    def present_place(self) -> int | str:
+        """Return the present place as the rows of the feed write it; ``sequence`` may be another text for it."""
+        return read_part(self._exchange, {"since": "now", "limit": 1}, 1, with_documents=False).sequence
+
     def changed_since(self, sequence: object, *, limit: int) -> tuple[list[str], object]:
         """Return the `_id`s of up to ``limit`` documents that changed after ``sequence``, and where they end."""
         params = {"since": sequence, "limit": limit}

@@ -65,7 +65,7 @@ class Feed:
     def has_been_asked(self, times: int) -> bool:
         return len(self.positions) == times
 
-    def sequence(self) -> object:
+    def present_place(self) -> object:
         self.starts += 1
         return f"{self.starts}-0"
 
@@ -127,14 +127,14 @@ class Audience:
     def __init__(self) -> None:
         self.events: list[object] = []
 
-    def opened(self) -> None:
-        self.events.append("opened")
+    def opened(self, place: int | str, /) -> None:
+        self.events.append(f"opened {place}")
 
     def received(self, received: FeedPart, /) -> None:
         self.events.append([row.item.doc_id for row in received.rows])
 
-    def skipped(self) -> None:
-        self.events.append("skipped")
+    def skipped(self, place: int | str, /) -> None:
+        self.events.append(f"skipped {place}")
 
     def lost(self) -> None:
         self.events.append("lost")
@@ -152,13 +152,13 @@ def test_documents_are_read_while_clients_wait(recorder: Recorder) -> None:
     wait_until(partial(feed.has_been_asked, 3))
     feed.pending.put(["c"])
     wait_until(partial(feed.has_been_asked, 4))
-    assert audience.events == ["opened", "skipped", ["read"], ["c"]]
+    assert audience.events == ["opened 1-0", "skipped 1-0+1", ["read"], ["c"]]
     assert recorder.events == ["caught up", ["a"], ["read"], ["c"]]
     assert feed.with_documents == [False, False, True, True]
     assert feed.positions[1:3] == ["1-0+1", "1-0+1+read"]
     feed.pending.put(Unavailable())
     wait_until(partial(feed.has_been_asked, 5))
-    assert audience.events[-2:] == ["lost", "opened"]
+    assert audience.events[-2:] == ["lost", "opened 2-0"]
     follower.close()
     feed.pending.put(["late"])
 
@@ -315,7 +315,7 @@ def test_the_end_does_not_wait_for_a_heartbeat(recorder: Recorder, tls: bool, mo
     assert len(server.requests) == 2
 
 
-STARTED = answer(200, {"update_seq": "7-x"})
+STARTED = answer(200, {"results": [], "last_seq": "7-x"})
 CHANGE = b'{"results": [{"seq": "8-x", "id": "a", "changes": [{"rev": "1-a"}]}], "last_seq": "8-x"}'
 
 

@@ -21,9 +21,13 @@ Render = Callable[[Shown], bytes]
 
 @dataclass
 class Batch:
-    """Consecutive rows of the feed, and the place after them. Everything before ``time`` (RFC 3339) was reported."""
+    """Consecutive rows of the feed, and the places before and after them.
+
+    Everything before ``time`` (RFC 3339) was reported.
+    """
 
     items: Sequence[StoredItem]
+    start: int | str
     sequence: int | str
     time: str
     received_at: float

@@ -88,11 +88,6 @@ class Changes:
         """
         return self.lag_seconds is not None and subscription.join(self.lag_seconds)
 
-    def skip_to(self, subscription: Subscription, checkpoint: Checkpoint) -> None:
-        """Let ``subscription`` skip the changes up to ``checkpoint`` where that can be known."""
-        if self.lag_seconds == 0:
-            subscription.skip_to(checkpoint)
-
     def begin(self, access: Access, query: ChangesQuery) -> Checkpoint:
         """Return the place where ``query`` begins. Raises Gone and Unavailable, and as ``check``."""
         types = self.check(access, query)

@@ -50,6 +50,8 @@ class Hub:
         self._batches, self._characters = deque[Batch](), 0
         # The number of the last batch, and the moment since which no change is missing among the batches.
         self._last, self._complete_since = 0, clock()
+        # The place in the feed after the last batch, or an earlier one.
+        self._place: int | str = 0
         self._is_live, self._is_primed, self._awaited_until = False, False, 0.0
         self._reported_until = self._present()
         self._departures = NewDepartures()
@@ -59,9 +61,10 @@ class Hub:
         """Whether any client waits, or has waited a moment ago."""
         return bool(self._watchers) or self._clock() < self._awaited_until
 
-    def opened(self) -> None:
-        """Note that every change from now on is reported."""
+    def opened(self, place: int | str) -> None:
+        """Note that every change after ``place`` is reported from now on."""
         with self._lock:
+            self._place = place
             self._is_live, self._complete_since, self._reported_until = True, self._clock(), self._present()
 
     def lost(self) -> None:
@@ -70,9 +73,13 @@ class Hub:
             self._is_live = False
         self.skipped()
 
-    def skipped(self) -> None:
-        """Forget the batches, since changes are missing after them; each client reads the feed itself."""
+    def skipped(self, place: int | str | None = None) -> None:
+        """Forget the batches, since changes are missing after them, up to ``place`` if that is known.
+
+        Each client reads the feed itself.
+        """
         with self._lock:
+            self._place = self._place if place is None else place
             self._last += 1
             self._batches.clear()
             self._characters, self._complete_since, self._is_primed = 0, self._clock(), False
@@ -110,7 +117,7 @@ class Hub:
         except Unavailable:
             rows = None
         if rows is None:
-            self.skipped()
+            self.skipped(part.sequence)
             return
         for items, sequence, characters in portions(rows, self._resource_type, part.sequence):
             if part.is_last and sequence == part.sequence:
@@ -132,11 +139,12 @@ class Hub:
         with self._lock:
             items = [self._departures.only_new(item) for item in items]
             examples = [next(iter(watchers)) for watchers in self._watchers.values()]
-        batch = Batch(items, sequence, self._reported_until, self._clock(), characters)
+        batch = Batch(items, self._place, sequence, self._reported_until, self._clock(), characters)
         for watcher in examples:
             # With many different limits this takes long, so it runs outside the lock.
             self._changes(batch, watcher)
         with self._lock:
+            self._place = sequence
             self._last += 1
             batch.number = self._last
             self._batches.append(batch)
@@ -151,12 +159,13 @@ class Hub:
         has_changes = bool(self._changes(batch, next(iter(self._watchers[key]))))
         watchers = []
         for watcher in self._watchers[key]:
-            has_read = watcher.has_read(batch)
-            if has_changes and not has_read:
+            # Its position is read first: the client itself moves it last, in another thread.
+            is_next = watcher.position == batch.number - 1
+            if has_changes and not (is_next and watcher.has_read(batch)):
                 watchers.append(watcher)
-            elif watcher.position == batch.number - 1:
-                watcher.position = batch.number
-                watcher.last_skipped = watcher.last_skipped if has_read else batch
+            elif is_next:
+                watcher.last_skipped = batch
+                watcher.move(batch, is_shown=False)
         return watchers
 
     def _forget_old(self) -> None:
@@ -193,14 +202,6 @@ class Hub:
                 self._watchers.pop(watcher.key, None)
             self._awaited_until = self._clock() + AWAITED_SECONDS
 
-    def skip_to(self, watcher: Watcher, sequence: int | str) -> None:
-        """Let ``watcher`` skip the batch that ends at ``sequence``, of a database with one copy."""
-        watcher.read_up_to = sequence
-        for batch in self.next_batches(watcher) or ():
-            if not watcher.has_read(batch):
-                return
-            watcher.position = batch.number
-
     def next_batches(self, watcher: Watcher) -> list[Batch] | None:
         """Return the batches that ``watcher`` has not seen, None if some were forgotten."""
         with self._lock:
@@ -212,10 +213,13 @@ class Hub:
 
     def has_changes(self, watcher: Watcher) -> bool:
         """Return whether ``watcher`` sees a change in a batch that it has not seen."""
-        return any(self._changes(batch, watcher) for batch in self.next_batches(watcher) or ())
+        batches = self.next_batches(watcher) or ()
+        return any(self._changes(batch, watcher) and not watcher.has_read(batch) for batch in batches)
 
     def rendered(self, batch: Batch, watcher: Watcher, render: Render) -> tuple[bytes, ...]:
-        """Return the changes in ``batch`` that ``watcher`` sees."""
+        """Return the changes in ``batch`` that ``watcher`` sees and has not read."""
+        if watcher.has_read(batch):
+            return ()
         key = watcher.key, render
         if key not in batch.rendered:
             batch.rendered[key] = tuple(map(render, self._changes(batch, watcher)))

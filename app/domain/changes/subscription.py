@@ -31,10 +31,15 @@ class Channel:
 
 
 class Portion(NamedTuple):
-    """Rendered changes, and the checkpoint after them."""
+    """Rendered changes, and the checkpoint after them.
+
+    ``earlier`` is a checkpoint before them if they may be older than those that the client has read. A client that
+    takes only some of them continues from there, so that it does not keep an older state.
+    """
 
     changes: tuple[bytes, ...]
     checkpoint: Checkpoint
+    earlier: Checkpoint | None
 
 
 class Subscription:
@@ -73,10 +78,10 @@ class Subscription:
             channel.hub.prime(channel.recent_changes)
         return channel.hub.position(lag_seconds)
 
-    def skip_to(self, checkpoint: Checkpoint) -> None:
-        """Skip the changes that end at ``checkpoint``, of databases with one copy."""
+    def has_read(self, checkpoint: Checkpoint) -> None:
+        """Note that the client has read the feeds up to ``checkpoint``."""
         for resource_type, watcher in self._watchers.items():
-            self._channels[resource_type].hub.skip_to(watcher, checkpoint.places[resource_type.name].sequence)
+            watcher.read_up_to = checkpoint.places[resource_type.name].sequence
 
     def watch(self, wake: Callable[[], None]) -> None:
         """Call ``wake``, in any thread, whenever there may be something to take."""
@@ -107,26 +112,34 @@ class Subscription:
         """Return the next changes after ``checkpoint``, projects first; None if some are missing."""
         if not self._watchers:
             return None
-        changes: list[bytes] = []
+        changes, after, earlier = list[bytes](), checkpoint, None
         for resource_type, watcher in self._watchers.items():
             hub = self._channels[resource_type].hub
             batches = hub.next_batches(watcher)
             if batches is None:
                 return None
             if watcher.last_skipped:
-                checkpoint = self._after(checkpoint, resource_type, watcher.last_skipped)
+                after = self._after(after, resource_type, watcher.last_skipped)
                 watcher.last_skipped = None
             for batch in batches:
                 if sum(map(len, changes)) >= PORTION_BYTES:
-                    return Portion(tuple(changes), checkpoint)
-                changes += hub.rendered(batch, watcher, render)
-                watcher.position = batch.number
-                checkpoint = self._after(checkpoint, resource_type, batch)
-        return Portion(tuple(changes), checkpoint)
+                    return Portion(tuple(changes), after, earlier)
+                rendered = hub.rendered(batch, watcher, render)
+                if rendered and watcher.is_ahead_of(batch):
+                    earlier = _at(earlier or checkpoint, resource_type, batch.start)
+                watcher.move(batch, is_shown=bool(rendered))
+                changes += rendered
+                after = self._after(after, resource_type, batch)
+        return Portion(tuple(changes), after, earlier)
 
     def _after(self, checkpoint: Checkpoint, resource_type: ResourceType, batch: Batch) -> Checkpoint:
         """Return the checkpoint after a batch. Only documents leave a view, and they are the last type if followed."""
-        place = checkpoint.places[resource_type.name]._replace(sequence=batch.sequence)
         *_, last_type = self._channels
         time = max(checkpoint.time, batch.time) if resource_type is last_type else checkpoint.time
-        return replace(checkpoint, places={**checkpoint.places, resource_type.name: place}, time=time)
+        return replace(_at(checkpoint, resource_type, batch.sequence), time=time)
+
+
+def _at(checkpoint: Checkpoint, resource_type: ResourceType, sequence: int | str) -> Checkpoint:
+    """Return ``checkpoint`` with another place in the feed of one type."""
+    place = checkpoint.places[resource_type.name]._replace(sequence=sequence)
+    return replace(checkpoint, places={**checkpoint.places, resource_type.name: place})

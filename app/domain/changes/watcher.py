@@ -13,8 +13,8 @@ from app.domain.changes.visibility import View
 class Watcher:
     """A client's place: it has seen the batches up to ``position``. ``wake`` is called in another thread.
 
-    ``read_up_to`` is the place up to where it has read the feed itself, if places can be compared.
-    ``last_skipped`` is the last batch without a change for it, which the client need not take.
+    ``read_up_to`` is the place up to where it has read the feed itself, until the batches have come so far, or have
+    shown it a change. ``last_skipped`` is the last batch without a change for it, which the client need not take.
     """
 
     view: View
@@ -25,11 +25,21 @@ class Watcher:
     last_skipped: Batch | None = None
 
     def has_read(self, batch: Batch) -> bool:
-        """Return whether the client has surely read all of ``batch`` itself.
+        """Return whether the client has surely read all of ``batch`` itself, and nothing older since.
 
         A place with a lower number may be ahead in one shard (docs/couchdb-quirks.md), so only equal ones prove that.
         """
         return batch.sequence == self.read_up_to
+
+    def is_ahead_of(self, batch: Batch) -> bool:
+        """Return whether the client may have read later states of the items in ``batch``, the next one."""
+        return self.read_up_to is not None and batch.start != self.read_up_to
+
+    def move(self, batch: Batch, *, is_shown: bool) -> None:
+        """Move to the place after ``batch``; ``is_shown`` if the client has seen a change in it."""
+        if is_shown or self.read_up_to in (batch.start, batch.sequence):
+            self.read_up_to = None
+        self.position = batch.number
 
     @property
     def key(self) -> ViewKey:

@@ -59,7 +59,7 @@ class Feeds:
         self.recent: list[FeedRow] = []
         self.starts = 0
         for hub in self.hubs.values():
-            hub.opened()
+            hub.opened(0)
 
     def start(self) -> None:
         self.starts += 1
@@ -94,11 +94,11 @@ class Client:
     def _wake(self) -> None:
         self.wakes += 1
 
-    def skip_to(self, sequence: int | str) -> None:
+    def has_read(self, sequence: int | str) -> None:
         """Note that the client has read the feed of documents up to ``sequence``."""
         place = Place("identity", sequence)
         self.checkpoint = replace(self.checkpoint, places={**self.checkpoint.places, "document": place})
-        self.subscription.skip_to(self.checkpoint)
+        self.subscription.has_read(self.checkpoint)
 
     def take(self) -> Portion:
         portion = self.subscription.take(self.checkpoint, render)
@@ -237,7 +237,7 @@ def test_missed_changes_wake_all_clients_which_have_to_read(feeds: Feeds, loss: 
 def test_no_client_joins_a_feed_that_is_lost(feeds: Feeds) -> None:
     feeds.hubs[PROJECT].lost()
     assert not feeds.client().has_joined
-    feeds.hubs[PROJECT].opened()
+    feeds.hubs[PROJECT].opened(0)
     assert feeds.client().has_joined
 
 
@@ -267,7 +267,7 @@ def test_a_client_of_a_cluster_joins_where_every_copy_has_arrived(feeds: Feeds) 
 def test_changes_up_to_the_place_of_a_poll_are_skipped(feeds: Feeds) -> None:
     client = feeds.client()
     feeds.report(row(5, 5), row(6, "6-x"))
-    client.skip_to("6-x")
+    client.has_read("6-x")
     feeds.report(row(7, "7-x"))
     assert client.take().changes == (b"d7",)
 
@@ -280,11 +280,56 @@ def test_a_change_in_one_shard_is_not_skipped_for_a_poll_that_is_ahead_in_anothe
     client = feeds.client()
     if is_before:
         feeds.report(row(1, "15-ahead"))
-    client.skip_to("20-even")
+    client.has_read("20-even")
     if not is_before:
         feeds.report(row(1, "15-ahead"))
     assert client.wakes == 1
     assert client.take().changes == (b"d1",)
+
+
+def test_a_state_from_before_the_poll_is_followed_by_the_change_that_the_poll_has_shown(feeds: Feeds) -> None:
+    """The hub reads the document, it is deleted, the client polls, and only then the hub reports it."""
+    client = feeds.client()
+    client.has_read(6)
+    feeds.report(row(1, 5))
+    assert client.take().changes == (b"d1",)
+    feeds.report(row(1, 6, deleted=True))
+    assert client.take().changes == (b"-d1",)
+
+
+def test_a_portion_that_may_be_older_than_the_poll_has_an_earlier_checkpoint(feeds: Feeds) -> None:
+    client = feeds.client()
+    feeds.report(row(1, 4))
+    client.take()
+    client.has_read(7)
+    feeds.report(row(1, 5), row(2, 6))
+    feeds.report(row(1, 7, deleted=True))
+    portion = client.take()
+    assert portion.changes == (b"d1", b"d2", b"-d1")
+    assert portion.earlier is not None
+    assert portion.earlier.places["document"].sequence == 4
+    feeds.report(row(3, 8))
+    assert client.take().earlier is None
+
+
+def test_a_hidden_change_from_before_the_poll_does_not_bring_the_client_up_to_date(feeds: Feeds) -> None:
+    client = feeds.client(HOME)
+    client.has_read(7)
+    feeds.report(row(1, 5, AWAY))
+    feeds.report(row(2, 6, HOME), row(3, 8, HOME))
+    earlier = client.take().earlier
+    assert earlier is not None
+    assert earlier.places["document"].sequence == 5
+
+
+@pytest.mark.parametrize("place", [0, 5], ids=["level at once", "level after a hidden change"])
+def test_a_portion_that_follows_the_poll_has_no_earlier_checkpoint(feeds: Feeds, place: int) -> None:
+    client = feeds.client(HOME)
+    client.has_read(place)
+    if place:
+        feeds.report(row(1, place, AWAY))
+    feeds.report(row(2, 6, HOME), row(3, 7, HOME))
+    assert client.take().earlier is None
 
 
 def test_the_same_change_is_rendered_for_each_kind_of_answer(feeds: Feeds) -> None:
