@@ -18,9 +18,9 @@ from proofs.audience import Audience, readers, words
 from proofs.conftest import Installation, install
 from proofs.editors import Editors, World
 from proofs.faults import CUT_AFTER, CUT_BEFORE, CUT_WITHIN
+from proofs.feed_faults import LATE, REWIND, asks_for_changes, either
 from proofs.node import Node
 from proofs.proxy import Proxy, by_seed
-from proofs.rewinds import Rewinds
 from proofs.service import Service
 
 ACTIONS = int(os.environ.get("DREAMSCRIPT_PROOF_ACTIONS", "80"))
@@ -30,7 +30,7 @@ FEEDS_EACH = 4 if ACTIONS >= 1000 else 2
 BETWEEN = max(30, ACTIONS // 40)
 CUTS = {CUT_AFTER: 0.01, CUT_WITHIN: 0.005, CUT_BEFORE: 0.01}
 # Of the requests for changes.
-REWINDS = 0.02
+FEED_FAULTS = {REWIND: 0.02, LATE: 0.2}
 # Seconds until the next fault, at most.
 MAX_ACTION_SECONDS = 600.0
 
@@ -76,7 +76,8 @@ def test_every_copy_has_the_items_that_its_key_may_read(
     world, chance, kills = World(behind, own.key), random.Random(seed), 0
     editors = Editors([behind], own.key, world, ACTIONS, seed)
     audience = Audience([behind], own, readers(beside, world), seed, FEEDS_EACH)
-    with line.under(Rewinds(seed, REWINDS, by_seed(seed, CUTS))), audience.running(), editors.running():
+    plan = either(by_seed(seed, FEED_FAULTS, asks_for_changes), by_seed(seed, CUTS))
+    with line.under(plan), audience.running(), editors.running():
         while not editors.is_over:
             editors.await_more("actions", BETWEEN, MAX_ACTION_SECONDS)
             kills += 1
@@ -86,6 +87,6 @@ def test_every_copy_has_the_items_that_its_key_may_read(
             else:
                 behind.kill(chance.choice(sorted(behind.workers())))
     deviations = audience.deviations()
-    report(f"editors: {words(editors.counts())}; {audience.figures()}; {kills} kills; {line.counts['rewind']} rewinds")
+    report(f"editors: {words(editors.counts())}; {audience.figures()}; {kills} kills; {words(line.counts)}")
     assert deviations == {}
-    assert line.counts["rewind"] > 0
+    assert all(line.counts[each.name] for each in FEED_FAULTS)
