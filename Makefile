@@ -46,7 +46,7 @@ format: tools ## let ruff rewrite the code
 ##@ Proofs (long)
 
 prove-changes: tools ## follow the changes of 10,000 actions during faults
-	DREAMSCRIPT_PROOF_ACTIONS=10000 DREAMSCRIPT_PROOF_HIDDEN_WRITES=1000 $(RUN) -m pytest -s --timeout 3600 proofs/test_followers.py proofs/test_cluster_followers.py proofs/test_restored_feeds.py proofs/test_hidden_writes.py
+	DREAMSCRIPT_PROOF_ACTIONS=10000 DREAMSCRIPT_PROOF_HIDDEN_WRITES=1000 $(RUN) -m pytest -s --timeout 3600 proofs/test_followers.py proofs/test_late_feeds.py proofs/test_cluster_followers.py proofs/test_restored_feeds.py proofs/test_hidden_writes.py
 
 prove-cluster: tools ## create 1,000 documents on a new cluster of three nodes
 	DREAMSCRIPT_PROOF_CREATIONS=1000 DREAMSCRIPT_PROOF_DEADLINE=5 $(RUN) -m pytest -s --timeout 900 proofs/test_cluster.py

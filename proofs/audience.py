@@ -59,7 +59,7 @@ def readers(services: Services, world: World) -> list[Reader]:
 
 
 class Audience(Clients):
-    """Followers at any of ``hosts``: for each reader ``feeds_each`` of FEEDS, in turn."""
+    """Followers at any of ``hosts``: for each reader ``feeds_each`` of ``feeds``, in turn."""
 
     def __init__(
         self,
@@ -68,9 +68,10 @@ class Audience(Clients):
         readers: Sequence[Reader],
         seed: int,
         feeds_each: int = len(FEEDS),
+        feeds: Sequence[type[Follower]] = FEEDS,
     ) -> None:
         self._hosts, self._installation, self._readers = hosts, installation, readers
-        turns = cycle(FEEDS)
+        turns = cycle(feeds)
         self.followers = {
             (reader.name, feed.feed): self._follower(reader, feed, seed)
             for reader in readers

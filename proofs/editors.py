@@ -22,10 +22,10 @@ EXPECTED = {200, 201, 204, 400, 404, 409, 412, 503}
 
 
 class World:
-    """The ids of the items that the editors know."""
+    """The ids of the items that the editors know: the first ones, and the ``recent`` last ones."""
 
-    def __init__(self, service: Service, key: str) -> None:
-        self._lock = Lock()
+    def __init__(self, service: Service, key: str, recent: int = RECENT) -> None:
+        self._recent, self._lock = recent, Lock()
         self._ids: dict[str, list[int]] = {"projects": [], "documents": []}
         for number in range(PROJECTS):
             self.add("projects", service.answer("POST", "/projects", key, {"name": f"project {number}"}))
@@ -52,7 +52,7 @@ class World:
     def _some(self, kind: str, first: int) -> list[int]:
         with self._lock:
             ids = self._ids[kind]
-            return [*ids[:first], *ids[first:][-RECENT:]]
+            return [*ids[:first], *ids[first:][-self._recent :]]
 
 
 class Editor(Client):

@@ -19,9 +19,9 @@ from tests.server.live import Live
 from tests.waiting import MAX_WAIT_SECONDS
 
 # The longest pause between two polls, the longest wait of a long-poll, and the longest silence before a stream is cut.
-PAUSE_SECONDS, LONG_POLL_SECONDS, SILENCE_SECONDS = 1.0, 5, 5.0
-# The most changes per answer, and the most events until a stream is cut.
-MAX_CHANGES, MAX_EVENTS = 30, 60
+PAUSE_SECONDS, LONG_POLL_SECONDS, SILENCE_SECONDS = 1.0, 5, 15.0
+# The most changes per answer, and the most events and ids until a stream is cut.
+MAX_CHANGES, MAX_EVENTS, MAX_IDS = 30, 60, 9
 # Seconds until a client that was refused tries again.
 RETRY_SECONDS = 0.5
 # The longest time until a follower without faults has caught up.
@@ -181,12 +181,15 @@ class Streamer(Follower):
 
     def read(self, response: HTTPResponse) -> None:
         """Apply events until the stream is cut or ends."""
-        remaining = None if self.is_calm else self.chance.randint(1, MAX_EVENTS)
+        events_left, ids_left = self.chance.randint(1, MAX_EVENTS), self.chance.randint(1, MAX_IDS)
         for event in events(response):
             self.answered["events"] += 1
             self.take(event)
-            remaining = None if remaining is None else remaining - 1
-            if remaining == 0 or self.stopping.is_set():
+            events_left -= 1
+            ids_left -= event.id is not None
+            # Between two ids, the client has items that are later than its id says, and may have earlier ones.
+            is_enough = events_left == 0 or (ids_left <= 0 and event.id is None)
+            if self.stopping.is_set() or (is_enough and not self.is_calm):
                 self.answered["cut"] += 1
                 return
             # A heartbeat comes at the end alone, if a change has been missed.
