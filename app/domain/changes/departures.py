@@ -65,11 +65,14 @@ class NewDepartures:
         self._reported: OrderedDict[str, frozenset[tuple[int, int]]] = OrderedDict()
 
     def only_new(self, item: StoredItem) -> StoredItem:
-        """Return ``item`` with only those departures that no earlier call has returned; note them."""
+        """Return ``item`` with only those departures that no earlier call has returned; note them.
+
+        A revision without one of them is older, and shows the document again where it was: it leaves once more.
+        """
+        reported = self._reported.pop(item.doc_id, frozenset())
         if LEFT not in item.fields:
             return item
         entries = item.fields[LEFT]
-        reported = self._reported.pop(item.doc_id, frozenset())
         self._reported[item.doc_id] = frozenset(map(_identity, entries))
         if len(self._reported) > MAX_REPORTED:
             self._reported.popitem(last=False)

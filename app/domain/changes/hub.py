@@ -94,7 +94,7 @@ class Hub:
         Raises as ``recent_changes`` does; the next client tries again.
         """
         self._awaited_until = self._clock() + AWAITED_SECONDS
-        # Any other client joins and reads later, so that it has read these departures too.
+        # Any other client joins (see ``position``) and reads later, so that it has read these departures too.
         with self._priming:
             if self._is_primed:
                 return
@@ -178,10 +178,11 @@ class Hub:
         return [watcher for watchers in self._watchers.values() for watcher in watchers]
 
     def position(self, seconds: float = 0.0) -> int | None:
-        """Return the place of ``seconds`` ago, None if changes are missing since then."""
+        """Return the place of ``seconds`` ago, None if changes are missing since then, or departures at the present."""
         moment = self._clock() - seconds
         with self._lock:
-            if not self._is_live or moment < self._complete_since:
+            is_primed = self._is_primed or seconds > 0
+            if not self._is_live or not is_primed or moment < self._complete_since:
                 return None
             return self._last - sum(batch.received_at > moment for batch in self._batches)
 

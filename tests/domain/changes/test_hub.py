@@ -197,6 +197,31 @@ def test_departures_that_could_not_be_read_are_read_for_the_next_client(feeds: F
     assert client.wakes == 0
 
 
+def test_a_departure_follows_a_state_from_before_it(feeds: Feeds) -> None:
+    """The first client has read the departure, but the hub still reports the document as it was before."""
+    move = row(1, 6, AWAY, generation=2, **{LEFT: [departure(HOME, 2)]})
+    feeds.recent = [move]
+    client = feeds.client(HOME)
+    client.has_read(7)
+    feeds.report(row(1, 5, HOME))
+    feeds.report(move)
+    assert client.take().changes == (b"d1", b"-d1")
+
+
+def test_no_client_joins_while_changes_are_skipped(feeds: Feeds) -> None:
+    """Departures that another client notes later could be new to it."""
+    hub = feeds.hubs[DOCUMENT]
+
+    def recent_changes() -> list[FeedRow]:
+        hub.skipped(5)
+        return []
+
+    hub.prime(recent_changes)
+    assert hub.position() is None
+    hub.prime(list)
+    assert hub.position() is not None
+
+
 def test_no_client_joins_while_the_departures_before_the_first_one_are_read(feeds: Feeds) -> None:
     """It could read the feed before a departure that is then taken for one that it has read."""
     hub, others = feeds.hubs[DOCUMENT], list[Future[None]]()
