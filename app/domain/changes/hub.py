@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from threading import Lock
+from threading import Lock, RLock
 
 from app.domain.changes.bare_tombstones import is_bare
 from app.domain.changes.batch import Batch, Render, ViewKey, portions
@@ -46,7 +46,7 @@ class Hub:
     ) -> None:
         self._resource_type, self._secret, self._now, self._clock = resource_type, secret, now, clock
         self._complete = complete
-        self._lock, self._priming, self._watchers = Lock(), Lock(), dict[ViewKey, set[Watcher]]()
+        self._lock, self._priming, self._watchers = RLock(), Lock(), dict[ViewKey, set[Watcher]]()
         self._batches, self._characters = deque[Batch](), 0
         # The number of the last batch, and the moment since which no change is missing among the batches.
         self._last, self._complete_since = 0, clock()
@@ -155,18 +155,24 @@ class Hub:
             watcher.wake()
 
     def _watchers_of(self, key: ViewKey, batch: Batch) -> list[Watcher]:
-        """Return the clients that see a change in ``batch``; let the others skip it."""
+        """Return the clients that see a change in ``batch``; let those of the others that have come so far skip it."""
         has_changes = bool(self._changes(batch, next(iter(self._watchers[key]))))
         watchers = []
         for watcher in self._watchers[key]:
             # Its position is read first: the client itself moves it last, in another thread.
             is_next = watcher.position == batch.number - 1
-            if has_changes and not (is_next and watcher.has_read(batch)):
+            if self._sees_next(watcher, [batch]) if is_next else has_changes:
                 watchers.append(watcher)
-            elif is_next:
-                watcher.last_skipped = batch
-                watcher.move(batch, is_shown=False)
         return watchers
+
+    def _sees_next(self, watcher: Watcher, batches: Iterable[Batch]) -> bool:
+        """Let ``watcher`` skip the next batches up to one with a change that it sees; return whether there is one."""
+        for batch in batches:
+            if self._changes(batch, watcher) and not watcher.has_read(batch):
+                return True
+            watcher.last_skipped = batch
+            watcher.move(batch, is_shown=False)
+        return False
 
     def _forget_old(self) -> None:
         while len(self._batches) > 1 and (len(self._batches) > MAX_BATCHES or self._characters > MAX_CHARACTERS):
@@ -181,17 +187,20 @@ class Hub:
         """Return the place of ``seconds`` ago, None if changes are missing since then, or departures at the present."""
         moment = self._clock() - seconds
         with self._lock:
-            is_primed = self._is_primed or seconds > 0
-            if not self._is_live or not is_primed or moment < self._complete_since:
+            if not self._is_live or not (self._is_primed or seconds) or moment < self._complete_since:
                 return None
             return self._last - sum(batch.received_at > moment for batch in self._batches)
 
     def add(self, watcher: Watcher) -> None:
         """Wake ``watcher`` from now on, at once if it has missed something already."""
+        # With many batches this takes long, so it runs outside the lock; the changes are kept.
+        self.has_changes(watcher)
         with self._lock:
             self._watchers.setdefault(watcher.key, set()).add(watcher)
             self._awaited_until = self._clock() + AWAITED_SECONDS
-        if self.next_batches(watcher) is None or self.has_changes(watcher):
+            batches = self.next_batches(watcher)
+            has_missed = batches is None or self._sees_next(watcher, batches)
+        if has_missed:
             watcher.wake()
 
     def remove(self, watcher: Watcher) -> None:

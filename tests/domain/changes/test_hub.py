@@ -408,6 +408,22 @@ def test_a_watcher_is_woken_at_once_by_a_change_that_it_has_missed(feeds: Feeds)
     assert client.wakes == 1
 
 
+def test_a_client_skips_what_it_does_not_see_since_it_has_joined(feeds: Feeds, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The place of a long-poll, which takes nothing while it waits, is a recent one at its end."""
+    monkeypatch.setattr(hub_module, "MAX_BATCHES", 3)
+    client = feeds.client(HOME)
+    client.subscription.close()
+    client.subscription.join(0.0)
+    feeds.report(row(1, 5, AWAY))
+    feeds.report(row(2, 6, HOME))
+    client.has_read(6)
+    client.subscription.watch(client._wake)
+    for number in range(7, 12):
+        feeds.report(row(1, number, AWAY))
+    assert client.wakes == 0
+    assert client.take().checkpoint.places["document"].sequence == 11
+
+
 def conflicted(public_id: int, sequence: int, other: str) -> FeedRow:
     """Return a row of a document with another live leaf."""
     change = row(public_id, sequence)
