@@ -10,9 +10,8 @@ from datetime import datetime, timedelta
 from threading import Lock, RLock
 
 from app.domain.changes.bare_tombstones import is_bare
-from app.domain.changes.batch import Batch, Render, ViewKey, portions
+from app.domain.changes.batch import Batch, PerspectiveKey, portions
 from app.domain.changes.departures import NewDepartures
-from app.domain.changes.visibility import Shown, visible
 from app.domain.changes.watcher import Watcher
 from app.domain.resources import ResourceType, now, stamp
 from app.errors import ServiceError, Unavailable
@@ -46,7 +45,7 @@ class Hub:
     ) -> None:
         self._resource_type, self._secret, self._now, self._clock = resource_type, secret, now, clock
         self._complete = complete
-        self._lock, self._priming, self._watchers = RLock(), Lock(), dict[ViewKey, set[Watcher]]()
+        self._lock, self._priming, self._watchers = RLock(), Lock(), dict[PerspectiveKey, set[Watcher]]()
         self._batches, self._characters = deque[Batch](), 0
         # The number of the last batch, and the moment since which no change is missing among the batches.
         self._last, self._complete_since = 0, clock()
@@ -139,10 +138,19 @@ class Hub:
         with self._lock:
             items = [self._departures.only_new(item) for item in items]
             examples = [next(iter(watchers)) for watchers in self._watchers.values()]
-        batch = Batch(items, self._place, sequence, self._reported_until, self._clock(), characters)
+        batch = Batch(
+            self._resource_type,
+            self._secret,
+            items,
+            self._place,
+            sequence,
+            self._reported_until,
+            self._clock(),
+            characters,
+        )
         for watcher in examples:
             # With many different limits this takes long, so it runs outside the lock.
-            self._changes(batch, watcher)
+            batch.changes(watcher.perspective)
         with self._lock:
             self._place = sequence
             self._last += 1
@@ -154,9 +162,9 @@ class Hub:
         for watcher in watchers:
             watcher.wake()
 
-    def _watchers_of(self, key: ViewKey, batch: Batch) -> list[Watcher]:
+    def _watchers_of(self, key: PerspectiveKey, batch: Batch) -> list[Watcher]:
         """Return the clients that see a change in ``batch``; let those of the others that have come so far skip it."""
-        has_changes = bool(self._changes(batch, next(iter(self._watchers[key]))))
+        has_changes = bool(batch.changes(next(iter(self._watchers[key])).perspective))
         watchers = []
         for watcher in self._watchers[key]:
             # Its position is read first: the client itself moves it last, in another thread.
@@ -168,7 +176,7 @@ class Hub:
     def _sees_next(self, watcher: Watcher, batches: Iterable[Batch]) -> bool:
         """Let ``watcher`` skip the next batches up to one with a change that it sees; return whether there is one."""
         for batch in batches:
-            if self._changes(batch, watcher) and not watcher.has_read(batch):
+            if batch.changes(watcher.perspective) and not watcher.has_read(batch):
                 return True
             watcher.last_skipped = batch
             watcher.move(batch, is_shown=False)
@@ -196,7 +204,7 @@ class Hub:
         # With many batches this takes long, so it runs outside the lock; the changes are kept.
         self.has_changes(watcher)
         with self._lock:
-            self._watchers.setdefault(watcher.key, set()).add(watcher)
+            self._watchers.setdefault(watcher.perspective.key, set()).add(watcher)
             self._awaited_until = self._clock() + AWAITED_SECONDS
             batches = self.next_batches(watcher)
             has_missed = batches is None or self._sees_next(watcher, batches)
@@ -206,10 +214,10 @@ class Hub:
     def remove(self, watcher: Watcher) -> None:
         """Forget ``watcher``."""
         with self._lock:
-            watchers = self._watchers.get(watcher.key, set())
+            watchers = self._watchers.get(watcher.perspective.key, set())
             watchers.discard(watcher)
             if not watchers:
-                self._watchers.pop(watcher.key, None)
+                self._watchers.pop(watcher.perspective.key, None)
             self._awaited_until = self._clock() + AWAITED_SECONDS
 
     def next_batches(self, watcher: Watcher) -> list[Batch] | None:
@@ -224,27 +232,4 @@ class Hub:
     def has_changes(self, watcher: Watcher) -> bool:
         """Return whether ``watcher`` sees a change in a batch that it has not seen."""
         batches = self.next_batches(watcher) or ()
-        return any(self._changes(batch, watcher) and not watcher.has_read(batch) for batch in batches)
-
-    def rendered(self, batch: Batch, watcher: Watcher, render: Render) -> tuple[bytes, ...]:
-        """Return the changes in ``batch`` that ``watcher`` sees and has not read."""
-        if watcher.has_read(batch):
-            return ()
-        key = watcher.key, render
-        if key not in batch.rendered:
-            batch.rendered[key] = tuple(map(render, self._changes(batch, watcher)))
-        return batch.rendered[key]
-
-    def _changes(self, batch: Batch, watcher: Watcher) -> tuple[Shown, ...]:
-        if watcher.key not in batch.changes:
-            changes = (self._change(batch, item, watcher) for item in batch.items)
-            batch.changes[watcher.key] = tuple(filter(None, changes))
-        return batch.changes[watcher.key]
-
-    def _change(self, batch: Batch, item: StoredItem, watcher: Watcher) -> Shown | None:
-        change = visible(self._resource_type, item, watcher.view, batch.time, self._secret, with_value=False)
-        if change is None or change.is_deleted or not watcher.with_values:
-            return change
-        if item.doc_id not in batch.bodies:
-            batch.bodies[item.doc_id] = self._resource_type.body(item.fields)
-        return replace(change, value=batch.bodies[item.doc_id])
+        return any(batch.changes(watcher.perspective) and not watcher.has_read(batch) for batch in batches)

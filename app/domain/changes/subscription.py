@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from app.domain.changes.batch import Batch, Render
+from app.domain.changes.batch import Batch, Perspective, Render
 from app.domain.changes.cursor import Checkpoint
 from app.domain.changes.hub import Hub
 from app.domain.changes.visibility import View
@@ -49,7 +49,7 @@ class Subscription:
     """
 
     def __init__(self, channels: Mapping[ResourceType, Channel], view: View, *, with_values: bool) -> None:
-        self._channels, self._view, self._with_values = channels, view, with_values
+        self._channels, self._perspective = channels, Perspective(view, with_values)
         self._watchers: dict[ResourceType, Watcher] = {}
         self._wake: Callable[[], None] = lambda: None
 
@@ -64,9 +64,7 @@ class Subscription:
             channel.start()
         places = {each: self._position(channel, lag_seconds) for each, channel in self._channels.items()}
         self._watchers = {
-            each: Watcher(self._view, self._with_values, place, self._wake)
-            for each, place in places.items()
-            if place is not None
+            each: Watcher(self._perspective, place, self._wake) for each, place in places.items() if place is not None
         }
         if len(self._watchers) < len(self._channels):
             self._watchers = {}
@@ -124,7 +122,7 @@ class Subscription:
             for batch in batches:
                 if sum(map(len, changes)) >= PORTION_BYTES:
                     return Portion(tuple(changes), after, earlier)
-                rendered = hub.rendered(batch, watcher, render)
+                rendered = () if watcher.has_read(batch) else batch.rendered(watcher.perspective, render)
                 if rendered and watcher.is_ahead_of(batch):
                     earlier = _at(earlier or checkpoint, resource_type, batch.start)
                 watcher.move(batch, is_shown=bool(rendered))

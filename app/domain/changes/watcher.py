@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.domain.changes.batch import Batch, ViewKey
-from app.domain.changes.visibility import View
+from app.domain.changes.batch import Batch, Perspective
 
 
 @dataclass(eq=False)
@@ -17,8 +16,7 @@ class Watcher:
     shown it a change. ``last_skipped`` is the last batch without a change for it, which the client need not take.
     """
 
-    view: View
-    with_values: bool
+    perspective: Perspective
     position: int
     wake: Callable[[], None] = lambda: None
     read_up_to: int | str | None = None
@@ -40,8 +38,3 @@ class Watcher:
         if is_shown or self.read_up_to in (batch.start, batch.sequence):
             self.read_up_to = None
         self.position = batch.number
-
-    @property
-    def key(self) -> ViewKey:
-        """Identifies the changes that the client sees."""
-        return self.view.access.reach, self.view.project_id, self.with_values

@@ -243,7 +243,7 @@ def test_clients_with_the_same_view_share_the_work(feeds: Feeds, monkeypatch: py
         looked_at.append(arguments[1].doc_id)
         return visible(*arguments, **options)
 
-    monkeypatch.setattr("app.domain.changes.hub.visible", counted)
+    monkeypatch.setattr("app.domain.changes.batch.visible", counted)
     clients = [feeds.client(HOME) for _ in range(10)]
     feeds.report(row(1, 1, HOME), row(2, 2, AWAY))
     assert [client.take().changes for client in clients] == [(b"d1",)] * 10
