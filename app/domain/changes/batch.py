@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from app.domain.access import Reach
 from app.domain.changes.visibility import Shown, View, visible
@@ -31,19 +32,22 @@ class Perspective:
         return self.view.access.reach, self.view.project_id, self.with_values
 
 
+class Point(NamedTuple):
+    """A place in the feed, and the time (RFC 3339) before which every change has been reported there."""
+
+    sequence: int | str
+    time: str
+
+
 @dataclass
 class Batch:
-    """Consecutive rows of the feed, and the places before and after them.
-
-    Everything before ``time`` (RFC 3339) was reported. ``secret`` is the key of the tags of removals.
-    """
+    """Consecutive rows of the feed, between two points. ``secret`` is the key of the tags of removals."""
 
     resource_type: ResourceType
     secret: str
     items: Sequence[StoredItem]
-    start: int | str
-    sequence: int | str
-    time: str
+    start: Point
+    end: Point
     received_at: float
     characters: int
     number: int = 0
@@ -68,7 +72,7 @@ class Batch:
         return self._rendered[key]
 
     def _change(self, item: StoredItem, perspective: Perspective) -> Shown | None:
-        change = visible(self.resource_type, item, perspective.view, self.time, self.secret, with_value=False)
+        change = visible(self.resource_type, item, perspective.view, self.start.time, self.secret, with_value=False)
         if change is None or change.is_deleted or not perspective.with_values:
             return change
         if item.doc_id not in self._bodies:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from threading import Lock, RLock
 
 from app.domain.changes.bare_tombstones import is_bare
-from app.domain.changes.batch import Batch, PerspectiveKey, portions
+from app.domain.changes.batch import Batch, PerspectiveKey, Point, portions
 from app.domain.changes.departures import NewDepartures
 from app.domain.changes.watcher import Watcher
 from app.domain.resources import ResourceType, now, stamp
@@ -49,10 +49,9 @@ class Hub:
         self._batches, self._characters = deque[Batch](), 0
         # The number of the last batch, and the moment since which no change is missing among the batches.
         self._last, self._complete_since = 0, clock()
-        # The place in the feed after the last batch, or an earlier one.
-        self._place: int | str = 0
         self._is_live, self._is_primed, self._awaited_until = False, False, 0.0
-        self._reported_until = self._present()
+        # The end of the last batch, or an earlier point.
+        self._reported = Point(0, self._present())
         self._departures = NewDepartures()
 
     @property
@@ -63,8 +62,7 @@ class Hub:
     def opened(self, place: int | str) -> None:
         """Note that every change after ``place`` is reported from now on."""
         with self._lock:
-            self._place = place
-            self._is_live, self._complete_since, self._reported_until = True, self._clock(), self._present()
+            self._is_live, self._complete_since, self._reported = True, self._clock(), Point(place, self._present())
 
     def lost(self) -> None:
         """Note that changes may be missed until the feed is opened again."""
@@ -78,11 +76,10 @@ class Hub:
         Each client reads the feed itself.
         """
         with self._lock:
-            self._place = self._place if place is None else place
+            self._reported = Point(self._reported.sequence if place is None else place, self._present())
             self._last += 1
             self._batches.clear()
             self._characters, self._complete_since, self._is_primed = 0, self._clock(), False
-            self._reported_until = self._present()
             watchers = self._all_watchers()
         for watcher in watchers:
             watcher.wake()
@@ -119,9 +116,8 @@ class Hub:
             self.skipped(part.sequence)
             return
         for items, sequence, characters in portions(rows, self._resource_type, part.sequence):
-            if part.is_last and sequence == part.sequence:
-                self._reported_until = present
-            self._receive(items, sequence, characters)
+            time = present if part.is_last and sequence == part.sequence else self._reported.time
+            self._receive(items, Point(sequence, time), characters)
 
     def _present(self) -> str:
         """Return the time before which every change is reported by now, unless the feed is behind."""
@@ -134,25 +130,16 @@ class Hub:
             return None
         return [replace(row, item=self._complete(row.item)) for row in part.rows] if count else part.rows
 
-    def _receive(self, items: Sequence[StoredItem], sequence: int | str, characters: int) -> None:
+    def _receive(self, items: Sequence[StoredItem], end: Point, characters: int) -> None:
         with self._lock:
             items = [self._departures.only_new(item) for item in items]
             examples = [next(iter(watchers)) for watchers in self._watchers.values()]
-        batch = Batch(
-            self._resource_type,
-            self._secret,
-            items,
-            self._place,
-            sequence,
-            self._reported_until,
-            self._clock(),
-            characters,
-        )
+        batch = Batch(self._resource_type, self._secret, items, self._reported, end, self._clock(), characters)
         for watcher in examples:
             # With many different limits this takes long, so it runs outside the lock.
             batch.changes(watcher.perspective)
         with self._lock:
-            self._place = sequence
+            self._reported = end
             self._last += 1
             batch.number = self._last
             self._batches.append(batch)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from app.domain.changes.batch import Batch, Perspective, Render
+from app.domain.changes.batch import Perspective, Point, Render
 from app.domain.changes.cursor import Checkpoint
 from app.domain.changes.hub import Hub
 from app.domain.changes.visibility import View
@@ -117,27 +117,25 @@ class Subscription:
             if batches is None:
                 return None
             if watcher.last_skipped:
-                after = self._after(after, resource_type, watcher.last_skipped)
+                after = self._at(after, resource_type, watcher.last_skipped.end)
                 watcher.last_skipped = None
             for batch in batches:
                 if sum(map(len, changes)) >= PORTION_BYTES:
                     return Portion(tuple(changes), after, earlier)
                 rendered = () if watcher.has_read(batch) else batch.rendered(watcher.perspective, render)
                 if rendered and watcher.is_ahead_of(batch):
-                    earlier = _at(earlier or checkpoint, resource_type, batch.start)
+                    earlier = self._at(earlier or checkpoint, resource_type, batch.start)
                 watcher.move(batch, is_shown=bool(rendered))
                 changes += rendered
-                after = self._after(after, resource_type, batch)
+                after = self._at(after, resource_type, batch.end)
         return Portion(tuple(changes), after, earlier)
 
-    def _after(self, checkpoint: Checkpoint, resource_type: ResourceType, batch: Batch) -> Checkpoint:
-        """Return the checkpoint after a batch. Only documents leave a view, and they are the last type if followed."""
+    def _at(self, checkpoint: Checkpoint, resource_type: ResourceType, point: Point) -> Checkpoint:
+        """Return ``checkpoint`` at a point of one feed.
+
+        The time is that of the last type: only documents leave a view, and they are the last type if followed.
+        """
         *_, last_type = self._channels
-        time = max(checkpoint.time, batch.time) if resource_type is last_type else checkpoint.time
-        return replace(_at(checkpoint, resource_type, batch.sequence), time=time)
-
-
-def _at(checkpoint: Checkpoint, resource_type: ResourceType, sequence: int | str) -> Checkpoint:
-    """Return ``checkpoint`` with another place in the feed of one type."""
-    place = checkpoint.places[resource_type.name]._replace(sequence=sequence)
-    return replace(checkpoint, places={**checkpoint.places, resource_type.name: place})
+        place = checkpoint.places[resource_type.name]._replace(sequence=point.sequence)
+        time = point.time if resource_type is last_type else checkpoint.time
+        return replace(checkpoint, places={**checkpoint.places, resource_type.name: place}, time=time)

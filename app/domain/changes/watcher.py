@@ -27,14 +27,14 @@ class Watcher:
 
         A place with a lower number may be ahead in one shard (docs/couchdb-quirks.md), so only equal ones prove that.
         """
-        return batch.sequence == self.read_up_to
+        return batch.end.sequence == self.read_up_to
 
     def is_ahead_of(self, batch: Batch) -> bool:
         """Return whether the client may have read later states of the items in ``batch``, the next one."""
-        return self.read_up_to is not None and batch.start != self.read_up_to
+        return self.read_up_to is not None and batch.start.sequence != self.read_up_to
 
     def move(self, batch: Batch, *, is_shown: bool) -> None:
         """Move to the place after ``batch``; ``is_shown`` if the client has seen a change in it."""
-        if is_shown or self.read_up_to in (batch.start, batch.sequence):
+        if is_shown or self.read_up_to in (batch.start.sequence, batch.end.sequence):
             self.read_up_to = None
         self.position = batch.number

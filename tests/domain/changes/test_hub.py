@@ -197,6 +197,14 @@ def test_departures_that_could_not_be_read_are_read_for_the_next_client(feeds: F
     assert client.wakes == 0
 
 
+def test_a_departure_is_seen_however_late_it_is_reported(feeds: Feeds) -> None:
+    """The machine sleeps between the departure and its report."""
+    client = feeds.client(HOME)
+    feeds.now += timedelta(hours=1)
+    feeds.report(row(1, 1, AWAY, generation=2, **{LEFT: [departure(HOME, 2)]}))
+    assert client.take().changes == (b"-d1",)
+
+
 def test_a_departure_follows_a_state_from_before_it(feeds: Feeds) -> None:
     """The first client has read the departure, but the hub still reports the document as it was before."""
     move = row(1, 6, AWAY, generation=2, **{LEFT: [departure(HOME, 2)]})
@@ -326,6 +334,7 @@ def test_a_portion_that_may_be_older_than_the_poll_has_an_earlier_checkpoint(fee
     client = feeds.client()
     feeds.report(row(1, 4))
     client.take()
+    feeds.now += timedelta(minutes=1)
     client.has_read(7)
     feeds.report(row(1, 5), row(2, 6))
     feeds.report(row(1, 7, deleted=True))
@@ -333,6 +342,7 @@ def test_a_portion_that_may_be_older_than_the_poll_has_an_earlier_checkpoint(fee
     assert portion.changes == (b"d1", b"d2", b"-d1")
     assert portion.earlier is not None
     assert portion.earlier.places["document"].sequence == 4
+    assert portion.earlier.time == stamp(NOW - hub_module.REPORT_DELAY)
     feeds.report(row(3, 8))
     assert client.take().earlier is None
 
@@ -371,7 +381,7 @@ def test_the_time_of_a_client_stays_while_the_feed_is_behind(feeds: Feeds) -> No
     client = feeds.client()
     feeds.now += timedelta(minutes=1)
     feeds.report(row(1, 1), is_last=False)
-    assert client.take().checkpoint.time == stamp(NOW)
+    assert client.take().checkpoint.time == stamp(NOW - hub_module.REPORT_DELAY)
     feeds.report(row(2, 2))
     assert client.take().checkpoint.time == stamp(feeds.now - hub_module.REPORT_DELAY)
 
