@@ -20,8 +20,9 @@ from proofs.clients import Clients
 from proofs.conftest import Installation
 from proofs.copies import Deviation, Items
 from proofs.editors import World
-from proofs.followers import FEEDS, Follower
+from proofs.followers import Follower
 from proofs.service import DEADLINE_SECONDS, Service
+from proofs.streamers import FEEDS
 from tests.waiting import MAX_WAIT_SECONDS
 
 

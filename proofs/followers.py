@@ -1,4 +1,4 @@
-"""Clients that follow the changes by each kind of feed, while their connections are cut and they are killed."""
+"""Clients that follow the changes by polls and long-polls, while their connections are cut and they are killed."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from http.client import HTTPResponse
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from proofs.clients import Client
 from proofs.copies import Copy, Deviation, Items
-from proofs.event_stream import Event, events
 from proofs.service import NO_ANSWER
 from tests.server.live import Live
 from tests.waiting import MAX_WAIT_SECONDS
 
-# The longest pause between two polls, the longest wait of a long-poll, and the longest silence before a stream is cut.
-PAUSE_SECONDS, LONG_POLL_SECONDS, SILENCE_SECONDS = 1.0, 5, 15.0
-# The most changes per answer, and the most events and ids until a stream is cut.
-MAX_CHANGES, MAX_EVENTS, MAX_IDS = 30, 60, 9
+# The longest pause between two polls, and the longest wait of a long-poll.
+PAUSE_SECONDS, LONG_POLL_SECONDS = 1.0, 5
+# The most changes per answer.
+MAX_CHANGES = 30
 # Seconds until a client that was refused tries again.
 RETRY_SECONDS = 0.5
 # The longest time until a follower without faults has caught up.
@@ -152,100 +151,3 @@ class LongPoller(Follower):
     def follow(self) -> None:
         """Wait for a change, and at times not at all."""
         self.poll({"feed": "longpoll", "timeout": self.chance.randint(1, LONG_POLL_SECONDS)})
-
-
-class Streamer(Follower):
-    """Read event streams with the key, as a client can that sends headers."""
-
-    feed = "eventsource"
-
-    def follow(self) -> None:
-        """Read a stream until it is cut. A pass after a 410 is polled, which shows its end."""
-        if self.copy.pass_names is not None:
-            self.poll({})
-            return
-        with closing(self.connect()) as response:
-            if response.status == 200:
-                self.read(response)
-            else:
-                self.refused(response)
-
-    def connect(self) -> HTTPResponse:
-        """Open a stream that goes on after the checkpoint."""
-        query = {**self.query, "include": "value", "feed": "eventsource"}
-        if self.copy.since is None:
-            return self.open(query)
-        if self.chance.random() < 0.5:
-            return self.open({**query, "since": self.copy.since})
-        return self.open(query, {"Last-Event-ID": self.copy.since})
-
-    def read(self, response: HTTPResponse) -> None:
-        """Apply events until the stream is cut or ends."""
-        events_left, ids_left = self.chance.randint(1, MAX_EVENTS), self.chance.randint(1, MAX_IDS)
-        for event in events(response):
-            self.answered["events"] += 1
-            self.take(event)
-            events_left -= 1
-            ids_left -= event.id is not None
-            # Between two ids, the client has items that are later than its id says, and may have earlier ones.
-            is_enough = events_left == 0 or (ids_left <= 0 and event.id is None)
-            if self.stopping.is_set() or (is_enough and not self.is_calm):
-                self.answered["cut"] += 1
-                return
-            # A heartbeat comes at the end alone, if a change has been missed.
-            if event.name in ("gone", "heartbeat") or self.copy.items == self.goal:
-                return
-
-    def take(self, event: Event) -> None:
-        """Apply one event, and move the checkpoint to its id."""
-        if event.name == "gone":
-            self.answered["gone"] += 1
-            self.copy.begin_again()
-        elif "." in event.name:
-            self.copy.apply(event.json)
-        if event.id is not None:
-            self.copy.since = event.id
-
-    @property
-    def silence(self) -> float:
-        """The seconds without a byte after which the client leaves."""
-        return MAX_WAIT_SECONDS if self.is_calm else self.chance.uniform(SILENCE_SECONDS / 6, SILENCE_SECONDS)
-
-
-class TicketHolder(Streamer):
-    """Read event streams with tickets, as a page with an EventSource does; a ticket serves for some connections."""
-
-    feed = "ticket"
-
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
-        self._url: str | None = None
-
-    def connect(self) -> HTTPResponse:
-        """Open a stream by the ticket, which is new at times; a stream that it has opened before is continued."""
-        if self._url is None or self.copy.since is None or self.chance.random() < 0.2:
-            response = self._new_ticket()
-            if response.status != 201:
-                return response
-            with closing(response):
-                self._url = json.load(response)["url"]
-            return self.send("GET", _path(self._url), {})
-        return self.send("GET", _path(self._url), {"Last-Event-ID": self.copy.since})
-
-    def _new_ticket(self) -> HTTPResponse:
-        since = {} if self.copy.since is None else {"since": self.copy.since}
-        filters = {**self.query, **since, "include": "value"}
-        return self.send("POST", "/changes/tickets", {"X-API-Key": self.key}, filters)
-
-    def restart(self) -> None:
-        """Forget the ticket, too: it continues from no id that came before it."""
-        super().restart()
-        self._url = None
-
-
-def _path(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.path}?{parts.query}"
-
-
-FEEDS: tuple[type[Follower], ...] = (Follower, LongPoller, Streamer, TicketHolder)

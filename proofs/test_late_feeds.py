@@ -15,9 +15,9 @@ from proofs.audience import Audience, Reader, words
 from proofs.conftest import Installation
 from proofs.editors import Editors, World
 from proofs.feed_faults import LATE, asks_for_changes
-from proofs.followers import Streamer, TicketHolder
 from proofs.proxy import Proxy, Request, by_seed
 from proofs.service import Service
+from proofs.streamers import Streamer, TicketHolder
 
 ACTIONS = int(os.environ.get("DREAMSCRIPT_PROOF_ACTIONS", "300"))
 # Few documents, so that each is often edited shortly before its deletion.
