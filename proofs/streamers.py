@@ -81,18 +81,36 @@ class TicketHolder(Streamer):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
+        # The URL with the ticket, and the last id that a stream has sent under it.
         self._url: str | None = None
+        self._last_id: str | None = None
 
     def connect(self) -> HTTPResponse:
         """Open a stream by the ticket, which is new at times; a stream that it has opened before is continued."""
-        if self._url is None or self.copy.since is None or self.chance.random() < 0.2:
+        if self._url is None or self.chance.random() < 0.2:
             response = self._new_ticket()
             if response.status != 201:
                 return response
             with closing(response):
-                self._url = json.load(response)["url"]
-            return self.send("GET", _path(self._url), {})
-        return self.send("GET", _path(self._url), {"Last-Event-ID": self.copy.since})
+                self._url, self._last_id = json.load(response)["url"], None
+        return self.send("GET", _path(self._url), {"Last-Event-ID": self._last_id} if self._last_id else {})
+
+    def take(self, event: Event) -> None:
+        """Apply one event; its id continues the stream."""
+        super().take(event)
+        self._last_id = event.id or self._last_id
+        if event.name == "gone":
+            self._url = None
+
+    def refused(self, response: HTTPResponse) -> None:
+        """Forget a ticket that has opened no stream within its minute, or cannot be continued."""
+        is_late = response.status == 401 and self._url is not None and not self._last_id
+        if is_late or response.status == 410:
+            self._url = None
+        if is_late:
+            self.answered["401"] += 1
+        else:
+            super().refused(response)
 
     def _new_ticket(self) -> HTTPResponse:
         since = {} if self.copy.since is None else {"since": self.copy.since}
