@@ -56,23 +56,27 @@ class Waits:
         if body is not None and isinstance(body.waiting, EventStream):
             await self._stream(response, body, body.waiting, exchange)
             return None
-        started = time.monotonic()
+        started, pause = time.monotonic(), 0.0
         final: Response | None = response
         while final is not None and final.waiting is not None:
-            final = await self._long_poll(final, final.waiting, exchange, started)
+            final = await self._long_poll(final, final.waiting, exchange, started, pause)
+            pause = min(max(2 * pause, self._timing.join_seconds), self._timing.rejoin_seconds)
         return final
 
     async def _long_poll(
-        self, response: Response, body: WaitingBody, exchange: Exchange, started: float
+        self, response: Response, body: WaitingBody, exchange: Exchange, started: float, pause: float
     ) -> Response | None:
-        """Wait once. The answer of the first poll is right as long as the client would see no change."""
+        """Wait once, for ``pause`` seconds at least if there may be a change.
+
+        The answer of the first poll is right as long as the client would see no change.
+        """
         poll = body.waiting
         assert isinstance(poll, LongPoll)
         with self.room.entered("longpoll", poll.identity) as client:
             exchange.open_raw(client.end_input)
             watching = asyncio.create_task(client.watch(exchange.receive))
             try:
-                may_have_changed = await self._wait(poll, client)
+                may_have_changed = await self._wait(poll, client, pause)
                 if not may_have_changed and response.status == HTTPStatus.OK:
                     response = with_body(response, poll.refreshed())
             finally:
@@ -86,14 +90,20 @@ class Waits:
             body.finish(waited_seconds, 0 if client.has_left else len(response.body))
             return None if client.has_left else response._replace(waiting=None)
 
-    async def _wait(self, poll: LongPoll, client: Client) -> bool:
-        """Wait until there may be a change, or until the key has ended; return False if the client has its answer."""
+    async def _wait(self, poll: LongPoll, client: Client, pause: float) -> bool:
+        """Wait until there may be a change, or until the key has ended; return False if the client has its answer.
+
+        In a cluster, a client that waits again is woken by each change of the last seconds, which it may have read.
+        """
+        began = time.monotonic()
         seconds_left = poll.resumed.deadline - time.monotonic()
         if poll.watched.is_behind:
             await client.wait(min(self._timing.rejoin_seconds, seconds_left))
             return client.is_refused or not (client.is_over or client.has_ended_input)
         poll.watched.watch(client.wake)
         is_woken = await client.wait(seconds_left)
+        if is_woken and not client.is_over:
+            await client.wait(began + pause - time.monotonic())
         return is_woken and (client.is_refused or not (client.is_over or client.has_ended_input))
 
     async def _stream(self, response: Response, body: WaitingBody, waiting: EventStream, exchange: Exchange) -> None:

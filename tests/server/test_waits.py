@@ -448,6 +448,17 @@ def test_a_long_poll_that_finds_nothing_goes_on_with_its_timeout(build: Build) -
     assert (len(service.runs), len(service.records)) == (2, 1)
 
 
+def test_a_long_poll_that_is_woken_at_once_runs_again_less_and_less_often(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = build(join_seconds=0.05, rejoin_seconds=0.1)
+    service.timeout = 0.5
+    monkeypatch.setattr(service.source, "watch", lambda wake: wake())
+    asyncio.run(service.call(Peer(), b"/poll"))
+    # At once, after 0.05 s, and then every 0.1 s until the timeout.
+    assert len(service.runs) <= 8
+
+
 def test_a_client_that_leaves_is_forgotten(build: Build) -> None:
     service = build()
 
