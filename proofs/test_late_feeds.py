@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import pytest
 
-from proofs.audience import Audience, Reader, words
+from app.services import Services
+from proofs.audience import Audience, Reader, readers, words
 from proofs.conftest import Installation
 from proofs.editors import Editors, World
 from proofs.feed_faults import LATE, asks_for_changes
@@ -22,7 +23,7 @@ from proofs.streamers import Streamer, TicketHolder
 ACTIONS = int(os.environ.get("DREAMSCRIPT_PROOF_ACTIONS", "300"))
 # Few documents, so that each is often edited shortly before its deletion.
 RECENT_DOCUMENTS = 12
-READERS, FEEDS = 4, (Streamer, TicketHolder)
+FEEDS = (Streamer, TicketHolder)
 # The longest time for all actions.
 MAX_ACTION_SECONDS = 1800.0
 
@@ -34,11 +35,16 @@ def awaits_changes(request: Request) -> bool:
 
 @pytest.mark.timeout(3600)
 def test_no_client_keeps_a_state_from_before_its_poll(
-    installation: Installation, service: Service, proxy: Proxy, seed: int, report: Callable[[str], None]
+    installation: Installation,
+    services: Services,
+    service: Service,
+    proxy: Proxy,
+    seed: int,
+    report: Callable[[str], None],
 ) -> None:
     world = World(service, installation.key, RECENT_DOCUMENTS)
     editors = Editors([service], installation.key, world, ACTIONS, seed)
-    everybody = [Reader(f"reader {number}", installation.key, {}) for number in range(READERS)]
+    everybody = [*readers(services, world), Reader("everything again", installation.key, {})]
     audience = Audience([service], installation, everybody, seed, len(FEEDS), FEEDS)
     with proxy.under(by_seed(seed, {LATE: 1.0}, awaits_changes)), audience.running(), editors.running():
         editors.await_more("actions", ACTIONS, MAX_ACTION_SECONDS)
