@@ -1,0 +1,1 @@
+"""Clients that wait, on the bridge by itself."""
