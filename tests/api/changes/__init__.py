@@ -1,0 +1,1 @@
+"""`GET /changes` by poll."""
