@@ -1,0 +1,1 @@
+"""The versions of items, by the API."""
