@@ -16,7 +16,7 @@ from app.metrics import Metrics
 from app.request_context import RequestRecord
 from app.server.streams import TIMING, Timing
 from app.server.wsgi_bridge import WSGIBridge
-from tests.server.test_wsgi_bridge import scope
+from tests.server.bridge.asgi import scope
 from tests.waiting import MAX_WAIT_SECONDS
 
 SHORT = 0.02

@@ -11,7 +11,7 @@ from app.errors import Unavailable
 from app.http.waiting import EventStream, Part, WaitingBody
 from app.metric_definitions import EVENTS, SLOW_STREAMS
 from tests.samples import value
-from tests.server.test_wsgi_bridge import scope
+from tests.server.bridge.asgi import scope
 from tests.server.waits.service import EVENT, SHORT, Build, Key, Peer, Source, leave, started
 from tests.waiting import MAX_WAIT_SECONDS
 

@@ -1,0 +1,1 @@
+"""The bridge from ASGI to WSGI, by itself."""
