@@ -1,107 +1,25 @@
-"""A follower reports every change, reports a lost feed, and opens it again after every kind of failure."""
+"""A follower reports every change of a feed, its lag, its recent places and its loss."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from queue import Queue
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
 from app.errors import Unavailable
 from app.metric_definitions import FEED_CHANGES, FEED_LAG, FEED_LIVE, FEED_LOSSES
 from app.metrics import Metrics
-from app.store import Database, Follower, Store
-from app.store import changes as changes_module
-from app.store.database import MAX_CHANGES, MAX_DOCUMENTS
-from app.store.feed import FeedPart, FeedRow
-from app.store.items import StoredItem
+from app.store import Database, Follower
+from app.store.database import MAX_CHANGES
+from app.store.feed import FeedPart
 from tests.clock import ManualClock
-from tests.couch.misbehaving_server import CERTIFICATE, Behaviour, MisbehavingServer, Turn, answer, hang, reply, reset
 from tests.samples import value
+from tests.store.followers.feeds import Feed, Recorder, follow
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.nodatabase
-
-PULSE_SECONDS, IDLE_SECONDS = 0.02, 0.3
-
-
-class Recorder:
-    """A listener that records its calls."""
-
-    def __init__(self) -> None:
-        self.events: list[object] = []
-
-    def caught_up(self) -> None:
-        self.events.append("caught up")
-
-    def changed(self, doc_ids: Iterable[str], /) -> None:
-        self.events.append(list(doc_ids))
-
-    def lost(self) -> None:
-        self.events.append("lost")
-
-
-def part(doc_ids: list[str], sequence: str, *, is_last: bool = True) -> FeedPart:
-    """Return a response of the feed."""
-    rows = (FeedRow(StoredItem(doc_id, "1-a", {}), sequence) for doc_id in doc_ids)
-    return FeedPart(tuple(rows), sequence, is_last)
-
-
-class Feed:
-    """A database whose changes and failures the test controls."""
-
-    name = "a feed"
-
-    def __init__(self) -> None:
-        self.pending: Queue[list[str] | Exception] = Queue()
-        self.positions: list[object] = []
-        self.starts = 0
-        self.with_documents: list[bool] = []
-        self.reads: list[object] = []
-
-    def has_been_asked(self, times: int) -> bool:
-        return len(self.positions) == times
-
-    def present_place(self) -> object:
-        self.starts += 1
-        return f"{self.starts}-0"
-
-    def await_changes(
-        self, since: object, _: float, is_needed: Callable[[], bool], *, with_documents: bool = False
-    ) -> FeedPart:
-        self.with_documents.append(with_documents)
-        self.positions.append(since)
-        changes = self.pending.get()
-        is_needed()
-        if isinstance(changes, Exception):
-            raise changes
-        limit = MAX_DOCUMENTS if with_documents else MAX_CHANGES
-        return part(changes, f"{since}+{len(changes)}", is_last=len(changes) < limit)
-
-    def read_changes(self, since: object) -> FeedPart:
-        self.reads.append(since)
-        return part(["read"], f"{since}+read")
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in (("PAUSE_SECONDS", 0.0), ("RETRY_SECONDS", 0.0), ("IDLE_SECONDS", IDLE_SECONDS)):
-        monkeypatch.setattr(changes_module, name, seconds)
-
-
-@pytest.fixture
-def recorder() -> Recorder:
-    return Recorder()
-
-
-def follow(database: Any, recorder: Recorder, metrics: Metrics | None = None) -> Follower:
-    follower = Follower(cast(Database, database), recorder, metrics or Metrics(), "items")
-    follower.start()
-    follower.start()
-    return follower
 
 
 def test_changes_are_reported_from_the_start_of_the_feed(recorder: Recorder) -> None:
@@ -263,78 +181,3 @@ def test_a_database_that_was_made_again_is_a_lost_feed(recorder: Recorder) -> No
     assert feed.positions == ["1-0", "1-0+1", "2-0"]
     follower.close()
     feed.pending.put(["late"])
-
-
-def beats(count: int, end: bytes) -> Behaviour:
-    """Answer like a long-poll: some heartbeats, and then the result."""
-
-    def behave(turn: Turn) -> bool:
-        turn.sock.sendall(reply(200).replace(b"Content-Length: 0", f"Content-Length: {count + len(end)}".encode()))
-        for _ in range(count):
-            if turn.ending.wait(PULSE_SECONDS):
-                return False
-            turn.sock.sendall(b"\n")
-        turn.sock.sendall(end)
-        return True
-
-    return behave
-
-
-@pytest.fixture
-def followed(recorder: Recorder) -> Iterator[Callable[..., MisbehavingServer]]:
-    """Follow a server with the given behaviours."""
-    servers: list[tuple[MisbehavingServer, Store, Follower]] = []
-
-    def start(*behaviours: Behaviour) -> MisbehavingServer:
-        server = MisbehavingServer(*behaviours)
-        store = Store(f"http://user:secret@{server.host}", "p")
-        servers.append((server, store, follow(store["documents"], recorder)))
-        return server
-
-    yield start
-    for server, store, follower in servers:
-        follower.close()
-        store.close()
-        server.__exit__(None, None, None)
-        follower.join()
-
-
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
-def test_the_end_does_not_wait_for_a_heartbeat(recorder: Recorder, tls: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(changes_module, "IDLE_SECONDS", 60.0)
-    monkeypatch.setattr(changes_module, "JOIN_SECONDS", 30.0)
-    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
-    with MisbehavingServer(STARTED, hang, tls=tls) as server:
-        store = Store(server.url, "p")
-        follower = follow(store["documents"], recorder)
-        wait_until(lambda: len(server.requests) == 2)
-        follower.close()
-        store.close()
-        follower.join()
-        assert f"follower of {store['documents'].name}" not in {thread.name for thread in threading.enumerate()}
-    assert len(server.requests) == 2
-
-
-STARTED = answer(200, {"results": [], "last_seq": "7-x"})
-CHANGE = b'{"results": [{"seq": "8-x", "id": "a", "changes": [{"rev": "1-a"}]}], "last_seq": "8-x"}'
-
-
-def test_heartbeats_keep_a_feed_open(recorder: Recorder, followed: Callable[..., MisbehavingServer]) -> None:
-    """Together they take longer than the idle limit. A feed that a busy machine lets be silent is opened again."""
-    feed = STARTED, beats(int(2 * IDLE_SECONDS / PULSE_SECONDS), CHANGE)
-    server = followed(*feed * 100, hang)
-    wait_until(lambda: ["a"] in recorder.events)
-    before = recorder.events[: recorder.events.index(["a"])]
-    assert before == ["caught up", *["lost", "caught up"] * (len(before) // 2)]
-    target = server.requests[1].target
-    assert target.startswith("/p-documents/_changes?")
-    assert {"feed=longpoll", "heartbeat=1000", "since=7-x"} <= set(target.partition("?")[2].split("&"))
-
-
-@pytest.mark.parametrize("behaviour", [hang, beats(3, b""), reset, answer(500), answer(200, {"results": []})])
-def test_a_feed_that_is_silent_or_fails_is_lost(
-    recorder: Recorder, followed: Callable[..., MisbehavingServer], behaviour: Behaviour
-) -> None:
-    followed(STARTED, behaviour, behaviour, STARTED, hang)
-    wait_until(lambda: "lost" in recorder.events)
-    assert recorder.events[:2] == ["caught up", "lost"]
