@@ -64,47 +64,6 @@ class Hub:
         with self._lock:
             self._is_live, self._complete_since, self._reported = True, self._clock(), Point(place, self._present())
 
-    def lost(self) -> None:
-        """Note that changes may be missed until the feed is opened again."""
-        with self._lock:
-            self._is_live = False
-        self.skipped()
-
-    def skipped(self, place: int | str | None = None) -> None:
-        """Forget the batches, since changes are missing after them, up to ``place`` if that is known.
-
-        Each client reads the feed itself.
-        """
-        with self._lock:
-            self._reported = Point(self._reported.sequence if place is None else place, self._present())
-            self._last += 1
-            self._batches.clear()
-            self._characters, self._complete_since, self._is_primed = 0, self._clock(), False
-            watchers = self._all_watchers()
-        for watcher in watchers:
-            watcher.wake()
-
-    def prime(self, recent_changes: Callable[[], Iterable[FeedRow]]) -> None:
-        """Note the departures of the last seconds, which the first client has read or is going to read.
-
-        Raises as ``recent_changes`` does; the next client tries again.
-        """
-        self._awaited_until = self._clock() + AWAITED_SECONDS
-        # Any other client joins (see ``position``) and reads later, so that it has read these departures too.
-        with self._priming:
-            if self._is_primed:
-                return
-            # Noted first, since changes that are skipped during the read call for another one.
-            self._is_primed = True
-            try:
-                rows = recent_changes()
-            except ServiceError:
-                self._is_primed = False
-                raise
-            with self._lock:
-                for row in rows:
-                    self._departures.only_new(row.item)
-
     def received(self, part: FeedPart) -> None:
         """Note changes, and wake the clients that see any of them."""
         present = self._present()
@@ -175,8 +134,49 @@ class Hub:
             self._characters -= batch.characters
             self._complete_since = batch.received_at
 
+    def skipped(self, place: int | str | None = None) -> None:
+        """Forget the batches, since changes are missing after them, up to ``place`` if that is known.
+
+        Each client reads the feed itself.
+        """
+        with self._lock:
+            self._reported = Point(self._reported.sequence if place is None else place, self._present())
+            self._last += 1
+            self._batches.clear()
+            self._characters, self._complete_since, self._is_primed = 0, self._clock(), False
+            watchers = self._all_watchers()
+        for watcher in watchers:
+            watcher.wake()
+
+    def lost(self) -> None:
+        """Note that changes may be missed until the feed is opened again."""
+        with self._lock:
+            self._is_live = False
+        self.skipped()
+
     def _all_watchers(self) -> list[Watcher]:
         return [watcher for watchers in self._watchers.values() for watcher in watchers]
+
+    def prime(self, recent_changes: Callable[[], Iterable[FeedRow]]) -> None:
+        """Note the departures of the last seconds, which the first client has read or is going to read.
+
+        Raises as ``recent_changes`` does; the next client tries again.
+        """
+        self._awaited_until = self._clock() + AWAITED_SECONDS
+        # Any other client joins (see ``position``) and reads later, so that it has read these departures too.
+        with self._priming:
+            if self._is_primed:
+                return
+            # Noted first, since changes that are skipped during the read call for another one.
+            self._is_primed = True
+            try:
+                rows = recent_changes()
+            except ServiceError:
+                self._is_primed = False
+                raise
+            with self._lock:
+                for row in rows:
+                    self._departures.only_new(row.item)
 
     def position(self, seconds: float = 0.0) -> int | None:
         """Return the place of ``seconds`` ago, None if changes are missing since then, or departures at the present."""
