@@ -65,7 +65,7 @@ class ChangeStream:
             self._is_ready = True
             data = event("ready", {}, self._write_cursor(checkpoint if events else poll.checkpoint)) + data
         if poll.is_caught_up and has_joined:
-            self._subscription.has_read(poll.checkpoint)
+            self._subscription.note_read(poll.checkpoint)
         return Part(data, len(events), poll.is_caught_up)
 
     def take(self) -> Part | None:
@@ -75,12 +75,12 @@ class ChangeStream:
         if portion is None:
             return None
         self._query = replace(self._query, since=portion.checkpoint)
-        return Part(self._numbered(*portion), len(portion.changes))
+        return Part(self._numbered(portion.changes, portion.checkpoint, portion.earlier), len(portion.changes))
 
     def _numbered(self, events: tuple[bytes, ...], checkpoint: Checkpoint, earlier: Checkpoint | None = None) -> bytes:
-        """Return events, the last one with the id for a client that has seen all of them.
+        """Return events, the last one with the id of ``checkpoint``, for a client that has received all of them.
 
-        With ``earlier``, the first one has the id for a client that has not: it would keep an older state of an item.
+        The first one has the id of ``earlier``, if given, for a client that is cut off in between.
         """
         if not events:
             return b""

@@ -141,7 +141,7 @@ def long_poll(
     has_joined = changes.join(subscription)
     poll = changes.poll(identity.access, query)
     if has_joined:
-        subscription.has_read(poll.checkpoint)
+        subscription.note_read(poll.checkpoint)
     is_known = names_tag(request.headers.get("If-None-Match"), poll.tag)
     seconds_left = resumed.deadline - time.monotonic()
     if seconds_left <= 0 or not (is_known or (poll.is_caught_up and not poll.changes)):

@@ -1,4 +1,4 @@
-"""Passes the changes of one database on to waiting clients; each is rendered once for all clients with equal views."""
+"""Passes the changes of one database on to waiting clients, with one computation for all that see the same changes."""
 
 from __future__ import annotations
 
@@ -31,6 +31,9 @@ AWAITED_SECONDS = 60.0
 class Hub:
     """The recent changes of the items of ``resource_type``, as a follower of the database reports them.
 
+    The follower calls ``opened``, ``received``, ``skipped`` and ``lost``. A client joins by ``prime`` and ``position``,
+    waits from ``add`` to ``remove``, and takes the ``next_batches``.
+
     ``secret`` is the key of the tags of removals, ``now`` the time of day, and ``clock`` counts seconds. ``complete``
     completes an item with several live leaves or a bare tombstone, as ConflictMarks and BareTombstones do. Thread-safe.
     """
@@ -50,8 +53,8 @@ class Hub:
         # The number of the last batch, and the moment since which no change is missing among the batches.
         self._last, self._complete_since = 0, clock()
         self._is_live, self._is_primed, self._awaited_until = False, False, 0.0
-        # The end of the last batch, or an earlier point.
-        self._reported = Point(0, self._present())
+        # The end of the last batch, or an earlier point if that is not known.
+        self._next_start = Point(0, self._present())
         self._departures = NewDepartures()
 
     @property
@@ -62,7 +65,7 @@ class Hub:
     def opened(self, place: int | str) -> None:
         """Note that every change after ``place`` is reported from now on."""
         with self._lock:
-            self._is_live, self._complete_since, self._reported = True, self._clock(), Point(place, self._present())
+            self._is_live, self._complete_since, self._next_start = True, self._clock(), Point(place, self._present())
 
     def received(self, part: FeedPart) -> None:
         """Note changes, and wake the clients that see any of them."""
@@ -75,7 +78,7 @@ class Hub:
             self.skipped(part.sequence)
             return
         for items, sequence, characters in portions(rows, self._resource_type, part.sequence):
-            time = present if part.is_last and sequence == part.sequence else self._reported.time
+            time = present if part.is_last and sequence == part.sequence else self._next_start.time
             self._receive(items, Point(sequence, time), characters)
 
     def _present(self) -> str:
@@ -92,35 +95,31 @@ class Hub:
     def _receive(self, items: Sequence[StoredItem], end: Point, characters: int) -> None:
         with self._lock:
             items = [self._departures.only_new(item) for item in items]
-            examples = [next(iter(watchers)) for watchers in self._watchers.values()]
-        batch = Batch(self._resource_type, self._secret, items, self._reported, end, self._clock(), characters)
-        for watcher in examples:
-            # With many different limits this takes long, so it runs outside the lock.
-            batch.changes(watcher.perspective)
+            perspectives = [next(iter(watchers)).perspective for watchers in self._watchers.values()]
+        batch = Batch(self._resource_type, self._secret, items, self._next_start, end, self._clock(), characters)
+        for perspective in perspectives:
+            # Computed outside the lock, since many different limits take long. The batch remembers the changes.
+            batch.changes(perspective)
         with self._lock:
-            self._reported = end
+            self._next_start = end
             self._last += 1
             batch.number = self._last
             self._batches.append(batch)
             self._characters += characters
             self._forget_old()
-            watchers = [watcher for key in self._watchers for watcher in self._watchers_of(key, batch)]
+            watchers = [watcher for watcher in self._all_watchers() if self._is_to_wake(watcher, batch)]
         for watcher in watchers:
             watcher.wake()
 
-    def _watchers_of(self, key: PerspectiveKey, batch: Batch) -> list[Watcher]:
-        """Return the clients that see a change in ``batch``; let those of the others that have come so far skip it."""
-        has_changes = bool(batch.changes(next(iter(self._watchers[key])).perspective))
-        watchers = []
-        for watcher in self._watchers[key]:
-            # Its position is read first: the client itself moves it last, in another thread.
-            is_next = watcher.position == batch.number - 1
-            if self._sees_next(watcher, [batch]) if is_next else has_changes:
-                watchers.append(watcher)
-        return watchers
+    def _is_to_wake(self, watcher: Watcher, batch: Batch) -> bool:
+        """Return whether a client sees a change in the last batch; otherwise let it skip the batch if that is next."""
+        # The position is read first, since the client's own thread sets it last.
+        if watcher.position == batch.number - 1:
+            return self._skip_to_change(watcher, [batch])
+        return bool(batch.changes(watcher.perspective))
 
-    def _sees_next(self, watcher: Watcher, batches: Iterable[Batch]) -> bool:
-        """Let ``watcher`` skip the next batches up to one with a change that it sees; return whether there is one."""
+    def _skip_to_change(self, watcher: Watcher, batches: Iterable[Batch]) -> bool:
+        """Let a client skip the next batches up to one with a change that it sees; return whether there is one."""
         for batch in batches:
             if batch.changes(watcher.perspective) and not watcher.has_read(batch):
                 return True
@@ -140,7 +139,7 @@ class Hub:
         Each client reads the feed itself.
         """
         with self._lock:
-            self._reported = Point(self._reported.sequence if place is None else place, self._present())
+            self._next_start = Point(self._next_start.sequence if place is None else place, self._present())
             self._last += 1
             self._batches.clear()
             self._characters, self._complete_since, self._is_primed = 0, self._clock(), False
@@ -158,16 +157,16 @@ class Hub:
         return [watcher for watchers in self._watchers.values() for watcher in watchers]
 
     def prime(self, recent_changes: Callable[[], Iterable[FeedRow]]) -> None:
-        """Note the departures of the last seconds, which the first client has read or is going to read.
+        """Note the departures of the last seconds, so that later revisions do not repeat them to the first client.
 
-        Raises as ``recent_changes`` does; the next client tries again.
+        It reads these departures itself. Raises as ``recent_changes`` does; the next client tries again.
         """
         self._awaited_until = self._clock() + AWAITED_SECONDS
-        # Any other client joins (see ``position``) and reads later, so that it has read these departures too.
+        # Other clients join only after that (see ``position``) and then read, so that they read these departures too.
         with self._priming:
             if self._is_primed:
                 return
-            # Noted first, since changes that are skipped during the read call for another one.
+            # Set before the read: ``skipped`` clears it if changes are missed meanwhile, so that the next client reads.
             self._is_primed = True
             try:
                 rows = recent_changes()
@@ -179,7 +178,10 @@ class Hub:
                     self._departures.only_new(row.item)
 
     def position(self, seconds: float = 0.0) -> int | None:
-        """Return the place of ``seconds`` ago, None if changes are missing since then, or departures at the present."""
+        """Return the number of the last batch of ``seconds`` ago; None if changes since then are missing.
+
+        A client at the present also has to wait until ``prime`` has noted the departures, and gets None until then.
+        """
         moment = self._clock() - seconds
         with self._lock:
             if not self._is_live or not (self._is_primed or seconds) or moment < self._complete_since:
@@ -188,13 +190,13 @@ class Hub:
 
     def add(self, watcher: Watcher) -> None:
         """Wake ``watcher`` from now on, at once if it has missed something already."""
-        # With many batches this takes long, so it runs outside the lock; the changes are kept.
-        self.has_changes(watcher)
+        # Outside the lock first, since many batches take long. Then only those that came meanwhile are to be skipped.
+        self._skip_to_change(watcher, self.next_batches(watcher) or ())
         with self._lock:
             self._watchers.setdefault(watcher.perspective.key, set()).add(watcher)
             self._awaited_until = self._clock() + AWAITED_SECONDS
             batches = self.next_batches(watcher)
-            has_missed = batches is None or self._sees_next(watcher, batches)
+            has_missed = batches is None or self._skip_to_change(watcher, batches)
         if has_missed:
             watcher.wake()
 
@@ -208,15 +210,10 @@ class Hub:
             self._awaited_until = self._clock() + AWAITED_SECONDS
 
     def next_batches(self, watcher: Watcher) -> list[Batch] | None:
-        """Return the batches that ``watcher`` has not seen, None if some were forgotten."""
+        """Return the batches that ``watcher`` has neither taken nor skipped; None if some are missing."""
         with self._lock:
             first = self._last - len(self._batches)
             if watcher.position < first or not self._is_live:
                 return None
             count = self._last - watcher.position
             return [self._batches[-place] for place in range(count, 0, -1)]
-
-    def has_changes(self, watcher: Watcher) -> bool:
-        """Return whether ``watcher`` sees a change in a batch that it has not seen."""
-        batches = self.next_batches(watcher) or ()
-        return any(batch.changes(watcher.perspective) and not watcher.has_read(batch) for batch in batches)

@@ -33,8 +33,8 @@ class Channel:
 class Portion(NamedTuple):
     """Rendered changes, and the checkpoint after them.
 
-    ``earlier`` is a checkpoint before them if they may be older than those that the client has read. A client that
-    takes only some of them continues from there, so that it does not keep an older state.
+    ``earlier`` is a checkpoint before them, if they may show older states than the client has read. A client that
+    receives only some of them continues from there, so that it keeps no older state.
     """
 
     changes: tuple[bytes, ...]
@@ -43,7 +43,7 @@ class Portion(NamedTuple):
 
 
 class Subscription:
-    """Join before the feeds are read, watch, and take the changes after those that were read.
+    """``join`` before the feeds are read, ``note_read`` after that, then ``watch``, and ``take`` when woken.
 
     ``channels`` are those of the types that the client follows, projects first.
     """
@@ -54,10 +54,10 @@ class Subscription:
         self._wake: Callable[[], None] = lambda: None
 
     def join(self, lag_seconds: float) -> bool:
-        """Take the place of ``lag_seconds`` ago, which is 0 for databases with one copy.
+        """Join the hubs where they were ``lag_seconds`` ago, which is 0 for databases with one copy.
 
-        Returns False if it is not known, since the feeds were opened only now. This may read the database: it raises
-        Unavailable.
+        Returns False if that is not known, since a feed was opened or changes were missed after that. This may read the
+        database: it raises Unavailable.
         """
         self.close()
         for channel in self._channels.values():
@@ -76,7 +76,7 @@ class Subscription:
             channel.hub.prime(channel.recent_changes)
         return channel.hub.position(lag_seconds)
 
-    def has_read(self, checkpoint: Checkpoint) -> None:
+    def note_read(self, checkpoint: Checkpoint) -> None:
         """Note that the client has read the feeds up to ``checkpoint``."""
         for resource_type, watcher in self._watchers.items():
             watcher.read_up_to = checkpoint.places[resource_type.name].sequence
@@ -100,11 +100,6 @@ class Subscription:
         return not self._watchers or any(
             self._channels[each].hub.next_batches(watcher) is None for each, watcher in self._watchers.items()
         )
-
-    @property
-    def has_changes(self) -> bool:
-        """Whether there is a change to take."""
-        return any(self._channels[each].hub.has_changes(watcher) for each, watcher in self._watchers.items())
 
     def take(self, checkpoint: Checkpoint, render: Render) -> Portion | None:
         """Return the next changes after ``checkpoint``, projects first; None if some are missing."""

@@ -88,11 +88,11 @@ class Client:
     def _wake(self) -> None:
         self.wakes += 1
 
-    def has_read(self, sequence: int | str) -> None:
+    def note_read(self, sequence: int | str) -> None:
         """Note that the client has read the feed of documents up to ``sequence``."""
         place = Place("identity", sequence)
         self.checkpoint = replace(self.checkpoint, places={**self.checkpoint.places, "document": place})
-        self.subscription.has_read(self.checkpoint)
+        self.subscription.note_read(self.checkpoint)
 
     def take(self) -> Portion:
         portion = self.subscription.take(self.checkpoint, render)

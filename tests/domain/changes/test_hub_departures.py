@@ -59,7 +59,7 @@ def test_a_departure_follows_a_state_from_before_it(feeds: Feeds) -> None:
     move = row(1, 6, AWAY, generation=2, **{LEFT: [departure(HOME, 2)]})
     feeds.recent = [move]
     client = feeds.client(HOME)
-    client.has_read(7)
+    client.note_read(7)
     feeds.report(row(1, 5, HOME))
     feeds.report(move)
     assert client.take().changes == (b"d1", b"-d1")

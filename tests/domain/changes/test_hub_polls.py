@@ -16,7 +16,7 @@ pytestmark = pytest.mark.nodatabase
 def test_changes_up_to_the_place_of_a_poll_are_skipped(feeds: Feeds) -> None:
     client = feeds.client()
     feeds.report(row(5, 5), row(6, "6-x"))
-    client.has_read("6-x")
+    client.note_read("6-x")
     feeds.report(row(7, "7-x"))
     assert client.take().changes == (b"d7",)
 
@@ -29,7 +29,7 @@ def test_a_change_in_one_shard_is_not_skipped_for_a_poll_that_is_ahead_in_anothe
     client = feeds.client()
     if is_before:
         feeds.report(row(1, "15-ahead"))
-    client.has_read("20-even")
+    client.note_read("20-even")
     if not is_before:
         feeds.report(row(1, "15-ahead"))
     assert client.wakes == 1
@@ -39,7 +39,7 @@ def test_a_change_in_one_shard_is_not_skipped_for_a_poll_that_is_ahead_in_anothe
 def test_a_state_from_before_the_poll_is_followed_by_the_change_that_the_poll_has_shown(feeds: Feeds) -> None:
     """The hub reads the document, it is deleted, the client polls, and only then the hub reports it."""
     client = feeds.client()
-    client.has_read(6)
+    client.note_read(6)
     feeds.report(row(1, 5))
     assert client.take().changes == (b"d1",)
     feeds.report(row(1, 6, deleted=True))
@@ -51,7 +51,7 @@ def test_a_portion_that_may_be_older_than_the_poll_has_an_earlier_checkpoint(fee
     feeds.report(row(1, 4))
     client.take()
     feeds.now += timedelta(minutes=1)
-    client.has_read(7)
+    client.note_read(7)
     feeds.report(row(1, 5), row(2, 6))
     feeds.report(row(1, 7, deleted=True))
     portion = client.take()
@@ -65,7 +65,7 @@ def test_a_portion_that_may_be_older_than_the_poll_has_an_earlier_checkpoint(fee
 
 def test_a_hidden_change_from_before_the_poll_does_not_bring_the_client_up_to_date(feeds: Feeds) -> None:
     client = feeds.client(HOME)
-    client.has_read(7)
+    client.note_read(7)
     feeds.report(row(1, 5, AWAY))
     feeds.report(row(2, 6, HOME), row(3, 8, HOME))
     earlier = client.take().earlier
@@ -76,7 +76,7 @@ def test_a_hidden_change_from_before_the_poll_does_not_bring_the_client_up_to_da
 @pytest.mark.parametrize("place", [0, 5], ids=["level at once", "level after a hidden change"])
 def test_a_portion_that_follows_the_poll_has_no_earlier_checkpoint(feeds: Feeds, place: int) -> None:
     client = feeds.client(HOME)
-    client.has_read(place)
+    client.note_read(place)
     if place:
         feeds.report(row(1, place, AWAY))
     feeds.report(row(2, 6, HOME), row(3, 7, HOME))

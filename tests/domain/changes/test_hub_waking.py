@@ -84,7 +84,7 @@ def test_a_client_skips_what_it_does_not_see_since_it_has_joined(feeds: Feeds, m
     client.subscription.join(0.0)
     feeds.report(row(1, 5, AWAY))
     feeds.report(row(2, 6, HOME))
-    client.has_read(6)
+    client.note_read(6)
     client.subscription.watch(client._wake)
     for number in range(7, 12):
         feeds.report(row(1, number, AWAY))
