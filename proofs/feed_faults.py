@@ -8,7 +8,7 @@ from dataclasses import replace
 from proofs.proxy import PASS, Exchange, Fault, Plan, Request, passing
 
 SINCE = re.compile(r"(?<=[?&]since=)[^& ]+")
-# How long changes are held back that the database has sent.
+# How long a change that the database has sent is held back.
 LATE_SECONDS = 0.3
 
 
@@ -39,7 +39,7 @@ def _rewind(exchange: Exchange) -> bool:
 
 
 def _late(exchange: Exchange) -> bool:
-    """Hold back the first change, but no heartbeats before it: the answer then shows an older state of the items."""
+    """Hold back the changes, but not the heartbeats before them, so that they show an older state when they arrive."""
     is_late = False
     for piece in exchange.forward():
         if b'"seq"' in piece and not is_late:

@@ -49,7 +49,7 @@ class Streamer(Follower):
             self.take(event)
             events_left -= 1
             ids_left -= event.id is not None
-            # Between two ids, the client has items that are later than its id says, and may have earlier ones.
+            # After an event without an id, the copy has changes from after the last id, some perhaps of older states.
             is_enough = events_left == 0 or (ids_left <= 0 and event.id is None)
             if self.stopping.is_set() or (is_enough and not self.is_calm):
                 self.answered["cut"] += 1

@@ -29,7 +29,7 @@ FEEDS_EACH = 4 if ACTIONS >= 1000 else 2
 # Actions between two faults. Every third one is a restart of the database, and the others kill a worker.
 BETWEEN = max(30, ACTIONS // 40)
 CUTS = {CUT_AFTER: 0.01, CUT_WITHIN: 0.005, CUT_BEFORE: 0.01}
-# Of the requests for changes.
+# The shares of requests for changes that go back, and that are answered late.
 FEED_FAULTS = {REWIND: 0.02, LATE: 0.2}
 # Seconds until the next fault, at most.
 MAX_ACTION_SECONDS = 600.0

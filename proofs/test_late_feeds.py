@@ -1,6 +1,6 @@
-"""No client of a stream keeps an older state, also if the process knows of each change later than the client.
+"""No client of a stream keeps an older state, even if the service process learns of each change later than the client.
 
-The feed that wakes the clients is late, so that a client often reads a change before the process reports an older one.
+The feed that wakes the clients is late, so a client often reads a change before the process reports an older state.
 With DREAMSCRIPT_PROOF_ACTIONS, as `make prove-changes` has it, this is the proof at full size.
 """
 

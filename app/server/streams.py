@@ -33,7 +33,7 @@ class Timing:
     """The seconds between heartbeats, until a stream ends, for a client to read its events, and between failed reads.
 
     ``join_seconds`` passes before another attempt to follow a feed that was only just opened, and ``rejoin_seconds``
-    between further ones.
+    between further ones. A long-poll that runs again and again pauses for the same times.
     """
 
     heartbeat_seconds: float = 15.0

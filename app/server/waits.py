@@ -66,9 +66,9 @@ class Waits:
     async def _long_poll(
         self, response: Response, body: WaitingBody, exchange: Exchange, started: float, pause: float
     ) -> Response | None:
-        """Wait once, for ``pause`` seconds at least if there may be a change.
+        """Wait once; return the answer of the first poll, which is right as long as the client would see no change.
 
-        The answer of the first poll is right as long as the client would see no change.
+        If there may be one, run the request again, and return its answer. Return None if the client has left.
         """
         poll = body.waiting
         assert isinstance(poll, LongPoll)
@@ -93,7 +93,8 @@ class Waits:
     async def _wait(self, poll: LongPoll, client: Client, pause: float) -> bool:
         """Wait until there may be a change, or until the key has ended; return False if the client has its answer.
 
-        In a cluster, a client that waits again is woken by each change of the last seconds, which it may have read.
+        After a change, wait until ``pause`` seconds have passed, or until the next change. In a cluster, each change of
+        the last seconds wakes the client at once, although it may have read that change already.
         """
         began = time.monotonic()
         seconds_left = poll.resumed.deadline - time.monotonic()

@@ -1,4 +1,4 @@
-"""A simulated database of two shards; its feed goes back, loses parts and reports late, at random but repeatably."""
+"""A simulated database of two shards, whose feed goes back, loses parts and reports late: at random, but repeatably."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ HOME, AWAY = 10, 11
 SHARDS = (0, 1)
 START = datetime(2026, 11, 28, 12, tzinfo=UTC)
 STEP_SECONDS = 0.1
-# How often a step writes, a write deletes or moves a document, or changes one whose earlier state is about to be
-# reported, a read goes back to an earlier place, and a part gets lost. They are chosen for the test to notice known
-# faults within a few runs.
+# Shares: of steps that write; of writes that delete a document, move one, or change one whose earlier state is about to
+# be reported; of reads that go back to an earlier place; of parts that get lost. With these values, the test notices
+# known faults within a few runs.
 WRITES, DELETIONS, MOVES, RACES, REWINDS, LOSSES = 0.7, 0.15, 0.75, 0.3, 0.1, 0.2
-# The rows in a part at most, and the steps before and after each request to the database.
+# The choices for the most rows in a part, and for the number of steps before or after a request to the database.
 PART_ROWS, PASSING_STEPS = (1, 3, 100), (0, 0, 1, 2, 5)
 
 
@@ -66,7 +66,7 @@ class Database:
         return AWAY if is_at_home == is_moved else HOME
 
     def read(self, sequence: str, limit: int) -> FeedPart:
-        """Return the changes of each shard in their order, those of both mixed as it happens."""
+        """Return the latest changes of each shard in their order; both shards are mixed at random."""
         counts, rows = _counts(sequence), list[FeedRow]()
         pending = [self._after(shard, counts[shard]) for shard in SHARDS]
         while any(pending) and len(rows) < limit:
@@ -84,7 +84,7 @@ class Database:
 
 
 class Simulation:
-    """A database, its follower and its hub. Other writes and reports pass at each request of ``changes``."""
+    """A database, its follower and its hub. During requests of ``changes``, others write and the follower reports."""
 
     def __init__(self, seed: int, size: int, *, rewinds: bool) -> None:
         self.random, self.log = Random(f"{seed} {size} {rewinds}"), list[str]()
@@ -94,7 +94,7 @@ class Simulation:
         self._hub.opened(self.database.present)
         # The places that the follower has reached, and the part that it has not reported yet.
         self._places, self._part = [self.database.present], cast(FeedPart | None, None)
-        # Whether time passes.
+        # Whether there are steps during requests.
         self.is_running = False
         self.changes = Changes(
             {DOCUMENT: SimulatedFeed(self)},

@@ -23,8 +23,8 @@ def at(sequence: int) -> Checkpoint:
     return Checkpoint(0, "scope", "2026-11-28T12:00:00Z", {"document": Place("identity", sequence)})
 
 
-class Hub:
-    """A subscription, and the changes that create it; both have one portion to take."""
+class OnePortion:
+    """A subscription with one portion to take, and the changes that create it."""
 
     def __init__(self, portion: Portion) -> None:
         self._portion = portion
@@ -37,9 +37,9 @@ class Hub:
 
 
 def taken(portion: Portion) -> bytes:
-    """Return the events of a portion, whose ids are sequences."""
+    """Return the events that a stream makes of a portion; their ids are sequences."""
     query = replace(ChangesQuery(limit=10), since=at(9))
-    changes = cast(Changes, Hub(portion))
+    changes = cast(Changes, OnePortion(portion))
     stream = ChangeStream(changes, ACCESS, query, lambda checkpoint: str(checkpoint.places["document"].sequence))
     part = stream.take()
     assert part is not None

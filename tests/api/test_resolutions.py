@@ -1,4 +1,4 @@
-"""A resolution puts one version in the place of all, once, and only of those that the client has seen."""
+"""A resolution replaces all versions by one: once, and only if the client names each of them."""
 
 from __future__ import annotations
 

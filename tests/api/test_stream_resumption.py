@@ -18,10 +18,10 @@ SCOPES = frozenset({"documents:read"})
 UNLIMITED = Access(1, "p", SCOPES)
 LIMITED = Access(1, "p", SCOPES, reach=reach((HOME,), None))
 SIZES = (8, 100)
-# A limited key needs more runs, since few of them contain a departure at the wrong moment.
+# A limited key needs more runs, since only a few of them have a departure at the wrong moment.
 SEEDS = {UNLIMITED: range(10), LIMITED: range(20, 70)}
 STEPS, MAX_CLIENTS = 15, 3
-# How often a step connects a client, and a client takes its events.
+# The shares of steps that connect a client, and after which a client takes its events.
 CONNECTIONS, TAKES = 0.25, 0.5
 # About two documents in a batch, and one, a few or many batches in a portion.
 BATCH_CHARACTERS, PORTION_BYTES = 60, (60, 200, 2**18)

@@ -65,9 +65,10 @@ class NewDepartures:
         self._reported: OrderedDict[str, frozenset[tuple[int, int]]] = OrderedDict()
 
     def only_new(self, item: StoredItem) -> StoredItem:
-        """Return ``item`` with only those departures that no earlier call has returned; note them.
+        """Return ``item`` with only those departures that the revision before it did not have; note its departures.
 
-        A revision without one of them is older, and shows the document again where it was: it leaves once more.
+        A revision without a departure that was reported is an older one, which shows the document where it was before.
+        So the departure is reported again with the next revision that has it.
         """
         reported = self._reported.pop(item.doc_id, frozenset())
         if LEFT not in item.fields:

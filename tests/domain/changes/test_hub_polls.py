@@ -1,4 +1,4 @@
-"""Clients of the hub that have polled take the changes after their poll, also if the hub is behind it."""
+"""Clients of the hub take the changes that may be later than their poll, also if the hub is behind the poll."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_hidden_change_from_before_the_poll_does_not_bring_the_client_up_to_da
     assert earlier.places["document"].sequence == 5
 
 
-@pytest.mark.parametrize("place", [0, 5], ids=["level at once", "level after a hidden change"])
+@pytest.mark.parametrize("place", [0, 5], ids=["caught up at once", "caught up after a hidden change"])
 def test_a_portion_that_follows_the_poll_has_no_earlier_checkpoint(feeds: Feeds, place: int) -> None:
     client = feeds.client(HOME)
     client.note_read(place)

@@ -76,7 +76,7 @@ def test_a_watcher_is_woken_at_once_by_a_change_that_it_has_missed(feeds: Feeds)
     assert client.wakes == 1
 
 
-def test_a_client_skips_what_it_does_not_see_since_it_has_joined(feeds: Feeds, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_skips_hidden_changes_from_its_joining_on(feeds: Feeds, monkeypatch: pytest.MonkeyPatch) -> None:
     """The place of a long-poll, which takes nothing while it waits, is a recent one at its end."""
     monkeypatch.setattr(hub_module, "MAX_BATCHES", 3)
     client = feeds.client(HOME)

@@ -1,4 +1,4 @@
-"""The bodies of requests: read within their bounds and their time, and never taken for whole if they are not."""
+"""The bodies of requests: read within their bounds and their time, and never mistaken for whole if they are cut."""
 
 from __future__ import annotations
 
