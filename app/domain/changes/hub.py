@@ -157,7 +157,7 @@ class Hub:
         return [watcher for watchers in self._watchers.values() for watcher in watchers]
 
     def prime(self, recent_changes: Callable[[], Iterable[FeedRow]]) -> None:
-        """Note the departures of the last seconds, so that later revisions do not repeat them to the first client.
+        """Note the departures in the last changes, so that later revisions do not repeat them to the first client.
 
         It reads these departures itself. Raises as ``recent_changes`` does; the next client tries again.
         """

@@ -22,7 +22,7 @@ PORTION_BYTES = 2**18
 class Channel:
     """The hub of one type.
 
-    ``start`` starts its follower, and ``recent_changes`` reads the changes of the last seconds from its database.
+    ``start`` starts its follower, and ``recent_changes`` reads the last changes from its database.
     """
 
     hub: Hub
