@@ -104,7 +104,7 @@ class Waits:
         poll.watched.watch(client.wake)
         is_woken = await client.wait(seconds_left)
         if is_woken and not client.is_over:
-            await client.wait(began + pause - time.monotonic())
+            await client.wait(min(began + pause, poll.resumed.deadline) - time.monotonic())
         return is_woken and (client.is_refused or not (client.is_over or client.has_ended_input))
 
     async def _stream(self, response: Response, body: WaitingBody, waiting: EventStream, exchange: Exchange) -> None:
