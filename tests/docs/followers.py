@@ -23,11 +23,15 @@ PYTHON_STORE = """
 import sys, threading, types
 state = json.loads(sys.stdin.readline())
 items = {(name.split(":")[0], int(name.split(":")[1])): value for name, value in state["items"].items()}
-store = types.SimpleNamespace(items=items, checkpoint=state["checkpoint"])
+names = state["pass_items"]
+pass_items = None if names is None else {(name.split(":")[0], int(name.split(":")[1])) for name in names}
+store = types.SimpleNamespace(items=items, checkpoint=state["checkpoint"], pass_items=pass_items)
 
 def report():
     items = {f"{type}:{id}": value for (type, id), value in store.items.copy().items()}
-    print(json.dumps({"items": items, "checkpoint": store.checkpoint}), flush=True)
+    names = store.pass_items
+    pass_items = None if names is None else [f"{type}:{id}" for type, id in names.copy()]
+    print(json.dumps({"items": items, "checkpoint": store.checkpoint, "pass_items": pass_items}), flush=True)
 """
 PYTHON_FOLLOW = """
 follow(*sys.argv[1:], store)
@@ -40,18 +44,21 @@ for _ in sys.stdin:
 """
 NODE_FOLLOW = """
 const state = JSON.parse((await import("node:fs")).readFileSync(0));
-const store = { items: new Map(Object.entries(state.items)), checkpoint: state.checkpoint };
+const { items, checkpoint, pass_items: passItems } = state;
+const store = { items: new Map(Object.entries(items)), checkpoint, passItems: passItems && new Set(passItems) };
 await follow(...process.argv.slice(1), store);
-console.log(JSON.stringify({ items: Object.fromEntries(store.items), checkpoint: store.checkpoint }));
+const { passItems: pass_items } = store;
+console.log(JSON.stringify({ items: Object.fromEntries(store.items), checkpoint: store.checkpoint, pass_items }));
 """
 
 
 @dataclass
 class Store:
-    """The copy that a client keeps: the items by type and id, and the checkpoint."""
+    """The copy that a client keeps: the items by type and id, the checkpoint, and the items of a pass so far."""
 
     items: Items = field(default_factory=dict)
     checkpoint: str | None = None
+    pass_items: list[str] | None = None
 
 
 def follow_in_python(url: str, key: str, store: Store) -> Store:
@@ -92,7 +99,7 @@ def keeping_up_in_python(url: str, key: str) -> Iterator[Callable[[], Items]]:
 def keeping_up_in_chromium(browser: Browser, url: str, key: str) -> Iterator[Callable[[], Items]]:
     """Run `keepUp` of the page in a tab, and yield a function that returns its items."""
     tab = browser.new_tab(browser.new_profile())
-    tab.evaluate(f"{JAVASCRIPT}; window.store = {{ items: new Map(), checkpoint: null }}; 0")
+    tab.evaluate(f"{JAVASCRIPT}; window.store = {{ items: new Map(), checkpoint: null, passItems: null }}; 0")
     tab.evaluate(f"keepUp({json.dumps(url)}, {json.dumps(key)}, store); 0")
 
     def items() -> Items:

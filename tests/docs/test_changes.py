@@ -165,6 +165,26 @@ def test_a_client_that_follows_has_the_items(
     assert follow(url, project.key, store).items == store.items
 
 
+@pytest.mark.parametrize("follow", [follow_in_python, follow_in_node])
+def test_a_client_whose_pass_was_interrupted_drops_the_items_that_the_pass_does_not_show(
+    live: Live, project: Project, follow: Follow
+) -> None:
+    project.edit()
+    answer = live.request("GET", "/changes?include=value&limit=1", project.key)[1]
+    [name] = [f"{each['type']}:{each['id']}" for each in answer["changes"]]
+    assert not answer["caught_up"]
+    interrupted = Store({name: {}, "document:999999": {"title": "Deleted"}}, answer["next"], [name])
+    store = follow(f"http://{live.address}", project.key, interrupted)
+    assert list(store.items.keys() ^ project.items.keys()) == []
+    assert store.pass_items is None
+
+
+@pytest.mark.parametrize("follow", [follow_in_python, follow_in_node])
+def test_a_client_with_an_invalid_cursor_begins_again(live: Live, project: Project, follow: Follow) -> None:
+    store = follow(f"http://{live.address}", project.key, Store({"document:999999": {}}, "abc"))
+    assert store.items == project.items
+
+
 def check_that_it_keeps_up(
     items: Callable[[], Items], project: Project, relay: Relay, environ: dict[str, str], services: Services
 ) -> None:
