@@ -12,6 +12,7 @@ from app.couch.connection import Connection
 from app.local_couchdb.wire import request as ask
 from app.wiring import build_services
 from couchapp import deployment, tree
+from proofs import streamers
 from proofs.audience import Audience, readers
 from proofs.conftest import Installation, install
 from proofs.editors import Editors, World
@@ -20,11 +21,18 @@ from proofs.service import Service
 from tests.server.live import command
 
 # Times that each follower acts before and after, and the actions of editors.
-ROUNDS, ACTIONS = 10, 40
+ROUNDS, ACTIONS = 5, 40
 # Kinds of feeds for each key, of four.
 FEEDS_EACH = 2
 # The longest time until the editors have acted.
 MAX_ACTION_SECONDS = 600.0
+# Where nothing is written, silence alone cuts the streams.
+MAX_SILENCE_SECONDS = 2.0
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streamers, "MAX_SILENCE_SECONDS", MAX_SILENCE_SECONDS)
 
 
 @pytest.fixture
