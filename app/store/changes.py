@@ -55,8 +55,8 @@ class Audience(Protocol):
     def opened(self, place: int | str, /) -> None:
         """Note that every change after ``place`` is reported from now on."""
 
-    def received(self, part: FeedPart, /) -> None:
-        """Note changes, with their documents."""
+    def received(self, part: FeedPart, seconds: float, /) -> None:
+        """Note changes, with their documents, that the database was asked for ``seconds`` ago."""
 
     def skipped(self, place: int | str, /) -> None:
         """Note that changes up to ``place`` were read without their documents, since no client waited."""
@@ -73,7 +73,7 @@ class NoAudience:
     def opened(self, _: int | str, /) -> None:
         """Do nothing."""
 
-    def received(self, _: FeedPart, /) -> None:
+    def received(self, _: FeedPart, _seconds: float, /) -> None:
         """Do nothing."""
 
     def skipped(self, _: int | str, /) -> None:
@@ -198,6 +198,7 @@ class Follower:
             if self._ending.is_set():
                 return
             if self._audience.is_awaited and not with_documents:
+                self._asked_at = self._clock()
                 part, with_documents = self._database.read_changes(since), True
             # CouchDB ends the wait without a change when it deletes the database, and starts at 0 in the next one.
             if number(part.sequence) <= number(since) and self._identity() != identity:
@@ -212,7 +213,7 @@ class Follower:
         self._note(part.sequence)
         self._listener.changed([row.item.doc_id for row in part.rows])
         if with_documents:
-            self._audience.received(part)
+            self._audience.received(part, self._clock() - self._asked_at)
         else:
             self._audience.skipped(part.sequence)
         self._metrics.count(FEED_CHANGES, self._name, times=len(part.rows))

@@ -67,9 +67,12 @@ class Hub:
         with self._lock:
             self._is_live, self._complete_since, self._next_start = True, self._clock(), Point(place, self._present())
 
-    def received(self, part: FeedPart) -> None:
-        """Note changes, and wake the clients that see any of them."""
-        present = self._present()
+    def received(self, part: FeedPart, seconds: float = 0.0) -> None:
+        """Note changes that the database was asked for ``seconds`` ago, and wake the clients that see any of them.
+
+        A busy database may take long to send the state of that moment.
+        """
+        present = self._present(seconds)
         try:
             rows = self._completed(part)
         except Unavailable:
@@ -81,9 +84,9 @@ class Hub:
             time = present if part.is_last and sequence == part.sequence else self._next_start.time
             self._receive(items, Point(sequence, time), characters)
 
-    def _present(self) -> str:
+    def _present(self, seconds: float = 0.0) -> str:
         """Return the time before which every change is reported by now, unless the feed is behind."""
-        return stamp(self._now() - REPORT_DELAY)
+        return stamp(self._now() - max(REPORT_DELAY, timedelta(seconds=seconds)))
 
     def _completed(self, part: FeedPart) -> Sequence[FeedRow] | None:
         """Return the rows with their items completed; None if there are more than MAX_INCOMPLETE."""

@@ -10,8 +10,8 @@ import pytest
 
 from app.domain.changes import hub as hub_module
 from app.domain.changes.visibility import Shown, visible
-from app.domain.resources import PROJECT, stamp
-from app.store.feed import FeedRow
+from app.domain.resources import DOCUMENT, PROJECT, stamp
+from app.store.feed import FeedPart, FeedRow
 from tests.domain.changes.hub_clients import AWAY, HOME, NOW, Feeds, project_row, row
 
 pytestmark = pytest.mark.nodatabase
@@ -62,6 +62,13 @@ def test_the_time_of_a_client_stays_while_the_feed_is_behind(feeds: Feeds) -> No
     assert client.take().checkpoint.time == stamp(NOW - hub_module.REPORT_DELAY)
     feeds.report(row(2, 2))
     assert client.take().checkpoint.time == stamp(feeds.now - hub_module.REPORT_DELAY)
+
+
+def test_the_time_of_a_client_is_not_after_the_request_of_the_changes(feeds: Feeds) -> None:
+    """The database was busy, and what happened meanwhile is not among them."""
+    client = feeds.client()
+    feeds.hubs[DOCUMENT].received(FeedPart((row(1, 1),), 1, is_last=True), 30.0)
+    assert client.take().checkpoint.time == stamp(NOW - timedelta(seconds=30))
 
 
 def test_large_batches_are_taken_in_portions(feeds: Feeds) -> None:

@@ -48,7 +48,7 @@ class Audience:
     def opened(self, place: int | str, /) -> None:
         self.events.append(f"opened {place}")
 
-    def received(self, received: FeedPart, /) -> None:
+    def received(self, received: FeedPart, _seconds: float, /) -> None:
         self.events.append([row.item.doc_id for row in received.rows])
 
     def skipped(self, place: int | str, /) -> None:
