@@ -14,7 +14,7 @@ from app.domain.changes.batch import Batch, PerspectiveKey, Point, portions
 from app.domain.changes.departures import NewDepartures
 from app.domain.changes.watcher import Watcher
 from app.domain.resources import ResourceType, now, stamp
-from app.errors import ServiceError, Unavailable
+from app.errors import Unavailable
 from app.store.feed import FeedPart, FeedRow
 from app.store.items import StoredItem
 
@@ -53,6 +53,8 @@ class Hub:
         # The number of the last batch, and the moment since which no change is missing among the batches.
         self._last, self._complete_since = 0, clock()
         self._is_live, self._is_primed, self._awaited_until = False, False, 0.0
+        # How often changes were skipped.
+        self._skips = 0
         # The end of the last batch, or an earlier point if that is not known.
         self._next_start = Point(0, self._present())
         self._departures = NewDepartures()
@@ -145,7 +147,8 @@ class Hub:
             self._next_start = Point(self._next_start.sequence if place is None else place, self._present())
             self._last += 1
             self._batches.clear()
-            self._characters, self._complete_since, self._is_primed = 0, self._clock(), False
+            self._characters, self._complete_since = 0, self._clock()
+            self._is_primed, self._skips = False, self._skips + 1
             watchers = self._all_watchers()
         for watcher in watchers:
             watcher.wake()
@@ -169,16 +172,13 @@ class Hub:
         with self._priming:
             if self._is_primed:
                 return
-            # Set before the read: ``skipped`` clears it if changes are missed meanwhile, so that the next client reads.
-            self._is_primed = True
-            try:
-                rows = recent_changes()
-            except ServiceError:
-                self._is_primed = False
-                raise
+            skips = self._skips
+            rows = recent_changes()
             with self._lock:
                 for row in rows:
                     self._departures.only_new(row.item)
+                # If changes were skipped meanwhile, the next client reads again.
+                self._is_primed = self._skips == skips
 
     def position(self, seconds: float = 0.0) -> int | None:
         """Return the number of the last batch of ``seconds`` ago; None if changes since then are missing.
