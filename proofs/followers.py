@@ -33,6 +33,8 @@ class Follower(Client):
     """Keep a copy with ``key`` by the changes that the filters of ``query`` admit, from any of ``hosts``."""
 
     feed = "poll"
+    # Whether it stores its checkpoint together with the items.
+    is_atomic = False
 
     def __init__(
         self, name: str, hosts: Sequence[Live], key: str, query: Mapping[str, Any], chance: random.Random
@@ -60,7 +62,7 @@ class Follower(Client):
             self._saved = self._saved[: self.chance.randint(1, len(self._saved))]
             self.copy = self._saved[-1].save()
             self.restart()
-        elif fate < 0.15 and self.copy.pass_names is None:
+        elif fate < 0.15 and self.copy.pass_names is None and not self.is_atomic:
             # It had stored its items and not yet the checkpoint.
             self.copy.since = self.chance.choice(self._saved).since or self.copy.since
             self.restart()

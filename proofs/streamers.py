@@ -20,6 +20,8 @@ class Streamer(Follower):
     """Read event streams with the key, as a client can that sends headers."""
 
     feed = "eventsource"
+    # An id may be an earlier place than the one before.
+    is_atomic = True
 
     def follow(self) -> None:
         """Read a stream until it is cut. A pass after a 410 is polled, which shows its end."""
