@@ -24,6 +24,8 @@ MAX_BATCHES, MAX_CHARACTERS = 1000, 8 * 2**20
 MAX_INCOMPLETE = 5
 # A change is reported at most this long after it was stored, or the feed is lost (app/store/changes.py).
 REPORT_DELAY = timedelta(seconds=3)
+# A request that was answered later than this has waited for a change, and not for a busy database.
+MAX_READ_SECONDS = 60.0
 # The feed is read with documents for this time after a client has waited, since most wait again.
 AWAITED_SECONDS = 60.0
 
@@ -88,7 +90,7 @@ class Hub:
 
     def _present(self, seconds: float = 0.0) -> str:
         """Return the time before which every change is reported by now, unless the feed is behind."""
-        return stamp(self._now() - max(REPORT_DELAY, timedelta(seconds=seconds)))
+        return stamp(self._now() - max(REPORT_DELAY, timedelta(seconds=min(seconds, MAX_READ_SECONDS))))
 
     def _completed(self, part: FeedPart) -> Sequence[FeedRow] | None:
         """Return the rows with their items completed; None if there are more than MAX_INCOMPLETE."""

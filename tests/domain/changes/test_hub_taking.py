@@ -71,6 +71,13 @@ def test_the_time_of_a_client_is_not_after_the_request_of_the_changes(feeds: Fee
     assert client.take().checkpoint.time == stamp(NOW - timedelta(seconds=30))
 
 
+def test_the_time_of_a_client_stays_recent_after_a_long_wait_for_a_change(feeds: Feeds) -> None:
+    """A place that is older than 30 days could not be continued."""
+    client = feeds.client()
+    feeds.hubs[DOCUMENT].received(FeedPart((row(1, 1),), 1, is_last=True), timedelta(days=31).total_seconds())
+    assert client.take().checkpoint.time == stamp(NOW - timedelta(minutes=1))
+
+
 def test_large_batches_are_taken_in_portions(feeds: Feeds) -> None:
     client = feeds.client(with_values=True)
     feeds.report(*(row(number, number, content="x" * 200_000) for number in range(1, 6)))
